@@ -1,0 +1,1 @@
+//! Layers 3 and 4 on byte slices, pure.

@@ -1,0 +1,2 @@
+//! linkspan: Docker's networking in one unprivileged process.
+

@@ -1,0 +1,2 @@
+//! The `linkspan` command.
+fn main() {}
