@@ -1,0 +1,665 @@
+//! Frames and the pool their buffers come from.
+//!
+//! A [`Frame`] is a window into a pooled buffer plus what an Ethernet device driver would know about the
+//! packet: whether its checksum is finished, whether it is still to be cut into segments, its mark and its
+//! trace identity. Frames move; they are never cloned by accident. [`Frame::share`] makes a second window
+//! onto the same bytes, and whoever writes to shared bytes gets a private copy first, so flooding costs one
+//! reference count per port and rewriting costs one copy only where it happens.
+//!
+//! Buffers come in three sizes, each with its own bounded free list (`CLASSES`). A buffer returns to
+//! its list when the last frame onto it goes, so a steady stream of frames allocates nothing;
+//! [`Pool::allocations`] proves it. Frames longer than the largest class get a buffer of their own that is
+//! released to the allocator afterwards.
+//!
+//! Everything here belongs to one thread.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+
+use crate::offload;
+
+/// Free bytes in front of a new frame: room for a VXLAN encapsulation over IPv6 (70 bytes) and tags.
+pub const HEADROOM: usize = 128;
+
+/// The buffer classes, smallest first. Small holds an Ethernet frame of any usual MTU, medium a jumbo
+/// frame, large a TSO or GRO packet (an IP packet of 65,535 bytes with its link header and tags). The free
+/// lists together hold at most 20 MiB.
+const CLASSES: [Class; 3] = [
+    Class { size: 2 * 1024, keep: 4096 },
+    Class { size: 16 * 1024, keep: 256 },
+    Class { size: 64 * 1024 + 2 * HEADROOM, keep: 128 },
+];
+
+/// One size of buffer: its bytes in total, headroom included, and how many unused ones are kept.
+struct Class {
+    size: usize,
+    keep: usize,
+}
+
+/// Bodies of shares kept for the next shares, enough for four floods over a bridge's 1,023 ports.
+const SPARE_BODIES: usize = 4096;
+
+/// Where frames take their buffers and put them back. A clone is another handle to the same pool.
+#[derive(Clone)]
+pub struct Pool {
+    shared: Rc<Shared>,
+}
+
+#[allow(clippy::vec_box, reason = "a body moves between list and frame; boxed, that is one word")]
+type Bodies = Vec<Box<Body>>;
+
+struct Shared {
+    /// Per class, bodies with buffers that nobody else refers to.
+    free: [RefCell<Bodies>; CLASSES.len()],
+    /// Bodies without a buffer.
+    spare: RefCell<Bodies>,
+    /// The buffer of bodies without one.
+    nothing: Rc<[u8]>,
+    /// Buffers that exist, in frames and on the free lists.
+    buffers: Cell<usize>,
+    allocations: Cell<u64>,
+}
+
+impl Default for Pool {
+    fn default() -> Pool {
+        let shared = Shared {
+            free: Default::default(),
+            spare: RefCell::default(),
+            nothing: Rc::default(),
+            buffers: Cell::default(),
+            allocations: Cell::default(),
+        };
+        Pool { shared: Rc::new(shared) }
+    }
+}
+
+impl Pool {
+    /// An empty pool. Buffers are allocated on first use.
+    pub fn new() -> Pool {
+        Pool::default()
+    }
+
+    /// A frame of `len` zero bytes with [`HEADROOM`] free bytes in front.
+    pub fn frame(&self, len: usize) -> Frame {
+        let mut body = self.take(HEADROOM + len);
+        body.open(HEADROOM, len).fill(0);
+        Frame { body: Some(body), pool: self.clone() }
+    }
+
+    /// A frame holding a copy of `bytes`, with [`HEADROOM`] free bytes in front.
+    #[inline]
+    pub fn copy_of(&self, bytes: &[u8]) -> Frame {
+        let mut body = self.take(HEADROOM + bytes.len());
+        body.open(HEADROOM, bytes.len()).copy_from_slice(bytes);
+        Frame { body: Some(body), pool: self.clone() }
+    }
+
+    /// Buffers that live frames hold now. Zero once every frame is gone.
+    pub fn outstanding(&self) -> usize {
+        let free: usize = self.shared.free.iter().map(|list| list.borrow().len()).sum();
+        self.shared.buffers.get() - free
+    }
+
+    /// Buffers ever allocated. Constant while the load is steady.
+    pub fn allocations(&self) -> u64 {
+        self.shared.allocations.get()
+    }
+
+    /// A body with a buffer of at least `capacity` bytes, neither referred to by anyone else. Its window and
+    /// metadata are those of its last frame and the buffer's content is stale.
+    #[inline]
+    fn take(&self, capacity: usize) -> Box<Body> {
+        match CLASSES.iter().position(|class| capacity <= class.size) {
+            Some(class) => match self.shared.free[class].borrow_mut().pop() {
+                Some(body) => body,
+                None => self.allocate(CLASSES[class].size),
+            },
+            None => self.allocate(capacity),
+        }
+    }
+
+    #[cold]
+    fn allocate(&self, size: usize) -> Box<Body> {
+        self.shared.buffers.set(self.shared.buffers.get() + 1);
+        self.shared.allocations.set(self.shared.allocations.get() + 1);
+        let buffer = Rc::from(vec![0; size]);
+        match self.shared.spare.borrow_mut().pop() {
+            Some(mut body) => {
+                body.buffer = buffer;
+                body
+            }
+            None => Box::new(Body::new(buffer)),
+        }
+    }
+
+    /// A body that shares the window, the metadata and the buffer of `other`.
+    fn duplicate(&self, other: &Body) -> Box<Body> {
+        match self.shared.spare.borrow_mut().pop() {
+            Some(mut body) => {
+                (*body).clone_from(other);
+                body
+            }
+            None => Box::new(other.clone()),
+        }
+    }
+
+    /// Takes back the body of a frame that is going, and its buffer unless another frame uses it.
+    #[inline]
+    fn release(&self, body: Box<Body>) {
+        if Rc::strong_count(&body.buffer) != 1 {
+            return self.release_share(body);
+        }
+        if let Some(class) = CLASSES.iter().position(|class| body.buffer.len() == class.size) {
+            let mut free = self.shared.free[class].borrow_mut();
+            if free.len() < CLASSES[class].keep {
+                return free.push(body);
+            }
+        }
+        self.discard(body);
+    }
+
+    #[cold]
+    fn release_share(&self, mut body: Box<Body>) {
+        let mut spare = self.shared.spare.borrow_mut();
+        if spare.len() < SPARE_BODIES {
+            body.buffer = Rc::clone(&self.shared.nothing);
+            spare.push(body);
+        }
+    }
+
+    #[cold]
+    fn discard(&self, body: Box<Body>) {
+        self.shared.buffers.set(self.shared.buffers.get() - 1);
+        drop(body);
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool")
+            .field("outstanding", &self.outstanding())
+            .field("allocations", &self.allocations())
+            .finish()
+    }
+}
+
+/// The identity of a packet across hops, shares, copies and segments; 0 when nobody assigned one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TraceId(pub u64);
+
+/// The state of a frame's transport checksum, as Linux and virtio-net describe it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checksum {
+    /// The checksum field says what it should, or was wrong when the frame arrived; nothing is left to do.
+    Complete,
+    /// The checksum field holds the sum of the pseudo-header, not complemented. Whoever needs a finished
+    /// frame sums the bytes from `start` to the end and stores the complement
+    /// ([`crate::offload::complete_checksum`]).
+    Partial {
+        /// First summed byte (the transport header), from the start of the frame's bytes. Frames adjust it
+        /// as bytes are pushed and pulled in front.
+        start: u16,
+        /// The checksum field, from `start` (16 for TCP, 6 for UDP), as `csum_offset` in virtio-net.
+        offset: u16,
+    },
+}
+
+/// What a frame that is larger than the wire allows is to be cut into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segmentation {
+    /// The protocol whose headers each segment repeats.
+    pub kind: SegmentationKind,
+    /// Transport payload bytes per segment (Linux `gso_size`); the last segment may be shorter.
+    pub size: u16,
+}
+
+/// The protocols that can be segmented after the fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentationKind {
+    /// TCP over IPv4.
+    Tcp4,
+    /// TCP over IPv6.
+    Tcp6,
+    /// UDP over IPv4 or IPv6: each segment is a datagram (Linux `UDP_SEGMENT`, not IP fragmentation).
+    Udp,
+}
+
+/// A packet: a window into a pooled buffer and the packet's metadata.
+///
+/// Two words, so that handing a frame on costs nothing.
+pub struct Frame {
+    /// `None` only while the frame is being dropped and the pool has the body back.
+    body: Option<Box<Body>>,
+    pool: Pool,
+}
+
+/// What a frame is made of. It stays with its buffer in the pool's free list.
+#[derive(Clone)]
+struct Body {
+    buffer: Rc<[u8]>,
+    start: usize,
+    end: usize,
+    trace: TraceId,
+    mark: u32,
+    checksum: Checksum,
+    segmentation: Option<Segmentation>,
+}
+
+impl Body {
+    fn new(buffer: Rc<[u8]>) -> Body {
+        Body {
+            buffer,
+            start: 0,
+            end: 0,
+            trace: TraceId::default(),
+            mark: 0,
+            checksum: Checksum::Complete,
+            segmentation: None,
+        }
+    }
+
+    /// Starts over with a window of `len` bytes at `start` and the metadata of a new frame.
+    #[inline]
+    fn open(&mut self, start: usize, len: usize) -> &mut [u8] {
+        self.start = start;
+        self.end = start + len;
+        self.trace = TraceId::default();
+        self.mark = 0;
+        self.checksum = Checksum::Complete;
+        self.segmentation = None;
+        self.window()
+    }
+
+    /// The window's bytes for writing. The caller has made sure that the buffer is not shared.
+    #[inline]
+    fn window(&mut self) -> &mut [u8] {
+        &mut Rc::make_mut(&mut self.buffer)[self.start..self.end]
+    }
+}
+
+impl Frame {
+    /// The frame's bytes.
+    #[inline]
+    pub fn bytes(&self) -> &[u8] {
+        self.body.as_ref().map_or(&[], |body| &body.buffer[body.start..body.end])
+    }
+
+    /// The frame's bytes for writing. Shared bytes are copied to a buffer of this frame's own first.
+    #[inline]
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        if self.is_shared() {
+            self.relocate(HEADROOM, 0);
+        }
+        self.body_mut().window()
+    }
+
+    /// A second frame onto the same bytes with the same metadata. No byte is copied.
+    #[inline]
+    pub fn share(&self) -> Frame {
+        Frame { body: self.body.as_ref().map(|body| self.pool.duplicate(body)), pool: self.pool.clone() }
+    }
+
+    /// Whether another live frame refers to the same buffer.
+    #[inline]
+    pub fn is_shared(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| Rc::strong_count(&body.buffer) != 1)
+    }
+
+    /// Adds `n` zero bytes in front and returns them for writing. Without room, or when shared, the frame
+    /// moves to another buffer.
+    #[inline]
+    pub fn push_front(&mut self, n: usize) -> &mut [u8] {
+        self.shift_checksum_right(n);
+        if self.is_shared() || self.body.as_ref().is_none_or(|body| n > body.start) {
+            self.relocate(HEADROOM + n, 0);
+        }
+        let body = self.body_mut();
+        body.start -= n;
+        let front = &mut body.window()[..n];
+        front.fill(0);
+        front
+    }
+
+    /// Removes `n` bytes from the front, at most all of them. A partial checksum whose range is cut into
+    /// counts as complete from then on, as in Linux `skb_postpull_rcsum`.
+    #[inline]
+    pub fn pull_front(&mut self, n: usize) {
+        let n = n.min(self.len());
+        let body = self.body_mut();
+        body.start += n;
+        if let Checksum::Partial { start, offset } = body.checksum {
+            body.checksum = match usize::from(start).checked_sub(n) {
+                Some(left) => Checksum::Partial { start: left as u16, offset },
+                None => Checksum::Complete,
+            };
+        }
+    }
+
+    /// Shortens the frame to `len` bytes; does nothing if it is not longer.
+    #[inline]
+    pub fn truncate(&mut self, len: usize) {
+        let len = len.min(self.len());
+        let body = self.body_mut();
+        body.end = body.start + len;
+    }
+
+    /// Adds `n` zero bytes at the end and returns them for writing. Without room, or when shared, the frame
+    /// moves to another buffer.
+    pub fn extend(&mut self, n: usize) -> &mut [u8] {
+        if self.is_shared() || self.body.as_ref().is_none_or(|body| n > body.buffer.len() - body.end) {
+            self.relocate(HEADROOM, n);
+        }
+        let len = self.len();
+        let body = self.body_mut();
+        body.end += n;
+        let tail = &mut body.window()[len..];
+        tail.fill(0);
+        tail
+    }
+
+    /// Bytes in the frame.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.body.as_ref().map_or(0, |body| body.end - body.start)
+    }
+
+    /// Whether the frame has no bytes.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The state of the transport checksum.
+    #[inline]
+    pub fn checksum(&self) -> Checksum {
+        self.body.as_ref().map_or(Checksum::Complete, |body| body.checksum)
+    }
+
+    /// Declares the state of the transport checksum.
+    #[inline]
+    pub fn set_checksum(&mut self, checksum: Checksum) {
+        self.body_mut().checksum = checksum;
+    }
+
+    /// How the frame is to be segmented, if it is.
+    #[inline]
+    pub fn segmentation(&self) -> Option<Segmentation> {
+        self.body.as_ref().and_then(|body| body.segmentation)
+    }
+
+    /// Declares how the frame is to be segmented.
+    pub fn set_segmentation(&mut self, segmentation: Option<Segmentation>) {
+        self.body_mut().segmentation = segmentation;
+    }
+
+    /// The packet's identity.
+    #[inline]
+    pub fn trace(&self) -> TraceId {
+        self.body.as_ref().map_or(TraceId::default(), |body| body.trace)
+    }
+
+    /// Assigns the packet's identity.
+    #[inline]
+    pub fn set_trace(&mut self, trace: TraceId) {
+        self.body_mut().trace = trace;
+    }
+
+    /// The firewall mark (Linux `skb->mark`), 0 by default.
+    #[inline]
+    pub fn mark(&self) -> u32 {
+        self.body.as_ref().map_or(0, |body| body.mark)
+    }
+
+    /// Sets the firewall mark.
+    #[inline]
+    pub fn set_mark(&mut self, mark: u32) {
+        self.body_mut().mark = mark;
+    }
+
+    /// The pool the frame's buffer belongs to.
+    pub fn pool(&self) -> &Pool {
+        &self.pool
+    }
+
+    /// The body for writing.
+    #[inline]
+    fn body_mut(&mut self) -> &mut Body {
+        let nothing = &self.pool.shared.nothing;
+        self.body.get_or_insert_with(|| Box::new(Body::new(Rc::clone(nothing))))
+    }
+
+    /// Moves the bytes to a buffer of the frame's own with `headroom` before and `tailroom` after them.
+    fn relocate(&mut self, headroom: usize, tailroom: usize) {
+        let len = self.len();
+        let mut new = self.pool.take(headroom + len + tailroom);
+        new.open(headroom, len).copy_from_slice(self.bytes());
+        let Some(mut old) = self.body.take() else { return };
+        // The old body keeps the window and the metadata and gets the new buffer: nothing else to copy.
+        std::mem::swap(&mut old.buffer, &mut new.buffer);
+        (old.start, old.end) = (headroom, headroom + len);
+        self.body = Some(old);
+        self.pool.release(new);
+    }
+
+    /// Keeps a partial checksum's range in place while `n` bytes are pushed. Where the start could no
+    /// longer be expressed in 16 bits the checksum is finished instead.
+    #[inline]
+    fn shift_checksum_right(&mut self, n: usize) {
+        let Checksum::Partial { start, offset } = self.checksum() else { return };
+        match u16::try_from(usize::from(start).saturating_add(n)) {
+            Ok(start) => self.body_mut().checksum = Checksum::Partial { start, offset },
+            // A range that lies outside the frame cannot be finished; it asked for nothing possible before.
+            Err(_) => {
+                if offload::complete_checksum(self).is_err() {
+                    self.body_mut().checksum = Checksum::Complete;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Frame {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take() {
+            self.pool.release(body);
+        }
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Frame")
+            .field("bytes", &self.bytes())
+            .field("trace", &self.trace())
+            .field("mark", &self.mark())
+            .field("checksum", &self.checksum())
+            .field("segmentation", &self.segmentation())
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_steady_load_allocates_nothing() {
+        let pool = Pool::new();
+        let run = |rounds: usize| {
+            for round in 0..rounds {
+                let frames: Vec<Frame> = (0..10).map(|i| pool.frame(60 + i * round % 1400)).collect();
+                let shares: Vec<Frame> = frames.iter().map(Frame::share).collect();
+                drop(frames);
+                for mut share in shares {
+                    share.push_front(50)[0] = 1;
+                }
+                drop(pool.frame(9000));
+                drop(pool.frame(65_549));
+            }
+        };
+        run(1);
+        let warm = pool.allocations();
+        run(500);
+        assert_eq!(pool.allocations(), warm);
+        assert_eq!(pool.outstanding(), 0);
+    }
+
+    #[test]
+    fn the_free_list_is_bounded() {
+        let pool = Pool::new();
+        let burst = CLASSES[2].keep + 10;
+        drop((0..burst).map(|_| pool.frame(60_000)).collect::<Vec<_>>());
+        drop((0..burst).map(|_| pool.frame(60_000)).collect::<Vec<_>>());
+        assert_eq!(pool.allocations(), burst as u64 + 10);
+        assert_eq!(pool.outstanding(), 0);
+    }
+
+    #[test]
+    fn a_frame_beyond_the_largest_class_works_and_is_not_kept() {
+        let pool = Pool::new();
+        for _ in 0..2 {
+            let mut frame = pool.frame(200_000);
+            frame.bytes_mut()[199_999] = 7;
+            assert_eq!(frame.len(), 200_000);
+        }
+        assert_eq!((pool.allocations(), pool.outstanding()), (2, 0));
+    }
+
+    #[test]
+    fn reused_buffers_start_zeroed() {
+        let pool = Pool::new();
+        pool.frame(100).bytes_mut().fill(0xff);
+        let mut frame = pool.frame(10);
+        assert_eq!(frame.bytes(), [0; 10]);
+        assert_eq!(frame.extend(20), [0; 20]);
+        assert_eq!(frame.push_front(HEADROOM + 9), [0; HEADROOM + 9]);
+    }
+
+    #[test]
+    fn writing_copies_only_shared_bytes() {
+        let pool = Pool::new();
+        let mut first = pool.copy_of(b"abc");
+        first.bytes_mut()[0] = b'A';
+        assert_eq!(pool.allocations(), 1);
+        let mut second = first.share();
+        assert!(first.is_shared() && second.is_shared());
+        second.bytes_mut()[2] = b'C';
+        assert_eq!((first.bytes(), second.bytes()), (&b"Abc"[..], &b"AbC"[..]));
+        assert!(!first.is_shared() && !second.is_shared());
+        assert_eq!((pool.outstanding(), pool.allocations()), (2, 2));
+    }
+
+    #[test]
+    fn metadata_follows_shares_and_copies() {
+        let pool = Pool::new();
+        let mut frame = pool.frame(60);
+        frame.set_trace(TraceId(9));
+        frame.set_mark(0xd0c4);
+        frame.set_checksum(Checksum::Partial { start: 34, offset: 16 });
+        frame.set_segmentation(Some(Segmentation { kind: SegmentationKind::Tcp4, size: 1448 }));
+        let mut copy = frame.share();
+        copy.bytes_mut()[0] = 1;
+        assert_eq!((copy.trace(), copy.mark()), (TraceId(9), 0xd0c4));
+        assert_eq!(copy.checksum(), frame.checksum());
+        assert_eq!(copy.segmentation(), frame.segmentation());
+    }
+
+    #[test]
+    fn pushing_and_pulling_keep_the_checksum_range_in_place() {
+        let pool = Pool::new();
+        let mut frame = pool.frame(60);
+        frame.set_checksum(Checksum::Partial { start: 34, offset: 16 });
+        frame.pull_front(14);
+        assert_eq!(frame.checksum(), Checksum::Partial { start: 20, offset: 16 });
+        frame.push_front(18);
+        assert_eq!(frame.checksum(), Checksum::Partial { start: 38, offset: 16 });
+        frame.pull_front(39);
+        assert_eq!(frame.checksum(), Checksum::Complete);
+        frame.set_checksum(Checksum::Partial { start: 0, offset: 2 });
+        frame.push_front(70_000);
+        assert_eq!(frame.checksum(), Checksum::Complete);
+        assert_eq!(frame.bytes()[70_002..70_004], [0xff, 0xff]);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        New(usize),
+        Copy(Vec<u8>),
+        Share(usize),
+        Drop(usize),
+        Write(usize, u8),
+        Push(usize, usize),
+        Pull(usize, usize),
+        Truncate(usize, usize),
+        Extend(usize, usize),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let index = 0..64usize;
+        let size = prop_oneof![0..200usize, 1800..2200usize];
+        prop_oneof![
+            size.clone().prop_map(Step::New),
+            prop::collection::vec(any::<u8>(), 0..100).prop_map(Step::Copy),
+            index.clone().prop_map(Step::Share),
+            index.clone().prop_map(Step::Drop),
+            (index.clone(), any::<u8>()).prop_map(|(i, b)| Step::Write(i, b)),
+            (index.clone(), size.clone()).prop_map(|(i, n)| Step::Push(i, n)),
+            (index.clone(), size.clone()).prop_map(|(i, n)| Step::Pull(i, n)),
+            (index.clone(), size.clone()).prop_map(|(i, n)| Step::Truncate(i, n)),
+            (index, size).prop_map(|(i, n)| Step::Extend(i, n)),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(128))]
+
+        /// Frames behave as independent byte vectors whatever they share, and every buffer comes back.
+        #[test]
+        fn frames_behave_as_byte_vectors(steps in prop::collection::vec(step(), 1..80)) {
+            let pool = Pool::new();
+            let mut frames: Vec<(Frame, Vec<u8>)> = Vec::new();
+            for step in steps {
+                let count = frames.len().max(1);
+                match step {
+                    Step::New(n) => frames.push((pool.frame(n), vec![0; n])),
+                    Step::Copy(bytes) => frames.push((pool.copy_of(&bytes), bytes)),
+                    Step::Share(i) => if let Some((frame, model)) = frames.get(i % count) {
+                        let pair = (frame.share(), model.clone());
+                        frames.push(pair);
+                    },
+                    Step::Drop(i) => if !frames.is_empty() { drop(frames.swap_remove(i % count)); },
+                    Step::Write(i, byte) => if let Some((frame, model)) = frames.get_mut(i % count) {
+                        frame.bytes_mut().fill(byte);
+                        model.fill(byte);
+                    },
+                    Step::Push(i, n) => if let Some((frame, model)) = frames.get_mut(i % count) {
+                        prop_assert_eq!(frame.push_front(n), &vec![0; n][..]);
+                        model.splice(0..0, vec![0; n]);
+                    },
+                    Step::Pull(i, n) => if let Some((frame, model)) = frames.get_mut(i % count) {
+                        frame.pull_front(n);
+                        model.drain(..n.min(model.len()));
+                    },
+                    Step::Truncate(i, n) => if let Some((frame, model)) = frames.get_mut(i % count) {
+                        frame.truncate(n);
+                        model.truncate(n);
+                    },
+                    Step::Extend(i, n) => if let Some((frame, model)) = frames.get_mut(i % count) {
+                        prop_assert_eq!(frame.extend(n), &vec![0; n][..]);
+                        model.resize(model.len() + n, 0);
+                    },
+                }
+                for (frame, model) in &frames {
+                    prop_assert_eq!(frame.bytes(), &model[..]);
+                    prop_assert_eq!((frame.len(), frame.is_empty()), (model.len(), model.is_empty()));
+                }
+                prop_assert!(pool.outstanding() <= frames.len());
+            }
+            drop(frames);
+            prop_assert_eq!(pool.outstanding(), 0);
+        }
+    }
+}
