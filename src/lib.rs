@@ -1,2 +1,3 @@
 //! linkspan: Docker's networking in one unprivileged process.
 
+pub mod tcp;

@@ -1,0 +1,179 @@
+//! The device smoltcp is polled with, and the interfaces it is polled through.
+//!
+//! smoltcp keeps the MTU in its `Interface`, not in the device handed to a poll, so connections share one
+//! interface per MTU in use; an `Interface` is about 3 KiB and sockets are not tied to it. With any-IP on it
+//! needs no address and no route of its own. Checksums of arriving segments are ours to verify (the caller may
+//! vouch for them), those of leaving segments are always completed.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use smoltcp::iface::{Config, Interface};
+use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::time::Instant;
+use smoltcp::wire::HardwareAddress;
+
+use super::segment::Segment;
+use super::types::Scope;
+
+/// Smallest MTU used: an IPv6 header with TCP and all its options leaves room for data. IPv4 allows 68
+/// (RFC 791); smoltcp drops what does not fit, so less would stall a connection rather than fragment.
+pub(super) const MINIMUM_MTU: usize = 128;
+
+/// Interfaces kept; more MTUs than that at once are re-made on demand, so that path MTU messages naming
+/// every possible value cost time, not memory.
+const INTERFACES: usize = 32;
+
+/// Packets kept for reuse of their memory.
+const SPARE: usize = 64;
+
+/// One interface per MTU in use.
+pub(super) struct Interfaces {
+    seed: u64,
+    made: u64,
+    by_mtu: BTreeMap<usize, Interface>,
+}
+
+impl Interfaces {
+    pub(super) fn new(seed: u64) -> Self {
+        Interfaces { seed, made: 0, by_mtu: BTreeMap::new() }
+    }
+
+    /// The interface for `mtu`, kept within what TCP/IP can carry.
+    pub(super) fn get(&mut self, mtu: usize) -> &mut Interface {
+        let mtu = mtu.clamp(MINIMUM_MTU, usize::from(u16::MAX));
+        if self.by_mtu.len() >= INTERFACES && !self.by_mtu.contains_key(&mtu) {
+            self.by_mtu.clear();
+        }
+        let (seed, made) = (self.seed, &mut self.made);
+        self.by_mtu.entry(mtu).or_insert_with(|| {
+            *made += 1;
+            let mut config = Config::new(HardwareAddress::Ip);
+            config.random_seed = split_mix(seed.wrapping_add(made.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+            let mut nothing = VecDeque::new();
+            let mut spare = Vec::new();
+            let mut port = Port::new(mtu, Scope(0), None, &mut nothing, &mut spare);
+            let mut interface = Interface::new(config, &mut port, Instant::ZERO);
+            interface.set_any_ip(true);
+            interface
+        })
+    }
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): neighbouring seeds give unrelated sequences.
+fn split_mix(mut value: u64) -> u64 {
+    value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
+/// smoltcp's clock counts microseconds.
+pub(super) fn instant(time: Duration) -> Instant {
+    Instant::from_micros(i64::try_from(time.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The inverse of [`instant`]; a time before zero, smoltcp's "at once", is zero.
+pub(super) fn duration(instant: Instant) -> Duration {
+    Duration::from_micros(u64::try_from(instant.total_micros()).unwrap_or(0))
+}
+
+/// A packet to send.
+pub(super) struct Packet {
+    pub(super) scope: Scope,
+    pub(super) octets: Vec<u8>,
+}
+
+/// A device for one poll: at most one packet in, any number out.
+pub(super) struct Port<'a> {
+    mtu: usize,
+    scope: Scope,
+    incoming: Option<&'a [u8]>,
+    outgoing: &'a mut VecDeque<Packet>,
+    spare: &'a mut Vec<Vec<u8>>,
+}
+
+impl<'a> Port<'a> {
+    pub(super) fn new(
+        mtu: usize,
+        scope: Scope,
+        incoming: Option<&'a [u8]>,
+        outgoing: &'a mut VecDeque<Packet>,
+        spare: &'a mut Vec<Vec<u8>>,
+    ) -> Self {
+        Port { mtu, scope, incoming, outgoing, spare }
+    }
+
+    /// What the packet sent last says, if one was sent since the queue held `before`.
+    pub(super) fn last_sent(&self, before: usize) -> Option<Segment> {
+        if self.outgoing.len() <= before {
+            return None;
+        }
+        Segment::parse(&self.outgoing.back()?.octets, true)
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.outgoing.len()
+    }
+}
+
+/// Gives a sent packet's memory back.
+pub(super) fn recycle(spare: &mut Vec<Vec<u8>>, octets: Vec<u8>) {
+    if spare.len() < SPARE {
+        spare.push(octets);
+    }
+}
+
+pub(super) struct Received<'a>(&'a [u8]);
+
+impl RxToken for Received<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(self.0)
+    }
+}
+
+pub(super) struct Sending<'a> {
+    scope: Scope,
+    outgoing: &'a mut VecDeque<Packet>,
+    spare: &'a mut Vec<Vec<u8>>,
+}
+
+impl TxToken for Sending<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, f: F) -> R {
+        let mut octets = self.spare.pop().unwrap_or_default();
+        octets.clear();
+        octets.resize(length, 0);
+        let result = f(&mut octets);
+        self.outgoing.push_back(Packet { scope: self.scope, octets });
+        result
+    }
+}
+
+impl Device for Port<'_> {
+    type RxToken<'t>
+        = Received<'t>
+    where
+        Self: 't;
+    type TxToken<'t>
+        = Sending<'t>
+    where
+        Self: 't;
+
+    fn receive(&mut self, _now: Instant) -> Option<(Received<'_>, Sending<'_>)> {
+        let packet = self.incoming.take()?;
+        let sending = Sending { scope: self.scope, outgoing: self.outgoing, spare: self.spare };
+        Some((Received(packet), sending))
+    }
+
+    fn transmit(&mut self, _now: Instant) -> Option<Sending<'_>> {
+        Some(Sending { scope: self.scope, outgoing: self.outgoing, spare: self.spare })
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ip;
+        capabilities.max_transmission_unit = self.mtu;
+        capabilities.checksum.ipv4 = Checksum::Tx;
+        capabilities.checksum.tcp = Checksum::Tx;
+        capabilities
+    }
+}
