@@ -1,3 +1,4 @@
 //! linkspan: Docker's networking in one unprivileged process.
 
+pub mod engine;
 pub mod tcp;

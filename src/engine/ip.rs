@@ -1,0 +1,913 @@
+//! The IP layer: reception, routing, forwarding, output, fragments and the ICMP errors that routers send.
+//!
+//! The order is Linux's: a received packet passes PREROUTING, the routing decision, then INPUT (local) or time to
+//! live, FORWARD, POSTROUTING; a local one passes the routing decision, OUTPUT (and is routed again if that changed
+//! its destination or mark), POSTROUTING. MTU checks use the segment size of offloaded packets.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use linkspan_nat::fragment;
+use linkspan_nat::icmp::{self, IcmpError};
+use linkspan_nat::netfilter::{Defragmentation, DropCause, HookContext, HookStep, PacketConnection, Verdict};
+use linkspan_nat::packet::{ChecksumState, IpVersion, Layout, PacketMut, PacketView};
+use linkspan_nat::rule::{AddressType, Family, RejectWith, TcpMss};
+use linkspan_nat::ruleset::Hook;
+use linkspan_switch::frame::{Checksum, Frame};
+use linkspan_switch::mac::MacAddress;
+use linkspan_switch::offload;
+use rand_xoshiro::rand_core::Rng;
+
+use super::device::{Device, Kind};
+use super::event::{DropReason, EventKind, NeighbourState};
+use super::id::{DeviceId, NamespaceId};
+use super::namespace::Namespace;
+use super::neighbour::Resolution;
+use super::route::{is_link_local, is_loopback};
+use super::{Engine, Timer, captured, ndp};
+
+/// What connection tracking knows of a packet, carried from hook to hook (`skb->_nfct`).
+pub(crate) type Tracked = PacketConnection;
+
+/// A packet at the IP layer: the frame starts at its IP header.
+pub(crate) struct Packet {
+    pub(crate) frame: Frame,
+    pub(crate) layout: Layout,
+    pub(crate) ingress: Option<DeviceId>,
+    pub(crate) physical_ingress: Option<DeviceId>,
+    pub(crate) physical_egress: Option<DeviceId>,
+    pub(crate) tracked: Option<Tracked>,
+    /// Put together from fragments, the largest of which had this size.
+    pub(crate) reassembled: Option<usize>,
+}
+
+impl Packet {
+    #[inline]
+    pub(crate) fn view(&self) -> Option<PacketView<'_>> {
+        PacketView::with_layout(self.frame.bytes(), self.layout)
+    }
+
+    #[inline]
+    pub(crate) fn destination(&self) -> IpAddr {
+        self.view().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |v| v.destination())
+    }
+
+    #[inline]
+    pub(crate) fn source(&self) -> IpAddr {
+        self.view().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |v| v.source())
+    }
+
+    pub(crate) fn share(&self) -> Packet {
+        Packet {
+            frame: self.frame.share(),
+            layout: self.layout,
+            ingress: self.ingress,
+            physical_ingress: self.physical_ingress,
+            physical_egress: self.physical_egress,
+            tracked: self.tracked,
+            reassembled: self.reassembled,
+        }
+    }
+
+    #[inline]
+    fn family(&self) -> Family {
+        match self.layout.version() {
+            IpVersion::V4 => Family::Ipv4,
+            IpVersion::V6 => Family::Ipv6,
+        }
+    }
+}
+
+/// Where a packet goes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hop {
+    pub(crate) device: DeviceId,
+    pub(crate) gateway: Option<IpAddr>,
+    pub(crate) source: Option<IpAddr>,
+    pub(crate) prefix: u8,
+}
+
+impl Engine {
+    /// True if packets to this address end in the namespace.
+    #[inline]
+    pub(super) fn is_local(&self, namespace: NamespaceId, address: IpAddr) -> bool {
+        self.namespaces[namespace.index()].as_ref().is_some_and(|n| n.is_local(address))
+    }
+
+    /// The way to an address: `lo` for the namespace's own ones.
+    pub(super) fn route(&self, namespace: NamespaceId, destination: IpAddr) -> Option<Hop> {
+        let space = self.namespaces.get(namespace.index())?.as_ref()?;
+        if space.is_local(destination) {
+            let source = Some(destination);
+            let prefix = if destination.is_ipv4() { 32 } else { 128 };
+            return Some(Hop { device: space.loopback, gateway: None, source, prefix });
+        }
+        let usable = |d: DeviceId| self.devices[d.index()].as_ref().is_some_and(|d| d.up);
+        let route = space.routes.lookup(destination, usable)?;
+        let prefix = route.destination.prefix_len();
+        Some(Hop { device: route.device, gateway: route.gateway, source: route.source, prefix })
+    }
+
+    /// The source address of a packet that leaves by a hop (`inet_select_addr`, RFC 6724 as far as scopes go).
+    pub(super) fn source_for(
+        &self,
+        namespace: NamespaceId,
+        hop: &Hop,
+        destination: IpAddr,
+    ) -> Option<IpAddr> {
+        if hop.source.is_some() {
+            return hop.source;
+        }
+        let device = self.devices[hop.device.index()].as_ref()?;
+        let towards = hop.gateway.unwrap_or(destination);
+        let same = |net: &&IpNet| net.addr().is_ipv4() == destination.is_ipv4();
+        if let IpAddr::V6(v6) = destination {
+            let link_local = is_link_local(v6) || v6.segments()[0] == 0xff02;
+            let scope = |net: &&IpNet| matches!(net.addr(), IpAddr::V6(a) if is_link_local(a) == link_local);
+            let own = device.addresses.iter().filter(same);
+            return own
+                .clone()
+                .filter(scope)
+                .max_by_key(|net| (net.contains(&towards), std::cmp::Reverse(net.prefix_len())))
+                .or_else(|| own.clone().next())
+                .map(IpNet::addr)
+                .or_else(|| self.any_address(namespace, destination));
+        }
+        let mut own = device.addresses.iter().filter(same);
+        let first = own.clone().next();
+        own.find(|net| net.contains(&towards))
+            .or(first)
+            .map(IpNet::addr)
+            .or_else(|| self.any_address(namespace, destination))
+    }
+
+    fn any_address(&self, namespace: NamespaceId, like: IpAddr) -> Option<IpAddr> {
+        let space = self.namespaces[namespace.index()].as_ref()?;
+        let devices = space.devices.iter().filter_map(|d| self.devices[d.index()].as_ref());
+        devices
+            .flat_map(|d| d.addresses.iter().map(IpNet::addr))
+            .find(|a| a.is_ipv4() == like.is_ipv4() && !is_loopback(*a) && !is_v6_link_local(*a))
+    }
+
+    pub(super) fn any_ipv4(&self, namespace: NamespaceId) -> Option<Ipv4Addr> {
+        match self.any_address(namespace, IpAddr::V4(Ipv4Addr::UNSPECIFIED)) {
+            Some(IpAddr::V4(address)) => Some(address),
+            _ => None,
+        }
+    }
+
+    /// A frame whose Ethernet header is gone enters the IP layer.
+    pub(super) fn ip_receive_frame(
+        &mut self,
+        namespace: NamespaceId,
+        device: DeviceId,
+        physical: Option<DeviceId>,
+        frame: Frame,
+        tracked: Option<Tracked>,
+        prerouted: bool,
+    ) {
+        if let Some(packet) = self.parse_packet(namespace, device, physical, frame, tracked) {
+            self.ip_receive(namespace, packet, prerouted);
+        }
+    }
+
+    /// A packet enters the IP layer; `prerouted` if a bridge already ran PREROUTING.
+    pub(super) fn ip_receive(&mut self, namespace: NamespaceId, packet: Packet, prerouted: bool) {
+        let Some(device) = packet.ingress else { return };
+        let loopback = self.devices[device.index()].as_ref().is_none_or(|d| !d.is_ethernet());
+        if let Some(reason) = self.refuse_received(namespace, device, &packet, loopback) {
+            return self.drop_frame(packet.frame, Some(namespace), Some(device), reason);
+        }
+        let packet = if prerouted {
+            packet
+        } else {
+            let Some(packet) = self.hook(namespace, Hook::Prerouting, packet, Some(device), None) else {
+                return;
+            };
+            packet
+        };
+        let destination = packet.destination();
+        if self.is_local(namespace, destination) {
+            let martian = !loopback
+                && is_loopback(destination)
+                && !self.devices[device.index()].as_ref().is_some_and(|d| d.route_localnet);
+            if martian {
+                return self.drop_frame(packet.frame, Some(namespace), Some(device), DropReason::Martian);
+            }
+            return self.ip_local_input(namespace, device, packet);
+        }
+        if self.is_group(namespace, device, destination) {
+            return self.ip_local_input(namespace, device, packet);
+        }
+        self.ip_forward(namespace, device, packet);
+    }
+
+    fn refuse_received(
+        &self,
+        namespace: NamespaceId,
+        device: DeviceId,
+        packet: &Packet,
+        loopback: bool,
+    ) -> Option<DropReason> {
+        let view = packet.view()?;
+        if !view.header_checksum_is_valid() {
+            return Some(DropReason::BadChecksum);
+        }
+        if packet.layout.version() == IpVersion::V6 && self.ipv6_disabled(namespace, device) {
+            return Some(DropReason::Ipv6Disabled);
+        }
+        let source = view.source();
+        if source.is_multicast() || source == IpAddr::V4(Ipv4Addr::BROADCAST) {
+            return Some(DropReason::Martian);
+        }
+        let localnet = self.devices[device.index()].as_ref().is_some_and(|d| d.route_localnet);
+        if !loopback && is_loopback(source) && !localnet {
+            return Some(DropReason::Martian);
+        }
+        None
+    }
+
+    pub(super) fn ipv6_disabled(&self, namespace: NamespaceId, device: DeviceId) -> bool {
+        self.namespaces[namespace.index()].as_ref().is_none_or(|n| n.ipv6_disabled)
+            || self.devices[device.index()].as_ref().is_none_or(|d| d.ipv6_disabled)
+    }
+
+    /// Broadcast of one of the device's subnets, limited broadcast, or multicast.
+    fn is_group(&self, _namespace: NamespaceId, device: DeviceId, address: IpAddr) -> bool {
+        if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
+            return true;
+        }
+        let Some(Some(device)) = self.devices.get(device.index()) else { return false };
+        device.addresses.iter().any(|net| match (net, address) {
+            (IpNet::V4(net), IpAddr::V4(a)) => net.prefix_len() < 31 && net.broadcast() == a,
+            _ => false,
+        })
+    }
+
+    fn ip_forward(&mut self, namespace: NamespaceId, ingress: DeviceId, mut packet: Packet) {
+        let forwarding =
+            self.namespaces[namespace.index()].as_ref().is_some_and(|n| match packet.layout.version() {
+                IpVersion::V4 => n.ipv4_forward,
+                IpVersion::V6 => n.ipv6_forward,
+            });
+        let destination = packet.destination();
+        if !forwarding || is_loopback(destination) || is_v6_link_local(destination) {
+            let reason = if forwarding { DropReason::Martian } else { DropReason::ForwardingOff };
+            return self.drop_frame(packet.frame, Some(namespace), Some(ingress), reason);
+        }
+        let Some(hop) = self.route(namespace, destination) else {
+            self.answer_error(namespace, &packet, net_unreachable(packet.layout.version()));
+            return self.drop_frame(packet.frame, Some(namespace), Some(ingress), DropReason::NoRoute);
+        };
+        self.event_routed(namespace, &packet, &hop, true);
+        if packet.view().is_some_and(|v| v.ttl() <= 1) {
+            self.answer_error(namespace, &packet, IcmpError::TtlExceeded);
+            return self.drop_frame(packet.frame, Some(namespace), Some(ingress), DropReason::TtlExceeded);
+        }
+        let mtu = self.device_mtu(hop.device);
+        if self.too_big(&packet, mtu) && self.may_not_fragment(&packet) {
+            self.answer_error(namespace, &packet, too_big_error(packet.layout.version(), mtu));
+            return self.drop_frame(
+                packet.frame,
+                Some(namespace),
+                Some(hop.device),
+                DropReason::FragmentationNeeded,
+            );
+        }
+        let checksum = checksum_state(&packet.frame);
+        if let Some(mut edit) = PacketMut::with_layout(packet.frame.bytes_mut(), packet.layout, checksum) {
+            // Above 1, checked before.
+            let _ = edit.decrement_ttl();
+        }
+        let Some(packet) = self.hook(namespace, Hook::Forward, packet, Some(ingress), Some(hop.device))
+        else {
+            return;
+        };
+        self.ip_finish(namespace, packet, hop);
+    }
+
+    /// A local packet starts its way: routed by its destination, through OUTPUT.
+    pub(super) fn ip_send(&mut self, namespace: NamespaceId, frame: Frame) {
+        self.ip_send_tracked(namespace, frame, None);
+    }
+
+    fn ip_send_tracked(&mut self, namespace: NamespaceId, mut frame: Frame, tracked: Option<Tracked>) {
+        frame.set_trace(self.new_trace());
+        if self.watched {
+            self.event(frame.trace(), |_| EventKind::Sent { namespace, packet: captured(&frame) });
+        }
+        let Ok(layout) = Layout::parse(frame.bytes()) else {
+            return self.drop_frame(frame, Some(namespace), None, DropReason::BadPacket);
+        };
+        let packet = Packet {
+            frame,
+            layout,
+            ingress: None,
+            physical_ingress: None,
+            physical_egress: None,
+            tracked,
+            reassembled: None,
+        };
+        let destination = packet.destination();
+        let Some(hop) = self.route_any(namespace, destination, packet.source()) else {
+            return self.drop_frame(packet.frame, Some(namespace), None, DropReason::NoRoute);
+        };
+        let mark = packet.frame.mark();
+        let Some(packet) = self.hook(namespace, Hook::Output, packet, None, Some(hop.device)) else { return };
+        let changed = packet.destination();
+        let hop = if changed == destination && packet.frame.mark() == mark {
+            hop
+        } else {
+            let Some(hop) = self.route_any(namespace, changed, packet.source()) else {
+                return self.drop_frame(packet.frame, Some(namespace), None, DropReason::NoRoute);
+            };
+            hop
+        };
+        self.event_routed(namespace, &packet, &hop, false);
+        self.ip_finish(namespace, packet, hop);
+    }
+
+    /// As [`Engine::route`], for groups too: they leave by the device that has the source address.
+    pub(super) fn route_any(
+        &self,
+        namespace: NamespaceId,
+        destination: IpAddr,
+        source: IpAddr,
+    ) -> Option<Hop> {
+        let group = destination.is_multicast()
+            || destination == IpAddr::V4(Ipv4Addr::BROADCAST)
+            || is_v6_link_local(destination) && !self.is_local(namespace, destination);
+        if group && !source.is_unspecified() {
+            let space = self.namespaces[namespace.index()].as_ref()?;
+            let owner = space.devices.iter().copied().find(|d| {
+                self.devices[d.index()]
+                    .as_ref()
+                    .is_some_and(|d| d.up && d.is_ethernet() && d.has_address(source))
+            });
+            if let Some(device) = owner {
+                let prefix = if destination.is_ipv4() { 32 } else { 128 };
+                return Some(Hop { device, gateway: None, source: Some(source), prefix });
+            }
+        }
+        self.route(namespace, destination)
+    }
+
+    /// POSTROUTING, fragments, neighbour, device.
+    fn ip_finish(&mut self, namespace: NamespaceId, packet: Packet, hop: Hop) {
+        let Some(packet) = self.hook(namespace, Hook::Postrouting, packet, None, Some(hop.device)) else {
+            return;
+        };
+        let destination = packet.destination();
+        let next_hop = hop.gateway.unwrap_or(destination);
+        let local = packet.ingress.is_none();
+        let device_mtu = self.device_mtu(hop.device);
+        let mtu = match &self.namespaces[namespace.index()] {
+            Some(space) if local => space.path_mtu(self.now, destination, device_mtu),
+            _ => device_mtu,
+        };
+        if !self.too_big(&packet, mtu) {
+            return self.send_to_hop(namespace, hop.device, next_hop, packet.frame, packet.tracked);
+        }
+        if self.may_not_fragment(&packet) && packet.reassembled.is_none() {
+            let error = too_big_error(packet.layout.version(), mtu);
+            self.answer_error(namespace, &packet, error);
+            return self.drop_frame(
+                packet.frame,
+                Some(namespace),
+                Some(hop.device),
+                DropReason::FragmentationNeeded,
+            );
+        }
+        for frame in self.fragments(namespace, packet, Some(mtu)) {
+            self.send_to_hop(namespace, hop.device, next_hop, frame, None);
+        }
+    }
+
+    fn send_to_hop(
+        &mut self,
+        namespace: NamespaceId,
+        device: DeviceId,
+        next_hop: IpAddr,
+        frame: Frame,
+        tracked: Option<Tracked>,
+    ) {
+        match self.devices[device.index()].as_ref().map(|d| &d.kind) {
+            Some(Kind::Loopback) => self.transmit(device, frame, tracked),
+            Some(_) => self.send_to_neighbour(namespace, device, next_hop, frame),
+            None => self.drop_frame(frame, Some(namespace), Some(device), DropReason::Gone),
+        }
+    }
+
+    /// Cuts a packet for an MTU; one frame if it fits.
+    pub(super) fn fragments(
+        &mut self,
+        namespace: NamespaceId,
+        packet: Packet,
+        mtu: Option<u32>,
+    ) -> Vec<Frame> {
+        let Some(mtu) = mtu.filter(|mtu| packet.frame.len() > *mtu as usize) else {
+            return vec![packet.frame];
+        };
+        let mut whole = packet.frame;
+        complete(&mut whole, packet.layout);
+        let identification = self.random.next_u32();
+        let cut = match packet.reassembled {
+            Some(_) => fragment::refragment(whole.bytes(), mtu as usize, identification),
+            None => fragment::fragment(whole.bytes(), mtu as usize, identification),
+        };
+        match cut {
+            Ok(pieces) => {
+                let count = pieces.len();
+                self.event(whole.trace(), |_| EventKind::Fragmented { namespace, fragments: count, mtu });
+                let frames = pieces.iter().map(|piece| {
+                    let mut frame = self.pool.copy_of(piece);
+                    frame.set_trace(whole.trace());
+                    frame.set_mark(whole.mark());
+                    frame
+                });
+                frames.collect()
+            }
+            Err(_) => {
+                self.drop_frame(whole, Some(namespace), None, DropReason::FragmentationNeeded);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Sends a packet to a neighbour, asking for its hardware address first if need be.
+    pub(super) fn send_to_neighbour(
+        &mut self,
+        namespace: NamespaceId,
+        device: DeviceId,
+        next_hop: IpAddr,
+        frame: Frame,
+    ) {
+        if let Some(mac) = self.group_mac(device, next_hop) {
+            return self.send_with_mac(device, mac, frame);
+        }
+        let now = self.now;
+        let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else {
+            return self.drop_frame(frame, Some(namespace), Some(device), DropReason::Gone);
+        };
+        let trace = frame.trace();
+        match space.neighbours.resolve(now, device, next_hop, frame) {
+            Resolution::Send { frame, mac, arm } => {
+                if let Some(time) = arm {
+                    let state = NeighbourState::Delay;
+                    self.event(trace, |_| EventKind::Neighbour {
+                        device,
+                        address: next_hop,
+                        mac: Some(mac),
+                        state,
+                    });
+                    self.arm_neighbour(time, namespace, device, next_hop);
+                }
+                self.send_with_mac(device, mac, frame);
+            }
+            Resolution::Solicit { arm } => {
+                let state = NeighbourState::Incomplete;
+                self.event(trace, |_| EventKind::Neighbour { device, address: next_hop, mac: None, state });
+                self.arm_neighbour(arm, namespace, device, next_hop);
+                self.solicit(device, next_hop, None);
+            }
+            Resolution::Waiting => {}
+            Resolution::QueueFull(frame) => {
+                self.drop_frame(frame, Some(namespace), Some(device), DropReason::NeighbourQueueFull);
+            }
+            Resolution::TableFull(frame) => {
+                self.drop_frame(frame, Some(namespace), Some(device), DropReason::NeighbourTableFull);
+            }
+        }
+    }
+
+    fn arm_neighbour(
+        &mut self,
+        time: std::time::Duration,
+        namespace: NamespaceId,
+        device: DeviceId,
+        address: IpAddr,
+    ) {
+        self.timers.push(time, u64::MAX, Timer::Neighbour { namespace, device, address });
+    }
+
+    /// The hardware address of a broadcast or multicast destination.
+    fn group_mac(&self, device: DeviceId, address: IpAddr) -> Option<MacAddress> {
+        match address {
+            IpAddr::V4(a) if a.is_multicast() => {
+                let o = a.octets();
+                Some(MacAddress([0x01, 0x00, 0x5e, o[1] & 0x7f, o[2], o[3]]))
+            }
+            IpAddr::V6(a) if a.is_multicast() => Some(ndp::multicast_mac(a)),
+            IpAddr::V4(a) if a.is_broadcast() => Some(MacAddress::BROADCAST),
+            IpAddr::V4(a) => {
+                let device = self.devices[device.index()].as_ref()?;
+                let broadcast = device.addresses.iter().any(|net| match net {
+                    IpNet::V4(net) => net.prefix_len() < 31 && net.broadcast() == a,
+                    IpNet::V6(_) => false,
+                });
+                broadcast.then_some(MacAddress::BROADCAST)
+            }
+            IpAddr::V6(_) => None,
+        }
+    }
+
+    /// A packet waited in vain for its neighbour: whoever sent it hears that the host is unreachable.
+    pub(super) fn neighbour_failed(&mut self, namespace: NamespaceId, device: DeviceId, frame: Frame) {
+        if let Ok(layout) = Layout::parse(frame.bytes()) {
+            let packet = Packet {
+                frame: frame.share(),
+                layout,
+                ingress: None,
+                physical_ingress: None,
+                physical_egress: None,
+                tracked: None,
+                reassembled: None,
+            };
+            self.answer_error(namespace, &packet, host_unreachable(packet.layout.version()));
+        }
+        self.drop_frame(frame, Some(namespace), Some(device), DropReason::NeighbourFailed);
+    }
+
+    /// Sends an ICMP error about a packet to its source, unless RFC 1122 section 3.2.2 forbids it.
+    pub(super) fn answer_error(&mut self, namespace: NamespaceId, packet: &Packet, error: IcmpError) {
+        let to = packet.source();
+        let Some(hop) = self.route_any(namespace, to, packet.destination()) else { return };
+        let own = packet.destination();
+        let source = if self.is_local(namespace, own) {
+            Some(own)
+        } else if hop.source == Some(to) {
+            // To ourselves: a local address on the device the packet could not leave by.
+            hop.source
+        } else {
+            self.source_for(namespace, &hop, to)
+        };
+        let Some(source) = source else { return };
+        if let Some(bytes) = icmp::emit_error(packet.frame.bytes(), error, source) {
+            self.answer(namespace, packet, &bytes);
+        }
+    }
+
+    /// Sends the answer to a packet; it belongs to the packet's connection, so that translations are undone on it.
+    fn answer(&mut self, namespace: NamespaceId, packet: &Packet, bytes: &[u8]) {
+        let space = self.namespaces.get(namespace.index()).and_then(Option::as_ref);
+        let connection = packet.tracked.and_then(|c| space.and_then(|s| s.netfilter.answer_connection(c)));
+        let frame = self.pool.copy_of(bytes);
+        self.ip_send_tracked(namespace, frame, connection);
+    }
+
+    #[inline]
+    pub(super) fn device_mtu(&self, device: DeviceId) -> u32 {
+        self.devices[device.index()].as_ref().map_or(1_500, |d| d.mtu)
+    }
+
+    #[inline]
+    fn too_big(&self, packet: &Packet, mtu: u32) -> bool {
+        let length = packet.frame.len();
+        if length <= mtu as usize {
+            return false;
+        }
+        match packet.frame.segmentation() {
+            Some(_) => offload::segment_size(&packet.frame, 0) > mtu as usize,
+            None => true,
+        }
+    }
+
+    /// In IPv6 only the sender cuts (RFC 8200 section 4.5); in IPv4 anyone, unless the packet forbids it.
+    fn may_not_fragment(&self, packet: &Packet) -> bool {
+        match packet.layout.version() {
+            IpVersion::V6 => packet.ingress.is_some(),
+            IpVersion::V4 => packet.layout.dont_fragment(),
+        }
+    }
+
+    fn event_routed(&mut self, namespace: NamespaceId, packet: &Packet, hop: &Hop, forwarded: bool) {
+        if self.watched {
+            let (destination, gateway, device, prefix) =
+                (packet.destination(), hop.gateway, hop.device, hop.prefix);
+            self.event(packet.frame.trace(), |_| EventKind::Routed {
+                namespace,
+                destination,
+                gateway,
+                device,
+                prefix,
+                forwarded,
+            });
+        }
+    }
+
+    /// Runs one netfilter hook. `None`: the packet went no further (and was counted), or waits as a fragment.
+    #[inline]
+    pub(super) fn hook(
+        &mut self,
+        namespace: NamespaceId,
+        hook: Hook,
+        packet: Packet,
+        ingress: Option<DeviceId>,
+        egress: Option<DeviceId>,
+    ) -> Option<Packet> {
+        let netfilter = &mut self.namespaces.get_mut(namespace.index())?.as_mut()?.netfilter;
+        let family = packet.family();
+        if !netfilter.is_active(family) {
+            return Some(packet);
+        }
+        if !packet.layout.is_fragment() {
+            if netfilter.is_idle(family, hook, packet.tracked) {
+                return Some(packet);
+            }
+            return self.filter(namespace, hook, packet, ingress, egress);
+        }
+        let packet = self.hook_fragment(namespace, hook, packet, ingress.or(egress))?;
+        self.filter(namespace, hook, packet, ingress, egress)
+    }
+
+    /// Connection tracking needs whole packets.
+    #[cold]
+    fn hook_fragment(
+        &mut self,
+        namespace: NamespaceId,
+        hook: Hook,
+        packet: Packet,
+        device: Option<DeviceId>,
+    ) -> Option<Packet> {
+        let space = self.namespaces.get_mut(namespace.index())?.as_mut()?;
+        match space.netfilter.defragment(self.now, hook, &packet.layout, packet.frame.bytes()) {
+            Defragmentation::Pass => Some(packet),
+            Defragmentation::Held => {
+                self.arm_fragments(namespace);
+                None
+            }
+            Defragmentation::Complete { packet: bytes, largest_fragment } => {
+                self.replaced(namespace, packet, &bytes, largest_fragment)
+            }
+            Defragmentation::Dropped(_) => {
+                self.drop_frame(packet.frame, Some(namespace), device, DropReason::Fragment);
+                None
+            }
+        }
+    }
+
+    #[inline]
+    fn filter(
+        &mut self,
+        namespace: NamespaceId,
+        hook: Hook,
+        mut packet: Packet,
+        ingress: Option<DeviceId>,
+        egress: Option<DeviceId>,
+    ) -> Option<Packet> {
+        let mut steps = self.watched.then(Vec::new);
+        let verdict = self.traverse(namespace, hook, &mut packet, ingress, egress, steps.as_mut())?;
+        let accepted = verdict == Verdict::Accept;
+        if let Some(steps) = steps
+            && (!steps.is_empty() || !accepted)
+        {
+            let trace = packet.frame.trace();
+            self.event(trace, |_| EventKind::Filtered { namespace, hook, ingress, egress, steps, accepted });
+        }
+        if accepted {
+            return Some(packet);
+        }
+        self.refuse(namespace, packet, ingress.or(egress), verdict);
+        None
+    }
+
+    /// Ends a packet that a hook did not accept.
+    #[cold]
+    fn refuse(&mut self, namespace: NamespaceId, packet: Packet, device: Option<DeviceId>, verdict: Verdict) {
+        let reason = match verdict {
+            Verdict::Accept => return,
+            Verdict::Drop(cause) => drop_reason(&cause),
+            Verdict::Reject { with, .. } => {
+                self.reject(namespace, &packet, with);
+                if let (Some(connection), Some(Some(space))) =
+                    (packet.tracked, self.namespaces.get_mut(namespace.index()))
+                {
+                    space.netfilter.release(connection);
+                }
+                DropReason::Rejected
+            }
+        };
+        self.drop_frame(packet.frame, Some(namespace), device, reason);
+    }
+
+    #[inline(never)]
+    fn traverse(
+        &mut self,
+        namespace: NamespaceId,
+        hook: Hook,
+        packet: &mut Packet,
+        ingress: Option<DeviceId>,
+        egress: Option<DeviceId>,
+        trace: Option<&mut Vec<HookStep>>,
+    ) -> Option<Verdict> {
+        let devices = &self.devices;
+        let Namespace { netfilter, local, .. } = self.namespaces.get_mut(namespace.index())?.as_mut()?;
+        let name = |d: Option<DeviceId>| d.and_then(|d| devices[d.index()].as_ref()).map(|d| d.name);
+        let broadcast = |a: Ipv4Addr| {
+            let nets = |d: DeviceId| devices[d.index()].as_ref().map(|d| &d.addresses);
+            [ingress, egress].into_iter().flatten().filter_map(nets).flatten().any(|net| match net {
+                IpNet::V4(net) => net.prefix_len() < 31 && net.broadcast() == a,
+                IpNet::V6(_) => false,
+            })
+        };
+        let address_type = |a: IpAddr| match a {
+            a if a.is_unspecified() => AddressType::Unspec,
+            a if is_loopback(a) || local.contains_key(&a) => AddressType::Local,
+            a if a.is_multicast() => AddressType::Multicast,
+            IpAddr::V4(a) if a.is_broadcast() || broadcast(a) => AddressType::Broadcast,
+            _ => AddressType::Unicast,
+        };
+        let masquerade_source = |destination: IpAddr| primary_address(devices, egress, destination);
+        let ipv4 = packet.layout.version() == IpVersion::V4;
+        let like = if ipv4 { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+        let redirect_address = || primary_address(devices, ingress, like);
+        let random = &mut self.random;
+        let mut draw = || random.next_u32() as u16;
+        let mut context = HookContext {
+            now: self.now,
+            in_interface: name(ingress),
+            out_interface: name(egress),
+            physical_in: name(packet.physical_ingress),
+            physical_out: name(packet.physical_egress),
+            bridged: packet.physical_egress.is_some(),
+            mac: None,
+            mark: packet.frame.mark(),
+            connection: packet.tracked,
+            address_type: &address_type,
+            masquerade_source: &masquerade_source,
+            redirect_address: &redirect_address,
+            random: &mut draw,
+            tcp_mss: None,
+            logged: Vec::new(),
+            trace,
+        };
+        let checksum = checksum_state(&packet.frame);
+        let mut edit = PacketMut::with_layout(packet.frame.bytes_mut(), packet.layout, checksum)?;
+        let verdict = netfilter.traverse(hook, &mut edit, &mut context);
+        let (mark, connection) = (context.mark, context.connection);
+        if let Some(clamp) = context.tcp_mss {
+            let mtu = egress.and_then(|d| devices[d.index()].as_ref()).map_or(1_500, |d| d.mtu);
+            edit.clamp_mss(segment_limit(clamp, mtu, ipv4));
+        }
+        packet.frame.set_mark(mark);
+        packet.tracked = connection;
+        Some(verdict)
+    }
+
+    /// Fragments became a whole packet.
+    pub(super) fn replaced(
+        &mut self,
+        namespace: NamespaceId,
+        packet: Packet,
+        bytes: &[u8],
+        largest_fragment: usize,
+    ) -> Option<Packet> {
+        let mut frame = self.pool.copy_of(bytes);
+        frame.set_trace(packet.frame.trace());
+        frame.set_mark(packet.frame.mark());
+        let length = frame.len();
+        self.event(frame.trace(), |_| EventKind::Reassembled { namespace, length });
+        let Ok(layout) = Layout::parse(frame.bytes()) else {
+            self.drop_frame(frame, Some(namespace), packet.ingress, DropReason::BadPacket);
+            return None;
+        };
+        Some(Packet { frame, layout, reassembled: Some(largest_fragment), ..packet })
+    }
+
+    pub(super) fn arm_fragments(&mut self, namespace: NamespaceId) {
+        let Some(Some(space)) = self.namespaces.get(namespace.index()) else { return };
+        let deadlines = [space.netfilter.deadline(), space.reassembler.deadline()];
+        if let Some(time) = deadlines.into_iter().flatten().min() {
+            self.timers.push(time, u64::MAX, Timer::Fragments { namespace });
+        }
+    }
+
+    pub(super) fn expire_fragments(&mut self, namespace: NamespaceId) {
+        let now = self.now;
+        let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
+        let tracked = space.netfilter.expire(now);
+        let expired = space.reassembler.expire(now);
+        *self.drops.entry(DropReason::Fragment).or_default() += (tracked.len() + expired.len()) as u64;
+        for queue in tracked.into_iter().chain(expired) {
+            if let Some(first) = queue.first_fragment
+                && let Ok(layout) = Layout::parse(&first)
+            {
+                let packet = Packet {
+                    frame: self.pool.copy_of(&first),
+                    layout,
+                    ingress: None,
+                    physical_ingress: None,
+                    physical_egress: None,
+                    tracked: None,
+                    reassembled: None,
+                };
+                self.answer_error(namespace, &packet, IcmpError::ReassemblyTimeExceeded);
+            }
+        }
+        self.arm_fragments(namespace);
+    }
+
+    fn reject(&mut self, namespace: NamespaceId, packet: &Packet, with: RejectWith) {
+        if with == RejectWith::TcpReset {
+            if let Some(bytes) = icmp::emit_tcp_reset(packet.frame.bytes()) {
+                self.answer(namespace, packet, &bytes);
+            }
+            return;
+        }
+        if let Some(error) = reject_error(with) {
+            self.answer_error(namespace, packet, error);
+        }
+    }
+}
+
+/// The primary address of a device towards a destination: what MASQUERADE and REDIRECT use.
+fn primary_address(devices: &[Option<Device>], device: Option<DeviceId>, towards: IpAddr) -> Option<IpAddr> {
+    let device = devices.get(device?.index())?.as_ref()?;
+    let same = |net: &&IpNet| net.addr().is_ipv4() == towards.is_ipv4() && !is_v6_link_local(net.addr());
+    let mut own = device.addresses.iter().filter(same);
+    let first = own.clone().next();
+    own.find(|net| net.contains(&towards)).or(first).map(IpNet::addr)
+}
+
+/// True for IPv6 link-local addresses.
+pub(crate) fn is_v6_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(a) if is_link_local(a))
+}
+
+/// The checksum state of a frame in nat's words.
+pub(crate) fn checksum_state(frame: &Frame) -> ChecksumState {
+    match frame.checksum() {
+        Checksum::Complete => ChecksumState::Complete,
+        Checksum::Partial { .. } => ChecksumState::Partial,
+    }
+}
+
+fn complete(frame: &mut Frame, layout: Layout) {
+    if checksum_state(frame) == ChecksumState::Partial {
+        if let Some(mut packet) = PacketMut::with_layout(frame.bytes_mut(), layout, ChecksumState::Partial) {
+            packet.complete_checksum();
+        }
+        frame.set_checksum(Checksum::Complete);
+    }
+}
+
+fn drop_reason(cause: &DropCause) -> DropReason {
+    match cause {
+        DropCause::Rule(_) | DropCause::Policy { .. } => DropReason::Filtered,
+        DropCause::TableFull => DropReason::ConnectionTableFull,
+        DropCause::Clash => DropReason::NoFreePort,
+        DropCause::NoLocalAddress(_) | DropCause::DeviceChanged | DropCause::Untranslatable => {
+            DropReason::Untranslatable
+        }
+    }
+}
+
+/// The segment size that a TCPMSS rule allows: what was said, or what the outgoing device takes.
+fn segment_limit(clamp: TcpMss, mtu: u32, ipv4: bool) -> u16 {
+    let headers = if ipv4 { 40 } else { 60 };
+    match clamp {
+        TcpMss::Set(size) => size,
+        TcpMss::ClampToPmtu => u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX),
+    }
+}
+
+/// The ICMP error of a REJECT rule; a TCP reset is no ICMP error.
+fn reject_error(with: RejectWith) -> Option<IcmpError> {
+    Some(match with {
+        RejectWith::IcmpUnreachable(0) => IcmpError::NetUnreachable,
+        RejectWith::IcmpUnreachable(1) => IcmpError::HostUnreachable,
+        RejectWith::IcmpUnreachable(2) => IcmpError::ProtocolUnreachable,
+        RejectWith::IcmpUnreachable(9) => IcmpError::NetProhibited,
+        RejectWith::IcmpUnreachable(10) => IcmpError::HostProhibited,
+        RejectWith::IcmpUnreachable(13) => IcmpError::AdministrativelyProhibited,
+        RejectWith::IcmpUnreachable(_) => IcmpError::PortUnreachable,
+        RejectWith::Icmp6Unreachable(0) => IcmpError::NoRoute6,
+        RejectWith::Icmp6Unreachable(1) => IcmpError::AdministrativelyProhibited6,
+        RejectWith::Icmp6Unreachable(3) => IcmpError::AddressUnreachable6,
+        RejectWith::Icmp6Unreachable(5) => IcmpError::PolicyFail6,
+        RejectWith::Icmp6Unreachable(6) => IcmpError::RejectRoute6,
+        RejectWith::Icmp6Unreachable(_) => IcmpError::PortUnreachable6,
+        RejectWith::TcpReset => return None,
+    })
+}
+
+fn too_big_error(version: IpVersion, mtu: u32) -> IcmpError {
+    match version {
+        IpVersion::V4 => IcmpError::FragmentationNeeded { mtu: u16::try_from(mtu).unwrap_or(u16::MAX) },
+        IpVersion::V6 => IcmpError::PacketTooBig { mtu },
+    }
+}
+
+fn host_unreachable(version: IpVersion) -> IcmpError {
+    match version {
+        IpVersion::V4 => IcmpError::HostUnreachable,
+        IpVersion::V6 => IcmpError::AddressUnreachable6,
+    }
+}
+
+fn net_unreachable(version: IpVersion) -> IcmpError {
+    match version {
+        IpVersion::V4 => IcmpError::NetUnreachable,
+        IpVersion::V6 => IcmpError::NoRoute6,
+    }
+}

@@ -1,0 +1,106 @@
+//! A network namespace: devices, addresses, routes, neighbours, the five netfilter hooks and its own fragments.
+//!
+//! A container, a Docker host, a router and an outside machine are all this one type; Linux is the model.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use hashbrown::HashMap;
+use linkspan_nat::fragment::Reassembler;
+use linkspan_nat::interface::InterfaceName;
+use linkspan_nat::netfilter::Netfilter;
+
+use super::id::DeviceId;
+use super::neighbour::NeighbourTable;
+use super::plan::NamespaceName;
+use super::route::RouteTable;
+
+/// Destinations whose path MTU is remembered; the one that expires first makes room for another.
+const PATH_MTU_LIMIT: usize = 1_024;
+/// `net.ipv4.route.mtu_expires`.
+const PATH_MTU_EXPIRY: Duration = Duration::from_secs(600);
+
+/// A namespace.
+pub(crate) struct Namespace {
+    pub(crate) name: NamespaceName,
+    /// In order of creation; `lo` is the first.
+    pub(crate) devices: Vec<DeviceId>,
+    pub(crate) by_name: BTreeMap<InterfaceName, DeviceId>,
+    pub(crate) loopback: DeviceId,
+    /// Addresses of this namespace's devices, and on how many devices each is.
+    pub(crate) local: HashMap<IpAddr, u32>,
+    pub(crate) routes: RouteTable,
+    pub(crate) neighbours: NeighbourTable,
+    pub(crate) netfilter: Netfilter,
+    pub(crate) reassembler: Reassembler,
+    pub(crate) ipv4_forward: bool,
+    pub(crate) ipv6_forward: bool,
+    pub(crate) ipv6_disabled: bool,
+    pub(crate) bridge_netfilter: bool,
+    pub(crate) local_ports: (u16, u16),
+    pub(crate) next_port: u16,
+    pub(crate) next_identification: u16,
+    path_mtu: BTreeMap<IpAddr, (u32, Duration)>,
+}
+
+impl Namespace {
+    /// An empty namespace around its loopback device.
+    pub(crate) fn new(
+        name: NamespaceName,
+        loopback: DeviceId,
+        ipv6_disabled: bool,
+        hash_seed: u64,
+    ) -> Namespace {
+        Namespace {
+            name,
+            devices: vec![loopback],
+            by_name: BTreeMap::new(),
+            loopback,
+            local: HashMap::new(),
+            routes: RouteTable::default(),
+            neighbours: NeighbourTable::default(),
+            netfilter: Netfilter::new(hash_seed),
+            reassembler: Reassembler::default(),
+            ipv4_forward: false,
+            ipv6_forward: false,
+            ipv6_disabled,
+            bridge_netfilter: false,
+            local_ports: (32_768, 60_999),
+            next_port: 0,
+            next_identification: 0,
+            path_mtu: BTreeMap::new(),
+        }
+    }
+
+    /// True if packets to this address end here.
+    pub(crate) fn is_local(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(a) if a.is_loopback() => true,
+            _ => self.local.contains_key(&address),
+        }
+    }
+
+    /// Remembers that packets to a destination may be at most `mtu` bytes.
+    pub(crate) fn learn_path_mtu(&mut self, now: Duration, destination: IpAddr, mtu: u32) {
+        self.path_mtu.retain(|_, (_, expiry)| *expiry > now);
+        if self.path_mtu.len() >= PATH_MTU_LIMIT {
+            let first = self.path_mtu.iter().min_by_key(|(_, (_, expiry))| *expiry).map(|(a, _)| *a);
+            if let Some(first) = first {
+                self.path_mtu.remove(&first);
+            }
+        }
+        self.path_mtu.insert(destination, (mtu, now + PATH_MTU_EXPIRY));
+    }
+
+    /// The largest packet towards a destination over a device of MTU `device_mtu`.
+    pub(crate) fn path_mtu(&self, now: Duration, destination: IpAddr, device_mtu: u32) -> u32 {
+        if self.path_mtu.is_empty() {
+            return device_mtu;
+        }
+        match self.path_mtu.get(&destination) {
+            Some((mtu, expiry)) if *expiry > now => device_mtu.min(*mtu),
+            _ => device_mtu,
+        }
+    }
+}

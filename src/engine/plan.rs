@@ -1,0 +1,387 @@
+//! How the engine is programmed: a [`Plan`] is a list of typed operations, each with an [`Owner`].
+//!
+//! `Engine::apply` is all-or-nothing: when one operation fails, those before it are undone in reverse and the error
+//! names the operation. Nobody writes teardown code: [`Op::RemoveOwner`] undoes an owner's operations in reverse and
+//! flushes the connections it owned. An operation that is already gone (a user's `iptables -F`, a device that left
+//! with its namespace) is no error.
+//!
+//! Names, not ids, address namespaces and devices: whoever writes a plan (a Docker driver) has never seen the engine.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+pub use linkspan_nat::interface::InterfaceName;
+use linkspan_nat::rule::{Family, Rule};
+use linkspan_nat::ruleset::{Hook, Table};
+pub use linkspan_switch::mac::MacAddress;
+
+use super::id::ServiceId;
+
+/// The name of a network namespace: unique in an engine, chosen by whoever creates it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NamespaceName(String);
+
+impl NamespaceName {
+    /// A name as given; any text is allowed.
+    pub fn new(name: impl Into<String>) -> NamespaceName {
+        NamespaceName(name.into())
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for NamespaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who an operation belongs to. The numbers are the programmer's own; the engine only compares them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Owner {
+    /// The machine itself: what was there before any daemon.
+    Machine(u32),
+    /// A Docker daemon's own chains and sysctls.
+    Daemon(u32),
+    /// A Docker network.
+    Network(u32),
+    /// A container's sandbox: its namespace and loopback.
+    Sandbox(u32),
+    /// A container's attachment to a network.
+    Endpoint(u32),
+    /// A published port.
+    Binding(u32),
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Owner::Machine(n) => write!(f, "machine {n}"),
+            Owner::Daemon(n) => write!(f, "daemon {n}"),
+            Owner::Network(n) => write!(f, "network {n}"),
+            Owner::Sandbox(n) => write!(f, "sandbox {n}"),
+            Owner::Endpoint(n) => write!(f, "endpoint {n}"),
+            Owner::Binding(n) => write!(f, "binding {n}"),
+        }
+    }
+}
+
+/// A list of operations with their owners, in the order they are applied.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// The operations.
+    pub entries: Vec<Entry>,
+}
+
+/// One operation and whose it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Who owns the operation.
+    pub owner: Owner,
+    /// What to do.
+    pub op: Op,
+}
+
+impl Plan {
+    /// An empty plan.
+    pub fn new() -> Plan {
+        Plan::default()
+    }
+
+    /// Adds an operation at the end.
+    pub fn push(&mut self, owner: Owner, op: Op) {
+        self.entries.push(Entry { owner, op });
+    }
+
+    /// Adds the removal of everything an owner has.
+    pub fn remove_owner(&mut self, owner: Owner) {
+        self.push(owner, Op::RemoveOwner);
+    }
+
+    /// Adds another plan's operations at the end.
+    pub fn extend(&mut self, other: Plan) {
+        self.entries.extend(other.entries);
+    }
+
+    /// True if there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+}
+
+/// A device in a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeviceName {
+    /// The namespace it lives in.
+    pub namespace: NamespaceName,
+    /// Its name there.
+    pub name: InterfaceName,
+}
+
+impl fmt::Display for DeviceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.name, self.namespace)
+    }
+}
+
+/// What kind of device to make.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceSpec {
+    /// An Ethernet bridge; its own port belongs to its namespace.
+    Bridge,
+    /// One end of a virtual cable; the other end is made at the same time.
+    Veth {
+        /// The other end.
+        peer: DeviceName,
+        /// The other end's hardware address; `None` draws one from the seed.
+        peer_mac: Option<MacAddress>,
+    },
+    /// A device that drops whatever is sent through it.
+    Dummy,
+    /// A physical NIC, without a wire until [`Op::Connect`] plugs one in.
+    Nic,
+    /// The edge to the outside of the engine (a TAP device, a socket): frames sent through it become outputs.
+    External,
+}
+
+/// Where a rule goes in its chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Position {
+    /// After the last rule.
+    Append,
+    /// Before the first rule, as `iptables -I`.
+    Insert,
+}
+
+/// A per-namespace or per-device kernel setting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sysctl {
+    /// `net.ipv4.ip_forward`.
+    Ipv4Forward(bool),
+    /// `net.ipv6.conf.all.forwarding`.
+    Ipv6Forward(bool),
+    /// `net.ipv4.conf.DEVICE.route_localnet`.
+    RouteLocalnet(InterfaceName, bool),
+    /// `net.ipv6.conf.DEVICE.disable_ipv6`.
+    DisableIpv6(InterfaceName, bool),
+    /// `net.ipv6.conf.all.disable_ipv6`.
+    DisableIpv6All(bool),
+    /// `net.bridge.bridge-nf-call-iptables` and `-ip6tables`.
+    BridgeNetfilter(bool),
+    /// `net.ipv4.ip_local_port_range`.
+    LocalPortRange(u16, u16),
+}
+
+/// What a route leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NextHop {
+    /// The destination is a neighbour on the device.
+    OnLink,
+    /// A gateway, itself a neighbour on the device.
+    Gateway(IpAddr),
+}
+
+/// A transport of a [`Op::Listen`] service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Transport {
+    /// UDP datagrams.
+    Udp,
+    /// TCP byte streams.
+    Tcp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        })
+    }
+}
+
+/// The quality of one direction of a wire. All zero and `None`: an ideal wire.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LinkQuality {
+    /// Propagation delay.
+    pub delay: std::time::Duration,
+    /// Serialisation rate in bits per second; `None` is unlimited.
+    pub rate: Option<u64>,
+    /// Bytes that may wait for the wire while it is busy, as `tc`'s `limit`; `None` is 1,000 full frames
+    /// (`txqueuelen` of a Linux NIC).
+    pub queue: Option<usize>,
+    /// Probability that a frame is lost, 0 to 1.
+    pub loss: f64,
+    /// Probability that a frame arrives twice.
+    pub duplicate: f64,
+    /// Probability that a frame skips the delay and overtakes, as `tc netem reorder`.
+    pub reorder: f64,
+    /// Nothing passes.
+    pub cut: bool,
+}
+
+/// One operation on the engine.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Op {
+    /// Makes a namespace with a loopback device that is up with 127.0.0.1/8 (and ::1/128 unless IPv6 is disabled).
+    AddNamespace {
+        /// Its name.
+        namespace: NamespaceName,
+        /// `net.ipv6.conf.all.disable_ipv6` from the start.
+        disable_ipv6: bool,
+    },
+    /// Makes a device, down and without addresses.
+    AddDevice {
+        /// Where, and under which name.
+        device: DeviceName,
+        /// What kind.
+        spec: DeviceSpec,
+        /// Hardware address; `None` draws one from the seed.
+        mac: Option<MacAddress>,
+        /// Maximum transmission unit, 68 to 65,535.
+        mtu: u32,
+    },
+    /// Plugs a wire between two NICs. The first quality is for frames from `a` to `b`.
+    Connect {
+        /// One end.
+        a: DeviceName,
+        /// The other end.
+        b: DeviceName,
+        /// Quality of each direction.
+        quality: [LinkQuality; 2],
+    },
+    /// Makes a device a port of a bridge of the same namespace. The bridge's MTU follows the smallest port's.
+    SetMaster {
+        /// The port.
+        device: DeviceName,
+        /// The bridge.
+        bridge: InterfaceName,
+        /// Frames may leave by the port they came from.
+        hairpin: bool,
+        /// Isolated ports do not reach each other.
+        isolated: bool,
+    },
+    /// Brings a device up; IPv6 link-local addresses appear here.
+    SetUp {
+        /// The device.
+        device: DeviceName,
+    },
+    /// Adds an address and the connected route of its prefix.
+    AddAddress {
+        /// The device.
+        device: DeviceName,
+        /// Address and prefix length.
+        address: IpNet,
+    },
+    /// Adds a route.
+    AddRoute {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// Destination prefix; a default route is 0.0.0.0/0 or ::/0.
+        destination: IpNet,
+        /// Gateway or on-link.
+        next_hop: NextHop,
+        /// Device; `None` finds the one that reaches the gateway.
+        device: Option<InterfaceName>,
+        /// Preferred source address.
+        source: Option<IpAddr>,
+        /// Lower wins among equal prefixes.
+        metric: u32,
+    },
+    /// Adds a permanent neighbour entry.
+    AddNeighbour {
+        /// The device.
+        device: DeviceName,
+        /// The neighbour's address.
+        address: IpAddr,
+        /// Its hardware address.
+        mac: MacAddress,
+    },
+    /// Sets a kernel setting; undoing it brings the value before back.
+    SetSysctl {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// Setting and value.
+        sysctl: Sysctl,
+    },
+    /// Makes a user chain.
+    AddChain {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// IPv4 or IPv6 rules.
+        family: Family,
+        /// The table.
+        table: Table,
+        /// The chain's name.
+        chain: String,
+    },
+    /// Adds a rule to a chain.
+    AddRule {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// IPv4 or IPv6 rules.
+        family: Family,
+        /// The table.
+        table: Table,
+        /// The chain, built-in or user.
+        chain: String,
+        /// Top or end.
+        position: Position,
+        /// The rule.
+        rule: Rule,
+    },
+    /// Removes the first rule of the chain that equals `rule`, whoever owns it; undoing it does not bring it back.
+    RemoveRule {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// IPv4 or IPv6 rules.
+        family: Family,
+        /// The table.
+        table: Table,
+        /// The chain.
+        chain: String,
+        /// The rule; absent is no error.
+        rule: Rule,
+    },
+    /// Sets the policy of a built-in chain to ACCEPT or DROP.
+    SetPolicy {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// IPv4 or IPv6 rules.
+        family: Family,
+        /// The table.
+        table: Table,
+        /// The built-in chain.
+        hook: Hook,
+        /// True drops what no rule decided.
+        drop: bool,
+    },
+    /// Opens a socket whose traffic leaves the engine as values for `service` (the embedded DNS server).
+    Listen {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// Address and port. Port 0 is refused: whoever plans draws the port, because rules name it.
+        address: SocketAddr,
+        /// UDP or TCP.
+        transport: Transport,
+        /// Who gets the traffic.
+        service: ServiceId,
+    },
+    /// Moves a wire's quality, for instance to cut or heal it.
+    SetLink {
+        /// The NIC whose outgoing direction changes.
+        device: DeviceName,
+        /// The new quality.
+        quality: LinkQuality,
+    },
+    /// Takes a device down or up again without removing it (cable pulled, `ip link set down`).
+    SetDown {
+        /// The device.
+        device: DeviceName,
+    },
+    /// Undoes everything the entry's owner has, newest first.
+    RemoveOwner,
+}

@@ -1,0 +1,659 @@
+//! Local sockets: UDP and raw here, TCP in `stream.rs`.
+//!
+//! A datagram waits in its socket's [`ReceiveBuffer`]; what does not fit is dropped and counted. Waiting programs are woken in the order they came.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::task::Waker;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use linkspan_nat::emit::{self, IpHeader};
+use linkspan_nat::packet::{ICMPV6, UDP};
+use linkspan_nat::rule::Family;
+use linkspan_switch::frame::TraceId;
+
+use super::errno::Errno;
+use super::id::{NamespaceId, ServiceId, SocketId};
+use super::ip::Packet;
+use super::receive_buffer::ReceiveBuffer;
+use super::route::unspecified_like;
+use super::sys::Datagram;
+use super::{Engine, plan};
+use crate::tcp::{ConnectionId, ListenerId};
+
+/// Largest UDP payload over IPv4.
+const UDP_LIMIT: usize = 65_507;
+
+/// The sockets of an engine.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    table: Vec<Option<Socket>>,
+    free: Vec<u32>,
+    /// UDP sockets by namespace and port, in order of binding.
+    udp: HashMap<(NamespaceId, u16), Vec<SocketId>>,
+    raw: BTreeMap<NamespaceId, Vec<SocketId>>,
+    pub(crate) by_connection: HashMap<ConnectionId, SocketId>,
+    pub(crate) by_listener: HashMap<ListenerId, SocketId>,
+    /// Service sockets with something to read, in order, each at most once.
+    pub(crate) ready: VecDeque<SocketId>,
+}
+
+pub(crate) struct Socket {
+    pub(crate) namespace: NamespaceId,
+    pub(crate) kind: SocketKind,
+    pub(crate) ttl: Option<u8>,
+    pub(crate) program: Option<String>,
+    pub(crate) service: Option<ServiceId>,
+    error: Option<Errno>,
+    received: ReceiveBuffer,
+    wakers: Vec<Waker>,
+    queued: bool,
+}
+
+pub(crate) enum SocketKind {
+    Udp { local: Option<SocketAddr>, remote: Option<SocketAddr> },
+    Raw { family: Family, protocol: u8 },
+    Listener(ListenerId),
+    Stream(ConnectionId),
+}
+
+impl Socket {
+    /// Bytes that wait to be read.
+    pub(crate) fn received_bytes(&self) -> usize {
+        self.received.len()
+    }
+}
+
+impl Sockets {
+    pub(crate) fn insert(&mut self, namespace: NamespaceId, kind: SocketKind) -> SocketId {
+        let socket = Socket {
+            namespace,
+            kind,
+            ttl: None,
+            program: None,
+            service: None,
+            error: None,
+            received: ReceiveBuffer::default(),
+            wakers: Vec::new(),
+            queued: false,
+        };
+        match self.free.pop() {
+            Some(index) => {
+                self.table[index as usize] = Some(socket);
+                SocketId(index)
+            }
+            None => {
+                self.table.push(Some(socket));
+                SocketId((self.table.len() - 1) as u32)
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, id: SocketId) -> Result<&Socket, Errno> {
+        self.table.get(id.index()).and_then(Option::as_ref).ok_or(Errno::BadDescriptor)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: SocketId) -> Result<&mut Socket, Errno> {
+        self.table.get_mut(id.index()).and_then(Option::as_mut).ok_or(Errno::BadDescriptor)
+    }
+
+    /// Every socket of a namespace, by id.
+    pub(crate) fn of(&self, namespace: NamespaceId) -> Vec<SocketId> {
+        let mine = |(i, s): (usize, &Option<Socket>)| {
+            s.as_ref().is_some_and(|s| s.namespace == namespace).then_some(SocketId(i as u32))
+        };
+        self.table.iter().enumerate().filter_map(mine).collect()
+    }
+
+    pub(crate) fn remove(&mut self, id: SocketId) -> Option<Socket> {
+        let socket = self.table.get_mut(id.index())?.take()?;
+        self.free.push(id.0);
+        match &socket.kind {
+            SocketKind::Udp { local: Some(local), .. } => {
+                let key = (socket.namespace, local.port());
+                if let Some(list) = self.udp.get_mut(&key) {
+                    list.retain(|other| *other != id);
+                    if list.is_empty() {
+                        self.udp.remove(&key);
+                    }
+                }
+            }
+            SocketKind::Udp { local: None, .. } => {}
+            SocketKind::Raw { .. } => {
+                if let Some(list) = self.raw.get_mut(&socket.namespace) {
+                    list.retain(|other| *other != id);
+                }
+            }
+            SocketKind::Listener(listener) => {
+                self.by_listener.remove(listener);
+            }
+            SocketKind::Stream(connection) => {
+                self.by_connection.remove(connection);
+            }
+        }
+        if socket.queued {
+            self.ready.retain(|other| *other != id);
+        }
+        Some(socket)
+    }
+
+    /// Puts a datagram into a socket's receive buffer; false if it is full.
+    pub(crate) fn push(
+        &mut self,
+        id: SocketId,
+        source: SocketAddr,
+        destination: SocketAddr,
+        payload: &[u8],
+    ) -> bool {
+        let Ok(socket) = self.get_mut(id) else { return false };
+        let taken = socket.received.push(source, destination, payload);
+        if taken {
+            self.notify(id);
+        }
+        taken
+    }
+
+    /// Something changed on a socket: wakes who waits, or queues it for its service.
+    pub(crate) fn notify(&mut self, id: SocketId) {
+        let Ok(socket) = self.get_mut(id) else { return };
+        for waker in socket.wakers.drain(..) {
+            waker.wake();
+        }
+        if socket.service.is_some() && !socket.queued {
+            socket.queued = true;
+            self.ready.push_back(id);
+        }
+    }
+
+    fn bound(&self, namespace: NamespaceId, port: u16) -> &[SocketId] {
+        self.udp.get(&(namespace, port)).map_or(&[], Vec::as_slice)
+    }
+
+    fn udp_addresses(&self, id: SocketId) -> (Option<SocketAddr>, Option<SocketAddr>) {
+        match self.get(id).map(|s| &s.kind) {
+            Ok(SocketKind::Udp { local, remote }) => (*local, *remote),
+            _ => (None, None),
+        }
+    }
+}
+
+impl Engine {
+    /// Opens a UDP socket.
+    pub(crate) fn udp_open(&mut self, namespace: NamespaceId) -> Result<SocketId, Errno> {
+        self.alive(namespace)?;
+        Ok(self.sockets.insert(namespace, SocketKind::Udp { local: None, remote: None }))
+    }
+
+    /// Binds a UDP socket; port 0 picks one from the namespace's range.
+    pub(crate) fn udp_bind(&mut self, id: SocketId, local: SocketAddr) -> Result<SocketAddr, Errno> {
+        let socket = self.sockets.get(id)?;
+        let namespace = socket.namespace;
+        match &socket.kind {
+            SocketKind::Udp { local: None, .. } => {}
+            _ => return Err(Errno::InvalidArgument),
+        }
+        if !local.ip().is_unspecified() && !local.ip().is_multicast() && !self.is_local(namespace, local.ip())
+        {
+            return Err(Errno::AddressNotAvailable);
+        }
+        let taken = |sockets: &Sockets, port: u16| {
+            sockets.bound(namespace, port).iter().any(|other| {
+                let other = sockets.udp_addresses(*other).0;
+                other.is_some_and(|other| overlap(other.ip(), local.ip()))
+            })
+        };
+        let port = if local.port() != 0 {
+            if taken(&self.sockets, local.port()) {
+                return Err(Errno::AddressInUse);
+            }
+            local.port()
+        } else {
+            let sockets = &self.sockets;
+            let free = |port| !taken(sockets, port);
+            let space = self
+                .namespaces
+                .get(namespace.index())
+                .and_then(Option::as_ref)
+                .ok_or(Errno::BadDescriptor)?;
+            free_port(space.local_ports, space.next_port, free).ok_or(Errno::AddressInUse)?
+        };
+        if local.port() == 0
+            && let Some(Some(space)) = self.namespaces.get_mut(namespace.index())
+        {
+            space.next_port = port.wrapping_add(1);
+        }
+        let bound = SocketAddr::new(local.ip(), port);
+        if let Ok(socket) = self.sockets.get_mut(id)
+            && let SocketKind::Udp { local, .. } = &mut socket.kind
+        {
+            *local = Some(bound);
+        }
+        self.sockets.udp.entry((namespace, port)).or_default().push(id);
+        Ok(bound)
+    }
+
+    /// Sets the peer of a UDP socket.
+    pub(crate) fn udp_connect(&mut self, id: SocketId, peer: SocketAddr) -> Result<(), Errno> {
+        let namespace = self.sockets.get(id)?.namespace;
+        let source = self.source_towards(namespace, peer.ip())?;
+        if self.sockets.udp_addresses(id).0.is_none() {
+            self.udp_bind(id, SocketAddr::new(source, 0))?;
+        }
+        match &mut self.sockets.get_mut(id)?.kind {
+            SocketKind::Udp { local, remote } => {
+                *remote = Some(peer);
+                if let Some(local) = local
+                    && local.ip().is_unspecified()
+                {
+                    local.set_ip(source);
+                }
+                Ok(())
+            }
+            _ => Err(Errno::InvalidArgument),
+        }
+    }
+
+    /// The source address a packet to `destination` would carry.
+    pub(super) fn source_towards(
+        &self,
+        namespace: NamespaceId,
+        destination: IpAddr,
+    ) -> Result<IpAddr, Errno> {
+        self.alive(namespace)?;
+        if destination.is_ipv6()
+            && self.namespaces[namespace.index()].as_ref().is_none_or(|n| n.ipv6_disabled)
+        {
+            return Err(Errno::AddressNotAvailable);
+        }
+        if destination == IpAddr::V4(Ipv4Addr::BROADCAST) || destination.is_multicast() {
+            let hop = self.route(namespace, destination);
+            let source = hop.and_then(|hop| self.source_for(namespace, &hop, destination));
+            return source
+                .or_else(|| self.any_ipv4(namespace).map(IpAddr::V4))
+                .ok_or(Errno::NetworkUnreachable);
+        }
+        let hop = self.route(namespace, destination).ok_or(Errno::NetworkUnreachable)?;
+        if let IpAddr::V4(a) = destination
+            && a.is_loopback()
+        {
+            return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        }
+        self.source_for(namespace, &hop, destination).ok_or(Errno::AddressNotAvailable)
+    }
+
+    /// Sends a datagram to `remote`, or to the connected peer.
+    pub(crate) fn udp_send(
+        &mut self,
+        id: SocketId,
+        remote: Option<SocketAddr>,
+        payload: &[u8],
+    ) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(id)?;
+        if let Some(error) = socket.error.take() {
+            return Err(error);
+        }
+        let (namespace, ttl) = (socket.namespace, socket.ttl);
+        let (mut local, peer) = self.sockets.udp_addresses(id);
+        let remote = remote.or(peer).ok_or(Errno::NotConnected)?;
+        if payload.len() > UDP_LIMIT {
+            return Err(Errno::MessageTooLong);
+        }
+        let source = match local {
+            Some(local) if !local.ip().is_unspecified() => local.ip(),
+            _ => self.source_towards(namespace, remote.ip())?,
+        };
+        if source.is_ipv4() != remote.is_ipv4() {
+            return Err(Errno::AddressFamilyNotSupported);
+        }
+        if self.route_any(namespace, remote.ip(), source).is_none() {
+            return Err(Errno::NetworkUnreachable);
+        }
+        if local.is_none() {
+            local = Some(self.udp_bind(id, SocketAddr::new(unspecified_like(remote.ip()), 0))?);
+        }
+        let source = SocketAddr::new(source, local.map_or(0, |l| l.port()));
+        let length = 8 + payload.len();
+        let mut header = self.header(namespace, source.ip(), remote.ip(), UDP, length);
+        header.ttl = ttl.unwrap_or(header.ttl);
+        let mut segment = Vec::with_capacity(length);
+        segment.extend_from_slice(&source.port().to_be_bytes());
+        segment.extend_from_slice(&remote.port().to_be_bytes());
+        segment.extend_from_slice(&(length as u16).to_be_bytes());
+        segment.extend_from_slice(&[0, 0]);
+        segment.extend_from_slice(payload);
+        let sum = linkspan_nat::checksum::transport(source.ip(), remote.ip(), UDP, &segment);
+        segment[6..8].copy_from_slice(&linkspan_nat::checksum::udp_nonzero(sum).to_be_bytes());
+        self.send_segment(namespace, &header, &segment)
+    }
+
+    /// The header of a local packet. As Linux with `IP_PMTUDISC_WANT`: may not be fragmented if it fits the path.
+    fn header(
+        &mut self,
+        namespace: NamespaceId,
+        source: IpAddr,
+        to: IpAddr,
+        protocol: u8,
+        length: usize,
+    ) -> IpHeader {
+        let now = self.now;
+        let device = self.route_any(namespace, to, source).map_or(1_500, |hop| self.device_mtu(hop.device));
+        let mut header = IpHeader::new(source, to, protocol);
+        if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
+            let mtu = space.path_mtu(now, to, device);
+            header.dont_fragment = length + 20 <= mtu as usize;
+            space.next_identification = space.next_identification.wrapping_add(1);
+            header.identification = space.next_identification;
+        }
+        header
+    }
+
+    fn send_segment(
+        &mut self,
+        namespace: NamespaceId,
+        header: &IpHeader,
+        segment: &[u8],
+    ) -> Result<(), Errno> {
+        let packet = emit::emit_ip(header, segment).map_err(|_| Errno::MessageTooLong)?;
+        let frame = self.pool.copy_of(&packet);
+        self.ip_send(namespace, frame);
+        Ok(())
+    }
+
+    /// The next datagram; a pending error first.
+    pub(crate) fn udp_receive(&mut self, id: SocketId) -> Result<Datagram, Errno> {
+        let socket = self.sockets.get_mut(id)?;
+        if let Some(error) = socket.error.take() {
+            return Err(error);
+        }
+        let mut payload = Bytes::new();
+        let whole = |front: &[u8], back: &[u8]| {
+            payload =
+                if back.is_empty() { Bytes::copy_from_slice(front) } else { [front, back].concat().into() };
+        };
+        let next = socket.received.pop(whole).ok_or(Errno::WouldBlock)?;
+        Ok(Datagram { source: next.source, destination: next.destination, payload })
+    }
+
+    /// Copies the next datagram of a service's socket (see [`Engine::take_service_event`]) to `buffer`; its length
+    /// and sender. What is longer than the buffer is cut off, as by `recvfrom(2)`. `None` if none waits.
+    pub fn receive_datagram(&mut self, id: SocketId, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let socket = self.sockets.get_mut(id).ok()?;
+        let length = buffer.len();
+        let copy = |front: &[u8], back: &[u8]| {
+            let (first, rest) = buffer.split_at_mut(front.len().min(length));
+            first.copy_from_slice(&front[..first.len()]);
+            let second = rest.len().min(back.len());
+            rest[..second].copy_from_slice(&back[..second]);
+        };
+        let next = socket.received.pop(copy)?;
+        Some((next.length.min(length), next.source))
+    }
+
+    /// Sends an IP packet from a namespace's own stack as it is, as a raw socket with `IP_HDRINCL` would: its route is
+    /// looked up and OUTPUT is passed. It is copied.
+    pub fn transmit_packet(&mut self, namespace: NamespaceId, packet: &[u8]) {
+        let frame = self.pool.copy_of(packet);
+        self.ip_send(namespace, frame);
+    }
+
+    /// Opens a raw socket.
+    pub(crate) fn raw_open(
+        &mut self,
+        namespace: NamespaceId,
+        family: Family,
+        protocol: u8,
+    ) -> Result<SocketId, Errno> {
+        self.alive(namespace)?;
+        if family == Family::Ipv6
+            && self.namespaces[namespace.index()].as_ref().is_none_or(|n| n.ipv6_disabled)
+        {
+            return Err(Errno::AddressFamilyNotSupported);
+        }
+        let id = self.sockets.insert(namespace, SocketKind::Raw { family, protocol });
+        self.sockets.raw.entry(namespace).or_default().push(id);
+        Ok(id)
+    }
+
+    /// Sends a message of a raw socket's protocol.
+    pub(crate) fn raw_send(
+        &mut self,
+        id: SocketId,
+        message: &[u8],
+        remote: IpAddr,
+        source: Option<IpAddr>,
+    ) -> Result<(), Errno> {
+        let socket = self.sockets.get(id)?;
+        let (namespace, ttl) = (socket.namespace, socket.ttl);
+        let SocketKind::Raw { protocol, .. } = socket.kind else { return Err(Errno::InvalidArgument) };
+        let own = match source {
+            Some(source) if self.is_local(namespace, source) => source,
+            Some(_) => return Err(Errno::AddressNotAvailable),
+            None => self.source_towards(namespace, remote)?,
+        };
+        if self.route_any(namespace, remote, own).is_none() {
+            return Err(Errno::NetworkUnreachable);
+        }
+        let mut header = self.header(namespace, own, remote, protocol, message.len());
+        header.ttl = ttl.unwrap_or(header.ttl);
+        if protocol != ICMPV6 || message.len() < 4 {
+            return self.send_segment(namespace, &header, message);
+        }
+        let mut message = message.to_vec();
+        message[2..4].copy_from_slice(&[0, 0]);
+        let sum = linkspan_nat::checksum::transport(own, remote, ICMPV6, &message);
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
+        self.send_segment(namespace, &header, &message)
+    }
+
+    /// The next packet of a raw socket.
+    pub(crate) fn raw_receive(&mut self, id: SocketId) -> Result<Datagram, Errno> {
+        self.udp_receive(id)
+    }
+
+    /// Gives raw sockets their copies; true if one took it.
+    pub(super) fn raw_deliver(&mut self, namespace: NamespaceId, packet: &Packet) -> bool {
+        let Some(list) = self.sockets.raw.get(&namespace) else { return false };
+        let Some(view) = packet.view() else { return false };
+        let (source, destination) =
+            (SocketAddr::new(view.source(), 0), SocketAddr::new(view.destination(), 0));
+        let wanted = packet.layout.protocol();
+        let ipv4 = view.source().is_ipv4();
+        let takers: Vec<SocketId> = list
+            .iter()
+            .copied()
+            .filter(|id| match self.sockets.get(*id).map(|s| &s.kind) {
+                Ok(SocketKind::Raw { family, protocol }) => {
+                    *protocol == wanted && (*family == Family::Ipv4) == ipv4
+                }
+                _ => false,
+            })
+            .collect();
+        for id in &takers {
+            self.sockets.push(*id, source, destination, packet.frame.bytes());
+        }
+        !takers.is_empty()
+    }
+
+    /// The UDP socket for a datagram: the one that is bound most specifically, a connected one first.
+    pub(super) fn udp_lookup(
+        &self,
+        namespace: NamespaceId,
+        to: SocketAddr,
+        from: SocketAddr,
+    ) -> Option<SocketId> {
+        let candidates = self.sockets.bound(namespace, to.port()).iter().copied();
+        let score = |id: &SocketId| -> Option<u8> {
+            let (local, remote) = self.sockets.udp_addresses(*id);
+            let local = local?;
+            let own = if local.ip() == to.ip() {
+                2
+            } else if local.ip().is_unspecified() && (local.is_ipv4() == to.is_ipv4() || local.is_ipv6()) {
+                0
+            } else {
+                return None;
+            };
+            match remote {
+                None => Some(own),
+                Some(remote) if remote == from => Some(own + 4),
+                Some(_) => None,
+            }
+        };
+        let mut best: Option<(u8, SocketId)> = None;
+        for id in candidates {
+            if let Some(points) = score(&id)
+                && best.is_none_or(|(top, _)| points > top)
+            {
+                best = Some((points, id));
+            }
+        }
+        best.map(|(_, id)| id)
+    }
+
+    /// An ICMP error about a datagram: only a connected socket hears of it, and of soft ones only if fatal.
+    pub(super) fn udp_error(
+        &mut self,
+        trace: TraceId,
+        namespace: NamespaceId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        errno: Errno,
+        fatal: bool,
+    ) {
+        let Some(id) = self.udp_lookup(namespace, local, remote) else { return };
+        let connected = self.sockets.udp_addresses(id).1.is_some();
+        // Linux: a connected UDP socket gets hard errors; EHOSTUNREACH from a failed neighbour is one for it too.
+        if connected && (fatal || errno == Errno::HostUnreachable || errno == Errno::NetworkUnreachable) {
+            if let Ok(socket) = self.sockets.get_mut(id) {
+                socket.error = Some(errno);
+            }
+            self.sockets.notify(id);
+            self.socket_error(trace, namespace, id, errno);
+        }
+    }
+
+    /// Who is woken when something changes on the socket.
+    pub(crate) fn register(&mut self, id: SocketId, waker: &Waker) {
+        match self.sockets.get_mut(id) {
+            Ok(socket) => {
+                if !socket.wakers.iter().any(|w| w.will_wake(waker)) {
+                    socket.wakers.push(waker.clone());
+                }
+            }
+            // The next call answers that the descriptor is gone.
+            Err(_) => waker.wake_by_ref(),
+        }
+    }
+
+    /// Sets the time to live of what a socket sends.
+    pub(crate) fn set_ttl(&mut self, id: SocketId, ttl: u8) {
+        if let Ok(socket) = self.sockets.get_mut(id) {
+            socket.ttl = Some(ttl);
+        }
+    }
+
+    /// Says which program a socket belongs to.
+    pub(crate) fn name_socket(&mut self, id: SocketId, program: String) {
+        if let Ok(socket) = self.sockets.get_mut(id) {
+            socket.program = Some(program);
+        }
+    }
+
+    /// The local address of a socket.
+    pub(crate) fn local_address(&self, id: SocketId) -> Result<SocketAddr, Errno> {
+        match &self.sockets.get(id)?.kind {
+            SocketKind::Udp { local, .. } => {
+                Ok(local.unwrap_or(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))))
+            }
+            SocketKind::Raw { .. } => Err(Errno::InvalidArgument),
+            SocketKind::Listener(listener) => {
+                self.tcp.listener_address(*listener).ok_or(Errno::BadDescriptor)
+            }
+            SocketKind::Stream(connection) => {
+                self.tcp.addresses(*connection).map(|(local, _)| local).ok_or(Errno::BadDescriptor)
+            }
+        }
+    }
+
+    /// The peer's address.
+    pub(crate) fn peer_address(&self, id: SocketId) -> Result<SocketAddr, Errno> {
+        match &self.sockets.get(id)?.kind {
+            SocketKind::Udp { remote, .. } => remote.ok_or(Errno::NotConnected),
+            SocketKind::Stream(connection) => {
+                self.tcp.addresses(*connection).map(|(_, peer)| peer).ok_or(Errno::NotConnected)
+            }
+            SocketKind::Raw { .. } | SocketKind::Listener(_) => Err(Errno::NotConnected),
+        }
+    }
+
+    /// Closes a socket. Closing twice is no error.
+    pub(crate) fn close(&mut self, id: SocketId) {
+        let Some(socket) = self.sockets.remove(id) else { return };
+        self.tcp_release(&socket.kind);
+        for waker in socket.wakers {
+            waker.wake();
+        }
+    }
+
+    /// Opens the socket of a service.
+    pub(super) fn service_listen(
+        &mut self,
+        namespace: NamespaceId,
+        address: SocketAddr,
+        transport: plan::Transport,
+        service: ServiceId,
+    ) -> Result<SocketId, Errno> {
+        let id = match transport {
+            plan::Transport::Udp => {
+                let id = self.udp_open(namespace)?;
+                if let Err(error) = self.udp_bind(id, address) {
+                    self.sockets.remove(id);
+                    return Err(error);
+                }
+                id
+            }
+            plan::Transport::Tcp => self.tcp_listen(namespace, address, 128, true)?,
+        };
+        self.sockets.get_mut(id)?.service = Some(service);
+        Ok(id)
+    }
+
+    /// What happens on a socket is reported to a service from now on.
+    pub(crate) fn set_service(&mut self, id: SocketId, service: ServiceId) {
+        if let Ok(socket) = self.sockets.get_mut(id) {
+            socket.service = Some(service);
+        }
+    }
+
+    /// The next service socket with something to do: a datagram, a new connection, data, or the end of one.
+    pub fn take_service_event(&mut self) -> Option<(ServiceId, SocketId)> {
+        loop {
+            let id = self.sockets.ready.pop_front()?;
+            if let Ok(socket) = self.sockets.get_mut(id) {
+                socket.queued = false;
+                if let Some(service) = socket.service {
+                    return Some((service, id));
+                }
+            }
+        }
+    }
+
+    pub(super) fn alive(&self, namespace: NamespaceId) -> Result<(), Errno> {
+        match self.namespaces.get(namespace.index()) {
+            Some(Some(_)) => Ok(()),
+            _ => Err(Errno::BadDescriptor),
+        }
+    }
+}
+
+/// True if two local addresses cannot be bound to one port.
+pub(super) fn overlap(a: IpAddr, b: IpAddr) -> bool {
+    a == b || (a.is_unspecified() || b.is_unspecified()) && (a.is_ipv4() == b.is_ipv4())
+}
+
+/// The first free port from `start` on, wrapping round in the range.
+pub(super) fn free_port(range: (u16, u16), start: u16, free: impl Fn(u16) -> bool) -> Option<u16> {
+    let (first, last) = range;
+    let start = if (first..=last).contains(&start) { start } else { first };
+    (start..=last).chain(first..start).find(|port| free(*port))
+}

@@ -1,0 +1,582 @@
+//! The system-call surface: everything a program in a namespace may do.
+//!
+//! A program is an `async fn(Sys) -> ExitCode`. It waits by awaiting; errors arrive as [`Errno`], whether they come
+//! from a closed port, an ICMP error, a REJECT rule or a neighbour that does not answer. Sockets close when dropped.
+//! Time is the engine's. Files, environment, arguments, standard streams and child processes are supplied by the
+//! world through [`Process`]; tables (interfaces, routes, neighbours, rules) are the namespace's own.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+pub use linkspan_nat::rule::Family;
+
+use super::Engine;
+pub use super::errno::Errno;
+pub use super::event::NeighbourState;
+use super::id::{NamespaceId, SocketId};
+pub use super::pipe::Pipe;
+pub use super::plan::Transport;
+pub use super::view::{
+    AddressView, Counters, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope, SocketView,
+};
+
+/// A program's exit status, 0 to 255.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExitCode(pub u8);
+
+impl ExitCode {
+    /// Everything went well.
+    pub const SUCCESS: ExitCode = ExitCode(0);
+    /// Something failed.
+    pub const FAILURE: ExitCode = ExitCode(1);
+    /// The command exists and cannot be run.
+    pub const NOT_EXECUTABLE: ExitCode = ExitCode(126);
+    /// The command does not exist.
+    pub const NOT_FOUND: ExitCode = ExitCode(127);
+}
+
+/// A program: called once, polled by the world's executor until it returns.
+pub type Program = fn(Sys) -> Pin<Box<dyn Future<Output = ExitCode>>>;
+
+/// The files a process sees: generated ones (`/etc/hosts`), images' and its own.
+pub trait Files {
+    /// The content of a file.
+    fn read(&self, path: &str) -> Result<Vec<u8>, Errno>;
+    /// Replaces or extends a file.
+    fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno>;
+    /// Paths that start with `prefix`, sorted.
+    fn list(&self, prefix: &str) -> Vec<String>;
+}
+
+/// Starts child processes.
+pub trait Launcher {
+    /// Starts a program in the same container; [`Errno::NoSuchFile`] if there is none of that name.
+    fn launch(&self, launch: Launch) -> Result<Child, Errno>;
+    /// Ends a process; its sockets close, its exit status is 128 plus the signal.
+    fn kill(&self, process: ProcessId, signal: u8);
+}
+
+/// What a child process is started with.
+pub struct Launch {
+    /// Program name and arguments.
+    pub arguments: Vec<String>,
+    /// Environment.
+    pub environment: BTreeMap<String, String>,
+    /// Standard input.
+    pub stdin: Pipe,
+    /// Standard output.
+    pub stdout: Pipe,
+    /// Standard error.
+    pub stderr: Pipe,
+}
+
+/// Identity of a process in its world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId(pub u32);
+
+/// Where a process leaves its exit status, and who waits for it.
+#[derive(Default)]
+pub struct ExitSlot {
+    status: Option<ExitCode>,
+    waiters: Vec<std::task::Waker>,
+}
+
+impl ExitSlot {
+    /// Records the status and wakes whoever waits. The first status stays.
+    pub fn set(&mut self, status: ExitCode) {
+        if self.status.is_none() {
+            self.status = Some(status);
+            for waiter in self.waiters.drain(..) {
+                waiter.wake();
+            }
+        }
+    }
+
+    /// The status, once the process has ended.
+    pub fn status(&self) -> Option<ExitCode> {
+        self.status
+    }
+}
+
+/// A started process.
+pub struct Child {
+    /// Its identity.
+    pub id: ProcessId,
+    /// Where its status appears.
+    pub exit: Rc<RefCell<ExitSlot>>,
+}
+
+impl Child {
+    /// Waits for the end of the process.
+    pub async fn wait(&self) -> ExitCode {
+        std::future::poll_fn(|context| {
+            let mut slot = self.exit.borrow_mut();
+            match slot.status {
+                Some(status) => Poll::Ready(status),
+                None => {
+                    slot.waiters.push(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+        .await
+    }
+}
+
+/// What the world supplies to one process.
+pub struct Process {
+    /// Its identity.
+    pub id: ProcessId,
+    /// Program name and arguments.
+    pub arguments: Vec<String>,
+    /// Environment.
+    pub environment: BTreeMap<String, String>,
+    /// Host name of its container or machine.
+    pub hostname: String,
+    /// Files.
+    pub files: Rc<dyn Files>,
+    /// Child processes.
+    pub launcher: Rc<dyn Launcher>,
+    /// Standard input.
+    pub stdin: Pipe,
+    /// Standard output.
+    pub stdout: Pipe,
+    /// Standard error.
+    pub stderr: Pipe,
+}
+
+/// A process's handle to its namespace. Cheap to clone.
+#[derive(Clone)]
+pub struct Sys {
+    engine: Rc<RefCell<Engine>>,
+    namespace: NamespaceId,
+    process: Rc<Process>,
+}
+
+impl Sys {
+    /// A handle for a process in a namespace.
+    pub fn new(engine: Rc<RefCell<Engine>>, namespace: NamespaceId, process: Process) -> Sys {
+        Sys { engine, namespace, process: Rc::new(process) }
+    }
+
+    /// Program name and arguments.
+    pub fn arguments(&self) -> &[String] {
+        &self.process.arguments
+    }
+
+    /// One variable of the environment.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.process.environment.get(name).map(String::as_str)
+    }
+
+    /// The whole environment.
+    pub fn environment(&self) -> &BTreeMap<String, String> {
+        &self.process.environment
+    }
+
+    /// Host name.
+    pub fn hostname(&self) -> &str {
+        &self.process.hostname
+    }
+
+    /// Standard input.
+    pub fn stdin(&self) -> &Pipe {
+        &self.process.stdin
+    }
+
+    /// Standard output.
+    pub fn stdout(&self) -> &Pipe {
+        &self.process.stdout
+    }
+
+    /// Standard error.
+    pub fn stderr(&self) -> &Pipe {
+        &self.process.stderr
+    }
+
+    /// Writes to standard output; waits while a reader is slow. A broken pipe is silent, as SIGPIPE would be.
+    pub async fn print(&self, text: impl AsRef<str>) {
+        let _ = self.process.stdout.write_all(text.as_ref().as_bytes()).await;
+    }
+
+    /// Writes to standard error.
+    pub async fn print_error(&self, text: impl AsRef<str>) {
+        let _ = self.process.stderr.write_all(text.as_ref().as_bytes()).await;
+    }
+
+    /// Reads a file.
+    pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Errno> {
+        self.process.files.read(path)
+    }
+
+    /// Writes a file.
+    pub fn write_file(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno> {
+        self.process.files.write(path, content, append)
+    }
+
+    /// Paths that start with `prefix`, sorted.
+    pub fn list_files(&self, prefix: &str) -> Vec<String> {
+        self.process.files.list(prefix)
+    }
+
+    /// Starts a child process in the same container.
+    pub fn launch(&self, launch: Launch) -> Result<Child, Errno> {
+        self.process.launcher.launch(launch)
+    }
+
+    /// Ends a process.
+    pub fn kill(&self, process: ProcessId, signal: u8) {
+        self.process.launcher.kill(process, signal);
+    }
+
+    /// Virtual time since the start of the run.
+    pub fn now(&self) -> Duration {
+        self.engine.borrow().now()
+    }
+
+    /// A number from the run's seed.
+    pub fn random(&self) -> u32 {
+        self.engine.borrow_mut().random()
+    }
+
+    /// Waits.
+    pub async fn sleep(&self, duration: Duration) {
+        let until = self.now().saturating_add(duration);
+        self.sleep_until(until).await;
+    }
+
+    /// Waits until a moment.
+    pub async fn sleep_until(&self, until: Duration) {
+        let mut armed = false;
+        std::future::poll_fn(|context| {
+            let mut engine = self.engine.borrow_mut();
+            if engine.now() >= until {
+                return Poll::Ready(());
+            }
+            if !armed {
+                armed = true;
+                engine.wake_at(until, context.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Lets other programs run once.
+    pub async fn yield_now(&self) {
+        let mut yielded = false;
+        std::future::poll_fn(|context| {
+            if yielded {
+                return Poll::Ready(());
+            }
+            yielded = true;
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Runs a future for at most `limit`; `None` if it was not done by then.
+    pub async fn timeout<F: Future>(&self, limit: Duration, future: F) -> Option<F::Output> {
+        let mut future = std::pin::pin!(future);
+        let mut sleep = std::pin::pin!(self.sleep(limit));
+        std::future::poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            sleep.as_mut().poll(context).map(|()| None)
+        })
+        .await
+    }
+
+    /// Opens a UDP socket.
+    pub fn udp_socket(&self) -> Result<UdpSocket, Errno> {
+        let id = self.engine.borrow_mut().udp_open(self.namespace)?;
+        self.name_socket(id);
+        Ok(UdpSocket { handle: Handle { engine: self.engine.clone(), id } })
+    }
+
+    /// Opens a raw socket: it gets a copy of every packet of that IP protocol for this namespace, with IP header.
+    pub fn raw_socket(&self, family: Family, protocol: u8) -> Result<RawSocket, Errno> {
+        let id = self.engine.borrow_mut().raw_open(self.namespace, family, protocol)?;
+        Ok(RawSocket { handle: Handle { engine: self.engine.clone(), id } })
+    }
+
+    /// Listens for TCP connections, on the unspecified IPv6 address for those of IPv4 too. Port 0 picks a free one.
+    pub fn tcp_listen(&self, address: SocketAddr, backlog: usize) -> Result<TcpListener, Errno> {
+        self.listen(address, backlog, true)
+    }
+
+    /// The same with `IPV6_V6ONLY` on: `[::]` takes no IPv4 and so stands beside `0.0.0.0` on one port.
+    pub fn tcp_listen_one_family(&self, address: SocketAddr, backlog: usize) -> Result<TcpListener, Errno> {
+        self.listen(address, backlog, false)
+    }
+
+    fn listen(&self, address: SocketAddr, backlog: usize, dual_stack: bool) -> Result<TcpListener, Errno> {
+        let id = self.engine.borrow_mut().tcp_listen(self.namespace, address, backlog, dual_stack)?;
+        self.name_socket(id);
+        Ok(TcpListener { sys: self.clone(), handle: Handle { engine: self.engine.clone(), id } })
+    }
+
+    /// Connects by TCP; waits for the handshake.
+    pub async fn tcp_connect(&self, remote: SocketAddr) -> Result<TcpStream, Errno> {
+        self.tcp_connect_from(None, remote).await
+    }
+
+    /// Connects by TCP from a given local address (its port may be 0).
+    pub async fn tcp_connect_from(
+        &self,
+        local: Option<SocketAddr>,
+        remote: SocketAddr,
+    ) -> Result<TcpStream, Errno> {
+        let id = self.engine.borrow_mut().tcp_connect(self.namespace, local, remote)?;
+        self.name_socket(id);
+        let stream = TcpStream { handle: Handle { engine: self.engine.clone(), id } };
+        stream.handle.wait(|engine, id| engine.tcp_connected(id)).await?;
+        Ok(stream)
+    }
+
+    /// The devices of this namespace by index.
+    pub fn interfaces(&self) -> Vec<InterfaceView> {
+        self.engine.borrow().interfaces(self.namespace)
+    }
+
+    /// The routes of one family: default first, then by destination.
+    pub fn routes(&self, family: Family) -> Vec<RouteView> {
+        self.engine.borrow().routes(self.namespace, family)
+    }
+
+    /// The route a packet to `destination` would take.
+    pub fn route_to(&self, destination: IpAddr) -> Result<RouteView, Errno> {
+        self.engine.borrow().route_to(self.namespace, destination)
+    }
+
+    /// The neighbour entries, by device and address.
+    pub fn neighbours(&self) -> Vec<NeighbourView> {
+        self.engine.borrow().neighbours(self.namespace)
+    }
+
+    /// The forwarding tables of this namespace's bridges.
+    pub fn fdb(&self) -> Vec<FdbView> {
+        self.engine.borrow().fdb(self.namespace)
+    }
+
+    /// The local sockets.
+    pub fn sockets(&self) -> Vec<SocketView> {
+        self.engine.borrow().sockets(self.namespace)
+    }
+
+    /// The tracked connections as `conntrack -L` prints them.
+    pub fn connections(&self) -> Vec<String> {
+        self.engine.borrow().connections(self.namespace)
+    }
+
+    /// Runs an `iptables` command line (without the program name) on this namespace; the error is what the real
+    /// program prints.
+    pub fn iptables(&self, family: Family, arguments: &[String]) -> Result<String, IptablesError> {
+        self.engine.borrow_mut().iptables(self.namespace, family, arguments)
+    }
+
+    fn name_socket(&self, id: SocketId) {
+        let name = self.process.arguments.first().map_or("-", String::as_str);
+        let name = format!("{}/{}", self.process.id.0, name.rsplit('/').next().unwrap_or(name));
+        self.engine.borrow_mut().name_socket(id, name);
+    }
+}
+
+/// An `iptables` failure: text for standard error and the exit status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IptablesError {
+    /// What it prints.
+    pub message: String,
+    /// Its exit status.
+    pub status: ExitCode,
+}
+
+/// A datagram as a program receives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Datagram {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// Which local address it was sent to.
+    pub destination: SocketAddr,
+    /// What it says. For a raw socket: the whole IP packet.
+    pub payload: Bytes,
+}
+
+struct Handle {
+    engine: Rc<RefCell<Engine>>,
+    id: SocketId,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.engine.borrow_mut().close(self.id);
+    }
+}
+
+impl Handle {
+    /// Repeats `operation` until it answers something else than `WouldBlock`.
+    async fn wait<T>(
+        &self,
+        mut operation: impl FnMut(&mut Engine, SocketId) -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        std::future::poll_fn(|context| {
+            let mut engine = self.engine.borrow_mut();
+            match operation(&mut engine, self.id) {
+                Err(Errno::WouldBlock) => {
+                    engine.register(self.id, context.waker());
+                    Poll::Pending
+                }
+                result => Poll::Ready(result),
+            }
+        })
+        .await
+    }
+}
+
+/// A UDP socket.
+pub struct UdpSocket {
+    handle: Handle,
+}
+
+impl UdpSocket {
+    /// Binds to a local address; port 0 picks a free one. Returns the address bound.
+    pub fn bind(&self, local: SocketAddr) -> Result<SocketAddr, Errno> {
+        self.handle.engine.borrow_mut().udp_bind(self.handle.id, local)
+    }
+
+    /// Sets the peer: only its datagrams and errors arrive.
+    pub fn connect(&self, remote: SocketAddr) -> Result<(), Errno> {
+        self.handle.engine.borrow_mut().udp_connect(self.handle.id, remote)
+    }
+
+    /// Sets the time to live of datagrams sent.
+    pub fn set_ttl(&self, ttl: u8) {
+        self.handle.engine.borrow_mut().set_ttl(self.handle.id, ttl);
+    }
+
+    /// The local address, unspecified until bound or connected.
+    pub fn local_address(&self) -> Result<SocketAddr, Errno> {
+        self.handle.engine.borrow().local_address(self.handle.id)
+    }
+
+    /// Sends to the connected peer.
+    pub fn send(&self, payload: &[u8]) -> Result<(), Errno> {
+        self.handle.engine.borrow_mut().udp_send(self.handle.id, None, payload)
+    }
+
+    /// Sends to anyone.
+    pub fn send_to(&self, payload: &[u8], remote: SocketAddr) -> Result<(), Errno> {
+        self.handle.engine.borrow_mut().udp_send(self.handle.id, Some(remote), payload)
+    }
+
+    /// Waits for a datagram, or for a pending error of the connected peer.
+    pub async fn receive(&self) -> Result<Datagram, Errno> {
+        self.handle.wait(|engine, id| engine.udp_receive(id)).await
+    }
+}
+
+/// A raw socket.
+pub struct RawSocket {
+    handle: Handle,
+}
+
+impl RawSocket {
+    /// Sets the time to live of packets sent.
+    pub fn set_ttl(&self, ttl: u8) {
+        self.handle.engine.borrow_mut().set_ttl(self.handle.id, ttl);
+    }
+
+    /// Sends a message of the socket's protocol (for ICMP: with its header, checksum filled in for ICMPv6). The
+    /// namespace adds the IP header. `source` overrides the source address.
+    pub fn send_to(&self, message: &[u8], remote: IpAddr, source: Option<IpAddr>) -> Result<(), Errno> {
+        self.handle.engine.borrow_mut().raw_send(self.handle.id, message, remote, source)
+    }
+
+    /// Waits for a packet; the payload is the whole IP packet.
+    pub async fn receive(&self) -> Result<Datagram, Errno> {
+        self.handle.wait(|engine, id| engine.raw_receive(id)).await
+    }
+}
+
+/// A listening TCP socket.
+pub struct TcpListener {
+    sys: Sys,
+    handle: Handle,
+}
+
+impl TcpListener {
+    /// The address it listens on.
+    pub fn local_address(&self) -> Result<SocketAddr, Errno> {
+        self.handle.engine.borrow().local_address(self.handle.id)
+    }
+
+    /// Waits for a connection.
+    pub async fn accept(&self) -> Result<(TcpStream, SocketAddr), Errno> {
+        let (id, peer) = self.handle.wait(|engine, id| engine.tcp_accept(id)).await?;
+        self.sys.name_socket(id);
+        Ok((TcpStream { handle: Handle { engine: self.handle.engine.clone(), id } }, peer))
+    }
+}
+
+/// A TCP connection. Dropping it closes it in order; unread data makes that a reset, as in Linux.
+pub struct TcpStream {
+    handle: Handle,
+}
+
+impl TcpStream {
+    /// The local address.
+    pub fn local_address(&self) -> Result<SocketAddr, Errno> {
+        self.handle.engine.borrow().local_address(self.handle.id)
+    }
+
+    /// The peer's address.
+    pub fn peer_address(&self) -> Result<SocketAddr, Errno> {
+        self.handle.engine.borrow().peer_address(self.handle.id)
+    }
+
+    /// Waits for data: at most `limit` bytes; empty means the peer has finished sending.
+    pub async fn read(&self, limit: usize) -> Result<Vec<u8>, Errno> {
+        self.handle.wait(|engine, id| engine.tcp_receive(id, limit)).await
+    }
+
+    /// Reads until the peer has finished, at most `limit` bytes.
+    pub async fn read_to_end(&self, limit: usize) -> Result<Vec<u8>, Errno> {
+        let mut all = Vec::new();
+        while all.len() < limit {
+            let part = self.read(limit - all.len()).await?;
+            if part.is_empty() {
+                break;
+            }
+            all.extend_from_slice(&part);
+        }
+        Ok(all)
+    }
+
+    /// Writes everything; waits while the peer's window is closed.
+    pub async fn write_all(&self, data: &[u8]) -> Result<(), Errno> {
+        let mut written = 0;
+        while written < data.len() {
+            written += self.handle.wait(|engine, id| engine.tcp_send(id, &data[written..])).await?;
+        }
+        Ok(())
+    }
+
+    /// Says that nothing more will be sent; the peer reads the end of the stream.
+    pub fn shutdown(&self) -> Result<(), Errno> {
+        self.handle.engine.borrow_mut().tcp_shutdown(self.handle.id)
+    }
+
+    /// Resets the connection.
+    pub fn reset(&self) {
+        self.handle.engine.borrow_mut().tcp_reset(self.handle.id);
+    }
+}

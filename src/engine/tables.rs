@@ -1,0 +1,304 @@
+//! Tables of a namespace, copied for whoever asks (`ip`, `netstat`, `bridge`, `iptables`, `conntrack`).
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use linkspan_nat::conntrack_text;
+use linkspan_nat::rule::Family;
+use linkspan_nat::ruleset::RuleId;
+use linkspan_nat::{text, text_emit};
+use linkspan_switch::fdb::{FdbState, FdbTarget};
+
+use super::Engine;
+use super::device::{Device, Kind};
+use super::errno::Errno;
+use super::id::{DeviceId, NamespaceId};
+use super::namespace::Namespace;
+use super::plan::Transport;
+use super::route::{Route, is_link_local, is_loopback};
+use super::socket::SocketKind;
+use super::sys::{ExitCode, IptablesError};
+use super::view::{
+    AddressView, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope, SocketView,
+};
+
+impl Engine {
+    /// The devices of a namespace, by index.
+    pub fn interfaces(&self, namespace: NamespaceId) -> Vec<InterfaceView> {
+        let devices = self.space_ref(namespace).map_or(&[][..], |s| &s.devices);
+        let mut views: Vec<InterfaceView> = devices.iter().filter_map(|id| self.interface(*id)).collect();
+        views.sort_by_key(|v| v.index);
+        views
+    }
+
+    /// As [`Engine::interfaces`], of those devices only that `wanted` accepts by kind, whether they have an address and
+    /// whether they are a bridge's port.
+    pub fn interfaces_where(
+        &self,
+        namespace: NamespaceId,
+        wanted: impl Fn(InterfaceKind, bool, bool) -> bool,
+    ) -> Vec<InterfaceView> {
+        let devices = self.space_ref(namespace).map_or(&[][..], |s| &s.devices);
+        let asked = devices.iter().filter(|id| {
+            self.living(**id)
+                .is_some_and(|d| wanted(d.interface_kind(), !d.addresses.is_empty(), d.master.is_some()))
+        });
+        asked.filter_map(|id| self.interface(*id)).collect()
+    }
+
+    /// Whether packets to an address end in a namespace.
+    pub fn owns(&self, namespace: NamespaceId, address: IpAddr) -> bool {
+        self.space_ref(namespace).is_some_and(|s| s.is_local(address))
+    }
+
+    /// `net.ipv4.ip_forward` of a namespace.
+    pub fn ipv4_forward(&self, namespace: NamespaceId) -> bool {
+        self.space_ref(namespace).is_some_and(|s| s.ipv4_forward)
+    }
+
+    /// `net.ipv4.ip_local_port_range` of a namespace.
+    pub fn local_ports(&self, namespace: NamespaceId) -> (u16, u16) {
+        self.space_ref(namespace).map_or((0, 0), |s| s.local_ports)
+    }
+
+    fn interface(&self, id: DeviceId) -> Option<InterfaceView> {
+        let device = self.living(id)?;
+        let peer = match device.kind {
+            Kind::Veth { peer } => self.living(peer),
+            _ => None,
+        };
+        let plugged = match &device.kind {
+            Kind::Nic { link } => link.is_some(),
+            Kind::Veth { .. } => peer.is_some_and(|p| p.up),
+            Kind::Bridge(bridge) => {
+                bridge.ports.iter().flatten().any(|p| self.living(*p).is_some_and(|p| p.up))
+            }
+            Kind::Loopback | Kind::Dummy | Kind::External => true,
+        };
+        let mut addresses: Vec<AddressView> =
+            device.addresses.iter().map(|a| AddressView { address: *a, scope: scope(a.addr()) }).collect();
+        // As the kernel lists them: IPv4 first; IPv6 newest scope first, link-local last.
+        addresses.sort_by_key(|a| (a.address.addr().is_ipv6(), a.scope == Scope::Link));
+        Some(InterfaceView {
+            index: device.index,
+            name: device.name.to_string(),
+            kind: device.interface_kind(),
+            up: device.up,
+            running: device.up && plugged,
+            mtu: device.mtu,
+            mac: device.mac,
+            addresses,
+            peer: peer.map(|p| p.index),
+            peer_elsewhere: peer.is_some_and(|p| p.namespace != device.namespace),
+            master: device.master.and_then(|(bridge, _)| self.living(bridge)).map(|b| b.name.to_string()),
+            counters: device.counters,
+        })
+    }
+
+    /// The routes of one family: default first, then by destination.
+    pub fn routes(&self, namespace: NamespaceId, family: Family) -> Vec<RouteView> {
+        let Some(space) = self.space_ref(namespace) else { return Vec::new() };
+        space.routes.list(family == Family::Ipv6).into_iter().filter_map(|r| self.route_view(r)).collect()
+    }
+
+    /// The route a packet would take.
+    pub fn route_to(&self, namespace: NamespaceId, destination: IpAddr) -> Result<RouteView, Errno> {
+        let hop = self.route(namespace, destination).ok_or(Errno::NetworkUnreachable)?;
+        let device = self.living(hop.device).ok_or(Errno::NetworkUnreachable)?;
+        Ok(RouteView {
+            destination: IpNet::from(destination),
+            gateway: hop.gateway,
+            device: device.name.to_string(),
+            source: self.source_for(namespace, &hop, destination),
+            metric: 0,
+            connected: false,
+        })
+    }
+
+    fn route_view(&self, route: &Route) -> Option<RouteView> {
+        Some(RouteView {
+            destination: route.destination,
+            gateway: route.gateway,
+            device: self.living(route.device)?.name.to_string(),
+            source: route.source,
+            metric: route.metric,
+            connected: route.connected,
+        })
+    }
+
+    /// The neighbour entries, by device and address.
+    pub fn neighbours(&self, namespace: NamespaceId) -> Vec<NeighbourView> {
+        let Some(space) = self.space_ref(namespace) else { return Vec::new() };
+        let view = |(device, address, mac, state)| {
+            let device = self.living(device)?.name.to_string();
+            Some(NeighbourView { address, device, mac, state })
+        };
+        space.neighbours.list(self.now).into_iter().filter_map(view).collect()
+    }
+
+    /// The forwarding tables of a namespace's bridges.
+    pub fn fdb(&self, namespace: NamespaceId) -> Vec<FdbView> {
+        let Some(space) = self.space_ref(namespace) else { return Vec::new() };
+        let mut views = Vec::new();
+        for device in space.devices.iter().filter_map(|d| self.living(*d)) {
+            let Kind::Bridge(bridge) = &device.kind else { continue };
+            for entry in bridge.switch.fdb_entries(self.now) {
+                let port = match entry.target {
+                    FdbTarget::Port(port) => bridge.device(port).and_then(|p| self.living(p)),
+                    // A local address is the bridge's own or that of one of its ports.
+                    FdbTarget::Local => bridge
+                        .ports
+                        .iter()
+                        .flatten()
+                        .filter_map(|p| self.living(*p))
+                        .find(|p| p.mac == entry.address),
+                };
+                let (permanent, age) = match entry.state {
+                    FdbState::Learned { age } => (false, age),
+                    FdbState::Static | FdbState::Permanent => (true, Duration::ZERO),
+                };
+                views.push(FdbView {
+                    mac: entry.address,
+                    device: port.map_or(device.name, |p| p.name).to_string(),
+                    bridge: device.name.to_string(),
+                    permanent,
+                    age,
+                });
+            }
+        }
+        views
+    }
+
+    /// Where sockets of a namespace wait for strangers: TCP listeners and UDP sockets without a peer.
+    pub fn listening(&self, namespace: NamespaceId) -> Vec<(SocketAddr, Transport)> {
+        let mut listening = Vec::new();
+        for id in self.sockets.of(namespace) {
+            match self.sockets.get(id).map(|socket| &socket.kind) {
+                Ok(SocketKind::Udp { local: Some(local), remote: None }) => {
+                    listening.push((*local, Transport::Udp));
+                }
+                Ok(SocketKind::Listener(listener)) => {
+                    let addresses = self.tcp.listener_addresses(*listener).into_iter();
+                    listening.extend(addresses.map(|address| (address, Transport::Tcp)));
+                }
+                Ok(SocketKind::Udp { .. } | SocketKind::Raw { .. } | SocketKind::Stream(_)) | Err(_) => {}
+            }
+        }
+        listening
+    }
+
+    /// The sockets of a namespace: by transport, then in order of opening.
+    pub fn sockets(&self, namespace: NamespaceId) -> Vec<SocketView> {
+        let mut views = Vec::new();
+        // Both are in order of their ids.
+        let (listeners, connections) = (self.tcp.listeners(), self.tcp.connections());
+        for id in self.sockets.of(namespace) {
+            let Ok(socket) = self.sockets.get(id) else { continue };
+            let program = socket.program.clone();
+            let view = match &socket.kind {
+                SocketKind::Udp { local: Some(local), remote } => SocketView {
+                    transport: Transport::Udp,
+                    local: *local,
+                    remote: *remote,
+                    state: if remote.is_some() { "ESTABLISHED" } else { "" }.to_owned(),
+                    receive_queue: socket.received_bytes(),
+                    send_queue: 0,
+                    program,
+                },
+                SocketKind::Udp { local: None, .. } | SocketKind::Raw { .. } => continue,
+                SocketKind::Listener(listener) => {
+                    let Ok(at) = listeners.binary_search_by_key(listener, |l| l.id) else { continue };
+                    let entry = &listeners[at];
+                    SocketView {
+                        transport: Transport::Tcp,
+                        local: entry.local,
+                        remote: None,
+                        state: "LISTEN".to_owned(),
+                        receive_queue: entry.accept_queue,
+                        send_queue: 0,
+                        program,
+                    }
+                }
+                SocketKind::Stream(connection) => {
+                    let Ok(at) = connections.binary_search_by_key(connection, |c| c.id) else { continue };
+                    let entry = &connections[at];
+                    SocketView {
+                        transport: Transport::Tcp,
+                        local: entry.local,
+                        remote: Some(entry.remote),
+                        state: entry.state.to_string(),
+                        receive_queue: entry.receive_queue,
+                        send_queue: entry.send_queue,
+                        program,
+                    }
+                }
+            };
+            views.push(view);
+        }
+        views.sort_by_key(|v| v.transport == Transport::Udp);
+        views
+    }
+
+    /// The tracked connections as `conntrack -L` prints them.
+    pub fn connections(&self, namespace: NamespaceId) -> Vec<String> {
+        self.space_ref(namespace).map_or_else(Vec::new, |s| connection_lines(s, self.now))
+    }
+
+    /// Runs an `iptables` or `ip6tables` command line, without the program name.
+    pub fn iptables(
+        &mut self,
+        namespace: NamespaceId,
+        family: Family,
+        arguments: &[String],
+    ) -> Result<String, IptablesError> {
+        let refuse = |error: text::IptablesError| IptablesError {
+            message: error.text(family),
+            status: ExitCode(error.exit_status()),
+        };
+        let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let command = text::parse_command(family, &words).map_err(refuse)?;
+        let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else {
+            return Err(IptablesError {
+                message: Errno::BadDescriptor.text().to_owned(),
+                status: ExitCode::FAILURE,
+            });
+        };
+        text::apply_command(space.netfilter.rules_mut(family), &command, None).map_err(refuse)
+    }
+
+    /// The rules of a namespace.
+    pub fn rules(&self, namespace: NamespaceId, family: Family) -> Option<&linkspan_nat::ruleset::RuleSet> {
+        self.space_ref(namespace).map(|s| s.netfilter.rules(family))
+    }
+
+    /// What a rule says, as `iptables -S` prints it behind the chain.
+    pub fn rule_text(&self, namespace: NamespaceId, family: Family, rule: u64) -> Option<String> {
+        let (_, _, _, entry) = self.rules(namespace, family)?.find(RuleId(rule))?;
+        Some(text_emit::emit_rule(entry.rule(), family))
+    }
+
+    fn space_ref(&self, namespace: NamespaceId) -> Option<&Namespace> {
+        self.namespaces.get(namespace.index())?.as_ref()
+    }
+
+    fn living(&self, device: DeviceId) -> Option<&Device> {
+        self.devices.get(device.index())?.as_ref()
+    }
+}
+
+fn scope(address: IpAddr) -> Scope {
+    match address {
+        a if is_loopback(a) => Scope::Host,
+        IpAddr::V6(a) if is_link_local(a) => Scope::Link,
+        _ => Scope::Global,
+    }
+}
+
+fn connection_lines(space: &Namespace, now: Duration) -> Vec<String> {
+    let connections = space.netfilter.list_connections(now);
+    connections
+        .into_iter()
+        .map(|(_, c)| conntrack_text::line(c, now, conntrack_text::Accounting::Hidden))
+        .collect()
+}

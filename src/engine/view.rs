@@ -1,0 +1,159 @@
+//! Tables of a namespace as programs see them (`ip`, `netstat`, `bridge`): plain values, copied at the moment of asking.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use linkspan_switch::mac::MacAddress;
+
+use super::event::NeighbourState;
+use super::plan::Transport;
+
+/// A network device.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InterfaceView {
+    /// Interface index, unique in the engine, as `ip link` prints it.
+    pub index: u32,
+    /// Name.
+    pub name: String,
+    /// What kind of device.
+    pub kind: InterfaceKind,
+    /// Administratively up.
+    pub up: bool,
+    /// Up and plugged in (`LOWER_UP`).
+    pub running: bool,
+    /// Maximum transmission unit.
+    pub mtu: u32,
+    /// Hardware address; all zero on loopback.
+    pub mac: MacAddress,
+    /// Addresses in the order they were added, IPv4 before IPv6.
+    pub addresses: Vec<AddressView>,
+    /// Index of the other end of a veth.
+    pub peer: Option<u32>,
+    /// True if the other end lives in another namespace (`@if7`); false prints its name.
+    pub peer_elsewhere: bool,
+    /// The bridge it is a port of.
+    pub master: Option<String>,
+    /// Counters.
+    pub counters: Counters,
+}
+
+/// Kinds of devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InterfaceKind {
+    /// `lo`.
+    Loopback,
+    /// A bridge.
+    Bridge,
+    /// A virtual cable's end.
+    Veth,
+    /// A device that drops everything.
+    Dummy,
+    /// A physical NIC.
+    Nic,
+    /// The edge to the outside of the engine.
+    External,
+}
+
+/// An address on a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AddressView {
+    /// Address and prefix length.
+    pub address: IpNet,
+    /// Scope: host for 127.0.0.0/8 and ::1, link for fe80::/10, global otherwise.
+    pub scope: Scope,
+}
+
+/// Scope of an address or route (`rtnetlink(7)`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Anywhere.
+    Global,
+    /// On this link only.
+    Link,
+    /// In this namespace only.
+    Host,
+}
+
+/// Packet and byte counters of a device, as `ip -s link`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Frames received.
+    pub received_packets: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Received frames dropped.
+    pub received_dropped: u64,
+    /// Multicast frames received.
+    pub received_multicast: u64,
+    /// Frames sent.
+    pub transmitted_packets: u64,
+    /// Bytes sent.
+    pub transmitted_bytes: u64,
+    /// Frames to send that were dropped.
+    pub transmitted_dropped: u64,
+}
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteView {
+    /// Destination prefix.
+    pub destination: IpNet,
+    /// Gateway, if not on-link.
+    pub gateway: Option<IpAddr>,
+    /// Outgoing device.
+    pub device: String,
+    /// Preferred source address.
+    pub source: Option<IpAddr>,
+    /// Metric.
+    pub metric: u32,
+    /// Made by the kernel when the address was added (`proto kernel`).
+    pub connected: bool,
+}
+
+/// A neighbour entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NeighbourView {
+    /// Its address.
+    pub address: IpAddr,
+    /// The device it is on.
+    pub device: String,
+    /// Its hardware address, if known.
+    pub mac: Option<MacAddress>,
+    /// State.
+    pub state: NeighbourState,
+}
+
+/// An entry of a bridge's forwarding table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FdbView {
+    /// The hardware address.
+    pub mac: MacAddress,
+    /// The port's device, or the bridge itself for its own addresses.
+    pub device: String,
+    /// The bridge.
+    pub bridge: String,
+    /// Belongs to a device of this namespace and is never aged.
+    pub permanent: bool,
+    /// Time since a frame with this source was last seen.
+    pub age: Duration,
+}
+
+/// A local socket, as `netstat` lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SocketView {
+    /// Transport.
+    pub transport: Transport,
+    /// Local address and port.
+    pub local: SocketAddr,
+    /// Remote address and port, if connected.
+    pub remote: Option<SocketAddr>,
+    /// State word of `netstat` (`LISTEN`, `ESTABLISHED`, ...; empty for unconnected UDP).
+    pub state: String,
+    /// Bytes received and not read yet.
+    pub receive_queue: usize,
+    /// Bytes written and not acknowledged yet.
+    pub send_queue: usize,
+    /// The program that opened it, as `netstat -p` prints it: id and name.
+    pub program: Option<String>,
+}
