@@ -1,0 +1,192 @@
+//! `docker-proxy`: Docker's userland proxy, one per published port and host address. It listens for one family only,
+//! as moby's does: a port published everywhere has one proxy on 0.0.0.0 and one on [::].
+//!
+//! TCP: every connection accepted is joined to a connection to the container, each direction closed by itself. If the
+//! container does not take the connection, the client's is reset. UDP: every client address has a socket of its own
+//! towards the container, given up after 90 seconds without an answer.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::arguments;
+use super::options::{Failure, finish};
+use super::tasks::{First, Tasks, both, first};
+use crate::engine::sys::{Errno, ExitCode, Sys, TcpStream, Transport, UdpSocket};
+
+/// docker-proxy's UDPConnTrackTimeout.
+const UDP_IDLE: Duration = Duration::from_secs(90);
+
+/// Connections that wait to be accepted (`net.core.somaxconn` of a recent kernel, which Go's `Listen` takes).
+const BACKLOG: usize = 4_096;
+
+/// Forwards a published port.
+pub(crate) async fn main(sys: Sys) -> ExitCode {
+    let result = run(&sys).await;
+    finish(&sys, result).await
+}
+
+async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
+    let (program, words) = arguments(sys);
+    let Forward { transport, host, container } = Forward::parse(program, words)?;
+    let bind = |errno: Errno| {
+        let text = match errno {
+            Errno::AddressInUse => "address already in use",
+            Errno::AddressNotAvailable => "cannot assign requested address",
+            other => other.text(),
+        };
+        let family = if host.is_ipv6() { "6" } else { "4" };
+        Failure {
+            text: format!("listen {transport}{family} {host}: bind: {text}\n"),
+            status: ExitCode::FAILURE,
+        }
+    };
+    match transport {
+        Transport::Tcp => {
+            let listener = sys.tcp_listen_one_family(host, BACKLOG).map_err(bind)?;
+            let mut tasks = Tasks::new();
+            loop {
+                match first(listener.accept(), tasks.run()).await {
+                    First::Left(Ok((stream, _))) => {
+                        tasks.push(Box::pin(forward_stream(sys.clone(), stream, container)));
+                    }
+                    First::Left(Err(_)) => return Ok(ExitCode::FAILURE),
+                    First::Right(never) => match never {},
+                }
+            }
+        }
+        Transport::Udp => {
+            let socket = sys.udp_socket().map_err(bind)?;
+            socket.bind(host).map_err(bind)?;
+            forward_datagrams(sys, Rc::new(socket), container).await;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+struct Forward {
+    transport: Transport,
+    host: SocketAddr,
+    container: SocketAddr,
+}
+
+impl Forward {
+    fn parse(program: &str, words: &[String]) -> Result<Forward, Failure> {
+        let mut values = BTreeMap::new();
+        let mut rest = words.iter();
+        while let Some(word) = rest.next() {
+            let name = word.trim_start_matches('-');
+            let (name, value) = match name.split_once('=') {
+                Some((name, value)) => (name, value.to_owned()),
+                None => (name, rest.next().cloned().unwrap_or_default()),
+            };
+            let known = ["proto", "host-ip", "host-port", "container-ip", "container-port", "use-listen-fd"];
+            if !known.contains(&name) {
+                let text = format!("flag provided but not defined: -{name}\n");
+                return Err(Failure { text, status: ExitCode(2) });
+            }
+            values.insert(name.to_owned(), value);
+        }
+        let invalid = |name: &str| {
+            let found = values.get(name).map_or("nothing", String::as_str);
+            Failure::new(program, format!("expected an address or number for -{name}, found '{found}'"))
+        };
+        let address =
+            |name: &str| values.get(name).and_then(|v| v.parse::<IpAddr>().ok()).ok_or_else(|| invalid(name));
+        let port =
+            |name: &str| values.get(name).and_then(|v| v.parse::<u16>().ok()).ok_or_else(|| invalid(name));
+        let transport = match values.get("proto").map(String::as_str) {
+            None | Some("tcp") => Transport::Tcp,
+            Some("udp") => Transport::Udp,
+            Some(other) => return Err(Failure::new(program, format!("unsupported protocol {other}"))),
+        };
+        Ok(Forward {
+            transport,
+            host: SocketAddr::new(address("host-ip")?, port("host-port")?),
+            container: SocketAddr::new(address("container-ip")?, port("container-port")?),
+        })
+    }
+}
+
+async fn forward_stream(sys: Sys, client: TcpStream, container: SocketAddr) {
+    let Ok(backend) = sys.tcp_connect(container).await else {
+        client.reset();
+        return;
+    };
+    both(copy(&client, &backend), copy(&backend, &client)).await;
+}
+
+/// Copies one direction and passes its end on.
+async fn copy(from: &TcpStream, to: &TcpStream) {
+    loop {
+        match from.read(65_536).await {
+            Ok(data) if data.is_empty() => {
+                let _ = to.shutdown();
+                return;
+            }
+            Ok(data) => {
+                if to.write_all(&data).await.is_err() {
+                    return;
+                }
+            }
+            Err(_) => {
+                to.reset();
+                return;
+            }
+        }
+    }
+}
+
+type Clients = Rc<RefCell<BTreeMap<SocketAddr, Rc<UdpSocket>>>>;
+
+async fn forward_datagrams(sys: &Sys, front: Rc<UdpSocket>, container: SocketAddr) {
+    let clients: Clients = Rc::default();
+    let mut tasks = Tasks::new();
+    loop {
+        let datagram = match first(front.receive(), tasks.run()).await {
+            First::Left(Ok(datagram)) => datagram,
+            First::Left(Err(Errno::BadDescriptor)) => return,
+            First::Left(Err(_)) => continue,
+            First::Right(never) => match never {},
+        };
+        let client = datagram.source;
+        let known = clients.borrow().get(&client).cloned();
+        let back = match known {
+            Some(back) => back,
+            None => {
+                let Ok(back) = sys.udp_socket() else { continue };
+                if back.connect(container).is_err() {
+                    continue;
+                }
+                let back = Rc::new(back);
+                clients.borrow_mut().insert(client, back.clone());
+                tasks.push(Box::pin(answer(
+                    sys.clone(),
+                    front.clone(),
+                    back.clone(),
+                    client,
+                    clients.clone(),
+                )));
+                back
+            }
+        };
+        let _ = back.send(&datagram.payload);
+    }
+}
+
+/// Carries a client's answers back until none came for a while.
+async fn answer(sys: Sys, front: Rc<UdpSocket>, back: Rc<UdpSocket>, client: SocketAddr, clients: Clients) {
+    loop {
+        match sys.timeout(UDP_IDLE, back.receive()).await {
+            Some(Ok(datagram)) => {
+                let _ = front.send_to(&datagram.payload, client);
+            }
+            // The container may be about to listen: the proxy keeps the socket.
+            Some(Err(Errno::ConnectionRefused)) => {}
+            Some(Err(_)) | None => break,
+        }
+    }
+    clients.borrow_mut().remove(&client);
+}

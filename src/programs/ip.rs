@@ -1,0 +1,161 @@
+//! `ip`: BusyBox's in containers, iproute2's under `/usr/sbin/ip` on hosts. They differ in what a line says, not in
+//! what it means: [`Style`] is the difference.
+//!
+//! Tables are shown and never changed; an attempt ends as it does for a process without CAP_NET_ADMIN.
+
+use super::options::{Failure, finish};
+use super::{arguments, ip_address, ip_neighbour, ip_route};
+use crate::engine::sys::{ExitCode, Family, Sys};
+
+/// Whose output to print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// BusyBox 1.35.
+    BusyBox,
+    /// iproute2 6.1.
+    Iproute2,
+}
+
+/// What the options in front of the object say.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Show {
+    /// Whose output to print.
+    pub(crate) style: Style,
+    /// `-4` or `-6`.
+    pub(crate) family: Option<Family>,
+    /// `-o`: one line per entry.
+    pub(crate) one_line: bool,
+    /// `-s`: with counters.
+    pub(crate) statistics: bool,
+    /// `-br`: iproute2's short table.
+    pub(crate) brief: bool,
+}
+
+const USAGE: &str =
+    "ip [OPTIONS] address|route|link|neigh [ARGS]\n\nOPTIONS := -f[amily] inet|inet6|link | -o[neline]";
+
+/// BusyBox's `ip`.
+pub(crate) async fn main(sys: Sys) -> ExitCode {
+    let result = run(&sys, Style::BusyBox).await;
+    finish(&sys, result).await
+}
+
+/// iproute2's `ip`.
+pub(crate) async fn iproute2(sys: Sys) -> ExitCode {
+    let result = run(&sys, Style::Iproute2).await;
+    finish(&sys, result).await
+}
+
+async fn run(sys: &Sys, style: Style) -> Result<ExitCode, Failure> {
+    let (_, words) = arguments(sys);
+    let mut show = Show { style, family: None, one_line: false, statistics: false, brief: false };
+    let mut words = words.iter().map(String::as_str).collect::<std::collections::VecDeque<_>>();
+    while let Some(option) = words.front().and_then(|word| word.strip_prefix('-')) {
+        match option.trim_start_matches('-') {
+            "4" => show.family = Some(Family::Ipv4),
+            "6" => show.family = Some(Family::Ipv6),
+            "0" => {}
+            "o" | "oneline" => show.one_line = true,
+            "s" | "stats" | "statistics" => show.statistics = true,
+            "br" | "brief" => show.brief = true,
+            "d" | "details" | "c" | "color" | "n" | "N" => {}
+            "f" | "family" => {
+                words.pop_front();
+                show.family = match words.front() {
+                    Some(&"inet") => Some(Family::Ipv4),
+                    Some(&"inet6") => Some(Family::Ipv6),
+                    Some(&"link") => None,
+                    other => return Err(invalid(other.copied().unwrap_or_default())),
+                };
+            }
+            _ => return Err(unrecognized(style, option)),
+        }
+        words.pop_front();
+    }
+    let Some(object) = words.pop_front() else { return Err(Failure::usage("", USAGE)) };
+    let words: Vec<&str> = words.into();
+    let text = match object_of(object) {
+        Some(Object::Address) => ip_address::addresses(sys, show, &words)?,
+        Some(Object::Link) => ip_address::links(sys, show, &words)?,
+        Some(Object::Route) => ip_route::routes(sys, show, &words)?,
+        Some(Object::Neighbour) => ip_neighbour::neighbours(sys, show, &words)?,
+        None if style == Style::Iproute2 => {
+            let text = format!("Object \"{object}\" is unknown, try \"ip help\".\n");
+            return Err(Failure { text, status: ExitCode::FAILURE });
+        }
+        None => return Err(invalid(object)),
+    };
+    sys.print(text).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+enum Object {
+    Address,
+    Link,
+    Route,
+    Neighbour,
+}
+
+/// Objects may be shortened, as in `ip a` and `ip r`.
+fn object_of(word: &str) -> Option<Object> {
+    let starts = |full: &str| !word.is_empty() && full.starts_with(word);
+    if starts("address") {
+        Some(Object::Address)
+    } else if starts("link") {
+        Some(Object::Link)
+    } else if starts("route") {
+        Some(Object::Route)
+    } else if starts("neighbour") || starts("neighbor") {
+        Some(Object::Neighbour)
+    } else {
+        None
+    }
+}
+
+/// True if the words begin with `show`, `list` or a short form of them; those words are skipped.
+pub(crate) fn is_show<'a>(words: &'a [&'a str]) -> Option<&'a [&'a str]> {
+    match words.split_first() {
+        None => Some(words),
+        Some((first, rest)) if ["show", "list", "lst"].iter().any(|full| full.starts_with(first)) => {
+            Some(rest)
+        }
+        Some((first, _)) if CHANGES.contains(first) => None,
+        Some(_) => Some(words),
+    }
+}
+
+const CHANGES: [&str; 10] = ["add", "del", "delete", "set", "change", "replace", "append", "flush", "a", "d"];
+
+/// What the kernel tells a process that may not change anything.
+pub(crate) fn not_permitted(style: Style) -> Failure {
+    let (prefix, status) = match style {
+        Style::BusyBox => ("ip: ", ExitCode(2)),
+        Style::Iproute2 => ("", ExitCode(2)),
+    };
+    Failure { text: format!("{prefix}RTNETLINK answers: Operation not permitted\n"), status }
+}
+
+/// BusyBox's complaint about a word it does not know.
+pub(crate) fn invalid(word: &str) -> Failure {
+    Failure::new("ip", format!("invalid argument '{word}' to 'ip'"))
+}
+
+/// How a device that is not there is reported.
+pub(crate) fn no_device(style: Style, name: &str) -> Failure {
+    match style {
+        Style::BusyBox => Failure::new("ip", format!("can't find device '{name}'")),
+        Style::Iproute2 => {
+            Failure { text: format!("Device \"{name}\" does not exist.\n"), status: ExitCode::FAILURE }
+        }
+    }
+}
+
+fn unrecognized(style: Style, option: &str) -> Failure {
+    match style {
+        Style::BusyBox => Failure::usage(&format!("ip: unrecognized option: {option}\n"), USAGE),
+        Style::Iproute2 => Failure {
+            text: format!("Option \"-{option}\" is unknown, try \"ip -help\".\n"),
+            status: ExitCode(255),
+        },
+    }
+}

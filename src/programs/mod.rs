@@ -1,0 +1,143 @@
+//! What runs in a namespace: the small programs people use to look at a network, and the servers they look at.
+//!
+//! They behave and print like BusyBox 1.35, because that is what the recordings and most images contain; on hosts the
+//! paths under `/usr/sbin` and `/sbin` are the iproute2, netfilter and conntrack tools.
+//!
+//! # Adding a program
+//!
+//! Write one file with `pub(crate) async fn main(sys: Sys) -> ExitCode` and add one line to [`find`]. A program may use
+//! nothing but [`crate::engine::sys`] and the helpers next to it: `options` for its command line, `resolver` for
+//! names, `tasks` to do several things at once. It gets its arguments from `arguments`, never from
+//! `Sys::arguments`, so that `busybox NAME` works. It waits only by awaiting, and what it opened closes when it returns.
+//!
+//! # What a launcher must know
+//!
+//! A program never closes its standard streams: several programs of one shell share them. Whoever made a pipe closes
+//! it when the process that writes it has ended; the shell does so for the pipes of a pipeline.
+
+mod arp;
+mod bridge;
+mod busybox;
+mod cat;
+mod conntrack;
+mod dig;
+mod dns;
+mod docker_proxy;
+mod echo;
+mod env;
+mod grep;
+mod head;
+mod hostname;
+mod http;
+mod httpd;
+pub(crate) mod icmp;
+mod id;
+mod ifconfig;
+mod ip;
+mod ip_address;
+mod ip_neighbour;
+mod ip_route;
+mod iptables;
+mod listen;
+mod ls;
+mod nc;
+mod netstat;
+mod nslookup;
+pub(crate) mod options;
+mod ping;
+pub(crate) mod resolver;
+mod route;
+mod sh;
+mod sh_expand;
+mod sh_syntax;
+mod sleep;
+mod sort;
+mod status;
+mod tail;
+pub(crate) mod tasks;
+mod text;
+mod timeout;
+mod tr;
+mod traceroute;
+mod uname;
+mod wc;
+mod wget;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+use crate::engine::sys::{Program, Sys};
+
+/// The program of a name, or of a path to it. `None`: no such program.
+///
+/// `/usr/sbin/ip` and `/sbin/ip` are iproute2's, every other `ip` is BusyBox's.
+pub fn find(name: &str) -> Option<Program> {
+    let base = match name {
+        "/usr/sbin/ip" | "/sbin/ip" => "iproute2",
+        _ => name.rsplit('/').next().unwrap_or(name),
+    };
+    let program: Program = match base {
+        "arp" => |sys| Box::pin(arp::main(sys)),
+        "brctl" => |sys| Box::pin(bridge::brctl(sys)),
+        "bridge" => |sys| Box::pin(bridge::main(sys)),
+        "busybox" => |sys| Box::pin(busybox::main(sys)),
+        "cat" => |sys| Box::pin(cat::main(sys)),
+        "conntrack" => |sys| Box::pin(conntrack::main(sys)),
+        "dig" => |sys| Box::pin(dig::main(sys)),
+        "docker-proxy" => |sys| Box::pin(docker_proxy::main(sys)),
+        "echo" => |sys| Box::pin(echo::main(sys)),
+        "env" => |sys| Box::pin(env::main(sys)),
+        "false" => |sys| Box::pin(status::failure(sys)),
+        "grep" => |sys| Box::pin(grep::main(sys)),
+        "head" => |sys| Box::pin(head::main(sys)),
+        "hostname" => |sys| Box::pin(hostname::main(sys)),
+        "httpd" => |sys| Box::pin(httpd::main(sys)),
+        "id" => |sys| Box::pin(id::main(sys)),
+        "ifconfig" => |sys| Box::pin(ifconfig::main(sys)),
+        "ip" => |sys| Box::pin(ip::main(sys)),
+        "ip6tables" => |sys| Box::pin(iptables::ipv6(sys)),
+        "ip6tables-save" => |sys| Box::pin(iptables::save_ipv6(sys)),
+        "iproute2" => |sys| Box::pin(ip::iproute2(sys)),
+        "iptables" => |sys| Box::pin(iptables::ipv4(sys)),
+        "iptables-save" => |sys| Box::pin(iptables::save_ipv4(sys)),
+        "listen" => |sys| Box::pin(listen::main(sys)),
+        "ls" => |sys| Box::pin(ls::main(sys)),
+        "nc" => |sys| Box::pin(nc::main(sys)),
+        "netstat" => |sys| Box::pin(netstat::main(sys)),
+        "nslookup" => |sys| Box::pin(nslookup::main(sys)),
+        "ping" | "ping6" => |sys| Box::pin(ping::main(sys)),
+        "printenv" => |sys| Box::pin(env::printenv(sys)),
+        "route" => |sys| Box::pin(route::main(sys)),
+        "sh" | "ash" | "bash" => |sys| Box::pin(sh::main(sys)),
+        "sleep" => |sys| Box::pin(sleep::main(sys)),
+        "sort" => |sys| Box::pin(sort::main(sys)),
+        "tail" => |sys| Box::pin(tail::main(sys)),
+        "timeout" => |sys| Box::pin(timeout::main(sys)),
+        "tr" => |sys| Box::pin(tr::main(sys)),
+        "traceroute" | "traceroute6" => |sys| Box::pin(traceroute::main(sys)),
+        "true" => |sys| Box::pin(status::success(sys)),
+        "uname" => |sys| Box::pin(uname::main(sys)),
+        "wc" => |sys| Box::pin(wc::main(sys)),
+        "wget" => |sys| Box::pin(wget::main(sys)),
+        _ => return None,
+    };
+    Some(program)
+}
+
+/// The program's name without its path, and its arguments; a leading `busybox` is skipped.
+pub(crate) fn arguments(sys: &Sys) -> (&str, &[String]) {
+    let mut all = sys.arguments();
+    if all.len() > 1 && base_name(&all[0]) == "busybox" {
+        all = &all[1..];
+    }
+    match all.split_first() {
+        Some((name, rest)) => (base_name(name), rest),
+        None => ("", &[]),
+    }
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

@@ -1,0 +1,337 @@
+//! Programs from outside: a command line in a namespace, everything it prints, and its status.
+
+use domain::base::iana::{Rcode, Rtype};
+use domain::base::{Message, MessageBuilder};
+use domain::rdata::A;
+
+use super::testing::World;
+use crate::engine::sys::{ExitCode, Pipe, Sys};
+
+fn text(output: &str, status: u8) -> (String, u8) {
+    (output.to_owned(), status)
+}
+
+#[test]
+fn ping_prints_replies_and_statistics() {
+    let world = World::new();
+    let output = "PING 10.0.0.3 (10.0.0.3): 56 data bytes\n\
+                  64 bytes from 10.0.0.3: seq=0 ttl=64 time=0.000 ms\n\
+                  64 bytes from 10.0.0.3: seq=1 ttl=64 time=0.000 ms\n\n\
+                  --- 10.0.0.3 ping statistics ---\n\
+                  2 packets transmitted, 2 packets received, 0% packet loss\n\
+                  round-trip min/avg/max = 0.000/0.000/0.000 ms\n";
+    assert_eq!(world.run("a", "ping -c 2 10.0.0.3"), text(output, 0));
+    assert_eq!(world.run("a", "/bin/busybox ping -c 2 10.0.0.3"), text(output, 0));
+    let (far, _) = world.run("a", "ping -c1 -s 8 10.1.0.2");
+    assert!(far.contains("16 bytes from 10.1.0.2: seq=0 ttl=63 time="), "{far}");
+    let (until, status) = world.run("a", "ping -w3 -q 10.0.0.3");
+    assert!(until.contains("3 packets transmitted, 3 packets received") && status == 0, "{until}");
+}
+
+#[test]
+fn ping_waits_as_long_as_it_is_told() {
+    let world = World::new();
+    let before = world.engine.borrow().now();
+    let output = "PING 10.0.0.9 (10.0.0.9): 56 data bytes\n\n\
+                  --- 10.0.0.9 ping statistics ---\n\
+                  1 packets transmitted, 0 packets received, 100% packet loss\n";
+    assert_eq!(world.run("a", "ping -c1 -W1 10.0.0.9"), text(output, 1));
+    assert_eq!((world.engine.borrow().now() - before).as_secs(), 1);
+}
+
+#[test]
+fn ping_says_what_is_wrong() {
+    let world = World::new();
+    assert_eq!(world.run("a", "ping -c1 nosuch"), text("ping: bad address 'nosuch'\n", 1));
+    let output = "PING 192.0.2.1 (192.0.2.1): 56 data bytes\nping: sendto: Network is unreachable\n";
+    assert_eq!(world.run("host", "ping -c1 192.0.2.1"), text(output, 1));
+    let (usage, status) = world.run("a", "ping -Z x");
+    assert!(usage.starts_with("ping: unrecognized option: Z\nBusyBox v1.35.0") && status == 1, "{usage}");
+}
+
+#[test]
+fn names_come_from_the_hosts_file() {
+    let world = World::new();
+    world.file("/etc/hosts", "127.0.0.1\tlocalhost\n10.0.0.3\tb.example.test b # peer\n10.0.0.2\ta\n");
+    let (output, _) = world.run("a", "ping -c1 b");
+    assert!(output.starts_with("PING b (10.0.0.3): 56 data bytes\n64 bytes from 10.0.0.3:"), "{output}");
+    assert_eq!(world.run("a", "hostname -i"), text("10.0.0.2\n", 0));
+    assert_eq!(world.run("b", "hostname -f"), text("b.example.test\n", 0));
+}
+
+#[test]
+fn ip_shows_addresses_and_routes() {
+    let world = World::new();
+    let routes = "default via 10.0.0.1 dev eth0 \n10.0.0.0/24 dev eth0 scope link  src 10.0.0.2 \n";
+    assert_eq!(world.run("a", "ip route"), text(routes, 0));
+    assert_eq!(world.run("a", "ip r show dev eth1"), text("ip: can't find device 'eth1'\n", 1));
+    assert_eq!(
+        world.run("a", "ip route get 10.1.0.2"),
+        text("10.1.0.2 via 10.0.0.1 dev eth0  src 10.0.0.2 \n", 0)
+    );
+    let (addresses, _) = world.run("a", "ip -4 addr show eth0");
+    let (head, rest) = addresses.split_once('\n').unwrap();
+    assert!(head.ends_with(": <BROADCAST,MULTICAST,UP,LOWER_UP,M-DOWN> mtu 1500 qdisc noqueue "), "{head}");
+    let inet = "    inet 10.0.0.2/24 brd 10.0.0.255 scope global eth0\n       valid_lft forever preferred_lft forever\n";
+    assert_eq!(rest, inet);
+    let (line, _) = world.run("a", "ip -4 -o addr show lo");
+    assert_eq!(
+        line,
+        "1: lo    inet 127.0.0.1/8 scope host lo\\       valid_lft forever preferred_lft forever\n"
+    );
+    let (host, _) = world.run("host", "/usr/sbin/ip route show dev br0");
+    assert_eq!(host, "10.0.0.0/24 proto kernel scope link src 10.0.0.1 \n");
+    assert_eq!(
+        world.run("a", "ip link set eth0 down"),
+        text("ip: RTNETLINK answers: Operation not permitted\n", 2)
+    );
+}
+
+#[test]
+fn neighbours_routes_and_sockets_have_their_tables() {
+    let world = World::new();
+    world.run("a", "ping -c1 10.0.0.3");
+    assert_eq!(world.run("a", "arp -n"), text("? (10.0.0.3) at 02:42:0a:00:00:03 [ether]  on eth0\n", 0));
+    let neighbour = "10.0.0.3 dev eth0 lladdr 02:42:0a:00:00:03 REACHABLE\n";
+    assert_eq!(world.run("a", "ip neigh"), text(neighbour, 0));
+    let routes = "Kernel IP routing table\n\
+        Destination     Gateway         Genmask         Flags Metric Ref    Use Iface\n\
+        0.0.0.0         10.0.0.1        0.0.0.0         UG    0      0        0 eth0\n\
+        10.0.0.0        0.0.0.0         255.255.255.0   U     0      0        0 eth0\n";
+    assert_eq!(world.run("a", "route -n"), text(routes, 0));
+    world.start("b", &["nc", "-l", "-p", "80", "-s", "10.0.0.3"]);
+    world.settle();
+    let sockets = "Active Internet connections (only servers)\n\
+        Proto Recv-Q Send-Q Local Address           Foreign Address         State       \n\
+        tcp        0      0 10.0.0.3:80             0.0.0.0:*               LISTEN      \n";
+    assert_eq!(world.run("b", "netstat -tln"), text(sockets, 0));
+    let (device, _) = world.run("a", "ifconfig eth0");
+    assert!(
+        device.starts_with(
+            "eth0      Link encap:Ethernet  HWaddr 02:42:0A:00:00:02  \n          \
+                                inet addr:10.0.0.2  Bcast:10.0.0.255  Mask:255.255.255.0\n          \
+                                UP BROADCAST RUNNING MULTICAST  MTU:1500  Metric:1\n"
+        ),
+        "{device}"
+    );
+}
+
+#[test]
+fn wget_fetches_from_httpd() {
+    let world = World::new();
+    world.file("/www/index.html", "Welcome to nginx\n");
+    world.start("b", &["httpd", "-f", "-p", "80", "-h", "/www"]);
+    world.settle();
+    assert_eq!(world.run("a", "wget -qO- http://10.0.0.3/"), text("Welcome to nginx\n", 0));
+    assert_eq!(world.run("a", "wget -q -O - http://10.0.0.3/cgi-bin/who"), text("b sees 10.0.0.2\n", 0));
+    let missing = "wget: server returned error: HTTP/1.0 404 Not Found\n";
+    assert_eq!(world.run("a", "wget -qO- http://10.0.0.3/nosuch"), text(missing, 1));
+    let refused = "wget: can't connect to remote host (10.0.0.3): Connection refused\n";
+    assert_eq!(world.run("a", "wget -qO- http://10.0.0.3:81/"), text(refused, 1));
+    assert_eq!(world.run("a", "wget -T 2 -qO- http://10.0.0.9/").1, 1);
+    let saved = world.run("a", "wget http://10.0.0.3/").0;
+    assert!(saved.starts_with("Connecting to 10.0.0.3 (10.0.0.3:80)\nsaving to 'index.html'\n"), "{saved}");
+    assert_eq!(world.content("/index.html"), "Welcome to nginx\n");
+}
+
+#[test]
+fn a_proxy_gets_the_whole_address_unless_the_host_is_excepted() {
+    let world = World::new();
+    world.start("b", &["listen", "3128/tcp"]);
+    world.file("/www/index.html", "direct\n");
+    world.start("far", &["httpd", "-f", "-h", "/www"]);
+    world.settle();
+    let proxied = world.sh("a", "http_proxy=http://10.0.0.3:3128 wget -qO- http://10.1.0.2/");
+    assert_eq!(proxied, text("b sees 10.0.0.2\n", 0));
+    let direct =
+        world.sh("a", "http_proxy=http://10.0.0.3:3128 no_proxy=10.0.0.0/8 wget -qO- http://10.1.0.2/");
+    assert_eq!(direct, text("direct\n", 0));
+}
+
+#[test]
+fn nc_carries_both_ways() {
+    let world = World::new();
+    let server = world.start("b", &["nc", "-l", "-p", "7"]);
+    world.settle();
+    let client = world.start("a", &["nc", "10.0.0.3", "7"]);
+    world.settle();
+    write(&world, &client.stdin, b"to b\n");
+    write(&world, &server.stdin, b"to a\n");
+    assert_eq!((server.text().as_str(), client.text().as_str()), ("to b\n", "to a\n"));
+    client.stdin.close_writer();
+    assert_eq!(world.finish(&server), 0);
+    assert_eq!(world.finish(&client), 0);
+    let refused = "nc: can't connect to remote host (10.0.0.3): Connection refused\n";
+    assert_eq!(world.run("a", "nc -z 10.0.0.3 7"), text(refused, 1));
+}
+
+/// Writes to a pipe that has room.
+fn write(world: &World, pipe: &Pipe, data: &[u8]) {
+    let mut write = std::pin::pin!(pipe.write_all(data));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(std::future::Future::poll(write.as_mut(), &mut context).is_ready());
+    world.settle();
+}
+
+#[test]
+fn listen_answers_http_lines_and_datagrams() {
+    let world = World::new();
+    world.start("b", &["listen", "80/tcp", "53/udp"]);
+    world.settle();
+    assert_eq!(world.run("a", "wget -qO- http://10.0.0.3/"), text("b sees 10.0.0.2\n", 0));
+    assert_eq!(world.sh("a", "echo hi | nc -w 1 10.0.0.3 80"), text("b sees 10.0.0.2\n", 0));
+    assert_eq!(world.sh("a", "echo hi | nc -u -w 1 10.0.0.3 53"), text("b sees 10.0.0.2\n", 0));
+    let taken = world.run("b", "listen 80");
+    assert_eq!(taken, text("listen: 80: Address already in use\n", 1));
+}
+
+#[test]
+fn traceroute_names_the_hops() {
+    let world = World::new();
+    let output = "traceroute to 10.1.0.2 (10.1.0.2), 30 hops max, 46 byte packets\n \
+                  1  10.0.0.1  0.000 ms  0.000 ms\n 2  10.1.0.2  0.000 ms  0.000 ms\n";
+    assert_eq!(world.run("a", "traceroute -n -q 2 10.1.0.2"), text(output, 0));
+    assert_eq!(world.run("a", "traceroute -I -n -q 2 10.1.0.2"), text(output, 0));
+    let silent = "traceroute to 10.0.0.9 (10.0.0.9), 1 hops max, 46 byte packets\n 1  *\n";
+    assert_eq!(world.run("a", "traceroute -n -q 1 -w 1 -m 1 10.0.0.9"), text(silent, 0));
+}
+
+#[test]
+fn the_shell_joins_programs() {
+    let world = World::new();
+    assert_eq!(world.sh("a", "echo one two | tr a-z A-Z | grep -c TWO"), text("1\n", 0));
+    assert_eq!(world.sh("a", "false && echo no || echo \"$?\"; true"), text("1\n", 0));
+    assert_eq!(world.sh("a", "A='x  y'; echo $A \"$A\" ${B:-z}"), text("x y x  y z\n", 0));
+    assert_eq!(world.sh("a", "echo $(hostname) > /f; echo 2 >> /f; cat < /f"), text("a\n2\n", 0));
+    assert_eq!(world.sh("a", "ping -c1 nosuch 2>&1 >/dev/null | wc -l"), text("1\n", 0));
+    assert_eq!(world.sh("a", "nosuch; exit 3; echo no"), text("sh: nosuch: not found\n", 3));
+    assert_eq!(world.sh("a", "sleep 5 & echo first; wait; echo then"), text("first\nthen\n", 0));
+    let (refused, status) = world.sh("a", "if true; then echo; fi");
+    assert_eq!((refused.starts_with("sh: syntax error: unsupported \"if\""), status), (true, 2));
+    assert_eq!(
+        world.sh("a", "ping 10.0.0.3 | head -n 1"),
+        text("PING 10.0.0.3 (10.0.0.3): 56 data bytes\n", 0)
+    );
+}
+
+#[test]
+fn timeout_ends_a_program_with_143() {
+    let world = World::new();
+    let before = world.engine.borrow().now();
+    assert_eq!(world.run("a", "timeout 2 wget -qO- http://10.0.0.9/").1, 143);
+    assert_eq!((world.engine.borrow().now() - before).as_secs(), 2);
+    assert_eq!(world.run("a", "timeout 2 false"), text("", 1));
+    let missing = "timeout: can't execute 'nosuch': No such file or directory\n";
+    assert_eq!(world.run("a", "timeout 2 nosuch"), text(missing, 127));
+}
+
+/// Reads one connection on port 7 to its end and answers then.
+async fn answer_after_the_end(sys: Sys) -> ExitCode {
+    let listener = sys.tcp_listen("0.0.0.0:7".parse().unwrap(), 1).unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let mut reply = stream.read_to_end(100).await.unwrap();
+    reply.extend(b" came whole");
+    stream.write_all(&reply).await.unwrap();
+    ExitCode::SUCCESS
+}
+
+#[test]
+fn docker_proxy_copies_with_half_close() {
+    let world = World::new();
+    let proxy = |proto: &'static str, port: &'static str| {
+        [
+            "docker-proxy",
+            "-proto",
+            proto,
+            "-host-ip",
+            "0.0.0.0",
+            "-host-port",
+            port,
+            "-container-ip",
+            "10.0.0.3",
+            "-container-port",
+            "7",
+        ]
+    };
+    let server = world.start_program("b", |sys| Box::pin(answer_after_the_end(sys)), &["server"]);
+    world.start("host", &proxy("tcp", "8080"));
+    world.settle();
+    let client = world.start("far", &["nc", "10.1.0.1", "8080"]);
+    world.settle();
+    write(&world, &client.stdin, b"request");
+    client.stdin.close_writer();
+    assert_eq!((world.finish(&client), client.text().as_str()), (0, "request came whole"));
+    assert_eq!(world.finish(&server), 0);
+    // Nothing listens any more: the proxy accepts and resets.
+    let reset = world.run("far", "wget -qO- http://10.1.0.1:8080/");
+    assert_eq!(reset, text("wget: Connection reset by peer\n", 1));
+    world.start("b", &["listen", "7/udp"]);
+    world.start("host", &proxy("udp", "5353"));
+    world.settle();
+    assert_eq!(world.sh("far", "echo hi | nc -u -w 1 10.1.0.1 5353"), text("b sees 10.0.0.1\n", 0));
+    let taken = world.run_words("host", &proxy("tcp", "8080"));
+    assert_eq!(taken, text("listen tcp4 0.0.0.0:8080: bind: address already in use\n", 1));
+}
+
+#[test]
+fn rules_and_bridges_are_shown_on_the_host() {
+    let world = World::new();
+    let rules = "-P INPUT ACCEPT\n-P FORWARD ACCEPT\n-P OUTPUT ACCEPT\n-A FORWARD -s 10.0.0.3/32 -j DROP\n";
+    assert_eq!(world.run("host", "iptables -w 5 -A FORWARD -s 10.0.0.3 -j DROP"), text("", 0));
+    assert_eq!(world.run("host", "iptables -S"), text(rules, 0));
+    let (saved, _) = world.run("host", "iptables-save -t filter");
+    let expected = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
+                    -A FORWARD -s 10.0.0.3/32 -j DROP\nCOMMIT\n";
+    assert_eq!(saved, expected);
+    world.run("a", "ping -c1 10.0.0.1");
+    let (fdb, _) = world.run("host", "bridge fdb show br br0");
+    assert!(fdb.contains("02:42:0a:00:00:02 dev va master br0 \n"), "{fdb}");
+}
+
+#[test]
+fn nslookup_says_when_nobody_answers() {
+    let world = World::new();
+    world.file("/etc/resolv.conf", "nameserver 10.0.0.9\n");
+    let output = ";; connection timed out; no servers could be reached\n\n";
+    let (text, status) = world.run("a", "nslookup -type=a web");
+    assert!(text.ends_with(output) && status == 1, "{text}");
+    assert_eq!(world.run("a", "ping -c1 web").0, "ping: bad address 'web'\n");
+}
+
+/// Answers A queries for `web.corp.test` with 10.0.0.3, AAAA ones with nothing, and denies every other name.
+async fn name_server(sys: Sys) -> ExitCode {
+    let socket = sys.udp_socket().unwrap();
+    socket.bind("0.0.0.0:53".parse().unwrap()).unwrap();
+    loop {
+        let query = socket.receive().await.unwrap();
+        let message = Message::from_octets(query.payload.to_vec()).unwrap();
+        let question = message.first_question().unwrap();
+        let known = question.qname().to_string() == "web.corp.test";
+        let rcode = if known { Rcode::NOERROR } else { Rcode::NXDOMAIN };
+        let mut answer = MessageBuilder::new_vec().start_answer(&message, rcode).unwrap();
+        if known && question.qtype() == Rtype::A {
+            answer.push((question.qname(), 600, A::from_octets(10, 0, 0, 3))).unwrap();
+        }
+        socket.send_to(&answer.finish(), query.source).unwrap();
+    }
+}
+
+#[test]
+fn names_are_looked_up_with_their_search_domains() {
+    let world = World::new();
+    world.file("/etc/resolv.conf", "search corp.test\nnameserver 10.0.0.1\noptions ndots:0\n");
+    world.start_program("host", |sys| Box::pin(name_server(sys)), &["dns"]);
+    world.settle();
+    let server = "Server:\t\t10.0.0.1\nAddress:\t10.0.0.1:53\n\n";
+    let found = "Non-authoritative answer:\nName:\tweb.corp.test\nAddress: 10.0.0.3\n\n";
+    assert_eq!(world.run("a", "nslookup -type=a web"), text(&format!("{server}{found}"), 0));
+    let both = format!("{server}{found}Non-authoritative answer:\n\n");
+    assert_eq!(world.run("a", "nslookup web 10.0.0.1"), text(&both, 0));
+    let denied = format!("{server}** server can't find s1.corp.test: NXDOMAIN\n\n");
+    assert_eq!(world.run("a", "nslookup -type=a s1"), text(&denied, 1));
+    let (pinged, _) = world.run("a", "ping -c1 web");
+    assert!(pinged.starts_with("PING web (10.0.0.3): 56 data bytes\n64 bytes from 10.0.0.3:"), "{pinged}");
+    assert_eq!(world.run("a", "dig +short web.corp.test"), text("10.0.0.3\n", 0));
+    let (full, _) = world.run("a", "dig +noall +answer web.corp.test");
+    assert_eq!(full, "web.corp.test.\t\t600\tIN\tA\t10.0.0.3\n");
+}

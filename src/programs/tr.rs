@@ -1,0 +1,71 @@
+//! `tr [-d] SET1 [SET2]`: ranges and the escapes `\n`, `\t` and `\\`; no classes.
+
+use super::options::{Failure, Options, Syntax, finish};
+use super::{arguments, text};
+use crate::engine::sys::{ExitCode, Sys};
+
+const SYNTAX: Syntax =
+    Syntax { letters: "ds", long: &[], stop_at_operand: true, usage: "tr [-ds] STRING1 [STRING2]" };
+
+/// Translates or deletes bytes.
+pub(crate) async fn main(sys: Sys) -> ExitCode {
+    let result = run(&sys).await;
+    finish(&sys, result).await
+}
+
+async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
+    let (program, words) = arguments(sys);
+    let options = Options::parse(program, words, &SYNTAX)?;
+    let sets: Vec<Vec<u8>> = options.operands.iter().map(|set| expand(set)).collect();
+    let (from, to) = match (sets.as_slice(), options.has('d'), options.has('s')) {
+        ([from], true, _) | ([from], _, true) => (from, None),
+        ([from, to], false, _) if !to.is_empty() => (from, Some(to)),
+        _ => return Err(Failure::usage("", SYNTAX.usage)),
+    };
+    let mut output = Vec::new();
+    for byte in text::read_stdin(sys).await {
+        let position = from.iter().position(|known| *known == byte);
+        let (byte, in_set) = match (position, to) {
+            (Some(_), _) if options.has('d') => continue,
+            (Some(at), Some(to)) => (to[at.min(to.len() - 1)], true),
+            (position, _) => (byte, position.is_some()),
+        };
+        if options.has('s') && in_set && output.last() == Some(&byte) {
+            continue;
+        }
+        output.push(byte);
+    }
+    let _ = sys.stdout().write_all(&output).await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn expand(set: &str) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let mut bytes = set.bytes();
+    while let Some(byte) = bytes.next() {
+        plain.push(match byte {
+            b'\\' => match bytes.next() {
+                Some(b'n') => b'\n',
+                Some(b't') => b'\t',
+                Some(b'r') => b'\r',
+                other => other.unwrap_or(b'\\'),
+            },
+            byte => byte,
+        });
+    }
+    let mut expanded = Vec::new();
+    let mut at = 0;
+    while at < plain.len() {
+        match plain[at..] {
+            [low, b'-', high, ..] if low <= high => {
+                expanded.extend(low..=high);
+                at += 3;
+            }
+            _ => {
+                expanded.push(plain[at]);
+                at += 1;
+            }
+        }
+    }
+    expanded
+}
