@@ -1,0 +1,195 @@
+//! A container as the daemon remembers it: what was asked for, its state, its endpoints and the order among them.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::cli::ports::{PortPublish, Protocol};
+use super::endpoint::Endpoint;
+use super::identity::Id;
+use super::request::{ContainerCreate, ExposedPort};
+use crate::engine::plan::{NamespaceName, Owner};
+
+/// A container.
+#[derive(Debug, Clone)]
+pub struct Container {
+    /// The daemon's own number for it, which is also its resolver's service.
+    pub number: u32,
+    /// Its id.
+    pub id: Id,
+    /// Its name without the slash.
+    pub name: String,
+    /// When it was made.
+    pub created: Duration,
+    /// What was asked for.
+    pub config: ContainerCreate,
+    /// The whole command line: entrypoint and command.
+    pub argv: Vec<String>,
+    /// Environment of the image and of the request.
+    pub env: Vec<String>,
+    /// What the image's own command listens on; empty when another command was given.
+    pub listens: Vec<ExposedPort>,
+    /// `--hostname`, else the short id.
+    pub hostname: String,
+    /// `--domainname`.
+    pub domainname: String,
+    /// Exposed and published ports, sorted.
+    pub exposed: Vec<ExposedPort>,
+    /// Running or not.
+    pub state: State,
+    /// When it last started.
+    pub started: Option<Duration>,
+    /// When it last ended.
+    pub finished: Option<Duration>,
+    /// The last exit status.
+    pub exit_code: u8,
+    /// Why the last start failed.
+    pub error: String,
+    /// How often a restart policy started it again.
+    pub restarts: u32,
+    /// What happens when the main process has ended.
+    pub(super) after: AfterExit,
+    /// The endpoints in the order in which they were asked for.
+    pub endpoints: Vec<Endpoint>,
+    /// The namespace, while it runs.
+    pub sandbox: Option<Sandbox>,
+    /// The last sandbox's id; inspect shows it after a stop as well.
+    pub sandbox_id: Option<Id>,
+    /// Published ports in effect.
+    pub bindings: Vec<Binding>,
+    /// The default routes in effect.
+    pub(super) routes: Option<Routes>,
+    /// How many interfaces of each prefix the namespace has had.
+    pub(super) interface_counters: BTreeMap<String, u32>,
+    /// The embedded resolver's ports, once it runs.
+    pub(super) resolver: Option<(u16, u16)>,
+    /// /etc/hosts, /etc/resolv.conf.
+    pub(super) hosts: String,
+    pub(super) resolv_conf: String,
+}
+
+/// What a container is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Never started.
+    Created,
+    /// Its main process runs.
+    Running,
+    /// Suspended.
+    Paused,
+    /// Its main process has ended.
+    Exited,
+}
+
+impl State {
+    /// The word inspect shows.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Exited => "exited",
+        }
+    }
+
+    /// Whether there is a process.
+    pub fn is_up(self) -> bool {
+        matches!(self, Self::Running | Self::Paused)
+    }
+}
+
+/// What happens when the main process has ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum AfterExit {
+    /// The restart policy decides.
+    #[default]
+    Policy,
+    /// It was stopped by hand.
+    Stay,
+    /// `docker restart`.
+    Start,
+    /// `docker rm -f`.
+    Remove,
+}
+
+/// The namespace of a running container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sandbox {
+    /// The daemon's number of the sandbox. Containers that share a namespace have the same.
+    pub number: u32,
+    /// The engine's name of the namespace.
+    pub namespace: NamespaceName,
+    /// How the container came by it.
+    pub kind: SandboxKind,
+}
+
+/// Whose namespace a container is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SandboxKind {
+    /// Its own.
+    Own,
+    /// The host's.
+    Host,
+    /// Another container's.
+    Shared,
+}
+
+/// One published port in effect.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// The owner of its rules and proxy.
+    pub owner: Owner,
+    /// What was asked for.
+    pub publish: PortPublish,
+    /// Where it listens.
+    pub host: SocketAddr,
+    /// Where it leads.
+    pub container: SocketAddr,
+    /// A userland proxy runs.
+    pub proxy: bool,
+}
+
+impl Binding {
+    /// The transport.
+    pub fn protocol(&self) -> Protocol {
+        self.publish.protocol
+    }
+}
+
+/// The default routes of a container, under an owner of their own because they move between endpoints.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Routes {
+    pub(super) owner: Owner,
+    /// The network (by number) and gateway of each family.
+    pub(super) v4: Option<(u32, IpAddr)>,
+    pub(super) v6: Option<(u32, IpAddr)>,
+}
+
+impl Container {
+    /// The endpoint on a network, by the network's number.
+    pub fn endpoint(&self, network: u32) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|endpoint| endpoint.network_number == Some(network))
+    }
+
+    /// The names other containers of a user-defined network find it by, on one endpoint.
+    pub fn dns_names(&self, endpoint: &Endpoint) -> Vec<String> {
+        let mut names = vec![self.name.clone()];
+        let short = self.id.short().to_owned();
+        for name in endpoint.config.aliases.iter().cloned().chain([short, self.hostname.clone()]) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Published ports by container port.
+    pub fn published(&self) -> BTreeMap<ExposedPort, Vec<SocketAddr>> {
+        let mut ports: BTreeMap<ExposedPort, Vec<SocketAddr>> =
+            self.exposed.iter().map(|port| (*port, Vec::new())).collect();
+        for binding in &self.bindings {
+            ports.entry(binding.publish.exposed()).or_default().push(binding.host);
+        }
+        ports
+    }
+}

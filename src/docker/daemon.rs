@@ -1,0 +1,579 @@
+//! What dockerd decides: requests and process exits in, [`Outcome`]s out. Pure: no clock, no engine, no file.
+//!
+//! The daemon keeps Docker's objects (networks, containers, endpoints), its address and port allocators and the records of
+//! the embedded DNS server. Every object has a number from one counter, and the number is also its owner's in the plans,
+//! so that removing an object is removing an owner. The files of `daemon/` follow the objects: `networks`
+//! (create, remove), `containers` (create, remove), `lifecycle` (start, stop, exit), `links`, `attach` (endpoints), `publish` (default
+//! routes and published ports), `resolve` (files and DNS), `query` (lists and inspect).
+//!
+//! Limits: a host has 16 million numbers; they are not reused.
+
+mod attach;
+mod containers;
+mod lifecycle;
+mod links;
+mod networks;
+mod publish;
+mod query;
+mod resolve;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use linkspan_nat::interface::InterfaceName;
+use linkspan_nat::rule::Family;
+
+use super::container::{Container, State};
+use super::error::{DockerError, Shown};
+use super::identity::{Id, Source};
+use super::images::ImageCatalogue;
+use super::ipam::{Ipam, Runs, bounds};
+use super::names::Names;
+use super::network::Network;
+use super::outcome::{Ask, DockerEvent, EventKind, HostView, Kill, Outcome};
+use super::ports::Ports;
+use super::profile::Profile;
+use super::request::{ContainerExec, ContainerLogs, Containers, NetworkMode, Request};
+use super::resolv_conf;
+use super::rules::Firewall;
+use crate::engine::plan::{NamespaceName, Op, Owner, Sysctl};
+
+/// daemon.json, as far as networking goes. The defaults are dockerd's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DaemonConfig {
+    /// The engine reproduced.
+    pub profile: Profile,
+    /// `bridge`: `none`, or the name of a bridge that stands in for docker0.
+    pub bridge: Option<String>,
+    /// `bip`: the default bridge's address and prefix.
+    pub bip: Option<IpNet>,
+    /// `bip6`.
+    pub bip6: Option<IpNet>,
+    /// `fixed-cidr`: the range of the default bridge's containers.
+    pub fixed_cidr: Option<IpNet>,
+    /// `fixed-cidr-v6`: the default bridge's IPv6 subnet.
+    pub fixed_cidr_v6: Option<IpNet>,
+    /// `default-gateway`.
+    pub default_gateway: Option<IpAddr>,
+    /// `default-gateway-v6`.
+    pub default_gateway_v6: Option<IpAddr>,
+    /// `mtu` of the default bridge.
+    pub mtu: u32,
+    /// `icc` of the default bridge.
+    pub icc: bool,
+    /// `ip`: the default bridge's default host address for published ports.
+    pub ip: IpAddr,
+    /// `ip-masq` of the default bridge.
+    pub ip_masq: bool,
+    /// `ipv6` of the default bridge.
+    pub ipv6: bool,
+    /// `iptables`.
+    pub iptables: bool,
+    /// `ip6tables`; `None` is the release's default.
+    pub ip6tables: Option<bool>,
+    /// `ip-forward`.
+    pub ip_forward: bool,
+    /// `ip-forward-no-drop`.
+    pub ip_forward_no_drop: bool,
+    /// `userland-proxy`.
+    pub userland_proxy: bool,
+    /// `allow-direct-routing`.
+    pub allow_direct_routing: bool,
+    /// `default-address-pools`: base and size.
+    pub default_address_pools: Vec<(IpNet, u8)>,
+    /// `default-network-opts`: options of new networks by driver.
+    pub default_network_opts: BTreeMap<String, BTreeMap<String, String>>,
+    /// `dns`.
+    pub dns: Vec<IpAddr>,
+    /// `dns-search`.
+    pub dns_search: Vec<String>,
+    /// `dns-opts`.
+    pub dns_opts: Vec<String>,
+    /// `host-gateway-ips`.
+    pub host_gateway_ips: Vec<IpAddr>,
+    /// What images run and expose.
+    pub images: ImageCatalogue,
+}
+
+impl Default for DaemonConfig {
+    fn default() -> Self {
+        Self {
+            profile: Profile::default(),
+            bridge: None,
+            bip: None,
+            bip6: None,
+            fixed_cidr: None,
+            fixed_cidr_v6: None,
+            default_gateway: None,
+            default_gateway_v6: None,
+            mtu: 1500,
+            icc: true,
+            ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            ip_masq: true,
+            ipv6: false,
+            iptables: true,
+            ip6tables: None,
+            ip_forward: true,
+            ip_forward_no_drop: false,
+            userland_proxy: true,
+            allow_direct_routing: false,
+            default_address_pools: Vec::new(),
+            default_network_opts: BTreeMap::new(),
+            dns: Vec::new(),
+            dns_search: Vec::new(),
+            dns_opts: Vec::new(),
+            host_gateway_ips: Vec::new(),
+            images: ImageCatalogue::default(),
+        }
+    }
+}
+
+/// The host a daemon runs on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostIdentity {
+    /// Its number among the hosts of one engine, below 256: it keeps the owners of several daemons apart.
+    pub number: u32,
+    /// Its namespace.
+    pub namespace: NamespaceName,
+    /// What `hostname` prints there.
+    pub hostname: String,
+}
+
+/// A Docker daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    config: DaemonConfig,
+    host: HostIdentity,
+    source: Source,
+    last_number: u32,
+    owner: Owner,
+    started: bool,
+    ipv6_forwarding: bool,
+    ipam: Ipam,
+    ports: Ports,
+    names: Names,
+    networks: BTreeMap<u32, Network>,
+    network_ids: BTreeMap<String, u32>,
+    network_names: BTreeMap<String, u32>,
+    bridges: BTreeMap<InterfaceName, u32>,
+    containers: BTreeMap<u32, Container>,
+    container_ids: BTreeMap<String, u32>,
+    container_names: BTreeMap<String, u32>,
+    sandboxes: BTreeMap<u32, SandboxUse>,
+    resolvers: BTreeMap<u32, resolve::ResolverState>,
+}
+
+/// A namespace and the containers in it.
+#[derive(Debug)]
+struct SandboxUse {
+    namespace: NamespaceName,
+    users: BTreeSet<u32>,
+}
+
+impl Daemon {
+    /// A daemon that has not started. The seed decides ids, names, MAC addresses and resolver ports.
+    pub fn new(config: DaemonConfig, host: HostIdentity, seed: u64) -> Self {
+        let base = host.number << 24;
+        let mut source = Source::new(seed ^ u64::from(host.number) << 32);
+        let profile = config.profile;
+        let ula = profile.default_ipv6_pool().then(|| ula_base(source.below(1 << 40))).flatten();
+        let ipam = Ipam::new(profile.pool_order(), &config.default_address_pools, ula);
+        Self {
+            config,
+            host,
+            source,
+            last_number: base,
+            owner: Owner::Daemon(base),
+            started: false,
+            ipv6_forwarding: false,
+            ipam,
+            ports: Ports::default(),
+            names: Names::default(),
+            networks: BTreeMap::new(),
+            network_ids: BTreeMap::new(),
+            network_names: BTreeMap::new(),
+            bridges: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            container_ids: BTreeMap::new(),
+            container_names: BTreeMap::new(),
+            sandboxes: BTreeMap::new(),
+            resolvers: BTreeMap::new(),
+        }
+    }
+
+    /// Makes the chains and the predefined networks.
+    ///
+    /// # Errors
+    /// When the daemon has started before or no subnet is left for the default bridge.
+    pub fn start(&mut self, view: &HostView) -> Result<Outcome, DockerError> {
+        if self.started {
+            return Err(DockerError::system("the daemon has already been started"));
+        }
+        let mut outcome = Outcome::default();
+        let namespace = self.host.namespace.clone();
+        let firewall = self.firewall();
+        let plan = &mut outcome.plan;
+        if self.config.iptables {
+            plan.push(
+                self.owner,
+                Op::SetSysctl { namespace: namespace.clone(), sysctl: Sysctl::BridgeNetfilter(true) },
+            );
+        }
+        if self.config.ip_forward && !view.ip_forward {
+            plan.push(self.owner, Op::SetSysctl { namespace, sysctl: Sysctl::Ipv4Forward(true) });
+            if self.config.iptables && !self.config.ip_forward_no_drop {
+                firewall.drop_forward(plan, self.owner, Family::Ipv4);
+            }
+        }
+        for family in [Family::Ipv4, Family::Ipv6] {
+            if self.filters(family) {
+                firewall.start(plan, self.owner, family);
+            }
+        }
+        self.predefined_networks(view, &mut outcome)?;
+        self.started = true;
+        Ok(outcome)
+    }
+
+    /// Decides a request. An error means that nothing has changed; refusals within a command that did something stand in
+    /// the outcome.
+    ///
+    /// # Errors
+    /// With the engine's own text, the API's status and the client's way of showing it.
+    pub fn request(
+        &mut self,
+        now: Duration,
+        request: &Request,
+        view: &HostView,
+    ) -> Result<Outcome, DockerError> {
+        self.ports.begin();
+        match request {
+            Request::NetworkCreate(create) => self.network_create(now, create, view),
+            Request::NetworkConnect(connect) => self.network_connect(now, connect, view),
+            Request::NetworkDisconnect(disconnect) => self.network_disconnect(now, disconnect, view),
+            Request::NetworkRemove(remove) => Ok(self.network_remove(now, remove)),
+            Request::NetworkPrune(prune) => self.network_prune(now, prune),
+            Request::NetworkList(list) => self.network_list(list),
+            Request::NetworkInspect(inspect) => self.network_inspect(inspect),
+            Request::ContainerRun(create) => self.container_run(now, create, view),
+            Request::ContainerCreate(create) => {
+                let mut outcome = Outcome::default();
+                let number = self
+                    .container_create(now, create, &mut outcome)
+                    .map_err(|error| error.shown_as(Shown::Create))?;
+                if let Some(container) = self.containers.get(&number) {
+                    outcome.say(container.id.as_str());
+                }
+                Ok(outcome)
+            }
+            Request::ContainerStart(start) => Ok(self.container_start(now, start, view)),
+            Request::ContainerStop(stop) => Ok(self.container_stop(now, stop, view, false)),
+            Request::ContainerRestart(stop) => Ok(self.container_stop(now, stop, view, true)),
+            Request::ContainerKill(kill) => Ok(self.container_kill(now, kill)),
+            Request::ContainerRemove(remove) => Ok(self.container_remove(now, remove)),
+            Request::ContainerRename(rename) => self.container_rename(now, rename),
+            Request::ContainerPause(list) => Ok(self.container_pause(now, list, true)),
+            Request::ContainerUnpause(list) => Ok(self.container_pause(now, list, false)),
+            Request::ContainerWait(list) => Ok(self.container_wait(list)),
+            Request::ContainerExec(exec) => self.container_exec(now, exec),
+            Request::ContainerList(list) => self.container_list(now, list),
+            Request::ContainerPort(port) => self.container_port(port),
+            Request::ContainerLogs(logs) => self.container_logs(logs),
+            Request::ContainerPrune(_) => Ok(self.container_prune(now)),
+            Request::Inspect(inspect) => self.inspect(inspect),
+            Request::Events(events) => {
+                Ok(Outcome { asks: vec![Ask::Events(events.clone())], ..Outcome::default() })
+            }
+            Request::Info(view) => self.info(view),
+            Request::Version(view) => self.version(view),
+        }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &DaemonConfig {
+        &self.config
+    }
+
+    /// The host.
+    pub fn host(&self) -> &HostIdentity {
+        &self.host
+    }
+
+    /// The networks in the order they were made.
+    pub fn networks(&self) -> impl Iterator<Item = &Network> {
+        self.networks.values()
+    }
+
+    /// The containers in the order they were made.
+    pub fn containers(&self) -> impl Iterator<Item = &Container> {
+        self.containers.values()
+    }
+
+    /// A network by id, name or unique id prefix.
+    ///
+    /// # Errors
+    /// When there is none or more than one.
+    pub fn network(&self, text: &str) -> Result<&Network, DockerError> {
+        let number = self.network_number(text)?;
+        self.networks.get(&number).ok_or_else(|| DockerError::not_found(format!("network {text} not found")))
+    }
+
+    /// A container by id, name or unique id prefix.
+    ///
+    /// # Errors
+    /// When there is none or more than one.
+    pub fn container(&self, text: &str) -> Result<&Container, DockerError> {
+        let number = self.container_number(text)?;
+        self.containers
+            .get(&number)
+            .ok_or_else(|| DockerError::not_found(format!("No such container: {text}")))
+    }
+
+    /// Whether no host port, namespace or resolver is in use.
+    pub fn is_idle(&self) -> bool {
+        self.ports.is_empty() && self.sandboxes.is_empty() && self.resolvers.is_empty()
+    }
+
+    fn network_number(&self, text: &str) -> Result<u32, DockerError> {
+        if let Some(number) = self.network_ids.get(text).or_else(|| self.network_names.get(text)) {
+            return Ok(*number);
+        }
+        match by_prefix(&self.network_ids, text) {
+            (1, Some(number)) => Ok(number),
+            (0, _) | (_, None) => Err(DockerError::not_found(format!("network {text} not found"))),
+            (found, _) => Err(DockerError::bad_parameter(format!(
+                "network {text} is ambiguous ({found} matches found based on ID prefix)"
+            ))),
+        }
+    }
+
+    fn container_number(&self, text: &str) -> Result<u32, DockerError> {
+        let name = text.strip_prefix('/').unwrap_or(text);
+        if let Some(number) = self.container_ids.get(text).or_else(|| self.container_names.get(name)) {
+            return Ok(*number);
+        }
+        match by_prefix(&self.container_ids, text) {
+            (1, Some(number)) => Ok(number),
+            (0, _) | (_, None) => Err(DockerError::not_found(format!("No such container: {text}"))),
+            _ => Err(DockerError::bad_parameter(format!("Multiple IDs found with provided prefix: {text}"))),
+        }
+    }
+
+    fn next_number(&mut self) -> u32 {
+        self.last_number = self.last_number.wrapping_add(1);
+        self.last_number
+    }
+
+    fn profile(&self) -> Profile {
+        self.config.profile
+    }
+
+    /// Whether the daemon writes rules of a family.
+    fn filters(&self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => self.config.iptables,
+            Family::Ipv6 => {
+                self.config.iptables
+                    && self.config.ip6tables.unwrap_or_else(|| self.profile().ip6tables_by_default())
+            }
+        }
+    }
+
+    fn firewall(&self) -> Firewall {
+        Firewall {
+            namespace: self.host.namespace.clone(),
+            layout: self.profile().iptables_layout(),
+            userland_proxy: self.config.userland_proxy,
+            drop_direct: self.profile().drops_direct_access() && !self.config.allow_direct_routing,
+        }
+    }
+
+    fn network_event(
+        &self,
+        now: Duration,
+        action: &str,
+        number: u32,
+        container: Option<&Id>,
+    ) -> Option<DockerEvent> {
+        let network = self.networks.get(&number)?;
+        let mut attributes = BTreeMap::from([
+            ("name".to_owned(), network.name.clone()),
+            ("type".to_owned(), network.driver.name().to_owned()),
+        ]);
+        if let Some(container) = container {
+            attributes.insert("container".to_owned(), container.to_string());
+        }
+        let (kind, id) = (EventKind::Network, network.id.clone());
+        Some(DockerEvent { time: now, kind, action: action.to_owned(), id, attributes })
+    }
+
+    fn container_event(
+        &self,
+        now: Duration,
+        action: &str,
+        number: u32,
+        more: &[(&str, String)],
+    ) -> Option<DockerEvent> {
+        let container = self.containers.get(&number)?;
+        let mut attributes: BTreeMap<String, String> = container.config.labels.clone();
+        attributes.insert("image".to_owned(), container.config.image.clone());
+        attributes.insert("name".to_owned(), container.name.clone());
+        attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+        let (kind, id) = (EventKind::Container, container.id.clone());
+        Some(DockerEvent { time: now, kind, action: action.to_owned(), id, attributes })
+    }
+
+    fn container_wait(&self, list: &Containers) -> Outcome {
+        self.each(&list.containers, |container, outcome| {
+            let ended = (!container.state.is_up()).then_some(container.exit_code);
+            outcome.asks.push(Ask::Wait { container: container.id.clone(), ended });
+            Ok(())
+        })
+    }
+
+    fn container_exec(&self, now: Duration, exec: &ContainerExec) -> Result<Outcome, DockerError> {
+        let container = self.container(&exec.container)?;
+        let name = &exec.container;
+        match (container.state, &container.sandbox) {
+            (State::Paused, _) => Err(DockerError::conflict(format!(
+                "Container {name} is paused, unpause the container before exec"
+            ))),
+            (State::Running, Some(sandbox)) => {
+                let mut outcome = Outcome::default();
+                let line = exec.command.join(" ");
+                for action in ["exec_create", "exec_start"] {
+                    let action = format!("{action}: {line}");
+                    outcome.events.extend(self.container_event(now, &action, container.number, &[]));
+                }
+                // Links are looked at anew: their target may have another address by now.
+                let mut env = container.env.clone();
+                env.extend(self.link_environment(container.number));
+                env.extend(exec.env.iter().cloned());
+                outcome.asks.push(Ask::Exec {
+                    container: container.id.clone(),
+                    namespace: sandbox.namespace.clone(),
+                    argv: exec.command.clone(),
+                    env,
+                    detach: exec.detach,
+                });
+                Ok(outcome)
+            }
+            _ => {
+                let id = &container.id;
+                let text = match self.profile() {
+                    Profile::Docker20_10 => format!("Container {id} is not running"),
+                    Profile::Docker28 | Profile::Docker29 => format!("container {id} is not running"),
+                };
+                Err(DockerError::conflict(text))
+            }
+        }
+    }
+
+    fn container_logs(&self, logs: &ContainerLogs) -> Result<Outcome, DockerError> {
+        let container = self.container(&logs.container)?.id.clone();
+        let ask = Ask::Logs { container, tail: logs.tail, follow: logs.follow };
+        Ok(Outcome { asks: vec![ask], ..Outcome::default() })
+    }
+
+    fn container_pause(&mut self, now: Duration, list: &Containers, frozen: bool) -> Outcome {
+        let mut outcome = Outcome::default();
+        for text in &list.containers {
+            match self.pause_one(now, text, frozen, &mut outcome) {
+                Ok(()) => outcome.say(text),
+                Err(error) => outcome.refuse(error),
+            }
+        }
+        outcome
+    }
+
+    fn pause_one(
+        &mut self,
+        now: Duration,
+        text: &str,
+        frozen: bool,
+        outcome: &mut Outcome,
+    ) -> Result<(), DockerError> {
+        let number = self.container_number(text)?;
+        let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
+        let (id, state) = (container.id.clone(), container.state);
+        container.state = match (state, frozen) {
+            (State::Running, true) => State::Paused,
+            (State::Paused, false) => State::Running,
+            (State::Paused, true) => {
+                return Err(DockerError::conflict(format!("Container {id} is already paused")));
+            }
+            (State::Running | State::Created | State::Exited, false) => {
+                return Err(DockerError::system(format!("Container {id} is not paused")));
+            }
+            (State::Created | State::Exited, true) => {
+                return Err(DockerError::conflict(format!("Container {id} is not running")));
+            }
+        };
+        outcome.kills.push(Kill::Freeze { container: id, frozen });
+        let action = if frozen { "pause" } else { "unpause" };
+        outcome.events.extend(self.container_event(now, action, number, &[]));
+        Ok(())
+    }
+
+    /// Runs a look at each of several containers; those that are not found are refused one by one.
+    fn each(
+        &self,
+        names: &[String],
+        mut look: impl FnMut(&Container, &mut Outcome) -> Result<(), DockerError>,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        for text in names {
+            let result = self.container(text).and_then(|container| look(container, &mut outcome));
+            if let Err(error) = result {
+                outcome.refuse(error);
+            }
+        }
+        outcome
+    }
+
+    /// What predefined pools must stay clear of: what the host reaches directly, and its name servers.
+    fn reserved(&self, view: &HostView) -> Runs {
+        let mut runs = Runs::default();
+        let own = view.interfaces.iter().flat_map(|interface| &interface.addresses);
+        for net in view.on_link.iter().chain(own) {
+            let docker = self.networks.values().flat_map(|network| &network.subnets);
+            // The bridges' own routes are no reason to keep clear: IPAM knows those subnets already.
+            if net.prefix_len() > 0 && !docker.into_iter().any(|subnet| subnet.pool.subnet() == net.trunc()) {
+                let (first, last) = bounds(net);
+                runs.insert(first, last);
+            }
+        }
+        for server in resolv_conf::StubConfig::parse(&view.resolv_conf).nameservers {
+            let (first, last) = bounds(&IpNet::from(server));
+            runs.insert(first, last);
+        }
+        runs
+    }
+
+    /// The default bridge, unless there is none.
+    fn default_bridge(&self) -> Option<&Network> {
+        self.network_names.get("bridge").and_then(|number| self.networks.get(number))
+    }
+
+    /// Whether a mode's network is the container's whole world: no other may be joined.
+    fn is_exclusive(mode: &NetworkMode) -> bool {
+        matches!(mode, NetworkMode::Host | NetworkMode::Container(_))
+    }
+}
+
+/// fd00::/8 with forty random bits, as a unique local address has them (RFC 4193).
+fn ula_base(random: u64) -> Option<IpNet> {
+    let bits = 0xfd_u128 << 120 | u128::from(random) << 80;
+    IpNet::new(IpAddr::V6(bits.into()), 48).ok()
+}
+
+/// How many ids begin with a text, and the number of the last one.
+fn by_prefix(ids: &BTreeMap<String, u32>, text: &str) -> (usize, Option<u32>) {
+    if text.is_empty() {
+        return (0, None);
+    }
+    let matching = ids.range(text.to_owned()..).take_while(|(id, _)| id.starts_with(text));
+    matching.fold((0, None), |(count, _), (_, number)| (count + 1, Some(*number)))
+}

@@ -1,0 +1,487 @@
+//! Endpoints: addresses, devices and names of one container, at start, connect and disconnect.
+//!
+//! Everything is decided before anything is recorded in a plan that leaves the daemon: a failed start gives addresses and
+//! ports back and its plan is thrown away.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use linkspan_nat::interface::InterfaceName;
+use linkspan_switch::mac::MacAddress;
+
+use super::Daemon;
+use crate::docker::container::{Container, SandboxKind, State};
+use crate::docker::drivers::Driver;
+use crate::docker::drivers::bridge::{self, Attachment};
+use crate::docker::endpoint::{Active, Endpoint, in_gateway_order};
+use crate::docker::error::DockerError;
+use crate::docker::identity::mac_from_ipv4;
+use crate::docker::names::RecordOwner;
+use crate::docker::network::Network;
+use crate::docker::outcome::{HostView, Outcome};
+use crate::docker::profile::{InterfaceNumbering, Ipv6Switch, Profile};
+use crate::docker::request::{EndpointConfig, NetworkConnect, NetworkDisconnect, NetworkMode};
+use crate::docker::rules::family_of;
+use crate::engine::plan::Owner;
+
+/// How many ports a Linux bridge takes (`BR_MAX_PORTS` less the one that is never handed out).
+const BRIDGE_PORTS: usize = 1023;
+
+impl Daemon {
+    pub(super) fn network_connect(
+        &mut self,
+        now: Duration,
+        request: &NetworkConnect,
+        view: &HostView,
+    ) -> Result<Outcome, DockerError> {
+        let number = self.container_number(&request.container)?;
+        let network = self.network_number(&request.endpoint.network)?;
+        self.check_connect(number, network)?;
+        self.check_endpoint(network, &request.endpoint)?;
+        let endpoint = self.new_endpoint(network, request.endpoint.clone(), true);
+        let Some(container) = self.containers.get_mut(&number) else { return Ok(Outcome::default()) };
+        container.endpoints.push(endpoint);
+        let running = container.state.is_up();
+        let mut outcome = Outcome::default();
+        if running && let Err(error) = self.connect_running(now, number, network, view, &mut outcome) {
+            if let Some(container) = self.containers.get_mut(&number) {
+                container.endpoints.pop();
+            }
+            return Err(error);
+        }
+        Ok(outcome)
+    }
+
+    fn check_connect(&self, number: u32, network: u32) -> Result<(), DockerError> {
+        let (Some(container), Some(network)) = (self.containers.get(&number), self.networks.get(&network))
+        else {
+            return Ok(());
+        };
+        if Self::is_exclusive(&container.config.network_mode) {
+            return Err(DockerError::bad_parameter(
+                "container sharing network namespace with another container or host cannot be connected to any other \
+                 network",
+            ));
+        }
+        let private = |name: &str| name == "none";
+        let others = container.endpoints.iter().any(|endpoint| endpoint.network_name != network.name);
+        let in_private = container.endpoints.iter().any(|endpoint| private(&endpoint.network_name));
+        if others && (private(&network.name) || in_private) {
+            return Err(DockerError::bad_parameter(
+                "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+            ));
+        }
+        if matches!(network.driver, Driver::Host) {
+            return Err(DockerError::bad_parameter(
+                "cannot connect container to host network - container must be created in host network mode",
+            ));
+        }
+        if network.config_only {
+            return Err(DockerError::forbidden("cannot create endpoint on configuration-only network"));
+        }
+        if container.endpoint(network.number).is_some() {
+            return Err(DockerError::forbidden(format!(
+                "endpoint with name {} already exists in network {}",
+                container.name, network.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// Whether a network takes an endpoint with these settings; addresses in use are found out later.
+    pub(super) fn check_endpoint(&self, network: u32, config: &EndpointConfig) -> Result<(), DockerError> {
+        let Some(network) = self.networks.get(&network) else { return Ok(()) };
+        let mut errors: Vec<String> = Vec::new();
+        let asked: Vec<(&String, bool)> =
+            config.ipv4.iter().map(|ip| (ip, false)).chain(config.ipv6.iter().map(|ip| (ip, true))).collect();
+        if !network.is_user_defined() && !asked.is_empty() {
+            errors.push("user specified IP address is supported on user defined networks only".to_owned());
+        }
+        if !network.is_user_defined() && !config.aliases.is_empty() {
+            errors.push(
+                "network-scoped alias is supported only for containers in user defined networks".to_owned(),
+            );
+        }
+        if errors.is_empty() {
+            for (text, v6) in asked {
+                let Ok(address) = text.parse::<IpAddr>() else {
+                    errors.push(format!("invalid IPv{} address: {text}", if v6 { 6 } else { 4 }));
+                    continue;
+                };
+                let subnets: Vec<_> =
+                    network.subnets.iter().filter(|s| s.pool.subnet().addr().is_ipv6() == v6).collect();
+                if !subnets.iter().any(|subnet| subnet.configured) {
+                    errors.push(
+                        "user specified IP address is supported only when connecting to networks with user configured \
+                         subnets"
+                            .to_owned(),
+                    );
+                } else if !subnets.iter().any(|subnet| subnet.pool.subnet().contains(&address)) {
+                    errors.push(match self.profile() {
+                        Profile::Docker20_10 => {
+                            format!("Invalid address {address}: It does not belong to any of this network's subnets")
+                        }
+                        Profile::Docker28 | Profile::Docker29 => {
+                            format!("no configured subnet or ip-range contain the IP address {address}")
+                        }
+                    });
+                }
+            }
+        }
+        match (errors.is_empty(), self.profile()) {
+            (true, _) => Ok(()),
+            (false, Profile::Docker20_10) => Err(DockerError::bad_parameter(errors.swap_remove(0))),
+            (false, Profile::Docker28 | Profile::Docker29) => {
+                Err(DockerError::bad_parameter(format!("invalid endpoint settings:\n{}", errors.join("\n"))))
+            }
+        }
+    }
+
+    pub(super) fn new_endpoint(&self, network: u32, config: EndpointConfig, connected: bool) -> Endpoint {
+        let network = self.networks.get(&network);
+        Endpoint {
+            network_name: network.map_or_else(|| config.network.clone(), |network| network.name.clone()),
+            network_id: network.map(|network| network.id.clone()),
+            network_number: network.map(|network| network.number),
+            config,
+            connected,
+            active: None,
+        }
+    }
+
+    fn connect_running(
+        &mut self,
+        now: Duration,
+        number: u32,
+        network: u32,
+        view: &HostView,
+        outcome: &mut Outcome,
+    ) -> Result<(), DockerError> {
+        let Some(position) = self.endpoint_position(number, network) else { return Ok(()) };
+        self.activate(number, position)?;
+        self.make_device(number, position, outcome);
+        self.register_names(number, position);
+        self.add_own_hosts(number, position, outcome);
+        self.update_resolver(number, view, outcome);
+        self.move_gateway(number, view, outcome);
+        let id = self.containers.get(&number).map(|container| container.id.clone());
+        outcome.events.extend(self.network_event(now, "connect", network, id.as_ref()));
+        Ok(())
+    }
+
+    fn endpoint_position(&self, number: u32, network: u32) -> Option<usize> {
+        let endpoints = &self.containers.get(&number)?.endpoints;
+        endpoints.iter().position(|endpoint| endpoint.network_number == Some(network))
+    }
+
+    pub(super) fn network_disconnect(
+        &mut self,
+        now: Duration,
+        request: &NetworkDisconnect,
+        view: &HostView,
+    ) -> Result<Outcome, DockerError> {
+        let network = self.network_number(&request.network)?;
+        let number = match self.container_number(&request.container) {
+            Ok(number) => number,
+            Err(_) if request.force => return Ok(Outcome::default()),
+            Err(error) => return Err(error),
+        };
+        let (Some(container), Some(known)) = (self.containers.get(&number), self.networks.get(&network))
+        else {
+            return Ok(Outcome::default());
+        };
+        if matches!(known.driver, Driver::Host) {
+            return Err(DockerError::bad_parameter(
+                "cannot disconnect container from host network - container was created in host network mode",
+            ));
+        }
+        let Some(position) = self.endpoint_position(number, network) else {
+            return Err(DockerError::new(
+                match self.profile() {
+                    Profile::Docker20_10 => 500,
+                    Profile::Docker28 | Profile::Docker29 => 403,
+                },
+                format!("container {} is not connected to network {}", container.id, known.name),
+            ));
+        };
+        let id = container.id.clone();
+        let mut outcome = Outcome::default();
+        let up = container.endpoints.get(position).is_some_and(|endpoint| endpoint.active.is_some());
+        if up {
+            self.remove_own_hosts(number, position, &mut outcome);
+            let owner = self.deactivate(number, position);
+            if let Some(container) = self.containers.get_mut(&number) {
+                container.endpoints.remove(position);
+            }
+            // Routes lead through the device, so they move before it goes.
+            self.move_gateway(number, view, &mut outcome);
+            if let Some(owner) = owner {
+                outcome.plan.remove_owner(owner);
+            }
+            self.update_resolver(number, view, &mut outcome);
+            let event = self.network_event(now, "disconnect", network, Some(&id));
+            let times = if self.profile() == Profile::Docker20_10 { 2 } else { 1 };
+            outcome.events.extend(std::iter::repeat_n(event, times).flatten());
+        } else if let Some(container) = self.containers.get_mut(&number) {
+            container.endpoints.remove(position);
+        }
+        Ok(outcome)
+    }
+
+    /// Gives an endpoint its addresses. Nothing is planned yet.
+    pub(super) fn activate(&mut self, number: u32, position: usize) -> Result<(), DockerError> {
+        let owner = Owner::Endpoint(self.next_number());
+        let id = self.source.id();
+        let profile = self.profile();
+        let Some(container) = self.containers.get(&number) else { return Ok(()) };
+        let Some(endpoint) = container.endpoints.get(position) else { return Ok(()) };
+        let (config, name) = (endpoint.config.clone(), container.name.clone());
+        let Some(network) = endpoint.network_number.and_then(|network| self.networks.get_mut(&network))
+        else {
+            return Ok(());
+        };
+        if network.bridge.is_some() && network.members.len() >= BRIDGE_PORTS {
+            return Err(DockerError::system(format!(
+                "failed to add interface to network {}: adding interface to bridge failed: exchange full",
+                network.name
+            )));
+        }
+        let mut addresses: [Option<IpNet>; 2] = [None, None];
+        if network.driver.bridge().is_some() {
+            for (slot, v6, asked) in [(0, false, &config.ipv4), (1, true, &config.ipv6)] {
+                match allocate(network, v6, asked.as_deref()) {
+                    Ok(address) => addresses[slot] = address,
+                    Err(error) => {
+                        for address in addresses.into_iter().flatten() {
+                            release(network, address.addr());
+                        }
+                        return Err(error);
+                    }
+                }
+            }
+        }
+        let [ipv4, ipv6] = addresses;
+        let mac = network.driver.bridge().map(|_| {
+            let given = config.mac.as_deref().and_then(parse_mac);
+            let derived = match ipv4.map(|net| net.addr()) {
+                Some(IpAddr::V4(address)) if profile.bridge_mac_from_ipv4() => Some(mac_from_ipv4(address)),
+                _ => None,
+            };
+            given.or(derived).unwrap_or_else(|| self.source.stable_mac(&network.name, &name))
+        });
+        let shown_gateway_v4 = ipv4.and_then(|_| network.gateway(false));
+        let shown_gateway_v6 = ipv6.and_then(|_| network.gateway(true));
+        let leads_out = !network.internal || profile.internal_bridge_default_route();
+        network.members.insert(number);
+        let active = Active {
+            id,
+            owner,
+            device: None,
+            mac,
+            ipv4,
+            ipv6,
+            gateway_v4: shown_gateway_v4.filter(|_| leads_out),
+            gateway_v6: shown_gateway_v6.filter(|_| leads_out),
+            shown_gateway_v4: shown_gateway_v4.filter(|_| leads_out),
+            shown_gateway_v6: shown_gateway_v6.filter(|_| leads_out),
+            internal: network.internal,
+        };
+        if let Some(endpoint) = self.endpoint_mut(number, position) {
+            endpoint.active = Some(active);
+        }
+        Ok(())
+    }
+
+    /// Takes an endpoint's addresses and names away and returns the owner of its devices.
+    pub(super) fn deactivate(&mut self, number: u32, position: usize) -> Option<Owner> {
+        let endpoint = self.endpoint_mut(number, position)?;
+        let network = endpoint.network_number?;
+        let active = endpoint.active.take()?;
+        if let Some(network) = self.networks.get_mut(&network) {
+            for address in active.addresses() {
+                release(network, address.addr());
+            }
+            network.members.remove(&number);
+            let key = network.key();
+            self.names.remove_owner(&key, &RecordOwner(active.id.to_string()));
+        }
+        active.device.map(|_| active.owner)
+    }
+
+    fn endpoint_mut(&mut self, number: u32, position: usize) -> Option<&mut Endpoint> {
+        self.containers.get_mut(&number)?.endpoints.get_mut(position)
+    }
+
+    /// Plans the device of an endpoint that has its addresses.
+    pub(super) fn make_device(&mut self, number: u32, position: usize, outcome: &mut Outcome) {
+        let veth_number = self.next_number();
+        let veth = self.source.veth(veth_number);
+        let profile = self.profile();
+        let Some(container) = self.containers.get(&number) else { return };
+        let (Some(sandbox), Some(endpoint)) = (&container.sandbox, container.endpoints.get(position)) else {
+            return;
+        };
+        let Some(network) = endpoint.network_number.and_then(|number| self.networks.get(&number)) else {
+            return;
+        };
+        let (Some(config), Some(name), Some(active)) =
+            (network.driver.bridge(), network.bridge, endpoint.active.as_ref())
+        else {
+            return;
+        };
+        let Some(device) = device_name(profile, container, endpoint, &config.prefix) else { return };
+        let Ok(host_device) = InterfaceName::parse(&veth) else { return };
+        let v6 = active.ipv6.is_some();
+        let attachment = Attachment {
+            host: &self.host.namespace,
+            container: &sandbox.namespace,
+            bridge: name,
+            host_device,
+            device,
+            mac: active.mac.unwrap_or(MacAddress::ZERO),
+            mtu: config.device_mtu(),
+            hairpin: !self.config.userland_proxy,
+            addresses: active.addresses().collect(),
+            disable_ipv6: match profile.ipv6_switch() {
+                Ipv6Switch::Namespace => v6.then_some(false),
+                Ipv6Switch::Interface => Some(!v6),
+            },
+        };
+        bridge::join(&mut outcome.plan, active.owner, &attachment);
+        for address in active.addresses().filter(|address| self.filters(family_of(address.addr()))) {
+            if let Some(subnet) = network.subnet(address.addr().is_ipv6()) {
+                let rules = config.rules(name, subnet.pool.subnet(), network.internal);
+                self.firewall().endpoint(&mut outcome.plan, active.owner, &rules, address.addr());
+            }
+        }
+        let counter = match profile.interface_numbering() {
+            InterfaceNumbering::EverIncreasing => Some(config.prefix.clone()),
+            InterfaceNumbering::LowestFree => None,
+        };
+        if let Some(container) = self.containers.get_mut(&number) {
+            if let Some(prefix) = counter {
+                *container.interface_counters.entry(prefix).or_default() += 1;
+            }
+            if let Some(active) = container.endpoints.get_mut(position).and_then(|e| e.active.as_mut()) {
+                active.device = Some(device);
+            }
+        }
+    }
+
+    /// Makes the container's names known on one of its networks.
+    pub(super) fn register_names(&mut self, number: u32, position: usize) {
+        let Some(container) = self.containers.get(&number) else { return };
+        let Some(endpoint) = container.endpoints.get(position) else { return };
+        let Some(active) = &endpoint.active else { return };
+        let Some(network) = endpoint.network_number.and_then(|number| self.networks.get(&number)) else {
+            return;
+        };
+        if network.is_user_defined() {
+            let addresses: Vec<IpAddr> = active.addresses().map(|net| net.addr()).collect();
+            let names = container.dns_names(endpoint);
+            let owner = RecordOwner(active.id.to_string());
+            self.names.add_endpoint(&network.key(), &owner, &names, &addresses);
+        }
+    }
+
+    /// The endpoints in gateway order, as positions.
+    pub(super) fn positions(&self, number: u32) -> Vec<usize> {
+        let Some(container) = self.containers.get(&number) else { return Vec::new() };
+        in_gateway_order(self.profile(), &container.endpoints)
+            .into_iter()
+            .filter_map(|wanted| {
+                container
+                    .endpoints
+                    .iter()
+                    .position(|endpoint| endpoint.network_number == wanted.network_number)
+            })
+            .collect()
+    }
+
+    /// Whether a container that runs has its own namespace, so that it can join networks.
+    pub(super) fn has_own_namespace(container: &Container) -> bool {
+        container.sandbox.as_ref().is_some_and(|sandbox| sandbox.kind == SandboxKind::Own)
+    }
+
+    /// The running container another one wants to share the namespace of.
+    pub(super) fn shared_target(&self, mode: &NetworkMode) -> Result<Option<u32>, DockerError> {
+        let NetworkMode::Container(text) = mode else { return Ok(None) };
+        let target = self.container(text)?;
+        if target.state == State::Created || target.state == State::Exited {
+            let id = &target.id;
+            let text = format!("cannot join network of a non running container: {id}");
+            return Err(DockerError::conflict(text));
+        }
+        Ok(Some(target.number))
+    }
+}
+
+/// Takes an address of one family for an endpoint; `None` if the network has none of that family.
+fn allocate(network: &mut Network, v6: bool, asked: Option<&str>) -> Result<Option<IpNet>, DockerError> {
+    let (name, id) = (network.name.clone(), network.id.clone());
+    let of_family = |net: IpNet| net.addr().is_ipv6() == v6;
+    let mut subnets: Vec<_> =
+        network.subnets.iter_mut().filter(|subnet| of_family(subnet.pool.subnet())).collect();
+    if subnets.is_empty() {
+        return Ok(None);
+    }
+    if let Some(address) = asked.and_then(|text| text.parse::<IpAddr>().ok()) {
+        for subnet in &mut subnets {
+            if subnet.pool.subnet().contains(&address) {
+                let claimed = subnet.pool.claim(address);
+                claimed.map_err(|error| DockerError::forbidden(error.to_string()))?;
+                return Ok(IpNet::new(address, subnet.pool.subnet().prefix_len()).ok());
+            }
+        }
+        return Err(DockerError::bad_parameter(format!(
+            "Invalid address {address}: It does not belong to any of this network's subnets"
+        )));
+    }
+    for subnet in subnets {
+        if let Ok(address) = subnet.pool.allocate() {
+            return Ok(IpNet::new(address, subnet.pool.subnet().prefix_len()).ok());
+        }
+    }
+    let family = if v6 { 6 } else { 4 };
+    Err(DockerError::system(format!(
+        "no available IPv{family} addresses on this network's address pools: {name} ({id})"
+    )))
+}
+
+fn release(network: &mut Network, address: IpAddr) {
+    for subnet in &mut network.subnets {
+        subnet.pool.release(address);
+    }
+}
+
+/// The name of the next interface of a container.
+fn device_name(
+    profile: Profile,
+    container: &Container,
+    endpoint: &Endpoint,
+    prefix: &str,
+) -> Option<InterfaceName> {
+    let taken = |name: &str| {
+        let mut devices = container.endpoints.iter().filter_map(|e| e.active.as_ref()?.device);
+        devices.any(|device| device.as_str() == name)
+    };
+    let asked = endpoint.config.driver_opts.get("com.docker.network.endpoint.ifname");
+    if let Some(name) = asked.filter(|name| profile.applies_endpoint_driver_options() && !taken(name))
+        && let Ok(name) = InterfaceName::parse(name)
+    {
+        return Some(name);
+    }
+    let first = match profile.interface_numbering() {
+        InterfaceNumbering::EverIncreasing => container.interface_counters.get(prefix).copied().unwrap_or(0),
+        InterfaceNumbering::LowestFree => 0,
+    };
+    (first..=u32::MAX)
+        .map(|number| format!("{prefix}{number}"))
+        .find(|name| !taken(name))
+        .and_then(|name| InterfaceName::parse(&name).ok())
+}
+
+fn parse_mac(text: &str) -> Option<MacAddress> {
+    text.replace('-', ":").parse().ok()
+}

@@ -1,0 +1,388 @@
+//! Containers that do not run: create, remove, rename, prune.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::Daemon;
+use crate::docker::container::{AfterExit, Container, State};
+use crate::docker::error::{DockerError, Shown};
+use crate::docker::outcome::{Ask, HostView, Kill, Outcome};
+use crate::docker::profile::Profile;
+use crate::docker::request::{
+    ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, ExposedPort, NetworkMode,
+};
+
+impl Daemon {
+    pub(super) fn container_run(
+        &mut self,
+        now: Duration,
+        create: &ContainerCreate,
+        view: &HostView,
+    ) -> Result<Outcome, DockerError> {
+        let mut outcome = Outcome::default();
+        let number =
+            self.container_create(now, create, &mut outcome).map_err(|error| error.shown_as(Shown::Run))?;
+        let Some(id) = self.containers.get(&number).map(|container| container.id.clone()) else {
+            return Ok(outcome);
+        };
+        if create.detach {
+            outcome.say(id.as_str());
+        }
+        match self.start_container(now, number, view) {
+            Ok(started) => {
+                outcome.extend(started);
+                if !create.detach {
+                    outcome.asks.push(Ask::Attach { container: id, stdin: create.interactive });
+                }
+            }
+            Err(error) => {
+                outcome.refuse(error.shown_as(Shown::Run));
+                if create.auto_remove {
+                    self.forget_container(now, number, &mut outcome);
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Makes a container that does not run yet and returns its number.
+    pub(super) fn container_create(
+        &mut self,
+        now: Duration,
+        create: &ContainerCreate,
+        outcome: &mut Outcome,
+    ) -> Result<u32, DockerError> {
+        let id = self.source.id();
+        let name = match &create.name {
+            Some(name) => {
+                let name = name.strip_prefix('/').unwrap_or(name);
+                self.check_name(name)?;
+                name.to_owned()
+            }
+            None => self.generated_name(),
+        };
+        self.check_create(create)?;
+        let number = self.next_number();
+        let mut config = create.clone();
+        if config.endpoints.is_empty() {
+            config.endpoints.push(EndpointConfig::on(config.network_mode.to_string()));
+        }
+        if !self.profile().several_networks_at_create() && config.endpoints.len() > 1 {
+            let mut names: Vec<&str> = config.endpoints.iter().map(|e| e.network.as_str()).collect();
+            names.sort_unstable();
+            return Err(DockerError::bad_parameter(format!(
+                "Container cannot be connected to network endpoints: {}",
+                names.join(", ")
+            )));
+        }
+        let endpoints = match &config.network_mode {
+            NetworkMode::Container(_) => Vec::new(),
+            mode => {
+                let mut endpoints = Vec::new();
+                for (index, endpoint) in config.endpoints.iter().enumerate() {
+                    let mut endpoint = endpoint.clone();
+                    if index == 0 {
+                        endpoint.network = mode.network_name().unwrap_or_default().to_owned();
+                        endpoint.mac = endpoint.mac.or_else(|| config.mac.clone());
+                    }
+                    self.check_addresses(&endpoint)?;
+                    // An unknown network is found out at start, as by dockerd.
+                    let network = self.network_number(&endpoint.network).unwrap_or(0);
+                    endpoints.push(self.new_endpoint(network, endpoint, false));
+                }
+                endpoints
+            }
+        };
+        for link in &config.links {
+            self.container(&link.container).map_err(|error| {
+                DockerError::bad_parameter(format!("could not get container for {}: {error}", link.container))
+            })?;
+        }
+        let key = config.catalogue_key.as_ref().unwrap_or(&config.image);
+        let image = self.config.images.get(key).cloned().unwrap_or_default();
+        let entrypoint = match &config.entrypoint {
+            Some(text) if text.is_empty() => Vec::new(),
+            Some(text) => vec![text.clone()],
+            None => image.entrypoint.clone(),
+        };
+        // An entrypoint of one's own removes the image's command.
+        let own = !config.command.is_empty() || config.entrypoint.is_some();
+        let command = if own { config.command.clone() } else { image.command.clone() };
+        let argv: Vec<String> = entrypoint.into_iter().chain(command).collect();
+        let argv = if argv.is_empty() { vec!["/bin/sh".to_owned()] } else { argv };
+        let mut exposed: BTreeSet<ExposedPort> = image.expose.iter().copied().collect();
+        exposed.extend(config.expose.iter().copied());
+        exposed.extend(config.ports.iter().map(|port| port.exposed()));
+        let mut env = config.env.clone();
+        let named = |line: &str| line.split('=').next().unwrap_or(line).to_owned();
+        let given: Vec<String> = env.iter().map(|line| named(line)).collect();
+        env.extend(image.env.iter().filter(|line| !given.contains(&named(line))).cloned());
+        let (hostname, domainname) = match (&config.hostname, &config.domainname) {
+            (Some(host), domain) => (host.clone(), domain.clone().unwrap_or_default()),
+            (None, domain) => (id.short().to_owned(), domain.clone().unwrap_or_default()),
+        };
+        let container = Container {
+            number,
+            id: id.clone(),
+            name: name.clone(),
+            created: now,
+            argv,
+            env,
+            listens: image.listens,
+            hostname,
+            domainname,
+            exposed: exposed.into_iter().collect(),
+            state: State::Created,
+            started: None,
+            finished: None,
+            exit_code: 0,
+            error: String::new(),
+            restarts: 0,
+            after: AfterExit::Policy,
+            endpoints,
+            sandbox: None,
+            sandbox_id: None,
+            bindings: Vec::new(),
+            routes: None,
+            interface_counters: BTreeMap::new(),
+            resolver: None,
+            hosts: String::new(),
+            resolv_conf: String::new(),
+            config,
+        };
+        self.container_ids.insert(id.to_string(), number);
+        self.container_names.insert(name, number);
+        self.containers.insert(number, container);
+        outcome.events.extend(self.container_event(now, "create", number, &[]));
+        Ok(number)
+    }
+
+    fn check_name(&self, name: &str) -> Result<(), DockerError> {
+        let mut bytes = name.bytes();
+        let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+        let rest = bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+        if !first || !rest || name.len() < 2 {
+            return Err(DockerError::bad_parameter(format!(
+                "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
+            )));
+        }
+        match self.container_names.get(name).and_then(|number| self.containers.get(number)) {
+            None => Ok(()),
+            Some(other) => Err(DockerError::conflict(format!(
+                "Conflict. The container name \"/{name}\" is already in use by container \"{}\". You have to remove \
+                 (or rename) that container to be able to reuse that name.",
+                other.id
+            ))),
+        }
+    }
+
+    fn generated_name(&mut self) -> String {
+        let name = self.source.name();
+        if !self.container_names.contains_key(&name) {
+            return name;
+        }
+        // As moby does when the list is used up: a digit behind the name.
+        (1u32..)
+            .map(|tail| format!("{name}{tail}"))
+            .find(|name| !self.container_names.contains_key(name))
+            .unwrap_or(name)
+    }
+
+    fn check_create(&self, create: &ContainerCreate) -> Result<(), DockerError> {
+        let conflict = |what: &str| Err(DockerError::bad_parameter(format!("conflicting options: {what}")));
+        if let NetworkMode::Container(text) = &create.network_mode {
+            if create.hostname.is_some() {
+                return conflict("hostname and the network mode");
+            }
+            if !create.links.is_empty() {
+                return conflict(
+                    "container type network can't be used with links. This would result in undefined behavior",
+                );
+            }
+            if !create.dns.is_empty() {
+                return conflict("dns and the network mode");
+            }
+            if !create.extra_hosts.is_empty() {
+                return conflict("custom host-to-IP mapping and the network mode");
+            }
+            if create.mac.is_some() {
+                return conflict("mac-address and the network mode");
+            }
+            if !create.ports.is_empty() || create.publish_all {
+                return conflict("port publishing and the container type network mode");
+            }
+            if !create.expose.is_empty() {
+                return conflict("port exposing and the container type network mode");
+            }
+            self.container(text)?;
+        }
+        if create.network_mode == NetworkMode::Host && !create.links.is_empty() {
+            return conflict(
+                "host type networking can't be used with links. This would result in undefined behavior",
+            );
+        }
+        Ok(())
+    }
+
+    /// Malformed addresses are refused before there is a container.
+    fn check_addresses(&self, endpoint: &EndpointConfig) -> Result<(), DockerError> {
+        for (text, family) in
+            endpoint.ipv4.iter().map(|ip| (ip, 4)).chain(endpoint.ipv6.iter().map(|ip| (ip, 6)))
+        {
+            let valid =
+                text.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_ipv4() == (family == 4));
+            if !valid {
+                let prefix = match self.profile() {
+                    Profile::Docker20_10 => "",
+                    Profile::Docker28 | Profile::Docker29 => "invalid endpoint settings:\n",
+                };
+                return Err(DockerError::bad_parameter(format!(
+                    "{prefix}invalid IPv{family} address: {text}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn container_remove(&mut self, now: Duration, remove: &ContainerRemove) -> Outcome {
+        let mut outcome = Outcome::default();
+        for text in &remove.containers {
+            let result = if remove.link {
+                self.remove_link(text)
+            } else {
+                self.remove_one(now, text, remove.force, &mut outcome)
+            };
+            match result {
+                Ok(()) => outcome.say(text),
+                Err(error) if remove.force && error.status == 404 => {
+                    outcome.output.stderr += &error.output().stderr;
+                    outcome.errors.push(error);
+                }
+                Err(error) => outcome.refuse(error),
+            }
+        }
+        outcome
+    }
+
+    fn remove_one(
+        &mut self,
+        now: Duration,
+        text: &str,
+        force: bool,
+        outcome: &mut Outcome,
+    ) -> Result<(), DockerError> {
+        let number = self.container_number(text)?;
+        let profile = self.profile();
+        let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
+        if !container.state.is_up() {
+            self.forget_container(now, number, outcome);
+            return Ok(());
+        }
+        let (id, name) = (container.id.clone(), container.name.clone());
+        if !force {
+            let paused = container.state == State::Paused;
+            return Err(DockerError::conflict(match (profile, paused) {
+                (Profile::Docker20_10, false) => format!(
+                    "You cannot remove a running container {id}. Stop the container before attempting removal or force \
+                     remove"
+                ),
+                (Profile::Docker20_10, true) => {
+                    format!(
+                        "You cannot remove a paused container {id}. Unpause and then stop the container before attempting removal or force remove"
+                    )
+                }
+                (Profile::Docker28 | Profile::Docker29, false) => format!(
+                    "cannot remove container \"{name}\": container is running: stop the container before removing or \
+                     force remove"
+                ),
+                (Profile::Docker28 | Profile::Docker29, true) => format!(
+                    "cannot remove container \"{name}\": container is paused and must be unpaused first"
+                ),
+            }));
+        }
+        container.after = AfterExit::Remove;
+        if container.state == State::Paused {
+            container.state = State::Running;
+            outcome.kills.push(Kill::Freeze { container: id.clone(), frozen: false });
+        }
+        outcome.kills.push(Kill::Container {
+            container: id.clone(),
+            signal: "SIGKILL".to_owned(),
+            escalate: None,
+        });
+        outcome.waits.push(id);
+        let signal = [("signal", "9".to_owned())];
+        outcome.events.extend(self.container_event(now, "kill", number, &signal));
+        Ok(())
+    }
+
+    /// Removes a container that does not run from memory.
+    pub(super) fn forget_container(&mut self, now: Duration, number: u32, outcome: &mut Outcome) {
+        outcome.events.extend(self.container_event(now, "destroy", number, &[]));
+        if let Some(container) = self.containers.remove(&number) {
+            self.container_ids.remove(container.id.as_str());
+            self.container_names.remove(&container.name);
+        }
+    }
+
+    pub(super) fn container_prune(&mut self, now: Duration) -> Outcome {
+        let mut outcome = Outcome::default();
+        let stopped = self.containers.values().filter(|container| !container.state.is_up());
+        let stopped: Vec<(u32, String)> = stopped.map(|c| (c.number, c.id.to_string())).collect();
+        if !stopped.is_empty() {
+            outcome.say("Deleted Containers:");
+            for (number, id) in &stopped {
+                outcome.say(id);
+                self.forget_container(now, *number, &mut outcome);
+            }
+            outcome.say("");
+        }
+        outcome.say("Total reclaimed space: 0B");
+        outcome
+    }
+
+    pub(super) fn container_rename(
+        &mut self,
+        now: Duration,
+        rename: &ContainerRename,
+    ) -> Result<Outcome, DockerError> {
+        let number = self.container_number(&rename.container)?;
+        let new = rename.new_name.strip_prefix('/').unwrap_or(&rename.new_name).to_owned();
+        let old = self.containers.get(&number).map(|container| container.name.clone()).unwrap_or_default();
+        if old == new {
+            return Err(DockerError::bad_parameter(
+                "Renaming a container with the same name as its current name",
+            ));
+        }
+        self.check_name(&new).map_err(|error| {
+            let message = format!("Error when allocating new name: {error}");
+            DockerError { message, ..error }
+        })?;
+        self.container_names.remove(&old);
+        self.container_names.insert(new.clone(), number);
+        let mut positions = 0;
+        if let Some(container) = self.containers.get_mut(&number) {
+            container.name = new;
+            positions = container.endpoints.len();
+        }
+        for position in 0..positions {
+            self.forget_names(number, position);
+            self.register_names(number, position);
+        }
+        let mut outcome = Outcome::default();
+        let attribute = [("oldName", format!("/{old}"))];
+        outcome.events.extend(self.container_event(now, "rename", number, &attribute));
+        Ok(outcome)
+    }
+
+    fn forget_names(&mut self, number: u32, position: usize) {
+        let Some(endpoint) = self.containers.get(&number).and_then(|c| c.endpoints.get(position)) else {
+            return;
+        };
+        let (Some(active), Some(network)) = (&endpoint.active, endpoint.network_number) else { return };
+        if let Some(network) = self.networks.get(&network) {
+            let owner = crate::docker::names::RecordOwner(active.id.to_string());
+            self.names.remove_owner(&network.key(), &owner);
+        }
+    }
+}

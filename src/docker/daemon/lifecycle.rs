@@ -1,0 +1,435 @@
+//! Start and end of a container: its namespace, the order in which a start puts things up and takes them back when it
+//! fails, stop and kill, restart policies.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{Daemon, SandboxUse};
+use crate::docker::container::{AfterExit, Sandbox, SandboxKind, State};
+use crate::docker::drivers::{Driver, host, none};
+use crate::docker::error::DockerError;
+use crate::docker::outcome::{Ask, ContainerProcess, HostView, Kill, Outcome, ResolverChange, Spawn};
+use crate::docker::profile::{Ipv6Switch, Profile};
+use crate::docker::request::{ContainerKill, ContainerStart, ContainerStop, NetworkMode, RestartPolicy};
+use crate::engine::id::ServiceId;
+use crate::engine::plan::{NamespaceName, Owner};
+
+/// How long `docker stop` waits before SIGKILL.
+const STOP_TIMEOUT: u64 = 10;
+/// The first delay of a restart policy; it doubles up to a minute (moby `restartmanager`).
+const RESTART_DELAY: Duration = Duration::from_millis(100);
+const LONGEST_RESTART_DELAY: Duration = Duration::from_secs(60);
+/// The status of a container whose start failed.
+const START_FAILED: u8 = 128;
+
+impl Daemon {
+    pub(super) fn container_start(
+        &mut self,
+        now: Duration,
+        request: &ContainerStart,
+        view: &HostView,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        let mut failed = Vec::new();
+        for text in &request.containers {
+            let result = self.container_number(text).and_then(|number| {
+                let state = self.containers.get(&number).map(|container| container.state);
+                match state {
+                    Some(State::Paused) => {
+                        Err(DockerError::conflict("cannot start a paused container, try unpause instead"))
+                    }
+                    Some(State::Running) => Ok((number, Outcome::default())),
+                    _ => Ok((number, self.start_container(now, number, view)?)),
+                }
+            });
+            match result {
+                Ok((number, started)) => {
+                    outcome.extend(started);
+                    if !request.attach {
+                        outcome.say(text);
+                    } else if let Some(container) = self.containers.get(&number) {
+                        let ask = Ask::Attach { container: container.id.clone(), stdin: request.interactive };
+                        outcome.asks.push(ask);
+                    }
+                }
+                Err(error) => {
+                    outcome.refuse(error);
+                    failed.push(text.as_str());
+                }
+            }
+        }
+        if !failed.is_empty() {
+            let line = format!("Error: failed to start containers: {}\n", failed.join(", "));
+            outcome.output.stderr += &line;
+        }
+        outcome
+    }
+
+    /// Starts a container, or leaves everything as it was and says why not.
+    pub(super) fn start_container(
+        &mut self,
+        now: Duration,
+        number: u32,
+        view: &HostView,
+    ) -> Result<Outcome, DockerError> {
+        let mut outcome = Outcome::default();
+        match self.try_start(now, number, view, &mut outcome) {
+            Ok(()) => Ok(outcome),
+            Err(error) => {
+                // The plan is thrown away with the outcome; what it stood for must go as well.
+                self.release_container(number, &mut Outcome::default());
+                if let Some(container) = self.containers.get_mut(&number) {
+                    container.error.clone_from(&error.message);
+                    container.exit_code = START_FAILED;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn try_start(
+        &mut self,
+        now: Duration,
+        number: u32,
+        view: &HostView,
+        outcome: &mut Outcome,
+    ) -> Result<(), DockerError> {
+        self.resolve_endpoints(number)?;
+        self.check_links(number)?;
+        self.enter_sandbox(number)?;
+        let count = self.containers.get(&number).map_or(0, |container| container.endpoints.len());
+        for position in 0..count {
+            self.activate(number, position)?;
+        }
+        self.plan_sandbox(number, outcome);
+        for position in self.positions(number) {
+            self.make_device(number, position, outcome);
+        }
+        self.set_routes(number, outcome);
+        self.publish(number, view, outcome)?;
+        for position in 0..count {
+            self.register_names(number, position);
+        }
+        self.write_files(number, view, outcome)?;
+        self.update_resolver(number, view, outcome);
+        self.open_links(number, outcome);
+        let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
+        container.state = State::Running;
+        container.started = Some(now);
+        container.finished = None;
+        container.exit_code = 0;
+        container.error.clear();
+        container.after = AfterExit::Policy;
+        let networks: Vec<u32> = container.endpoints.iter().filter_map(|e| e.network_number).collect();
+        let id = container.id.clone();
+        for network in networks {
+            outcome.events.extend(self.network_event(now, "connect", network, Some(&id)));
+        }
+        outcome.events.extend(self.container_event(now, "start", number, &[]));
+        outcome.spawns.extend(self.main_process(number).map(Spawn::Container));
+        self.refresh_links_to(number, outcome);
+        Ok(())
+    }
+
+    pub(super) fn main_process(&self, number: u32) -> Option<ContainerProcess> {
+        let container = self.containers.get(&number)?;
+        let sandbox = container.sandbox.as_ref()?;
+        let hostname = match sandbox.kind {
+            SandboxKind::Host if container.config.hostname.is_none() => self.host.hostname.clone(),
+            SandboxKind::Own | SandboxKind::Host => container.hostname.clone(),
+            SandboxKind::Shared => match &container.config.network_mode {
+                NetworkMode::Container(target) => self
+                    .container(target)
+                    .map_or_else(|_| container.hostname.clone(), |target| target.hostname.clone()),
+                _ => container.hostname.clone(),
+            },
+        };
+        let mut env = container.env.clone();
+        env.extend(self.link_environment(number));
+        Some(ContainerProcess {
+            container: container.id.clone(),
+            namespace: sandbox.namespace.clone(),
+            argv: container.argv.clone(),
+            env,
+            hostname,
+            image: container.config.image.clone(),
+            own_command: !container.config.command.is_empty() || container.config.entrypoint.is_some(),
+            listens: container.listens.clone(),
+            tty: container.config.tty,
+            interactive: container.config.interactive,
+        })
+    }
+
+    /// Finds the networks of a container that is about to start and checks what was asked of them.
+    pub(super) fn resolve_endpoints(&mut self, number: u32) -> Result<(), DockerError> {
+        let Some(container) = self.containers.get(&number) else { return Ok(()) };
+        let mut found = Vec::new();
+        for endpoint in &container.endpoints {
+            let text = endpoint.network_id.as_ref().map_or(endpoint.network_name.as_str(), |id| id.as_str());
+            let network = self.network_number(text)?;
+            if self.networks.get(&network).is_some_and(|network| network.config_only) {
+                return Err(DockerError::forbidden("cannot create endpoint on configuration-only network"));
+            }
+            self.check_endpoint(network, &endpoint.config)?;
+            found.push(network);
+        }
+        let resolved: Vec<_> = found
+            .iter()
+            .filter_map(|number| self.networks.get(number))
+            .map(|network| (network.number, network.id.clone(), network.name.clone()))
+            .collect();
+        if let Some(container) = self.containers.get_mut(&number) {
+            for (endpoint, (network, id, name)) in container.endpoints.iter_mut().zip(resolved) {
+                endpoint.network_number = Some(network);
+                endpoint.network_id = Some(id);
+                endpoint.network_name = name;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the container into a namespace: its own, the host's or another container's.
+    pub(super) fn enter_sandbox(&mut self, number: u32) -> Result<(), DockerError> {
+        let Some(container) = self.containers.get(&number) else { return Ok(()) };
+        let mode = container.config.network_mode.clone();
+        let short = container.id.short().to_owned();
+        let on_host = container
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| endpoint.network_number.and_then(|network| self.networks.get(&network)))
+            .any(|network| matches!(network.driver, Driver::Host));
+        let (kind, sandbox, namespace) = match self.shared_target(&mode)? {
+            Some(target) => {
+                let target = self.containers.get(&target).and_then(|target| target.sandbox.clone());
+                let Some(target) = target else { return Ok(()) };
+                (SandboxKind::Shared, target.number, target.namespace)
+            }
+            None if on_host => (SandboxKind::Host, self.next_number(), host::namespace(&self.host.namespace)),
+            None => {
+                let sandbox = self.next_number();
+                let plain = NamespaceName::new(format!("container:{short}"));
+                // A namespace outlives its container while another one shares it.
+                let taken = self.sandboxes.values().any(|used| used.namespace == plain);
+                let name =
+                    if taken { NamespaceName::new(format!("container:{short}.{sandbox}")) } else { plain };
+                (SandboxKind::Own, sandbox, name)
+            }
+        };
+        let id = self.source.id();
+        if kind != SandboxKind::Host {
+            let used = self
+                .sandboxes
+                .entry(sandbox)
+                .or_insert_with(|| SandboxUse { namespace: namespace.clone(), users: BTreeSet::new() });
+            used.users.insert(number);
+        }
+        if let Some(container) = self.containers.get_mut(&number) {
+            container.sandbox = Some(Sandbox { number: sandbox, namespace, kind });
+            container.sandbox_id = (kind != SandboxKind::Shared).then_some(id);
+            container.interface_counters.clear();
+        }
+        Ok(())
+    }
+
+    pub(super) fn plan_sandbox(&self, number: u32, outcome: &mut Outcome) {
+        let Some(container) = self.containers.get(&number) else { return };
+        let Some(sandbox) = container.sandbox.as_ref().filter(|_| Self::has_own_namespace(container)) else {
+            return;
+        };
+        let disable_ipv6 = match self.profile().ipv6_switch() {
+            Ipv6Switch::Namespace => true,
+            Ipv6Switch::Interface => false,
+        };
+        none::sandbox(&mut outcome.plan, Owner::Sandbox(sandbox.number), &sandbox.namespace, disable_ipv6);
+    }
+
+    /// Takes everything from a container that only a running one has, and plans the removal.
+    pub(super) fn release_container(&mut self, number: u32, outcome: &mut Outcome) {
+        self.unpublish(number, outcome);
+        let Some(container) = self.containers.get_mut(&number) else { return };
+        if let Some(routes) = container.routes.take() {
+            outcome.plan.remove_owner(routes.owner);
+        }
+        let count = container.endpoints.len();
+        for position in (0..count).rev() {
+            if let Some(owner) = self.deactivate(number, position) {
+                outcome.plan.remove_owner(owner);
+            }
+        }
+        let Some(container) = self.containers.get_mut(&number) else { return };
+        if container.resolver.take().is_some() {
+            self.resolvers.remove(&number);
+            outcome.resolvers.push(ResolverChange::Stopped { service: ServiceId::new(number) });
+        }
+        if let Some(sandbox) = container.sandbox.take()
+            && let Some(used) = self.sandboxes.get_mut(&sandbox.number)
+        {
+            used.users.remove(&number);
+            if used.users.is_empty() {
+                self.sandboxes.remove(&sandbox.number);
+                outcome.plan.remove_owner(Owner::Sandbox(sandbox.number));
+            }
+        }
+    }
+
+    /// The main process of a container has ended with a status.
+    pub fn exited(&mut self, now: Duration, container: &str, status: u8, view: &HostView) -> Outcome {
+        self.ports.begin();
+        let mut outcome = Outcome::default();
+        let Ok(number) = self.container_number(container) else { return outcome };
+        let Some(container) = self.containers.get_mut(&number) else { return outcome };
+        if !container.state.is_up() {
+            return outcome;
+        }
+        container.state = State::Exited;
+        container.finished = Some(now);
+        container.exit_code = status;
+        let after = std::mem::take(&mut container.after);
+        let (id, policy) = (container.id.clone(), container.config.restart);
+        let (auto_remove, restarts) = (container.config.auto_remove, container.restarts);
+        let long =
+            container.started.is_some_and(|started| now.saturating_sub(started) >= Duration::from_secs(10));
+        let networks: Vec<u32> = container.endpoints.iter().filter_map(|e| e.network_number).collect();
+        self.release_container(number, &mut outcome);
+        let code = [("exitCode", status.to_string())];
+        outcome.events.extend(self.container_event(now, "die", number, &code));
+        for network in networks {
+            outcome.events.extend(self.network_event(now, "disconnect", network, Some(&id)));
+        }
+        match after {
+            AfterExit::Stay => outcome.events.extend(self.container_event(now, "stop", number, &[])),
+            AfterExit::Remove => self.forget_container(now, number, &mut outcome),
+            AfterExit::Start => match self.start_container(now, number, view) {
+                Ok(started) => {
+                    outcome.extend(started);
+                    outcome.events.extend(self.container_event(now, "restart", number, &[]));
+                }
+                Err(error) => outcome.refuse(error),
+            },
+            AfterExit::Policy => {
+                let again = match policy {
+                    RestartPolicy::No => false,
+                    RestartPolicy::Always | RestartPolicy::UnlessStopped => true,
+                    RestartPolicy::OnFailure { maximum_retries } => {
+                        status != 0 && (maximum_retries == 0 || restarts < maximum_retries)
+                    }
+                };
+                if again {
+                    let restarts = if long { 0 } else { restarts };
+                    let delay =
+                        RESTART_DELAY.saturating_mul(1 << restarts.min(16)).min(LONGEST_RESTART_DELAY);
+                    outcome.restarts.push((now + delay, id));
+                    if let Some(container) = self.containers.get_mut(&number) {
+                        container.restarts = restarts + 1;
+                    }
+                }
+            }
+        }
+        if auto_remove && after != AfterExit::Start {
+            self.forget_container(now, number, &mut outcome);
+        }
+        outcome
+    }
+
+    /// The moment of an outcome's `restarts` has come. A container that was started, removed or stopped by hand meanwhile stays
+    /// as it is.
+    pub fn restart_due(&mut self, now: Duration, container: &str, view: &HostView) -> Outcome {
+        self.ports.begin();
+        let Ok(number) = self.container_number(container) else { return Outcome::default() };
+        let due = self
+            .containers
+            .get(&number)
+            .is_some_and(|c| c.state == State::Exited && c.after == AfterExit::Policy);
+        if !due {
+            return Outcome::default();
+        }
+        self.start_container(now, number, view).unwrap_or_else(|error| {
+            let mut outcome = Outcome::default();
+            outcome.refuse(error);
+            outcome
+        })
+    }
+
+    pub(super) fn container_stop(
+        &mut self,
+        now: Duration,
+        stop: &ContainerStop,
+        view: &HostView,
+        again: bool,
+    ) -> Outcome {
+        let mut outcome = Outcome::default();
+        for text in &stop.containers {
+            let result = self.container_number(text).and_then(|number| {
+                let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
+                if !container.state.is_up() {
+                    container.after = if again { AfterExit::Policy } else { AfterExit::Stay };
+                    if again {
+                        let started = self.start_container(now, number, view)?;
+                        outcome.extend(started);
+                    }
+                    return Ok(());
+                }
+                container.after = if again { AfterExit::Start } else { AfterExit::Stay };
+                let id = container.id.clone();
+                if container.state == State::Paused {
+                    container.state = State::Running;
+                    outcome.kills.push(Kill::Freeze { container: id.clone(), frozen: false });
+                }
+                let own = container.config.stop_signal.clone();
+                let signal = stop.signal.clone().or(own).unwrap_or_else(|| "SIGTERM".to_owned());
+                let timeout = stop.timeout.or(container.config.stop_timeout);
+                let escalate = match timeout {
+                    Some(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
+                    None => Some(Duration::from_secs(STOP_TIMEOUT)),
+                };
+                outcome.kills.push(Kill::Container { container: id.clone(), signal, escalate });
+                outcome.waits.push(id);
+                let signal = [("signal", "15".to_owned())];
+                outcome.events.extend(self.container_event(now, "kill", number, &signal));
+                Ok(())
+            });
+            match result {
+                Ok(()) => outcome.say(text),
+                Err(error) => outcome.refuse(error),
+            }
+        }
+        outcome
+    }
+
+    pub(super) fn container_kill(&mut self, now: Duration, kill: &ContainerKill) -> Outcome {
+        let mut outcome = Outcome::default();
+        let signal = kill.signal.clone().unwrap_or_else(|| "SIGKILL".to_owned());
+        let fatal = matches!(signal.as_str(), "SIGKILL" | "KILL" | "9");
+        for text in &kill.containers {
+            let result = self.container_number(text).and_then(|number| {
+                let profile = self.profile();
+                let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
+                if !container.state.is_up() {
+                    let id = &container.id;
+                    return Err(DockerError::conflict(match profile {
+                        Profile::Docker20_10 => {
+                            format!("Cannot kill container: {text}: Container {id} is not running")
+                        }
+                        Profile::Docker28 | Profile::Docker29 => {
+                            format!("cannot kill container: {text}: container {id} is not running")
+                        }
+                    }));
+                }
+                let id = container.id.clone();
+                if fatal {
+                    container.after = AfterExit::Stay;
+                    outcome.waits.push(id.clone());
+                }
+                outcome.kills.push(Kill::Container { container: id, signal: signal.clone(), escalate: None });
+                let attribute = [("signal", signal.clone())];
+                outcome.events.extend(self.container_event(now, "kill", number, &attribute));
+                Ok(())
+            });
+            match result {
+                Ok(()) => outcome.say(text),
+                Err(error) => outcome.refuse(error),
+            }
+        }
+        outcome
+    }
+}

@@ -1,0 +1,120 @@
+//! Legacy links of the default bridge: environment, host names, and rules where containers may not talk.
+
+use super::Daemon;
+use crate::docker::cli::ports::Protocol;
+use crate::docker::container::Container;
+use crate::docker::error::DockerError;
+use crate::docker::hosts_file;
+use crate::docker::outcome::Outcome;
+
+impl Daemon {
+    pub(super) fn check_links(&self, number: u32) -> Result<(), DockerError> {
+        for (alias, target) in self.legacy_links(number) {
+            let name = &target.name;
+            if !target.state.is_up() {
+                return Err(DockerError::conflict(format!(
+                    "Cannot link to a non running container: /{name} AS /{alias}"
+                )));
+            }
+            if !target.endpoints.iter().any(|endpoint| endpoint.network_name == "bridge") {
+                return Err(DockerError::bad_parameter(format!(
+                    "Cannot link to /{name}, as it does not belong to the default network"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The aliases and the targets of a container's legacy links, those that exist and are on the default bridge.
+    pub(super) fn legacy_links(&self, number: u32) -> Vec<(&str, &Container)> {
+        let Some(container) = self.containers.get(&number) else { return Vec::new() };
+        container
+            .config
+            .links
+            .iter()
+            .filter_map(|link| Some((link.alias.as_str(), self.container(&link.container).ok()?)))
+            .collect()
+    }
+
+    pub(super) fn link_environment(&self, number: u32) -> Vec<String> {
+        let Some(container) = self.containers.get(&number) else { return Vec::new() };
+        let mut env = Vec::new();
+        for (alias, target) in self.legacy_links(number) {
+            let prefix = alias.to_uppercase().replace('-', "_");
+            let active = target.endpoints.iter().find_map(|endpoint| endpoint.active.as_ref());
+            let Some(address) = active.and_then(|active| active.ipv4).map(|net| net.addr()) else { continue };
+            let mut ports = target.exposed.clone();
+            ports.sort_by_key(|port| (port.protocol != Protocol::Tcp, port.port));
+            if let Some(first) = ports.first() {
+                env.push(format!("{prefix}_PORT={}://{address}:{}", first.protocol, first.port));
+            }
+            for port in &ports {
+                let (number, protocol) = (port.port, port.protocol.to_string());
+                let base = format!("{prefix}_PORT_{number}_{}", protocol.to_uppercase());
+                env.push(format!("{base}={protocol}://{address}:{number}"));
+                env.push(format!("{base}_ADDR={address}"));
+                env.push(format!("{base}_PORT={number}"));
+                env.push(format!("{base}_PROTO={protocol}"));
+            }
+            env.push(format!("{prefix}_NAME=/{}/{alias}", container.name));
+            for line in target.config.env.iter().filter(|line| line.contains('=')) {
+                if !["PATH=", "HOME=", "HOSTNAME="].iter().any(|skip| line.starts_with(skip)) {
+                    env.push(format!("{prefix}_ENV_{line}"));
+                }
+            }
+        }
+        env
+    }
+
+    /// Where containers of the default bridge may not talk, a link opens the target's exposed ports.
+    pub(super) fn open_links(&mut self, number: u32, outcome: &mut Outcome) {
+        let Some(bridge) = self.default_bridge() else { return };
+        let (Some(config), Some(device)) = (bridge.driver.bridge(), bridge.bridge) else { return };
+        if config.icc || !self.config.iptables {
+            return;
+        }
+        let Some(container) = self.containers.get(&number) else { return };
+        let on_bridge =
+            |c: &Container| c.endpoint(bridge.number).and_then(|endpoint| endpoint.active.clone());
+        let Some(active) = on_bridge(container) else { return };
+        for (_, target) in self.legacy_links(number) {
+            let Some(theirs) = on_bridge(target) else { continue };
+            let (Some(parent), Some(child)) = (active.ipv4, theirs.ipv4) else { continue };
+            for port in &target.exposed {
+                let addresses = (parent.addr(), child.addr());
+                let port = (port.protocol, port.port);
+                self.firewall().link(&mut outcome.plan, active.owner, device, addresses, port);
+            }
+        }
+    }
+
+    /// A link's target has a new address: running containers that link to it get another line.
+    pub(super) fn refresh_links_to(&mut self, number: u32, outcome: &mut Outcome) {
+        let Some(target) = self.containers.get(&number) else { return };
+        let active = target.endpoints.iter().find_map(|endpoint| endpoint.active.as_ref());
+        let Some(address) = active.and_then(|active| active.ipv4).map(|net| net.addr()) else { return };
+        let linkers: Vec<(u32, String)> = self
+            .containers
+            .values()
+            .filter(|linker| linker.state.is_up() && linker.number != number)
+            .flat_map(|linker| linker.config.links.iter().map(move |link| (linker.number, link)))
+            .filter(|(_, link)| self.container_number(&link.container).is_ok_and(|found| found == number))
+            .map(|(linker, link)| (linker, link.alias.clone()))
+            .collect();
+        for (linker, alias) in linkers {
+            self.change_hosts(linker, outcome, |text| hosts_file::update_address(text, &alias, address));
+        }
+    }
+
+    /// `docker rm --link /web/database`.
+    pub(super) fn remove_link(&mut self, text: &str) -> Result<(), DockerError> {
+        let path = text.trim_start_matches('/');
+        let missing = || DockerError::system(format!("Cannot get parent {text} for link {text}"));
+        let (parent, alias) = path.split_once('/').ok_or_else(missing)?;
+        let number = self.container_number(parent).map_err(|_| missing())?;
+        if let Some(container) = self.containers.get_mut(&number) {
+            container.config.links.retain(|link| link.alias != alias);
+        }
+        Ok(())
+    }
+}

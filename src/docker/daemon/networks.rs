@@ -1,0 +1,634 @@
+//! Networks: the predefined ones, create, remove, prune.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use linkspan_nat::interface::InterfaceName;
+use linkspan_nat::rule::Family;
+
+use super::Daemon;
+use crate::docker::drivers::Driver;
+use crate::docker::drivers::bridge::{self, BridgeConfig, BridgeDevice};
+use crate::docker::error::DockerError;
+use crate::docker::ipam::{IpamError, Pool, SmallSubnets};
+use crate::docker::network::{Network, ShownIpam, Subnet, is_predefined};
+use crate::docker::outcome::{HostView, Outcome};
+use crate::docker::profile::Profile;
+use crate::docker::request::{Ipam as IpamRequest, IpamPool, NetworkCreate, NetworkRemove, Prune};
+use crate::docker::rules::{GatewayMode, family_of};
+use crate::engine::plan::{Op, Sysctl};
+
+impl Daemon {
+    pub(super) fn predefined_networks(
+        &mut self,
+        view: &HostView,
+        outcome: &mut Outcome,
+    ) -> Result<(), DockerError> {
+        for (name, driver) in [("none", Driver::None), ("host", Driver::Host)] {
+            let request = NetworkCreate::new(name);
+            let network = self.new_network(Duration::ZERO, &request, driver);
+            self.insert_network(network);
+        }
+        if self.config.bridge.as_deref() == Some("none") {
+            return Ok(());
+        }
+        let request = self.default_bridge_request();
+        let config = BridgeConfig::parse(&request.options)?;
+        let mut network = self.new_network(Duration::ZERO, &request, Driver::Bridge(config));
+        self.allocate_subnets(&mut network, &request.ipam, view)?;
+        for subnet in &mut network.subnets {
+            subnet.configured = false;
+            let v6 = subnet.pool.subnet().addr().is_ipv6();
+            subnet.container_gateway =
+                if v6 { self.config.default_gateway_v6 } else { self.config.default_gateway };
+            if let Some(gateway) = subnet.container_gateway {
+                // A gateway that is the bridge itself is reserved already.
+                let _ = subnet.pool.claim(gateway);
+            }
+        }
+        if self.config.bip.is_none() && !self.profile().shows_default_bridge_gateway() {
+            for pool in &mut network.shown.config {
+                pool.gateway = None;
+            }
+        }
+        self.realise(&network, view, outcome)?;
+        self.insert_network(network);
+        Ok(())
+    }
+
+    fn default_bridge_request(&self) -> NetworkCreate {
+        let config = &self.config;
+        let name =
+            config.bridge.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "docker0".to_owned());
+        let mut request = NetworkCreate::new("bridge");
+        request.ipv6 = config.ipv6;
+        let option = |key: &str, value: String| (format!("com.docker.network.{key}"), value);
+        request.options = BTreeMap::from([
+            option("bridge.default_bridge", "true".to_owned()),
+            option("bridge.enable_icc", config.icc.to_string()),
+            option("bridge.enable_ip_masquerade", config.ip_masq.to_string()),
+            option("bridge.host_binding_ipv4", config.ip.to_string()),
+            option("bridge.name", name),
+            option("driver.mtu", config.mtu.to_string()),
+        ]);
+        if let Some(bip) = config.bip.or(config.fixed_cidr) {
+            request.ipam.pools.push(IpamPool {
+                subnet: bip.trunc().to_string(),
+                ip_range: config.fixed_cidr.map(|range| range.trunc().to_string()),
+                gateway: config.bip.map(|bip| bip.addr().to_string()),
+                aux: BTreeMap::new(),
+            });
+        }
+        if let Some(net) = config.bip6.or(config.fixed_cidr_v6).filter(|_| config.ipv6) {
+            request.ipam.pools.push(IpamPool {
+                subnet: net.trunc().to_string(),
+                gateway: config.bip6.map(|bip| bip.addr().to_string()),
+                ..IpamPool::default()
+            });
+        }
+        request
+    }
+
+    pub(super) fn network_create(
+        &mut self,
+        now: Duration,
+        request: &NetworkCreate,
+        view: &HostView,
+    ) -> Result<Outcome, DockerError> {
+        let mut request = request.clone();
+        self.check_new_network(&request)?;
+        if let Some(from) = request.config_from.clone() {
+            self.copy_configuration(&mut request, &from)?;
+        }
+        if let Some(options) = self.config.default_network_opts.get(&request.driver) {
+            for (key, value) in options {
+                request.options.entry(key.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        let driver = if request.config_only {
+            Driver::None
+        } else {
+            Driver::parse(&request.driver, &request.options)?
+        };
+        if !self.profile().applies_ipv4_switch() {
+            request.ipv4 = true;
+        }
+        self.check_ipam(&request.ipam)?;
+        let mut network = self.new_network(now, &request, driver);
+        if request.config_only {
+            network.shown.config.clone_from(&request.ipam.pools);
+        } else {
+            self.allocate_subnets(&mut network, &request.ipam, view)?;
+        }
+        let mut outcome = Outcome::default();
+        if let Err(error) = self.realise(&network, view, &mut outcome) {
+            self.release_subnets(&network);
+            return Err(error);
+        }
+        outcome.say(network.id.as_str());
+        let number = network.number;
+        self.insert_network(network);
+        outcome.events.extend(self.network_event(now, "create", number, None));
+        Ok(outcome)
+    }
+
+    fn check_new_network(&self, request: &NetworkCreate) -> Result<(), DockerError> {
+        let name = &request.name;
+        if is_predefined(name) {
+            let text = format!("operation is not permitted on predefined {name} network ");
+            return Err(DockerError::forbidden(text));
+        }
+        if name.trim().is_empty() {
+            return Err(match self.profile() {
+                Profile::Docker20_10 => {
+                    DockerError::conflict(format!("network with name {name} already exists"))
+                }
+                Profile::Docker28 | Profile::Docker29 => {
+                    DockerError::bad_parameter("invalid network name: name is empty")
+                }
+            });
+        }
+        if self.network_names.contains_key(name) {
+            return Err(DockerError::conflict(format!("network with name {name} already exists")));
+        }
+        if request.ingress {
+            return Err(DockerError::forbidden("Ingress network can only be global scope network"));
+        }
+        if request.scope.as_deref() == Some("swarm") {
+            let text = "cannot create a swarm scoped network when swarm is not active";
+            return Err(DockerError::forbidden(text));
+        }
+        Ok(())
+    }
+
+    fn copy_configuration(&self, request: &mut NetworkCreate, from: &str) -> Result<(), DockerError> {
+        let source = self.network(from)?;
+        if !source.config_only {
+            return Err(DockerError::forbidden(format!("{from} is not a configuration network")));
+        }
+        let own = !request.options.is_empty() || !request.ipam.pools.is_empty() || request.ipv6;
+        if own {
+            let text = "user specified configurations are not supported if the network depends on a configuration network";
+            return Err(DockerError::forbidden(text));
+        }
+        request.options.clone_from(&source.options);
+        request.ipam.pools.clone_from(&source.shown.config);
+        request.ipam.driver.clone_from(&source.shown.driver);
+        request.ipv6 = source.ipv6;
+        for (key, value) in &source.labels {
+            request.labels.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+        Ok(())
+    }
+
+    /// What the API of 28 refuses before any driver is asked.
+    fn check_ipam(&self, ipam: &IpamRequest) -> Result<(), DockerError> {
+        if self.profile() == Profile::Docker20_10 {
+            return Ok(());
+        }
+        let mut errors = Vec::new();
+        for pool in ipam.pools.iter().filter(|pool| !pool.subnet.is_empty()) {
+            let Ok(subnet) = pool.subnet.parse::<IpNet>() else {
+                errors.push(format!("invalid subnet {}: invalid CIDR block notation", pool.subnet));
+                continue;
+            };
+            if subnet != subnet.trunc() {
+                errors.push(format!("invalid subnet {subnet}: it should be {}", subnet.trunc()));
+            }
+            if let Some(text) = &pool.ip_range {
+                match text.parse::<IpNet>() {
+                    Ok(range) if range != range.trunc() => {
+                        errors.push(format!("invalid ip-range {range}: it should be {}", range.trunc()));
+                    }
+                    Ok(range) if !subnet.trunc().contains(&range) => errors.push(format!(
+                        "invalid ip-range {range}: parent subnet {subnet} doesn't contain ip-range"
+                    )),
+                    Ok(_) => {}
+                    Err(_) => errors.push(format!("invalid ip-range {text}: invalid CIDR block notation")),
+                }
+            }
+            if let Some(text) = &pool.gateway {
+                match text.parse::<IpAddr>() {
+                    Ok(gateway) if !subnet.trunc().contains(&gateway) => errors.push(format!(
+                        "invalid gateway {gateway}: parent subnet {subnet} doesn't contain this address"
+                    )),
+                    Ok(_) => {}
+                    Err(_) => errors.push(format!("invalid gateway {text}: invalid address")),
+                }
+            }
+        }
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(DockerError::bad_parameter(format!("invalid network config:\n{}", errors.join("\n"))))
+    }
+
+    fn new_network(&mut self, now: Duration, request: &NetworkCreate, driver: Driver) -> Network {
+        let number = self.next_number();
+        let id = self.source.id();
+        let bridge = driver.bridge().and_then(|config| {
+            config.bridge.or_else(|| InterfaceName::parse(&format!("br-{}", id.short())).ok())
+        });
+        Network {
+            number,
+            id,
+            name: request.name.clone(),
+            created: now,
+            driver,
+            internal: request.internal,
+            attachable: request.attachable,
+            ipv4: request.ipv4,
+            ipv6: request.ipv6,
+            options: request.options.clone(),
+            labels: request.labels.clone(),
+            config_only: request.config_only,
+            config_from: request.config_from.clone(),
+            shown: ShownIpam {
+                driver: request.ipam.driver.clone(),
+                options: (!is_predefined(&request.name)).then(|| request.ipam.options.clone()),
+                config: Vec::new(),
+            },
+            subnets: Vec::new(),
+            bridge,
+            members: BTreeSet::new(),
+        }
+    }
+
+    /// Gives a network its subnets, gateways and auxiliary addresses; on failure it has taken none.
+    fn allocate_subnets(
+        &mut self,
+        network: &mut Network,
+        request: &IpamRequest,
+        view: &HostView,
+    ) -> Result<(), DockerError> {
+        match request.driver.as_str() {
+            "default" | "" => {}
+            "null" => return Err(DockerError::bad_parameter("ipv4 pool is empty")),
+            other => return Err(DockerError::not_found(format!("plugin \"{other}\" not found"))),
+        }
+        let result = self.try_allocate_subnets(network, request, view);
+        if result.is_err() {
+            self.release_subnets(network);
+            network.subnets.clear();
+        }
+        result
+    }
+
+    fn try_allocate_subnets(
+        &mut self,
+        network: &mut Network,
+        request: &IpamRequest,
+        view: &HostView,
+    ) -> Result<(), DockerError> {
+        let is_v6 = |pool: &&IpamPool| pool.subnet.contains(':');
+        for v6 in [false, true] {
+            let given: Vec<&IpamPool> =
+                request.pools.iter().filter(|pool| !pool.subnet.is_empty() && is_v6(pool) == v6).collect();
+            let wanted = if v6 { network.ipv6 } else { network.ipv4 };
+            if !wanted {
+                // Stored and shown, without effect.
+                network.shown.config.extend(given.into_iter().cloned());
+                continue;
+            }
+            if given.is_empty() {
+                let fallback = IpamPool::default();
+                let automatic = request.pools.iter().find(|pool| pool.subnet.is_empty()).unwrap_or(&fallback);
+                self.automatic_subnet(network, automatic, v6, view)?;
+            }
+            for pool in given {
+                self.requested_subnet(network, pool)?;
+            }
+            let of_family = |subnet: &&Subnet| subnet.pool.subnet().addr().is_ipv6() == v6;
+            if network.subnets.iter().filter(of_family).count() > 1 {
+                return Err(DockerError::bad_parameter("bridge driver doesn't support multiple subnets"));
+            }
+        }
+        Ok(())
+    }
+
+    fn automatic_subnet(
+        &mut self,
+        network: &mut Network,
+        pool: &IpamPool,
+        v6: bool,
+        view: &HostView,
+    ) -> Result<(), DockerError> {
+        let reserved = self.reserved(view);
+        let subnet = self.ipam.request_predefined(v6, &reserved).map_err(|_| {
+            let family = if v6 { 6 } else { 4 };
+            match self.profile() {
+                Profile::Docker20_10 => DockerError::system(format!(
+                    "could not find an available, non-overlapping IPv{family} address pool among the defaults to \
+                     assign to the network"
+                )),
+                Profile::Docker28 | Profile::Docker29 => {
+                    DockerError::system("all predefined address pools have been fully subnetted")
+                }
+            }
+        })?;
+        self.fill_subnet(network, subnet, None, pool, false)?;
+        let gateway = network.subnets.last().and_then(|subnet| subnet.gateway);
+        network.shown.config.push(IpamPool {
+            subnet: subnet.to_string(),
+            gateway: gateway.map(|gateway| gateway.to_string()),
+            ..pool.clone()
+        });
+        Ok(())
+    }
+
+    fn requested_subnet(&mut self, network: &mut Network, pool: &IpamPool) -> Result<(), DockerError> {
+        let text = &pool.subnet;
+        let invalid =
+            || DockerError::bad_parameter(format!("Invalid subnet {text} : invalid CIDR address: {text}"));
+        let subnet: IpNet = text.parse().map_err(|_| invalid())?;
+        let range = match &pool.ip_range {
+            Some(range) => Some(range.parse::<IpNet>().map_err(|_| {
+                DockerError::bad_parameter(format!("Invalid subnet {range} : invalid CIDR address: {range}"))
+            })?),
+            None => None,
+        };
+        self.ipam.request(subnet, range).map_err(|error| {
+            DockerError::forbidden(match self.profile() {
+                Profile::Docker20_10 => error.to_string(),
+                Profile::Docker28 | Profile::Docker29 => format!("invalid pool request: {error}"),
+            })
+        })?;
+        self.fill_subnet(network, subnet, range, pool, true)?;
+        let mut shown = pool.clone();
+        if network.name == "bridge" && shown.gateway.is_none() {
+            shown.gateway = network.subnets.last().and_then(|subnet| subnet.gateway).map(|ip| ip.to_string());
+        }
+        network.shown.config.push(shown);
+        Ok(())
+    }
+
+    /// Reserves the gateway and the auxiliary addresses of a subnet that has just been taken.
+    fn fill_subnet(
+        &self,
+        network: &mut Network,
+        subnet: IpNet,
+        range: Option<IpNet>,
+        request: &IpamPool,
+        configured: bool,
+    ) -> Result<(), DockerError> {
+        let small = match self.profile() {
+            Profile::Docker20_10 => SmallSubnets::Reserve,
+            Profile::Docker28 | Profile::Docker29 => SmallSubnets::Use,
+        };
+        let mut pool = Pool::new(subnet, range, small);
+        let v6 = subnet.addr().is_ipv6();
+        let without_gateway = network.driver.bridge().is_some_and(|config| {
+            let mode = if v6 { config.mode_v6 } else { config.mode_v4 };
+            network.internal && (config.inhibit_ipv4 && !v6 || mode == GatewayMode::Isolated)
+        });
+        let text = request.gateway.clone().unwrap_or_default();
+        let failed = |error: IpamError| {
+            DockerError::bad_parameter(format!("failed to allocate gateway ({text}): {error}"))
+        };
+        let gateway: Result<Option<IpAddr>, IpamError> = match &request.gateway {
+            Some(text) => {
+                let gateway: IpAddr = text
+                    .parse()
+                    .map_err(|_| DockerError::bad_parameter(format!("invalid gateway address {text}")))?;
+                pool.claim(gateway).map(|()| Some(gateway))
+            }
+            None if without_gateway => Ok(None),
+            None => pool.allocate().map(Some),
+        };
+        let mut container_gateway = None;
+        let mut aux_error = None;
+        if gateway.is_ok() {
+            for (name, text) in &request.aux {
+                let result = match text.parse::<IpAddr>() {
+                    Ok(address) => pool.claim(address).map(|()| address).map_err(|error| error.to_string()),
+                    Err(_) => Err("invalid address".to_owned()),
+                };
+                match result {
+                    Ok(address) if name == "DefaultGatewayIPv4" || name == "DefaultGatewayIPv6" => {
+                        container_gateway = Some(address);
+                    }
+                    Ok(_) => {}
+                    Err(why) => {
+                        let text = format!("failed to allocate secondary ip address ({name}:{text}): {why}");
+                        aux_error = Some(DockerError::bad_parameter(text));
+                        break;
+                    }
+                }
+            }
+        }
+        let (result, gateway) = match gateway {
+            Ok(gateway) => (aux_error.map_or(Ok(()), Err), gateway),
+            Err(error) => (Err(failed(error)), None),
+        };
+        network.subnets.push(Subnet { pool, range, configured, gateway, container_gateway });
+        result
+    }
+
+    fn release_subnets(&mut self, network: &Network) {
+        for subnet in &network.subnets {
+            self.ipam.release(subnet.pool.subnet(), subnet.range);
+        }
+    }
+
+    /// Writes the plan of a network's bridge and rules.
+    fn realise(
+        &mut self,
+        network: &Network,
+        view: &HostView,
+        outcome: &mut Outcome,
+    ) -> Result<(), DockerError> {
+        let (Some(config), Some(name)) = (network.driver.bridge(), network.bridge) else { return Ok(()) };
+        self.check_bridge(network, config, name)?;
+        let mut addresses = Vec::new();
+        for subnet in &network.subnets {
+            let v6 = subnet.pool.subnet().addr().is_ipv6();
+            let mode = if v6 { config.mode_v6 } else { config.mode_v4 };
+            let hidden = mode == GatewayMode::Isolated || config.inhibit_ipv4 && !v6;
+            let gateway = subnet.gateway.filter(|_| !hidden);
+            addresses.extend(
+                gateway.and_then(|gateway| IpNet::new(gateway, subnet.pool.subnet().prefix_len()).ok()),
+            );
+        }
+        let profile = self.profile();
+        let mac = profile.bridge_device_mac_prefix().then(|| self.source.prefixed_mac());
+        let present = view.interfaces.iter().find(|interface| interface.name == name.as_str());
+        if let Some(interface) = present {
+            addresses.retain(|address| !interface.addresses.contains(address));
+        }
+        let device = BridgeDevice {
+            namespace: &self.host.namespace,
+            name,
+            create: present.is_none(),
+            mac,
+            mtu: match profile {
+                Profile::Docker20_10 => bridge::DEFAULT_MTU,
+                Profile::Docker28 | Profile::Docker29 => config.device_mtu(),
+            },
+            addresses,
+            route_localnet: !self.config.userland_proxy,
+        };
+        bridge::create(&mut outcome.plan, network.owner(), &device);
+        if network.ipv6 && !self.ipv6_forwarding && self.config.ip_forward {
+            self.ipv6_forwarding = true;
+            let (namespace, sysctl) = (self.host.namespace.clone(), Sysctl::Ipv6Forward(true));
+            outcome.plan.push(self.owner, Op::SetSysctl { namespace, sysctl });
+            if self.filters(Family::Ipv6) && !self.config.ip_forward_no_drop {
+                self.firewall().drop_forward(&mut outcome.plan, self.owner, Family::Ipv6);
+            }
+        }
+        for subnet in network.subnets.iter().map(|subnet| subnet.pool.subnet()) {
+            if self.filters(family_of(subnet.addr())) {
+                let rules = config.rules(name, subnet, network.internal);
+                self.firewall().network(&mut outcome.plan, network.owner(), self.owner, &rules);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_bridge(
+        &self,
+        network: &Network,
+        config: &BridgeConfig,
+        name: InterfaceName,
+    ) -> Result<(), DockerError> {
+        let isolated = [config.mode_v4, config.mode_v6].contains(&GatewayMode::Isolated);
+        if isolated && !network.internal {
+            let text = "gateway mode 'isolated' can only be used for an internal network";
+            return Err(DockerError::bad_parameter(text));
+        }
+        let conflict = |other: &Network, why: &str| {
+            let bridge = other.bridge.map(|bridge| bridge.to_string()).unwrap_or_default();
+            DockerError::forbidden(format!(
+                "cannot create network {} ({name}): conflicts with network {} ({bridge}): {why}",
+                network.id, other.id
+            ))
+        };
+        if let Some(other) = self.bridges.get(&name).and_then(|number| self.networks.get(number)) {
+            return Err(conflict(other, "networks have same bridge name"));
+        }
+        // Only a request with a range gets past the address management with an overlap.
+        for subnet in network.subnets.iter().filter(|subnet| subnet.range.is_some()) {
+            let own = subnet.pool.subnet();
+            for other in self.networks.values().filter(|other| other.bridge.is_some()) {
+                let theirs = other.subnets.iter().map(|subnet| subnet.pool.subnet());
+                if theirs.into_iter().any(|net| net.contains(&own) || own.contains(&net)) {
+                    let family = if own.addr().is_ipv4() { "IPv4" } else { "IPv6" };
+                    return Err(conflict(other, &format!("networks have overlapping {family}")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn insert_network(&mut self, network: Network) {
+        let number = network.number;
+        self.network_ids.insert(network.id.to_string(), number);
+        self.network_names.insert(network.name.clone(), number);
+        if let Some(bridge) = network.bridge {
+            self.bridges.insert(bridge, number);
+        }
+        if network.is_user_defined() {
+            self.names.add_network(network.key(), &network.name, network.ipv6);
+        }
+        self.networks.insert(number, network);
+    }
+
+    pub(super) fn network_remove(&mut self, now: Duration, request: &NetworkRemove) -> Outcome {
+        let mut outcome = Outcome::default();
+        for text in &request.networks {
+            match self.remove_network(now, text, &mut outcome) {
+                Ok(()) => outcome.say(text),
+                Err(error) if request.force && error.status == 404 => {}
+                Err(error) => outcome.refuse(error),
+            }
+        }
+        if outcome.output.exit != 0 {
+            outcome.output.stderr += "exit status 1\n";
+        }
+        outcome
+    }
+
+    fn remove_network(
+        &mut self,
+        now: Duration,
+        text: &str,
+        outcome: &mut Outcome,
+    ) -> Result<(), DockerError> {
+        let number = self.network_number(text)?;
+        let Some(network) = self.networks.get(&number) else { return Ok(()) };
+        let name = &network.name;
+        if network.is_predefined() {
+            let text = format!("{name} is a pre-defined network and cannot be removed");
+            return Err(DockerError::forbidden(text));
+        }
+        let used = self.networks.values().any(|other| other.config_from.as_ref() == Some(name));
+        if network.config_only && used {
+            return Err(DockerError::forbidden(format!(
+                "error while removing network: configuration network \"{name}\" is in use"
+            )));
+        }
+        if !network.members.is_empty() {
+            let id = &network.id;
+            let text = if self.profile().lists_active_endpoints() {
+                let members = network.members.iter().filter_map(|number| self.containers.get(number));
+                let members: Vec<String> =
+                    members.map(|c| format!("name:\"{}\" id:\"{}\"", c.name, c.id.short())).collect();
+                format!("network {name} has active endpoints ({})", members.join(", "))
+            } else {
+                format!("network {name} id {id} has active endpoints")
+            };
+            return Err(DockerError::forbidden(format!("error while removing network: {text}")));
+        }
+        outcome.events.extend(self.network_event(now, "destroy", number, None));
+        if let Some(network) = self.networks.remove(&number) {
+            if network.bridge.is_some() && !network.config_only {
+                outcome.plan.remove_owner(network.owner());
+            }
+            self.network_ids.remove(network.id.as_str());
+            self.network_names.remove(&network.name);
+            if let Some(bridge) = network.bridge {
+                self.bridges.remove(&bridge);
+            }
+            self.names.remove_network(&network.key());
+            self.release_subnets(&network);
+        }
+        Ok(())
+    }
+
+    pub(super) fn network_prune(&mut self, now: Duration, prune: &Prune) -> Result<Outcome, DockerError> {
+        let mut outcome = Outcome::default();
+        for filter in &prune.filters {
+            if !matches!(filter.name.as_str(), "label" | "label!" | "until") {
+                return Err(DockerError::bad_parameter(format!("Invalid filter '{}'", filter.name)));
+            }
+        }
+        let unused = self.networks.values().filter(|network| {
+            let labelled = |value: &str| super::query::has_label(&network.labels, value);
+            network.is_user_defined()
+                && network.members.is_empty()
+                && prune.filters.iter().all(|filter| match filter.name.as_str() {
+                    "label" => labelled(&filter.value),
+                    "label!" => !labelled(&filter.value),
+                    _ => true,
+                })
+        });
+        let unused: Vec<(String, String)> =
+            unused.map(|network| (network.id.to_string(), network.name.clone())).collect();
+        let mut removed = Vec::new();
+        for (id, name) in unused {
+            if self.remove_network(now, &id, &mut outcome).is_ok() {
+                removed.push(name);
+            }
+        }
+        if !removed.is_empty() {
+            outcome.say("Deleted Networks:");
+            for name in &removed {
+                outcome.say(name);
+            }
+            outcome.say("");
+        }
+        Ok(outcome)
+    }
+}

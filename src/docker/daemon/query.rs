@@ -1,0 +1,368 @@
+//! What a daemon tells: lists, inspect, ports, version. Nothing here changes anything.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::Daemon;
+use crate::docker::container::{Container, State};
+use crate::docker::error::{DockerError, Shown};
+use crate::docker::format::{self, FormatError};
+use crate::docker::inspect;
+use crate::docker::network::Network;
+use crate::docker::outcome::Outcome;
+use crate::docker::profile::Profile;
+use crate::docker::render::{
+    ListKind, PortBinding, command_column, human_duration, list, natural_order, port_lines, ports_column,
+};
+use crate::docker::request::{
+    ContainerList, ContainerPort, Filter, Inspect, InspectKind, List, NetworkInspect, View,
+};
+
+impl Daemon {
+    pub(super) fn network_list(&self, request: &List) -> Result<Outcome, DockerError> {
+        const KNOWN: [&str; 7] = ["dangling", "driver", "id", "label", "name", "scope", "type"];
+        self.check_filters(&request.filters, &KNOWN)?;
+        let mut shown: Vec<&Network> =
+            self.networks.values().filter(|network| matches_all(network, &request.filters)).collect();
+        shown.sort_by(|a, b| natural_order(&a.name, &b.name));
+        let rows: Vec<Value> = shown
+            .into_iter()
+            .map(|network| {
+                json!({
+                    "ID": if request.view.no_trunc { network.id.as_str() } else { network.id.short() },
+                    "Name": network.name,
+                    "Driver": network.driver.name(),
+                    "Scope": "local",
+                    "IPv4": network.ipv4.to_string(),
+                    "IPv6": network.ipv6.to_string(),
+                    "Internal": network.internal.to_string(),
+                    "Labels": labels_text(&network.labels),
+                    "CreatedAt": inspect::created_at(network.created),
+                })
+            })
+            .collect();
+        Ok(Outcome::printed(list(ListKind::Networks, &request.view, &rows).map_err(bad_format)?))
+    }
+
+    pub(super) fn container_list(
+        &self,
+        now: Duration,
+        request: &ContainerList,
+    ) -> Result<Outcome, DockerError> {
+        const KNOWN: [&str; 11] = [
+            "ancestor", "expose", "exited", "health", "id", "label", "name", "network", "publish", "status",
+            "volume",
+        ];
+        self.check_filters(&request.filters, &KNOWN)?;
+        let by_status =
+            request.filters.iter().any(|filter| matches!(filter.name.as_str(), "status" | "exited"));
+        let all = request.all || request.last.is_some() || by_status;
+        let newest = self.containers.values().rev();
+        let shown = newest
+            .filter(|container| all || container.state.is_up())
+            .filter(|container| self.container_matches(container, &request.filters));
+        let limit = request.last.and_then(|last| usize::try_from(last).ok()).unwrap_or(usize::MAX);
+        let view = &request.view;
+        let rows: Vec<Value> =
+            shown.take(limit).map(|container| self.container_row(now, container, view)).collect();
+        let kind = if request.size { ListKind::ContainersWithSize } else { ListKind::Containers };
+        Ok(Outcome::printed(list(kind, view, &rows).map_err(bad_format)?))
+    }
+
+    fn container_row(&self, now: Duration, container: &Container, view: &View) -> Value {
+        let ago = |since: Duration| human_duration(now.saturating_sub(since));
+        let status = match container.state {
+            State::Created => "Created".to_owned(),
+            State::Running => format!("Up {}", ago(container.started.unwrap_or(now))),
+            State::Paused => format!("Up {} (Paused)", ago(container.started.unwrap_or(now))),
+            State::Exited => {
+                format!("Exited ({}) {} ago", container.exit_code, ago(container.finished.unwrap_or(now)))
+            }
+        };
+        let mut names = vec![container.name.clone()];
+        for linker in self.containers.values() {
+            for link in &linker.config.links {
+                if self.container_number(&link.container).is_ok_and(|number| number == container.number) {
+                    names.push(format!("{}/{}", linker.name, link.alias));
+                }
+            }
+        }
+        let mut networks: Vec<&str> = container.endpoints.iter().map(|e| e.network_name.as_str()).collect();
+        networks.sort_unstable();
+        json!({
+            "ID": if view.no_trunc { container.id.as_str() } else { container.id.short() },
+            "Names": names.join(","),
+            "Image": container.config.image,
+            "Command": command_column(&container.argv.join(" "), view.no_trunc),
+            "CreatedAt": inspect::created_at(container.created),
+            "RunningFor": format!("{} ago", ago(container.created)),
+            "Ports": ports_column(&shown_ports(container)),
+            "State": container.state.name(),
+            "Status": status,
+            "Size": "0B",
+            "Labels": labels_text(&container.config.labels),
+            "Mounts": "",
+            "LocalVolumes": "0",
+            "Networks": networks.join(","),
+        })
+    }
+
+    fn container_matches(&self, container: &Container, filters: &[Filter]) -> bool {
+        // Values of one filter are alternatives, except labels; filters of different names must all hold.
+        let holds = |filter: &Filter| match filter.name.as_str() {
+            "name" => name_matches(&container.name, &filter.value),
+            "id" => container.id.as_str().starts_with(&filter.value),
+            "status" => container.state.name() == filter.value,
+            "exited" => container.state == State::Exited && container.exit_code.to_string() == filter.value,
+            "label" => has_label(&container.config.labels, &filter.value),
+            "ancestor" => container.config.image == filter.value,
+            "network" => container.endpoints.iter().any(|endpoint| {
+                endpoint.network_name == filter.value
+                    || endpoint.network_id.as_ref().is_some_and(|id| id.as_str().starts_with(&filter.value))
+            }),
+            "expose" | "publish" => container.published().iter().any(|(port, hosts)| {
+                let named = filter.value == port.to_string() || filter.value == port.port.to_string();
+                named && (filter.name == "expose" || !hosts.is_empty())
+            }),
+            _ => true,
+        };
+        grouped(filters, holds)
+    }
+
+    fn check_filters(&self, filters: &[Filter], known: &[&str]) -> Result<(), DockerError> {
+        for filter in filters {
+            if !known.contains(&filter.name.as_str()) {
+                let word = match self.profile() {
+                    Profile::Docker20_10 => "Invalid",
+                    Profile::Docker28 | Profile::Docker29 => "invalid",
+                };
+                return Err(DockerError::bad_parameter(format!("{word} filter '{}'", filter.name)));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn network_inspect(&self, request: &NetworkInspect) -> Result<Outcome, DockerError> {
+        let mut found = Vec::new();
+        let mut errors = Vec::new();
+        for text in &request.networks {
+            match self.network(text) {
+                Ok(network) => found.push(self.network_json(network)),
+                Err(error) => errors.push(error),
+            }
+        }
+        show(&found, &found, errors, request.format.as_deref())
+    }
+
+    /// What the API's `GET /networks/ID` answers.
+    pub fn network_json(&self, network: &Network) -> Value {
+        inspect::network(self.profile(), network, |number| self.containers.get(&number))
+    }
+
+    /// What the API's `GET /containers/ID/json` answers.
+    pub fn container_json(&self, container: &Container) -> Value {
+        inspect::container(self.profile(), container)
+    }
+
+    pub(super) fn inspect(&self, request: &Inspect) -> Result<Outcome, DockerError> {
+        let (mut plain, mut typed, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        for text in &request.names {
+            let container = match request.kind {
+                InspectKind::Any | InspectKind::Container => self.container(text).ok(),
+                InspectKind::Network => None,
+            };
+            let network = match request.kind {
+                InspectKind::Any | InspectKind::Network => self.network(text).ok(),
+                InspectKind::Container => None,
+            };
+            match (container, network, request.kind) {
+                (Some(container), _, _) => {
+                    plain.push(self.container_json(container));
+                    // A template works on the client's own structure, which is that of 28.
+                    typed.push(inspect::container_for_client(self.profile(), container));
+                }
+                (None, Some(network), _) => {
+                    plain.push(self.network_json(network));
+                    typed.push(self.network_json(network));
+                }
+                (None, None, InspectKind::Any) => {
+                    let error = DockerError::not_found(format!("No such object: {text}"));
+                    errors.push(error.shown_as(Shown::Client));
+                }
+                (None, None, InspectKind::Container) => {
+                    errors.push(DockerError::not_found(format!("No such container: {text}")));
+                }
+                (None, None, InspectKind::Network) => {
+                    errors.push(DockerError::not_found(format!("network {text} not found")));
+                }
+            }
+        }
+        show(&plain, &typed, errors, request.format.as_deref())
+    }
+
+    pub(super) fn container_port(&self, request: &ContainerPort) -> Result<Outcome, DockerError> {
+        let container = self.container(&request.container)?;
+        let only = request.port.as_ref();
+        match port_lines(&shown_ports(container), only.map(|query| query.port)) {
+            Some(lines) => Ok(Outcome::printed(lines)),
+            None => {
+                let text = only.map_or("", |query| query.text.as_str());
+                let error = format!("No public port '{text}' published for {}", request.container);
+                Err(DockerError::not_found(error).shown_as(Shown::Client))
+            }
+        }
+    }
+
+    pub(super) fn info(&self, view: &View) -> Result<Outcome, DockerError> {
+        let count = |state: State| self.containers.values().filter(|c| c.state == state).count();
+        let (running, paused) = (count(State::Running), count(State::Paused));
+        let stopped = self.containers.len() - running - paused;
+        let version = self.profile().engine_version();
+        let data = json!({
+            "Containers": self.containers.len(),
+            "ContainersRunning": running,
+            "ContainersPaused": paused,
+            "ContainersStopped": stopped,
+            "ServerVersion": version,
+            "Name": self.host.hostname,
+        });
+        match &view.format {
+            Some(template) => formatted(template, &[data]),
+            None => Ok(Outcome::printed(format!(
+                "Server:\n Containers: {}\n  Running: {running}\n  Paused: {paused}\n  Stopped: {stopped}\n Server Version: \
+                 {version}\n Name: {}\n",
+                self.containers.len(),
+                self.host.hostname
+            ))),
+        }
+    }
+
+    pub(super) fn version(&self, view: &View) -> Result<Outcome, DockerError> {
+        let version = self.profile().engine_version();
+        let (major, minor) = self.profile().api_version();
+        let api = format!("{major}.{minor}");
+        let data = json!({
+            "Client": {"Version": "28.2.2"},
+            "Server": {"Version": version, "ApiVersion": api, "Os": "linux", "Arch": "amd64"},
+        });
+        match &view.format {
+            Some(template) => formatted(template, &[data]),
+            None => Ok(Outcome::printed(format!(
+                "Client:\n Version:           28.2.2\n\nServer:\n Engine:\n  Version:          {version}\n  API version:      {api}\n"
+            ))),
+        }
+    }
+}
+
+/// The ports `docker ps` and `docker port` know of a container.
+fn shown_ports(container: &Container) -> Vec<PortBinding> {
+    let networked = container.endpoints.iter().any(|e| e.active.as_ref().is_some_and(|a| a.device.is_some()));
+    if !networked {
+        return Vec::new();
+    }
+    let mut ports = Vec::new();
+    for (port, hosts) in container.published() {
+        if hosts.is_empty() {
+            ports.push(PortBinding { port, host: None });
+        }
+        ports
+            .extend(hosts.into_iter().map(|host| PortBinding { port, host: Some((host.ip(), host.port())) }));
+    }
+    ports
+}
+
+/// Prints inspected objects; `typed` is what a template sees.
+fn show(
+    plain: &[Value],
+    typed: &[Value],
+    errors: Vec<DockerError>,
+    template: Option<&str>,
+) -> Result<Outcome, DockerError> {
+    let mut outcome = match template {
+        None => Outcome::printed(inspect::indented(plain)),
+        Some("json") => {
+            let lines: String = typed.iter().map(|value| format!("{value}\n")).collect();
+            Outcome::printed(lines)
+        }
+        Some(template) => formatted(template, typed)?,
+    };
+    for error in errors {
+        outcome.refuse(error);
+    }
+    if template.is_some() && plain.is_empty() && outcome.output.exit != 0 {
+        outcome.output.stdout.push('\n');
+    }
+    Ok(outcome)
+}
+
+fn formatted(template: &str, values: &[Value]) -> Result<Outcome, DockerError> {
+    let mut text = String::new();
+    for value in values {
+        text += &format::format(template, value).map_err(bad_format)?;
+        text.push('\n');
+    }
+    Ok(Outcome::printed(text))
+}
+
+fn bad_format(error: FormatError) -> DockerError {
+    DockerError::bad_parameter(format!("template parsing error: {error}")).shown_as(Shown::Client)
+}
+
+fn matches_all(network: &Network, filters: &[Filter]) -> bool {
+    let holds = |filter: &Filter| match filter.name.as_str() {
+        "name" => name_matches(&network.name, &filter.value),
+        "id" => network.id.as_str().contains(&filter.value),
+        "driver" => network.driver.name() == filter.value,
+        "scope" => filter.value == "local",
+        "label" => has_label(&network.labels, &filter.value),
+        "type" => filter.value == if network.is_user_defined() { "custom" } else { "builtin" },
+        // The list call does not know the containers, so every network of one's own counts as unused.
+        "dangling" => network.is_user_defined() == matches!(filter.value.as_str(), "true" | "1"),
+        _ => true,
+    };
+    grouped(filters, holds)
+}
+
+/// Filters of one name are alternatives, labels are not; different names must all hold.
+fn grouped(filters: &[Filter], holds: impl Fn(&Filter) -> bool) -> bool {
+    let mut groups: BTreeMap<&str, bool> = BTreeMap::new();
+    for filter in filters {
+        let result = holds(filter);
+        let group = groups.entry(filter.name.as_str());
+        if filter.name == "label" {
+            *group.or_insert(true) &= result;
+        } else {
+            *group.or_insert(false) |= result;
+        }
+    }
+    groups.values().all(|held| *held)
+}
+
+/// A name filter: a part of the name, or anchored by `^` and `$`.
+fn name_matches(name: &str, pattern: &str) -> bool {
+    let (start, pattern) = match pattern.strip_prefix('^') {
+        Some(rest) => (true, rest.strip_prefix('/').unwrap_or(rest)),
+        None => (false, pattern),
+    };
+    match (start, pattern.strip_suffix('$')) {
+        (true, Some(whole)) => name == whole,
+        (false, Some(end)) => name.ends_with(end),
+        (true, None) => name.starts_with(pattern),
+        (false, None) => name.contains(pattern),
+    }
+}
+
+/// A label filter: `key` or `key=value`.
+pub(super) fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
+    match wanted.split_once('=') {
+        Some((key, value)) => labels.get(key).is_some_and(|have| have == value),
+        None => labels.contains_key(wanted),
+    }
+}
+
+fn labels_text(labels: &BTreeMap<String, String>) -> String {
+    let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    pairs.join(",")
+}

@@ -1,0 +1,246 @@
+//! The `bridge` driver: a Linux bridge on the host that carries the gateway's address, a veth pair per endpoint.
+//!
+//! Reference: libnetwork `drivers/bridge`. Options that no release knows are kept and ignored, as dockerd does.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::IpNet;
+use linkspan_nat::interface::InterfaceName;
+use linkspan_switch::mac::MacAddress;
+
+use super::super::error::DockerError;
+use super::super::rules::{BridgeRules, GatewayMode};
+use crate::engine::plan::{DeviceName, DeviceSpec, NamespaceName, NextHop, Op, Owner, Plan, Sysctl};
+
+/// The MTU of a device nobody configured.
+pub(in super::super) const DEFAULT_MTU: u32 = 1500;
+/// The smallest and largest MTU an Ethernet device takes.
+const MTU_RANGE: std::ops::RangeInclusive<u32> = 68..=65_535;
+
+/// The link-local address every IPv6 bridge carries beside its gateway's.
+const BRIDGE_LINK_LOCAL: &str = "fe80::1/64";
+
+/// A bridge network's options, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BridgeConfig {
+    pub(in super::super) bridge: Option<InterfaceName>,
+    pub(in super::super) masquerade: bool,
+    pub(in super::super) icc: bool,
+    pub(in super::super) host_binding: IpAddr,
+    pub(in super::super) inhibit_ipv4: bool,
+    pub(in super::super) mtu: u32,
+    pub(in super::super) prefix: String,
+    pub(in super::super) source_v4: Option<IpAddr>,
+    pub(in super::super) source_v6: Option<IpAddr>,
+    pub(in super::super) mode_v4: GatewayMode,
+    pub(in super::super) mode_v6: GatewayMode,
+    pub(in super::super) default_bridge: bool,
+}
+
+impl Default for BridgeConfig {
+    fn default() -> Self {
+        Self {
+            bridge: None,
+            masquerade: true,
+            icc: true,
+            host_binding: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            inhibit_ipv4: false,
+            mtu: 0,
+            prefix: "eth".to_owned(),
+            source_v4: None,
+            source_v6: None,
+            mode_v4: GatewayMode::Nat,
+            mode_v6: GatewayMode::Nat,
+            default_bridge: false,
+        }
+    }
+}
+
+impl BridgeConfig {
+    /// Reads the options of `docker network create -o`.
+    pub(in super::super) fn parse(options: &BTreeMap<String, String>) -> Result<Self, DockerError> {
+        let mut config = Self::default();
+        for (key, value) in options {
+            let bad = |why: String| {
+                DockerError::bad_parameter(format!("failed to parse {key} value: {value} ({why})"))
+            };
+            let flag = || {
+                parse_bool(value)
+                    .ok_or_else(|| bad(format!("strconv.ParseBool: parsing {value:?}: invalid syntax")))
+            };
+            let address = || value.parse::<IpAddr>().map_err(|_| bad("nil ip".to_owned()));
+            match key.as_str() {
+                "com.docker.network.bridge.name" if !value.is_empty() => {
+                    config.bridge = Some(InterfaceName::parse(value).map_err(|_| {
+                        let why = "numerical result out of range";
+                        DockerError::system(format!("failed to check bridge interface existence: {why}"))
+                    })?);
+                }
+                "com.docker.network.bridge.enable_ip_masquerade" => config.masquerade = flag()?,
+                "com.docker.network.bridge.enable_icc" => config.icc = flag()?,
+                "com.docker.network.bridge.inhibit_ipv4" => config.inhibit_ipv4 = flag()?,
+                "com.docker.network.bridge.default_bridge" => config.default_bridge = flag()?,
+                "com.docker.network.bridge.host_binding_ipv4" => config.host_binding = address()?,
+                "com.docker.network.host_ipv4" => config.source_v4 = Some(address()?),
+                "com.docker.network.host_ipv6" => config.source_v6 = Some(address()?),
+                "com.docker.network.driver.mtu" => {
+                    let mtu: i64 = value
+                        .parse()
+                        .map_err(|_| bad(format!("strconv.Atoi: parsing {value:?}: invalid syntax")))?;
+                    let fits = u32::try_from(mtu).ok().filter(|mtu| *mtu == 0 || MTU_RANGE.contains(mtu));
+                    config.mtu =
+                        fits.ok_or_else(|| DockerError::bad_parameter(format!("invalid MTU number: {mtu}")))?;
+                }
+                "com.docker.network.container_iface_prefix" => config.prefix.clone_from(value),
+                "com.docker.network.bridge.gateway_mode_ipv4" => config.mode_v4 = gateway_mode(value)?,
+                "com.docker.network.bridge.gateway_mode_ipv6" => config.mode_v6 = gateway_mode(value)?,
+                _ => {}
+            }
+        }
+        Ok(config)
+    }
+
+    /// The rules' view of one family of a network.
+    pub(in super::super) fn rules(
+        &self,
+        bridge: InterfaceName,
+        subnet: IpNet,
+        internal: bool,
+    ) -> BridgeRules {
+        let v4 = subnet.addr().is_ipv4();
+        BridgeRules {
+            bridge,
+            subnet,
+            masquerade: self.masquerade,
+            source: if v4 { self.source_v4 } else { self.source_v6 },
+            icc: self.icc,
+            internal,
+            mode: if v4 { self.mode_v4 } else { self.mode_v6 },
+        }
+    }
+
+    /// The MTU of the container's devices.
+    pub(in super::super) fn device_mtu(&self) -> u32 {
+        if self.mtu == 0 { DEFAULT_MTU } else { self.mtu }
+    }
+}
+
+/// A bridge device to make.
+pub(in super::super) struct BridgeDevice<'a> {
+    pub(in super::super) namespace: &'a NamespaceName,
+    pub(in super::super) name: InterfaceName,
+    /// `None` uses the device that is there.
+    pub(in super::super) create: bool,
+    pub(in super::super) mac: Option<MacAddress>,
+    pub(in super::super) mtu: u32,
+    /// The gateway's addresses; none with an isolated gateway.
+    pub(in super::super) addresses: Vec<IpNet>,
+    /// Published loopback addresses are reached through the bridge: there is no userland proxy.
+    pub(in super::super) route_localnet: bool,
+}
+
+/// The bridge of a new network.
+pub(in super::super) fn create(plan: &mut Plan, owner: Owner, bridge: &BridgeDevice<'_>) {
+    let device = DeviceName { namespace: bridge.namespace.clone(), name: bridge.name };
+    let namespace = || bridge.namespace.clone();
+    if bridge.create {
+        let (mac, mtu) = (bridge.mac, bridge.mtu);
+        plan.push(owner, Op::AddDevice { device: device.clone(), spec: DeviceSpec::Bridge, mac, mtu });
+    }
+    if bridge.route_localnet {
+        let sysctl = Sysctl::RouteLocalnet(bridge.name, true);
+        plan.push(owner, Op::SetSysctl { namespace: namespace(), sysctl });
+    }
+    if bridge.addresses.iter().any(|address| address.addr().is_ipv6()) {
+        let sysctl = Sysctl::DisableIpv6(bridge.name, false);
+        plan.push(owner, Op::SetSysctl { namespace: namespace(), sysctl });
+        if let Ok(address) = BRIDGE_LINK_LOCAL.parse() {
+            plan.push(owner, Op::AddAddress { device: device.clone(), address });
+        }
+    }
+    for address in &bridge.addresses {
+        plan.push(owner, Op::AddAddress { device: device.clone(), address: *address });
+    }
+    plan.push(owner, Op::SetUp { device });
+}
+
+/// A container's attachment to make.
+pub(in super::super) struct Attachment<'a> {
+    pub(in super::super) host: &'a NamespaceName,
+    pub(in super::super) container: &'a NamespaceName,
+    pub(in super::super) bridge: InterfaceName,
+    pub(in super::super) host_device: InterfaceName,
+    pub(in super::super) device: InterfaceName,
+    pub(in super::super) mac: MacAddress,
+    pub(in super::super) mtu: u32,
+    pub(in super::super) hairpin: bool,
+    pub(in super::super) addresses: Vec<IpNet>,
+    /// What to set `disable_ipv6` of the container's device to; `None` leaves it.
+    pub(in super::super) disable_ipv6: Option<bool>,
+}
+
+/// The veth pair of a new endpoint.
+pub(in super::super) fn join(plan: &mut Plan, owner: Owner, attachment: &Attachment<'_>) {
+    let host = DeviceName { namespace: attachment.host.clone(), name: attachment.host_device };
+    let device = DeviceName { namespace: attachment.container.clone(), name: attachment.device };
+    let spec = DeviceSpec::Veth { peer: device.clone(), peer_mac: Some(attachment.mac) };
+    plan.push(owner, Op::AddDevice { device: host.clone(), spec, mac: None, mtu: attachment.mtu });
+    let (bridge, hairpin) = (attachment.bridge, attachment.hairpin);
+    plan.push(owner, Op::SetMaster { device: host.clone(), bridge, hairpin, isolated: false });
+    plan.push(owner, Op::SetUp { device: host });
+    if let Some(disable) = attachment.disable_ipv6 {
+        let sysctl = Sysctl::DisableIpv6(attachment.device, disable);
+        plan.push(owner, Op::SetSysctl { namespace: attachment.container.clone(), sysctl });
+    }
+    for address in &attachment.addresses {
+        plan.push(owner, Op::AddAddress { device: device.clone(), address: *address });
+    }
+    plan.push(owner, Op::SetUp { device });
+}
+
+/// A default route of a container.
+pub(in super::super) fn default_route(
+    plan: &mut Plan,
+    owner: Owner,
+    namespace: &NamespaceName,
+    device: InterfaceName,
+    gateway: IpAddr,
+) {
+    let (destination, metric) = match gateway {
+        IpAddr::V4(any) => (IpNet::new(IpAddr::V4(any), 0), 0),
+        // IP6_RT_PRIO_USER, what `ip -6 route` shows for a route without a metric.
+        IpAddr::V6(any) => (IpNet::new(IpAddr::V6(any), 0), 1024),
+    };
+    let Ok(destination) = destination else { return };
+    plan.push(
+        owner,
+        Op::AddRoute {
+            namespace: namespace.clone(),
+            destination: destination.trunc(),
+            next_hop: NextHop::Gateway(gateway),
+            device: Some(device),
+            source: None,
+            metric,
+        },
+    );
+}
+
+fn gateway_mode(value: &str) -> Result<GatewayMode, DockerError> {
+    match value {
+        "" | "nat" => Ok(GatewayMode::Nat),
+        "nat-unprotected" => Ok(GatewayMode::NatUnprotected),
+        "routed" => Ok(GatewayMode::Routed),
+        "isolated" => Ok(GatewayMode::Isolated),
+        other => Err(DockerError::bad_parameter(format!("unknown gateway mode {other}"))),
+    }
+}
+
+/// Go's `strconv.ParseBool`.
+fn parse_bool(text: &str) -> Option<bool> {
+    match text {
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
+        _ => None,
+    }
+}

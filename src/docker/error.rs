@@ -1,0 +1,104 @@
+//! A daemon's refusal: the engine's own text, the HTTP status of its API and how the docker client shows it.
+
+use thiserror::Error;
+
+/// A refused request. Nothing has changed, unless the error stands in an outcome.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{message}")]
+pub struct DockerError {
+    /// The text of the API's `message`.
+    pub message: String,
+    /// The status of the API's reply.
+    pub status: u16,
+    /// How the client shows it.
+    pub shown: Shown,
+}
+
+/// How the docker client prints a refusal and which status it returns.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shown {
+    /// `Error response from daemon: ...`, status 1.
+    #[default]
+    Plain,
+    /// The same before `docker: ` and with the hint to `--help` after it, status 125: `docker run`.
+    Run,
+    /// As [`Shown::Run`] for `docker create`, status 1.
+    Create,
+    /// The client's own check: `Error: ...`, status 1.
+    Client,
+    /// Something this release does not reproduce, status 1.
+    Unsupported,
+}
+
+impl DockerError {
+    /// A refusal with an HTTP status.
+    pub fn new(status: u16, message: impl Into<String>) -> Self {
+        Self { message: message.into(), status, shown: Shown::Plain }
+    }
+
+    /// A parameter is wrong (400).
+    pub fn bad_parameter(message: impl Into<String>) -> Self {
+        Self::new(400, message)
+    }
+
+    /// The operation is not allowed (403).
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(403, message)
+    }
+
+    /// Something does not exist (404).
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self::new(404, message)
+    }
+
+    /// Something is in the way (409).
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(409, message)
+    }
+
+    /// The engine failed (500).
+    pub fn system(message: impl Into<String>) -> Self {
+        Self::new(500, message)
+    }
+
+    /// A feature that is not reproduced (501).
+    pub fn unsupported(what: impl std::fmt::Display) -> Self {
+        Self {
+            message: format!("{what}: not supported in this release"),
+            status: 501,
+            shown: Shown::Unsupported,
+        }
+    }
+
+    /// The same refusal shown in another way.
+    pub fn shown_as(mut self, shown: Shown) -> Self {
+        if self.shown != Shown::Unsupported {
+            self.shown = shown;
+        }
+        self
+    }
+
+    /// What the docker client prints and returns.
+    pub fn output(&self) -> super::outcome::Output {
+        // The client trims what the daemon says.
+        let message = self.message.trim_end();
+        let (stderr, exit) = match self.shown {
+            Shown::Plain => (format!("Error response from daemon: {message}\n"), 1),
+            Shown::Run => (
+                format!(
+                    "docker: Error response from daemon: {message}\n\nRun 'docker run --help' for more information\n"
+                ),
+                125,
+            ),
+            Shown::Create => (
+                format!(
+                    "docker: Error response from daemon: {message}\n\nRun 'docker create --help' for more information\n"
+                ),
+                1,
+            ),
+            Shown::Client => (format!("Error: {message}\n"), 1),
+            Shown::Unsupported => (format!("linkspan: {message}\n"), 1),
+        };
+        super::outcome::Output { stdout: String::new(), stderr, exit }
+    }
+}

@@ -1,0 +1,480 @@
+//! Docker's default address management: which subnet a network gets, and which address an endpoint.
+//!
+//! Everything allocated, subnets and addresses alike, is kept as runs of numbers, so that a /8 with three addresses
+//! in use costs three entries and ten thousand neighbouring subnets cost one. Subnets come from the predefined pools
+//! round robin (20.10) or lowest first (28); addresses are always the lowest free ones.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use thiserror::Error;
+
+use super::profile::PoolOrder;
+
+/// Docker's local pools: base and the prefix length of the networks cut from it (libnetwork `ipamutils`).
+const LOCAL_POOLS: [(&str, u8); 7] = [
+    ("172.17.0.0/16", 16),
+    ("172.18.0.0/16", 16),
+    ("172.19.0.0/16", 16),
+    ("172.20.0.0/14", 16),
+    ("172.24.0.0/14", 16),
+    ("172.28.0.0/14", 16),
+    ("192.168.0.0/16", 20),
+];
+
+/// Why an address or a subnet cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum IpamError {
+    /// The subnet overlaps one of another network.
+    #[error("Pool overlaps with other one on this address space")]
+    Overlap,
+    /// No predefined pool is free.
+    #[error("no free predefined pool")]
+    NoPool,
+    /// The address is taken.
+    #[error("Address already in use")]
+    Taken,
+    /// No address is free.
+    #[error("No available addresses on this pool")]
+    Full,
+    /// The address is not in the subnet.
+    #[error("requested address is out of range")]
+    Outside,
+}
+
+/// Sorted, disjoint, non-adjacent runs of numbers, both ends included.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Runs {
+    runs: BTreeMap<u128, u128>,
+}
+
+impl Runs {
+    /// Adds the numbers from `first` to `last`.
+    pub(super) fn insert(&mut self, first: u128, last: u128) {
+        let (mut first, mut last) = (first, last);
+        loop {
+            // A run that begins no later than one behind the end touches the new one.
+            let touching = self.runs.range(..=last.saturating_add(1)).next_back().map(|(a, b)| (*a, *b));
+            match touching {
+                Some((from, to)) if to.saturating_add(1) >= first => {
+                    self.runs.remove(&from);
+                    first = first.min(from);
+                    last = last.max(to);
+                }
+                _ => break,
+            }
+        }
+        self.runs.insert(first, last);
+    }
+
+    /// Removes the numbers from `first` to `last`.
+    pub(super) fn remove(&mut self, first: u128, last: u128) {
+        while let Some((from, to)) = self.touching(first, last) {
+            self.runs.remove(&from);
+            if let Some(before) = first.checked_sub(1).filter(|before| from <= *before) {
+                self.runs.insert(from, before);
+            }
+            if let Some(after) = last.checked_add(1).filter(|after| *after <= to) {
+                self.runs.insert(after, to);
+            }
+        }
+    }
+
+    /// The last run that shares a number with `first..=last`.
+    pub(super) fn touching(&self, first: u128, last: u128) -> Option<(u128, u128)> {
+        let (from, to) = self.runs.range(..=last).next_back()?;
+        (*to >= first).then_some((*from, *to))
+    }
+
+    /// The lowest number from `first` to `last` that is in no run.
+    fn lowest_free(&self, first: u128, last: u128) -> Option<u128> {
+        match self.touching(first, first) {
+            Some((_, to)) => to.checked_add(1).filter(|next| *next <= last),
+            None => (first <= last).then_some(first),
+        }
+    }
+}
+
+/// An address as a number.
+fn number(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => u128::from(address.to_bits()),
+        IpAddr::V6(address) => address.to_bits(),
+    }
+}
+
+/// The address with a number, of the family of `like`.
+fn address(number: u128, like: IpAddr) -> IpAddr {
+    match like {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(number).unwrap_or(u32::MAX))),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::from_bits(number)),
+    }
+}
+
+/// First and last number of a subnet.
+pub(super) fn bounds(subnet: &IpNet) -> (u128, u128) {
+    (number(subnet.network()), number(subnet.broadcast()))
+}
+
+/// Which reserved addresses a new pool has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SmallSubnets {
+    /// The first and the last address of a /31 are reserved like any other's, which leaves none (20.10).
+    Reserve,
+    /// /31 and /32 have no reserved addresses (28).
+    Use,
+}
+
+/// The addresses of one subnet.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    subnet: IpNet,
+    range: Option<IpNet>,
+    taken: Runs,
+}
+
+impl Pool {
+    /// A pool with nothing but the reserved addresses taken. A range larger than the subnet is cut to it.
+    pub(super) fn new(subnet: IpNet, range: Option<IpNet>, small: SmallSubnets) -> Self {
+        let subnet = subnet.trunc();
+        let (first, last) = bounds(&subnet);
+        let mut taken = Runs::default();
+        let host_bits = subnet.max_prefix_len() - subnet.prefix_len();
+        if host_bits >= 2 || small == SmallSubnets::Reserve {
+            taken.insert(first, first);
+            if subnet.addr().is_ipv4() {
+                taken.insert(last, last);
+            }
+        }
+        let range = range.map(|range| range.trunc()).filter(|range| subnet.contains(range));
+        Self { subnet, range, taken }
+    }
+
+    /// The subnet.
+    pub fn subnet(&self) -> IpNet {
+        self.subnet
+    }
+
+    /// Takes the lowest free address of the range, or of the whole subnet if none was given.
+    pub(super) fn allocate(&mut self) -> Result<IpAddr, IpamError> {
+        let (first, last) = bounds(&self.range.unwrap_or(self.subnet));
+        let free = self.taken.lowest_free(first, last).ok_or(IpamError::Full)?;
+        self.taken.insert(free, free);
+        Ok(address(free, self.subnet.addr()))
+    }
+
+    /// Takes this address.
+    pub(super) fn claim(&mut self, wanted: IpAddr) -> Result<(), IpamError> {
+        if !self.subnet.contains(&wanted) {
+            return Err(IpamError::Outside);
+        }
+        let wanted = number(wanted);
+        if self.taken.touching(wanted, wanted).is_some() {
+            return Err(IpamError::Taken);
+        }
+        self.taken.insert(wanted, wanted);
+        Ok(())
+    }
+
+    /// Gives an address back.
+    pub(super) fn release(&mut self, returned: IpAddr) {
+        if self.subnet.contains(&returned) {
+            let returned = number(returned);
+            self.taken.remove(returned, returned);
+        }
+    }
+}
+
+/// The subnets of one daemon: those of its networks and the predefined ones.
+#[derive(Debug, Clone)]
+pub struct Ipam {
+    order: PoolOrder,
+    bases: Vec<Base>,
+    /// Round robin: the base and the number of the slot that is tried next.
+    cursor: (usize, u128),
+    v4: Space,
+    v6: Space,
+}
+
+/// A predefined pool and the size of its networks.
+#[derive(Debug, Clone, Copy)]
+struct Base {
+    net: IpNet,
+    prefix: u8,
+}
+
+/// The allocated subnets of one family. `union` covers them all, once; `subnets` counts each.
+#[derive(Debug, Clone, Default)]
+struct Space {
+    union: Runs,
+    subnets: BTreeMap<(IpNet, Option<IpNet>), u32>,
+    /// How many of the subnets were asked for with a range.
+    ranged: usize,
+}
+
+impl Space {
+    fn add(&mut self, subnet: IpNet, range: Option<IpNet>) {
+        let (first, last) = bounds(&subnet);
+        self.union.insert(first, last);
+        *self.subnets.entry((subnet, range)).or_default() += 1;
+        self.ranged += usize::from(range.is_some());
+    }
+
+    fn remove(&mut self, subnet: IpNet, range: Option<IpNet>) {
+        let Some(count) = self.subnets.get_mut(&(subnet, range)) else { return };
+        *count -= 1;
+        let overlaps = self.ranged > 0;
+        self.ranged -= usize::from(range.is_some());
+        if *count > 0 {
+            return;
+        }
+        self.subnets.remove(&(subnet, range));
+        let (first, last) = bounds(&subnet);
+        self.union.remove(first, last);
+        if overlaps {
+            // Subnets overlap only through the quirk of ranges; those that are left must stay covered.
+            let left: Vec<IpNet> = self.subnets.keys().map(|(net, _)| *net).collect();
+            for other in left.into_iter().filter(|other| other.contains(&subnet) || subnet.contains(other)) {
+                let (first, last) = bounds(&other);
+                self.union.insert(first, last);
+            }
+        }
+    }
+}
+
+impl Ipam {
+    /// An address space over predefined pools; `None` is Docker's own list.
+    pub(super) fn new(order: PoolOrder, pools: &[(IpNet, u8)], ula: Option<IpNet>) -> Self {
+        let own = LOCAL_POOLS.iter().filter_map(|(net, prefix)| Some((net.parse().ok()?, *prefix)));
+        let pools: Vec<(IpNet, u8)> = if pools.is_empty() { own.collect() } else { pools.to_vec() };
+        let has_v6 = pools.iter().any(|(net, _)| net.addr().is_ipv6());
+        let ula = ula.filter(|_| !has_v6).map(|net| (net, 64));
+        let mut bases: Vec<Base> = pools
+            .into_iter()
+            .chain(ula)
+            .map(|(net, prefix)| Base {
+                net: net.trunc(),
+                prefix: prefix.clamp(net.prefix_len(), net.max_prefix_len()),
+            })
+            .collect();
+        if order == PoolOrder::LowestFree {
+            bases.sort_by_key(|base| base.net);
+        }
+        Self { order, bases, cursor: (0, 0), v4: Space::default(), v6: Space::default() }
+    }
+
+    /// Takes a free predefined subnet that overlaps no number of `exclude` either.
+    pub(super) fn request_predefined(&mut self, v6: bool, exclude: &Runs) -> Result<IpNet, IpamError> {
+        let count = self.bases.len();
+        let (start, first_slot) = match self.order {
+            PoolOrder::RoundRobin => self.cursor,
+            PoolOrder::LowestFree => (0, 0),
+        };
+        // The base of the cursor comes again at the end, for the slots before it.
+        for step in 0..=count {
+            let index = (start + step) % count.max(1);
+            let Some(base) = self.bases.get(index) else { break };
+            if base.net.addr().is_ipv6() != v6 {
+                continue;
+            }
+            let from = if step == 0 { first_slot } else { 0 };
+            let space = if v6 { &self.v6 } else { &self.v4 };
+            if let Some((slot, subnet)) = free_slot(base, from, &space.union, exclude) {
+                self.cursor = (index, slot + 1);
+                if v6 { &mut self.v6 } else { &mut self.v4 }.add(subnet, None);
+                return Ok(subnet);
+            }
+        }
+        Err(IpamError::NoPool)
+    }
+
+    /// Takes this subnet. A request with a range is checked only against its like, as libnetwork does (moby issue 46756).
+    pub(super) fn request(&mut self, subnet: IpNet, range: Option<IpNet>) -> Result<(), IpamError> {
+        let (subnet, range) = (subnet.trunc(), range.map(|range| range.trunc()));
+        let space = if subnet.addr().is_ipv6() { &mut self.v6 } else { &mut self.v4 };
+        let (first, last) = bounds(&subnet);
+        let clash = match range {
+            Some(_) => space.subnets.contains_key(&(subnet, range)),
+            None => space.union.touching(first, last).is_some(),
+        };
+        if clash {
+            return Err(IpamError::Overlap);
+        }
+        space.add(subnet, range);
+        Ok(())
+    }
+
+    /// Gives a subnet back.
+    pub(super) fn release(&mut self, subnet: IpNet, range: Option<IpNet>) {
+        let (subnet, range) = (subnet.trunc(), range.map(|range| range.trunc()));
+        if subnet.addr().is_ipv6() { &mut self.v6 } else { &mut self.v4 }.remove(subnet, range);
+    }
+
+    /// Whether no subnet is allocated.
+    pub fn is_empty(&self) -> bool {
+        self.v4.subnets.is_empty() && self.v6.subnets.is_empty()
+    }
+}
+
+/// The first free slot of a base from `from` on.
+fn free_slot(base: &Base, from: u128, taken: &Runs, exclude: &Runs) -> Option<(u128, IpNet)> {
+    let (first, last) = bounds(&base.net);
+    let size = 1u128.checked_shl(u32::from(base.net.max_prefix_len() - base.prefix))?;
+    let mut slot = from;
+    loop {
+        let start = slot.checked_mul(size).and_then(|offset| first.checked_add(offset))?;
+        let end = start.checked_add(size - 1).filter(|end| *end <= last)?;
+        match [taken, exclude].iter().filter_map(|runs| runs.touching(start, end)).map(|(_, to)| to).max() {
+            None => return Some((slot, IpNet::new(address(start, base.net.addr()), base.prefix).ok()?)),
+            // The first slot behind the one in which the run ends.
+            Some(to) => slot = (to - first) / size + 1,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn net(text: &str) -> IpNet {
+        text.parse().unwrap()
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn predefined(ipam: &mut Ipam, exclude: &Runs) -> String {
+        match ipam.request_predefined(false, exclude) {
+            Ok(net) => net.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_list_has_31_pools_in_order() {
+        for order in [PoolOrder::RoundRobin, PoolOrder::LowestFree] {
+            let mut ipam = Ipam::new(order, &[], None);
+            let none = Runs::default();
+            let all: Vec<String> = (0..31).map(|_| predefined(&mut ipam, &none)).collect();
+            assert_eq!(all[..3], ["172.17.0.0/16", "172.18.0.0/16", "172.19.0.0/16"]);
+            assert_eq!(all[14..17], ["172.31.0.0/16", "192.168.0.0/20", "192.168.16.0/20"]);
+            assert_eq!(all[30], "192.168.240.0/20");
+            assert_eq!(predefined(&mut ipam, &none), "no free predefined pool");
+            ipam.release(net("172.22.0.0/16"), None);
+            assert_eq!(predefined(&mut ipam, &none), "172.22.0.0/16");
+        }
+    }
+
+    #[test]
+    fn a_freed_pool_waits_for_the_wrap_in_20_10_only() {
+        for (order, next) in
+            [(PoolOrder::RoundRobin, "172.20.0.0/16"), (PoolOrder::LowestFree, "172.18.0.0/16")]
+        {
+            let mut ipam = Ipam::new(order, &[], None);
+            for _ in 0..3 {
+                predefined(&mut ipam, &Runs::default());
+            }
+            ipam.release(net("172.18.0.0/16"), None);
+            assert_eq!(predefined(&mut ipam, &Runs::default()), next);
+        }
+    }
+
+    #[test]
+    fn host_networks_are_passed_over() {
+        let mut exclude = Runs::default();
+        for host in ["172.18.5.0/24", "192.168.50.0/24"] {
+            let (first, last) = bounds(&net(host));
+            exclude.insert(first, last);
+        }
+        for order in [PoolOrder::RoundRobin, PoolOrder::LowestFree] {
+            let mut ipam = Ipam::new(order, &[], None);
+            let all: Vec<String> = (0..29).map(|_| predefined(&mut ipam, &exclude)).collect();
+            assert_eq!(all[..2], ["172.17.0.0/16", "172.19.0.0/16"]);
+            assert!(!all.contains(&"192.168.48.0/20".to_owned()));
+            assert!(
+                all.contains(&"192.168.32.0/20".to_owned()) && all.contains(&"192.168.64.0/20".to_owned())
+            );
+            assert_eq!(predefined(&mut ipam, &exclude), "no free predefined pool");
+        }
+    }
+
+    #[test]
+    fn overlap_is_refused_unless_there_is_a_range() {
+        let mut ipam = Ipam::new(PoolOrder::LowestFree, &[], None);
+        assert_eq!(ipam.request(net("10.20.0.0/16"), None), Ok(()));
+        assert_eq!(ipam.request(net("10.20.5.0/24"), None), Err(IpamError::Overlap));
+        assert_eq!(ipam.request(net("10.0.0.0/8"), None), Err(IpamError::Overlap));
+        assert_eq!(ipam.request(net("10.20.5.0/24"), Some(net("10.20.5.0/28"))), Ok(()));
+        assert_eq!(ipam.request(net("10.20.5.0/24"), Some(net("10.20.5.0/28"))), Err(IpamError::Overlap));
+        ipam.release(net("10.20.5.0/24"), Some(net("10.20.5.0/28")));
+        assert_eq!(ipam.request(net("10.20.5.0/24"), None), Err(IpamError::Overlap));
+        ipam.release(net("10.20.0.0/16"), None);
+        assert!(ipam.is_empty());
+    }
+
+    #[test]
+    fn addresses_are_first_fit_and_the_range_base_is_used() {
+        let mut pool = Pool::new(net("172.28.0.0/16"), Some(net("172.28.5.0/24")), SmallSubnets::Use);
+        assert_eq!(pool.allocate(), Ok(ip("172.28.5.0")));
+        assert_eq!(pool.allocate(), Ok(ip("172.28.5.1")));
+        assert_eq!(pool.claim(ip("172.28.9.9")), Ok(()));
+        pool.release(ip("172.28.5.0"));
+        assert_eq!(pool.allocate(), Ok(ip("172.28.5.0")));
+        assert_eq!(pool.claim(ip("172.28.0.0")), Err(IpamError::Taken));
+        assert_eq!(pool.claim(ip("172.28.255.255")), Err(IpamError::Taken));
+        assert_eq!(pool.claim(ip("172.29.0.1")), Err(IpamError::Outside));
+        let mut tiny = Pool::new(net("10.0.0.0/30"), None, SmallSubnets::Use);
+        assert_eq!(tiny.allocate(), Ok(ip("10.0.0.1")));
+        assert_eq!(tiny.allocate(), Ok(ip("10.0.0.2")));
+        assert_eq!(tiny.allocate(), Err(IpamError::Full));
+        assert_eq!(
+            Pool::new(net("10.0.0.0/31"), None, SmallSubnets::Reserve).allocate(),
+            Err(IpamError::Full)
+        );
+        assert_eq!(Pool::new(net("10.0.0.0/31"), None, SmallSubnets::Use).allocate(), Ok(ip("10.0.0.0")));
+        let mut v6 = Pool::new(net("fd00::/64"), None, SmallSubnets::Use);
+        assert_eq!(v6.allocate(), Ok(ip("fd00::1")));
+    }
+
+    #[test]
+    fn a_large_base_is_cut_quickly_and_kept_small() {
+        for order in [PoolOrder::RoundRobin, PoolOrder::LowestFree] {
+            let mut ipam = Ipam::new(order, &[(net("10.0.0.0/8"), 24)], None);
+            for _ in 0..65_536 {
+                ipam.request_predefined(false, &Runs::default()).unwrap();
+            }
+            assert_eq!(ipam.v4.union.runs.len(), 1);
+            assert_eq!(ipam.request_predefined(false, &Runs::default()), Err(IpamError::NoPool));
+        }
+        let mut pool = Pool::new(net("10.0.0.0/8"), None, SmallSubnets::Use);
+        for _ in 0..100_000 {
+            pool.allocate().unwrap();
+        }
+        assert_eq!(pool.taken.runs.len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn runs_agree_with_a_set(steps in proptest::collection::vec((any::<bool>(), 0u128..40, 0u128..6), 0..60)) {
+            let mut runs = Runs::default();
+            let mut set = std::collections::BTreeSet::new();
+            for (add, first, length) in steps {
+                if add { runs.insert(first, first + length) } else { runs.remove(first, first + length) }
+                for value in first..=first + length {
+                    if add { set.insert(value); } else { set.remove(&value); }
+                }
+                for value in 0..50 {
+                    prop_assert_eq!(runs.touching(value, value).is_some(), set.contains(&value));
+                }
+                let free = (0..50).find(|value| !set.contains(value));
+                prop_assert_eq!(runs.lowest_free(0, 49), free);
+                let ends: Vec<_> = runs.runs.iter().map(|(a, b)| (*a, *b)).collect();
+                prop_assert!(ends.windows(2).all(|pair| pair[0].1 + 1 < pair[1].0));
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What dockerd decides, and the client side that needs no daemon: requests, the command line, output formats, and
+//! the sans-I/O machines (the embedded DNS server) as values.
+
+pub mod cli;
+pub mod container;
+pub mod daemon;
+pub mod dns;
+pub mod dns_message;
+pub mod drivers;
+pub mod endpoint;
+pub mod error;
+pub mod format;
+pub mod hosts_file;
+pub mod identity;
+pub mod images;
+mod inspect;
+pub mod ipam;
+pub mod names;
+pub mod network;
+pub mod outcome;
+pub mod ports;
+pub mod profile;
+pub mod render;
+pub mod request;
+pub mod resolv_conf;
+mod rules;

@@ -1,0 +1,118 @@
+//! A network as the daemon remembers it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use linkspan_nat::interface::InterfaceName;
+
+use super::drivers::Driver;
+use super::identity::Id;
+use super::ipam::Pool;
+use super::names::NetworkKey;
+use super::request::IpamPool;
+use crate::engine::plan::Owner;
+
+/// A network.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// The daemon's own number for it, which is also its owner's.
+    pub number: u32,
+    /// Its id.
+    pub id: Id,
+    /// Its name.
+    pub name: String,
+    /// When it was made.
+    pub created: Duration,
+    /// What carries it.
+    pub driver: Driver,
+    /// No way out.
+    pub internal: bool,
+    /// As asked at create; without effect on local networks.
+    pub attachable: bool,
+    /// IPv4 is on.
+    pub ipv4: bool,
+    /// IPv6 is on.
+    pub ipv6: bool,
+    /// Options as given.
+    pub options: BTreeMap<String, String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Only holds a configuration for others.
+    pub config_only: bool,
+    /// The configuration network it was made from.
+    pub config_from: Option<String>,
+    /// What inspect shows of the address management.
+    pub shown: ShownIpam,
+    /// The subnets in use.
+    pub subnets: Vec<Subnet>,
+    /// The bridge device.
+    pub bridge: Option<InterfaceName>,
+    /// The containers with an endpoint that is up, by the daemon's number.
+    pub members: BTreeSet<u32>,
+}
+
+/// The address management as inspect shows it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ShownIpam {
+    /// The IPAM driver.
+    pub driver: String,
+    /// Its options; `None` shows as null.
+    pub options: Option<BTreeMap<String, String>>,
+    /// The pools.
+    pub config: Vec<IpamPool>,
+}
+
+/// A subnet of a network.
+#[derive(Debug, Clone)]
+pub struct Subnet {
+    /// Its addresses.
+    pub pool: Pool,
+    /// The range it was asked for with, which is part of its name in the address space.
+    pub range: Option<IpNet>,
+    /// Somebody asked for this subnet, so `--ip` is allowed.
+    pub configured: bool,
+    /// The gateway, if there is one.
+    pub gateway: Option<IpAddr>,
+    /// What containers use as gateway, where it is not the network's.
+    pub container_gateway: Option<IpAddr>,
+}
+
+impl Network {
+    /// The owner of its bridge and rules.
+    pub fn owner(&self) -> Owner {
+        Owner::Network(self.number)
+    }
+
+    /// The key of its names.
+    pub fn key(&self) -> NetworkKey {
+        NetworkKey(self.id.to_string())
+    }
+
+    /// One of the three networks every daemon has.
+    pub fn is_predefined(&self) -> bool {
+        is_predefined(&self.name)
+    }
+
+    /// Names resolve and aliases are allowed.
+    pub fn is_user_defined(&self) -> bool {
+        !self.is_predefined()
+    }
+
+    /// The first subnet of a family.
+    pub fn subnet(&self, v6: bool) -> Option<&Subnet> {
+        self.subnets.iter().find(|subnet| subnet.pool.subnet().addr().is_ipv6() == v6)
+    }
+
+    /// The address with which an endpoint's default route goes out.
+    pub fn gateway(&self, v6: bool) -> Option<IpAddr> {
+        let subnet = self.subnet(v6)?;
+        subnet.container_gateway.or(subnet.gateway)
+    }
+}
+
+/// Whether a name belongs to a network every daemon has.
+pub(super) fn is_predefined(name: &str) -> bool {
+    matches!(name, "bridge" | "host" | "none" | "default")
+}

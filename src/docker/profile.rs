@@ -1,0 +1,364 @@
+//! The one table of what differs between Docker Engine versions.
+//!
+//! A profile stands for an era, not for one release: 20.10 covers the behaviour up to 27 (and is the one recorded from
+//! a real engine), 28 the 28.x line, 29 the 29.x line. Every other file asks a question here and never compares
+//! versions itself, so that the whole difference between two engines can be read in this file. Options newer than the
+//! profile are accepted, stored and shown, but not applied, as an older engine does.
+
+use std::{fmt, str::FromStr};
+
+use thiserror::Error;
+
+use super::dns::ResolverPolicy;
+use super::hosts_file::HostsStyle;
+
+/// The Docker Engine era whose behaviour is reproduced.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Profile {
+    /// Docker Engine 20.10: derived MAC addresses, pools round robin, DOCKER-ISOLATION-STAGE chains in FORWARD.
+    Docker20_10,
+    /// Docker Engine 28: random MAC addresses, DOCKER-FORWARD, direct access to unpublished ports dropped.
+    #[default]
+    Docker28,
+    /// Docker Engine 29: as 28, without the isolation chains.
+    Docker29,
+}
+
+/// A profile name that is none of the known ones.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("unknown Docker profile {found:?}: expected 20.10, 28 or 29")]
+pub struct UnknownProfile {
+    /// What was written.
+    pub found: String,
+}
+
+/// In which order predefined address pools are handed to new networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PoolOrder {
+    /// A freed pool is not used again before the list has wrapped around.
+    RoundRobin,
+    /// The first free pool of the list.
+    LowestFree,
+}
+
+/// Which chains the bridge driver creates and where its rules stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IptablesLayout {
+    /// Per-network rules directly in FORWARD, isolation in DOCKER-ISOLATION-STAGE-1 and -2.
+    Forward,
+    /// DOCKER-FORWARD, DOCKER-CT and DOCKER-BRIDGE; isolation still in DOCKER-ISOLATION-STAGE-1 and -2.
+    DockerForward,
+    /// As [`IptablesLayout::DockerForward`], with DOCKER-INTERNAL in place of the isolation chains and no RETURN rules in
+    /// nat DOCKER.
+    DockerInternal,
+}
+
+/// How the number in a container's interface name is chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InterfaceNumbering {
+    /// A counter per namespace and prefix: a number freed by disconnect is not used again until the next start.
+    EverIncreasing,
+    /// The lowest number free in the namespace.
+    LowestFree,
+}
+
+/// The look of a generated `/etc/resolv.conf`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResolvConfFormat {
+    /// `search`, `nameserver`, `options`, no comments.
+    Bare,
+    /// Docker's header, `nameserver`, `search`, `options`, and comments that name the external servers and overrides.
+    Commented,
+}
+
+/// What the embedded resolver answers when no external server gave a usable reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DnsFailure {
+    /// The last reply received, whatever its code, is passed through; without any reply the client hears nothing.
+    LastReply,
+    /// SERVFAIL.
+    ServFail,
+}
+
+/// The namespace from which a query is sent to a server taken from the host's resolv.conf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DnsDialNamespace {
+    /// Loopback servers from the host's namespace, all others from the container's.
+    ContainerUnlessLoopback,
+    /// All of them from the host's namespace.
+    Host,
+}
+
+/// Where IPv6 is switched off for containers without an IPv6 network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ipv6Switch {
+    /// `net.ipv6.conf.all.disable_ipv6` of the namespace; each interface of an IPv6 network is then switched on.
+    Namespace,
+    /// `disable_ipv6` of each interface that belongs to a network without IPv6.
+    Interface,
+}
+
+/// Which endpoint of a container carries its default route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GatewayChoice {
+    /// The first endpoint, in gateway order, with an IPv4 gateway.
+    FirstIpv4,
+    /// The first endpoint with gateways of both families, else the first of each family on its own.
+    DualStackFirst,
+}
+
+impl Profile {
+    /// How the embedded DNS server forwards.
+    pub fn resolver_policy(self) -> ResolverPolicy {
+        match self {
+            Self::Docker20_10 => ResolverPolicy::docker_20_10(),
+            Self::Docker28 | Self::Docker29 => ResolverPolicy::docker_28(),
+        }
+    }
+
+    /// The form of /etc/hosts. Since 26 the loopback device of a container has ::1, and so has the file.
+    pub fn hosts_style(self) -> HostsStyle {
+        match self {
+            Self::Docker20_10 => HostsStyle::Docker20_10,
+            Self::Docker28 | Self::Docker29 => HostsStyle::Docker28 { ipv6: true },
+        }
+    }
+
+    /// All profiles, oldest first.
+    pub const ALL: [Self; 3] = [Self::Docker20_10, Self::Docker28, Self::Docker29];
+
+    /// The version number `docker version` shows for the server.
+    pub fn engine_version(self) -> &'static str {
+        match self {
+            Self::Docker20_10 => "20.10.24",
+            Self::Docker28 => "28.5.2",
+            Self::Docker29 => "29.7.2",
+        }
+    }
+
+    /// The newest Engine API version the daemon speaks, as (major, minor).
+    pub fn api_version(self) -> (u16, u16) {
+        match self {
+            Self::Docker20_10 => (1, 41),
+            Self::Docker28 => (1, 51),
+            Self::Docker29 => (1, 55),
+        }
+    }
+
+    /// Whether a bridge endpoint without a configured MAC address gets 02:42 followed by its IPv4 address.
+    pub fn bridge_mac_from_ipv4(self) -> bool {
+        self.is_20_10()
+    }
+
+    /// Whether a bridge device's own random MAC address starts with 02:42.
+    pub fn bridge_device_mac_prefix(self) -> bool {
+        self.is_20_10()
+    }
+
+    /// The order in which predefined pools are handed out.
+    pub fn pool_order(self) -> PoolOrder {
+        match self {
+            Self::Docker20_10 => PoolOrder::RoundRobin,
+            Self::Docker28 | Self::Docker29 => PoolOrder::LowestFree,
+        }
+    }
+
+    /// The chains and the order of the bridge driver's rules.
+    pub fn iptables_layout(self) -> IptablesLayout {
+        match self {
+            Self::Docker20_10 => IptablesLayout::Forward,
+            Self::Docker28 => IptablesLayout::DockerForward,
+            Self::Docker29 => IptablesLayout::DockerInternal,
+        }
+    }
+
+    /// Whether packets from outside to an unpublished port of a container address are dropped (filter and raw table);
+    /// otherwise the FORWARD policy decides.
+    pub fn drops_direct_access(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether the engine manages ip6tables unless told otherwise (`ip6tables` in daemon.json).
+    pub fn ip6tables_by_default(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether a container on an internal bridge network gets a default route through the bridge.
+    pub fn internal_bridge_default_route(self) -> bool {
+        self.is_20_10()
+    }
+
+    /// How container interfaces are numbered.
+    pub fn interface_numbering(self) -> InterfaceNumbering {
+        match self {
+            Self::Docker20_10 => InterfaceNumbering::EverIncreasing,
+            Self::Docker28 | Self::Docker29 => InterfaceNumbering::LowestFree,
+        }
+    }
+
+    /// How the endpoint with the default route is chosen among the sorted ones.
+    pub fn gateway_choice(self) -> GatewayChoice {
+        match self {
+            Self::Docker20_10 => GatewayChoice::FirstIpv4,
+            Self::Docker28 | Self::Docker29 => GatewayChoice::DualStackFirst,
+        }
+    }
+
+    /// Whether `gw-priority` of an endpoint is applied (API 1.48); an older engine ignores it.
+    pub fn applies_gateway_priority(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether `--ipv4=false` is applied (API 1.48); an older engine ignores it.
+    pub fn applies_ipv4_switch(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether a container may be created on several networks at once (API 1.44).
+    pub fn several_networks_at_create(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether an endpoint may carry its own MAC address (API 1.44).
+    pub fn endpoint_mac_address(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether the endpoint options `com.docker.network.endpoint.sysctls` and `.ifname` are applied.
+    pub fn applies_endpoint_driver_options(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Where IPv6 is switched off.
+    pub fn ipv6_switch(self) -> Ipv6Switch {
+        match self {
+            Self::Docker20_10 => Ipv6Switch::Namespace,
+            Self::Docker28 | Self::Docker29 => Ipv6Switch::Interface,
+        }
+    }
+
+    /// Whether `--ipv6` without an IPv6 subnet takes one from a unique local prefix instead of failing.
+    pub fn default_ipv6_pool(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// The look of generated resolv.conf files.
+    pub fn resolv_conf_format(self) -> ResolvConfFormat {
+        match self {
+            Self::Docker20_10 => ResolvConfFormat::Bare,
+            Self::Docker28 | Self::Docker29 => ResolvConfFormat::Commented,
+        }
+    }
+
+    /// Whether the short container id (and an explicit host name) is shown among an endpoint's `Aliases`; newer
+    /// engines show it in `DNSNames`.
+    pub fn short_id_in_aliases(self) -> bool {
+        self.is_20_10()
+    }
+
+    /// Whether network inspect shows `EnableIPv4` (API 1.48).
+    pub fn shows_enable_ipv4(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether inspect of the default bridge shows its gateway on a daemon that never ran before.
+    pub fn shows_default_bridge_gateway(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether container inspect still has the top-level address fields of `NetworkSettings` (gone in API 1.52).
+    pub fn legacy_network_settings(self) -> bool {
+        match self {
+            Self::Docker20_10 | Self::Docker28 => true,
+            Self::Docker29 => false,
+        }
+    }
+
+    /// Whether network inspect has `Status` with the numbers of addresses in use (API 1.52).
+    pub fn shows_ipam_status(self) -> bool {
+        match self {
+            Self::Docker20_10 | Self::Docker28 => false,
+            Self::Docker29 => true,
+        }
+    }
+
+    /// Whether the port allocator itself sees that 0.0.0.0 and a specific address clash; on an older engine the bind
+    /// of the proxy fails instead, with another text.
+    pub fn port_conflict_across_addresses(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether IPv4 and IPv6 bindings of one ephemeral port are allocated together and so get the same number.
+    pub fn joint_port_allocation(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether network rm names the active endpoints with their ids in its refusal.
+    pub fn lists_active_endpoints(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// What stands before a network driver's error when a container is started.
+    pub fn network_setup_error_prefix(self) -> &'static str {
+        match self {
+            Self::Docker20_10 => "",
+            Self::Docker28 | Self::Docker29 => "failed to set up container networking: ",
+        }
+    }
+
+    fn is_20_10(self) -> bool {
+        match self {
+            Self::Docker20_10 => true,
+            Self::Docker28 | Self::Docker29 => false,
+        }
+    }
+}
+
+impl FromStr for Profile {
+    type Err = UnknownProfile;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "20.10" => Ok(Self::Docker20_10),
+            "28" => Ok(Self::Docker28),
+            "29" => Ok(Self::Docker29),
+            other => Err(UnknownProfile { found: other.to_owned() }),
+        }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Docker20_10 => "20.10",
+            Self::Docker28 => "28",
+            Self::Docker29 => "29",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_parse_back() {
+        for profile in Profile::ALL {
+            assert_eq!(profile.to_string().parse(), Ok(profile));
+        }
+        assert_eq!(Profile::default(), Profile::Docker28);
+        let error = "27".parse::<Profile>().unwrap_err();
+        assert_eq!(error.to_string(), "unknown Docker profile \"27\": expected 20.10, 28 or 29");
+    }
+
+    #[test]
+    fn the_eras_differ_as_recorded() {
+        let layouts = Profile::ALL.map(Profile::iptables_layout);
+        assert_eq!(
+            layouts,
+            [IptablesLayout::Forward, IptablesLayout::DockerForward, IptablesLayout::DockerInternal]
+        );
+        assert_eq!(Profile::Docker20_10.api_version(), (1, 41));
+        assert_eq!(Profile::ALL.map(Profile::legacy_network_settings), [true, true, false]);
+    }
+}

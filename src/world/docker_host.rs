@@ -1,0 +1,489 @@
+//! A Docker host: carries requests to its daemon and outcomes to the engine, the file tables and the executor.
+//!
+//! Nothing is decided here. An outcome is applied in the order its fields are documented in: processes end, the plan
+//! is applied, files are written, resolvers start and stop, processes start.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::files::FileTable;
+use super::process::{Place, Streams, Tools};
+use super::stage::MachineSpec;
+use super::{Job, Location, OUTPUT_LIMIT, World, WorldError};
+use crate::docker::cli::ports::Protocol;
+use crate::docker::container::Container;
+use crate::docker::daemon::{Daemon, DaemonConfig, HostIdentity};
+use crate::docker::error::DockerError;
+use crate::docker::outcome::{
+    Ask, ContainerProcess, HostInterface, HostView, Kill, Outcome, ResolverChange, Spawn,
+};
+use crate::docker::request::{ExposedPort, Request};
+use crate::engine::plan::Owner;
+use crate::engine::sys::{ExitCode, ExitSlot, Family, Pipe, ProcessId, Program};
+use crate::engine::view::InterfaceKind;
+use crate::programs;
+
+/// What dockerd remembers for `docker events --since`: its newest 256 events.
+const EVENTS_KEPT: usize = 256;
+
+/// PATH of a container whose image sets none (`oci.DefaultPathEnv` of moby).
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A Docker host of a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HostId(pub(super) usize);
+
+pub(super) struct DockerHost {
+    pub(super) place: Rc<Place>,
+}
+
+/// A container's processes and files.
+pub(super) struct ContainerRuntime {
+    daemon: usize,
+    place: Rc<Place>,
+    main: ProcessId,
+    exit: Rc<RefCell<ExitSlot>>,
+    output: Pipe,
+    log: String,
+    running: bool,
+}
+
+impl World {
+    /// Adds a Docker host and starts its daemon.
+    pub fn add_host(&mut self, spec: &MachineSpec, config: DaemonConfig) -> Result<HostId, WorldError> {
+        let namespace = self.add_namespace(spec)?;
+        self.configure(&namespace, &spec.rules)?;
+        let place = self.place(&namespace, &spec.name, BTreeMap::new(), Rc::default(), Tools::Machine)?;
+        place.files.put("/etc/resolv.conf", spec.resolv_conf.clone());
+        place.files.put("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+        for address in spec.nics.iter().flat_map(|n| &n.addresses) {
+            self.names.insert(address.addr(), spec.name.clone());
+        }
+        let id = HostId(self.hosts.len());
+        let number = u32::try_from(id.0).unwrap_or(u32::MAX);
+        let identity = HostIdentity { number, namespace, hostname: spec.name.clone() };
+        let seed = self.engine.borrow().seed();
+        self.daemons.push(Daemon::new(config, identity, seed));
+        self.hosts.push(DockerHost { place });
+        let view = self.host_view(id);
+        let outcome = self.daemons[id.0].start(&view).map_err(|error| WorldError::Name(error.to_string()))?;
+        self.perform(id, outcome)?;
+        Ok(id)
+    }
+
+    /// The host's daemon.
+    pub fn daemon(&self, host: HostId) -> Option<&Daemon> {
+        self.daemons.get(host.0)
+    }
+
+    /// Sends a request to a host's daemon. The job has printed what the command prints; its status is there at once
+    /// unless the command waits for a process.
+    pub fn request(&mut self, host: HostId, request: &Request) -> Result<Job, WorldError> {
+        let now = self.now();
+        let view = self.host_view(host);
+        let Some(daemon) = self.daemons.get_mut(host.0) else {
+            return Err(WorldError::NoPlace("such host".to_owned()));
+        };
+        match daemon.request(now, request, &view) {
+            Ok(outcome) => self.perform(host, outcome),
+            Err(error) => Ok(refused(&error)),
+        }
+    }
+
+    /// A container's place, if it runs.
+    pub(super) fn container_place(&self, host: HostId, name: &str) -> Result<Rc<Place>, WorldError> {
+        let daemon = self.daemons.get(host.0).ok_or_else(|| WorldError::NoPlace("such host".to_owned()))?;
+        let container =
+            daemon.container(name).map_err(|_| WorldError::NoPlace(format!("container {name}")))?;
+        match self.containers.get(container.id.as_str()) {
+            Some(runtime) if runtime.running => Ok(runtime.place.clone()),
+            _ => Err(WorldError::NotRunning { name: container.name.clone(), why: not_running(container) }),
+        }
+    }
+
+    /// Ends a container's main process as a crash would.
+    pub fn crash(&mut self, host: HostId, name: &str) -> Result<(), WorldError> {
+        let place = self.container_place(host, name)?;
+        let found =
+            self.containers.iter().find(|(_, c)| c.place.number == place.number).map(|(id, _)| id.clone());
+        if let Some(id) = found {
+            self.kill_container(&id, 9);
+        }
+        self.settle()
+    }
+
+    /// The label of a namespace that belongs to a container.
+    pub(super) fn container_of_namespace(&self, namespace: &str) -> Option<String> {
+        let containers = self.daemons.iter().flat_map(Daemon::containers);
+        let mut own = containers.filter(|c| {
+            c.sandbox.as_ref().is_some_and(|s| {
+                s.namespace.as_str() == namespace && s.kind == crate::docker::container::SandboxKind::Own
+            })
+        });
+        own.next().map(|c| c.name.clone())
+    }
+
+    /// The container that has an address.
+    pub(super) fn container_with(&self, address: IpAddr) -> Option<String> {
+        let containers = self.daemons.iter().flat_map(Daemon::containers);
+        let mut having = containers.filter(|c| {
+            c.state.is_up() && c.endpoints.iter().filter_map(|e| e.active.as_ref()).any(|a| has(a, address))
+        });
+        having.next().map(|c| c.name.clone())
+    }
+
+    /// The host that has an address on a device of its own.
+    pub(super) fn host_with(&self, address: IpAddr) -> Option<String> {
+        let engine = self.engine.borrow();
+        let mut having =
+            self.hosts.iter().filter(|h| !address.is_loopback() && engine.owns(h.place.namespace, address));
+        having.next().map(|h| h.place.hostname.clone())
+    }
+
+    /// Reports main processes that ended to their daemons; true if there were any.
+    pub(super) fn collect_exits(&mut self) -> Result<bool, WorldError> {
+        let ended = std::mem::take(&mut *self.exited.borrow_mut());
+        let any = !ended.is_empty();
+        for id in ended {
+            let Some(runtime) = self.containers.get_mut(&id).filter(|r| r.running) else { continue };
+            let Some(ExitCode(status)) = runtime.exit.borrow().status() else { continue };
+            runtime.running = false;
+            let (place, daemon) = (runtime.place.number, runtime.daemon);
+            self.processes.kill_place(place, 9);
+            let (now, view) = (self.now(), self.host_view(HostId(daemon)));
+            let outcome = self.daemons[daemon].exited(now, &id, status, &view);
+            self.carry_out(HostId(daemon), &outcome)?;
+        }
+        Ok(any)
+    }
+
+    /// Starts the containers again whose restart policy says so by now.
+    pub(super) fn restart_due(&mut self, now: Duration) -> Result<(), WorldError> {
+        while let Some(entry) = self.restarts.first_entry()
+            && entry.key().0 <= now
+        {
+            let ((_, id), host) = entry.remove_entry();
+            let view = self.host_view(host);
+            let outcome = self.daemons[host.0].restart_due(now, &id, &view);
+            self.carry_out(host, &outcome)?;
+        }
+        Ok(())
+    }
+
+    fn perform(&mut self, host: HostId, outcome: Outcome) -> Result<Job, WorldError> {
+        let mut outcome = outcome;
+        self.carry_out(host, &outcome)?;
+        self.settle()?;
+        if outcome.output.exit == 0
+            && let Some(name) = outcome.spawns.iter().find_map(missing_program)
+        {
+            outcome.output.exit = 127;
+            outcome.asks.clear();
+            outcome.output.stderr.push_str(&format!(
+                "docker: Error response from daemon: failed to create task for container: failed to create shim \
+                 task: OCI runtime create failed: runc create failed: unable to start container process: error \
+                 during container init: exec: \"{name}\": executable file not found in $PATH: unknown\n\nRun 'docker \
+                 run --help' for more information\n"
+            ));
+        }
+        let mut job = Job::done(std::mem::take(&mut outcome.output));
+        for ask in std::mem::take(&mut outcome.asks) {
+            self.ask(ask, &mut job)?;
+        }
+        Ok(job)
+    }
+
+    fn carry_out(&mut self, host: HostId, outcome: &Outcome) -> Result<(), WorldError> {
+        for kill in &outcome.kills {
+            match kill {
+                Kill::Container { container, signal, escalate } => {
+                    // The first process of a namespace ignores signals it has no handler for; after the grace
+                    // period SIGKILL ends it (pid_namespaces(7)).
+                    let number = if escalate.is_some() { 9 } else { signal_number(signal) };
+                    self.kill_container(container.as_str(), number);
+                }
+                Kill::Proxy { owner } => {
+                    if let Some(started) = self.proxies.remove(owner) {
+                        self.processes.kill(started.id, 9);
+                    }
+                }
+                Kill::Freeze { container, frozen } => {
+                    if let Some(runtime) = self.containers.get(container.as_str()) {
+                        self.processes.freeze_place(runtime.place.number, *frozen);
+                    }
+                }
+            }
+        }
+        self.apply(&outcome.plan)?;
+        for change in &outcome.files {
+            self.files_of(change.container.as_str()).put(change.file.path(), change.text.clone());
+        }
+        for change in &outcome.resolvers {
+            match change {
+                ResolverChange::Started { service, namespace } => {
+                    let (container, own) = (self.namespace(namespace)?, self.hosts[host.0].place.namespace);
+                    self.resolvers.start(*service, host.0, container, own);
+                }
+                ResolverChange::Stopped { service } => {
+                    self.resolvers.stop(&mut self.engine.borrow_mut(), *service);
+                }
+            }
+        }
+        for spawn in &outcome.spawns {
+            match spawn {
+                Spawn::Container(process) => self.start_container(host, process)?,
+                Spawn::Proxy { owner, listen, target, protocol, .. } => {
+                    self.start_proxy(host, *owner, *listen, *target, *protocol);
+                }
+            }
+        }
+        self.docker_events.extend(outcome.events.iter().cloned());
+        let old = self.docker_events.len().saturating_sub(EVENTS_KEPT);
+        self.docker_events.drain(..old);
+        for (time, id) in &outcome.restarts {
+            self.restarts.insert((*time, id.as_str().to_owned()), host);
+        }
+        Ok(())
+    }
+
+    fn start_container(&mut self, host: HostId, process: &ContainerProcess) -> Result<(), WorldError> {
+        let id = process.container.as_str().to_owned();
+        let files = self.files_of(&id);
+        let environment = environment(&process.env, &process.hostname);
+        let place =
+            self.place(&process.namespace, &process.hostname, environment.clone(), files, Tools::BusyBox)?;
+        let output = Pipe::with_capacity(OUTPUT_LIMIT);
+        let stdin = if process.interactive { Pipe::new() } else { Pipe::empty() };
+        let streams = Streams { stdin, stdout: output.clone(), stderr: output.clone() };
+        let (program, arguments) = main_program(process);
+        let exited = self.exited.clone();
+        let name = id.clone();
+        let missing = missing_program(&Spawn::Container(process.clone())).is_some();
+        let started = self.processes.start_future(&place, arguments, environment, streams, move |sys| {
+            let main = program.map(|program| program(sys.clone()));
+            Box::pin(async move {
+                let status = match main {
+                    Some(main) => main.await,
+                    None if missing => ExitCode::NOT_FOUND,
+                    // A program nobody here has: it runs and does nothing that a network sees.
+                    None => std::future::pending().await,
+                };
+                exited.borrow_mut().push(name);
+                status
+            })
+        });
+        let log = self.containers.remove(&id).map(|old| old.log).unwrap_or_default();
+        let (main, exit) = (started.id, started.exit);
+        let runtime = ContainerRuntime { daemon: host.0, place, main, exit, output, log, running: true };
+        self.containers.insert(id, runtime);
+        Ok(())
+    }
+
+    fn start_proxy(
+        &mut self,
+        host: HostId,
+        owner: Owner,
+        listen: SocketAddr,
+        target: SocketAddr,
+        protocol: Protocol,
+    ) {
+        let place = self.hosts[host.0].place.clone();
+        let arguments = [
+            "docker-proxy",
+            "-proto",
+            &protocol.to_string(),
+            "-host-ip",
+            &listen.ip().to_string(),
+            "-host-port",
+            &listen.port().to_string(),
+            "-container-ip",
+            &target.ip().to_string(),
+            "-container-port",
+            &target.port().to_string(),
+        ]
+        .map(str::to_owned);
+        let streams = Streams { stdin: Pipe::empty(), stdout: Pipe::new(), stderr: Pipe::new() };
+        // docker-proxy is in the table of programs.
+        if let Ok(started) = self.processes.start(&place, arguments.to_vec(), BTreeMap::new(), streams) {
+            self.proxies.insert(owner, started);
+        }
+    }
+
+    fn kill_container(&mut self, id: &str, signal: u8) {
+        let Some(runtime) = self.containers.get(id).filter(|r| r.running) else { return };
+        let (main, place) = (runtime.main, runtime.place.number);
+        self.processes.kill(main, signal);
+        self.processes.kill_place(place, 9);
+        self.exited.borrow_mut().push(id.to_owned());
+    }
+
+    fn files_of(&mut self, id: &str) -> Rc<FileTable> {
+        self.file_tables.entry(id.to_owned()).or_insert_with(new_file_table).clone()
+    }
+
+    fn ask(&mut self, ask: Ask, job: &mut Job) -> Result<(), WorldError> {
+        match ask {
+            Ask::Attach { container, .. } => {
+                if let Some(runtime) = self.containers.get(container.as_str()) {
+                    job.follow(runtime.main, runtime.exit.clone(), runtime.output.clone());
+                }
+            }
+            Ask::Exec { container, argv, env, detach, .. } => {
+                let Some(runtime) = self.containers.get(container.as_str()).filter(|r| r.running) else {
+                    let name = container.short().to_owned();
+                    return Err(WorldError::NotRunning {
+                        name,
+                        why: "its main process has ended".to_owned(),
+                    });
+                };
+                let place = runtime.place.clone();
+                let name = argv.first().cloned().unwrap_or_default();
+                match self.start_at(&place, argv, environment(&env, &place.hostname)) {
+                    Ok(started) if !detach => job.join(started),
+                    Ok(_) => {}
+                    Err(_) => {
+                        job.say(&format!(
+                            "OCI runtime exec failed: exec failed: unable to start container process: exec: \
+                             \"{name}\": executable file not found in $PATH: unknown\n"
+                        ));
+                        job.end(127);
+                    }
+                }
+            }
+            Ask::Logs { container, tail, .. } => {
+                if let Some(runtime) = self.containers.get_mut(container.as_str()) {
+                    runtime.log.push_str(&String::from_utf8_lossy(&runtime.output.take()));
+                    let lines: Vec<&str> = runtime.log.lines().collect();
+                    let skip = tail.map_or(0, |tail| lines.len().saturating_sub(tail as usize));
+                    for line in &lines[skip..] {
+                        job.say(&format!("{line}\n"));
+                    }
+                }
+            }
+            Ask::Wait { container, ended } => match (ended, self.containers.get(container.as_str())) {
+                (None, Some(runtime)) => job.await_status(runtime.exit.clone()),
+                (Some(status), _) => job.say(&format!("{status}\n")),
+                (None, None) => {}
+            },
+            Ask::Events(_) => {
+                for event in &self.docker_events {
+                    job.say(&format!("{} {} {}\n", event.kind.name(), event.action, event.id.as_str()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a daemon sees of its host. Bridge ports without addresses are left out: there may be thousands.
+    fn host_view(&self, host: HostId) -> HostView {
+        let Some(place) = self.hosts.get(host.0).map(|h| &h.place) else { return HostView::default() };
+        let engine = self.engine.borrow();
+        let interfaces = engine.interfaces_where(place.namespace, |kind, has_address, has_master| {
+            has_address || (!has_master && kind != InterfaceKind::Loopback)
+        });
+        let interfaces = interfaces.into_iter().map(|i| HostInterface {
+            name: i.name,
+            addresses: i.addresses.into_iter().map(|a| a.address).collect(),
+        });
+        let on_link =
+            [Family::Ipv4, Family::Ipv6].into_iter().flat_map(|f| engine.routes(place.namespace, f));
+        HostView {
+            interfaces: interfaces.collect(),
+            on_link: on_link.filter(|r| r.gateway.is_none()).map(|r| r.destination).collect(),
+            resolv_conf: place.files.text("/etc/resolv.conf"),
+            hosts: place.files.text("/etc/hosts"),
+            ip_forward: engine.ipv4_forward(place.namespace),
+            port_range: Some(engine.local_ports(place.namespace)),
+            listening: engine.listening(place.namespace),
+        }
+    }
+}
+
+impl Location {
+    /// The container's name, if it is one.
+    pub fn container(&self) -> Option<&str> {
+        match self {
+            Location::Container(_, name) => Some(name),
+            Location::Host(_) | Location::Machine(_) => None,
+        }
+    }
+}
+
+/// What became of a container that does not run, and what helps.
+fn not_running(container: &Container) -> String {
+    let Some(finished) = container.finished else { return "it was not started".to_owned() };
+    format!(
+        "its command `{}` ended at {:.1} s with status {}; a container lives as long as its command, so give it one \
+         that stays, such as `sleep infinity`",
+        container.argv.join(" "),
+        finished.as_secs_f64(),
+        container.exit_code
+    )
+}
+
+fn has(endpoint: &crate::docker::endpoint::Active, address: IpAddr) -> bool {
+    [endpoint.ipv4, endpoint.ipv6].into_iter().flatten().any(|own| own.addr() == address)
+}
+
+/// The program of a container's main process. An image's own command that is no web server of ours, and a command
+/// that is not here, are played by one that listens on the image's ports.
+fn main_program(process: &ContainerProcess) -> (Option<Program>, Vec<String>) {
+    let name = process.argv.first().map_or("", String::as_str);
+    let serves = name.rsplit('/').next() == Some("httpd");
+    let found = programs::find(name);
+    if process.listens.is_empty() || serves || process.own_command && found.is_some() {
+        return (found, process.argv.clone());
+    }
+    let ports = process.listens.iter().map(port_word);
+    (programs::find("listen"), std::iter::once("listen".to_owned()).chain(ports).collect())
+}
+
+/// The command of a container that its image is known not to have. Of other images than these nothing is known: there,
+/// a program that is not here runs and does nothing that a network sees.
+fn missing_program(spawn: &Spawn) -> Option<&str> {
+    let Spawn::Container(process) = spawn else { return None };
+    let name = process.argv.first().map_or("", String::as_str);
+    let image = process.image.rsplit('/').next().unwrap_or_default().split([':', '@']).next();
+    let complete = matches!(image, Some("busybox" | "alpine"));
+    (complete && process.own_command && process.listens.is_empty() && programs::find(name).is_none())
+        .then_some(name)
+}
+
+fn port_word(port: &ExposedPort) -> String {
+    format!("{}/{}", port.port, port.protocol)
+}
+
+/// The environment of a container's process: Docker's own variables, then the image's and the request's.
+fn environment(list: &[String], hostname: &str) -> BTreeMap<String, String> {
+    let own = [("PATH", DEFAULT_PATH), ("HOSTNAME", hostname), ("HOME", "/root")];
+    let given = list.iter().filter_map(|entry| entry.split_once('='));
+    own.into_iter().chain(given).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// The files every image has.
+fn new_file_table() -> Rc<FileTable> {
+    let files = FileTable::default();
+    files.put("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n");
+    files.put("/www/index.html", "Welcome to nginx\n");
+    Rc::new(files)
+}
+
+fn signal_number(signal: &str) -> u8 {
+    match signal.trim_start_matches("SIG") {
+        "HUP" => 1,
+        "INT" => 2,
+        "QUIT" => 3,
+        "KILL" => 9,
+        "TERM" => 15,
+        "USR1" => 10,
+        "USR2" => 12,
+        other => other.parse().unwrap_or(9),
+    }
+}
+
+fn refused(error: &DockerError) -> Job {
+    Job::done(error.output())
+}

@@ -1,0 +1,50 @@
+//! The files of a place: generated ones (`/etc/hosts`), an image's, and what programs write. Bounded, in memory.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use crate::engine::sys::{Errno, Files};
+
+/// Bytes that the files of one place may hold.
+const LIMIT: usize = 64 << 20;
+
+/// The files of one place by path.
+#[derive(Default)]
+pub(crate) struct FileTable(RefCell<BTreeMap<String, Vec<u8>>>);
+
+impl FileTable {
+    /// Puts a file, whatever was there.
+    pub(crate) fn put(&self, path: &str, content: impl Into<Vec<u8>>) {
+        self.0.borrow_mut().insert(path.to_owned(), content.into());
+    }
+
+    /// A file's text, empty if there is none.
+    pub(crate) fn text(&self, path: &str) -> String {
+        let files = self.0.borrow();
+        files.get(path).map(|content| String::from_utf8_lossy(content).into_owned()).unwrap_or_default()
+    }
+}
+
+impl Files for FileTable {
+    fn read(&self, path: &str) -> Result<Vec<u8>, Errno> {
+        self.0.borrow().get(path).cloned().ok_or(Errno::NoSuchFile)
+    }
+
+    fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno> {
+        let mut files = self.0.borrow_mut();
+        let total: usize = files.values().map(Vec::len).sum();
+        if total + content.len() > LIMIT {
+            return Err(Errno::MessageTooLong);
+        }
+        let file = files.entry(path.to_owned()).or_default();
+        if !append {
+            file.clear();
+        }
+        file.extend_from_slice(content);
+        Ok(())
+    }
+
+    fn list(&self, prefix: &str) -> Vec<String> {
+        self.0.borrow().keys().filter(|path| path.starts_with(prefix)).cloned().collect()
+    }
+}

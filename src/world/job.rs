@@ -1,0 +1,118 @@
+//! Something that runs and prints: a program, or a docker command that waits for one.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::process::Started;
+use crate::docker::outcome::Output;
+use crate::engine::sys::{ExitCode, ExitSlot, Pipe, ProcessId};
+
+/// A running command. Its output is taken piece by piece; its status appears when it has ended.
+pub struct Job {
+    text: String,
+    client_errors: String,
+    status: Option<u8>,
+    waits: Vec<Wait>,
+}
+
+/// What a job waits for.
+enum Wait {
+    /// A process whose output and status are the job's.
+    Process { id: ProcessId, exit: Rc<RefCell<ExitSlot>>, output: Pipe },
+    /// A container whose status is printed (`docker wait`).
+    Status(Rc<RefCell<ExitSlot>>),
+}
+
+impl Job {
+    /// A job that has ended.
+    pub(super) fn done(output: Output) -> Job {
+        Job {
+            text: output.stdout + &output.stderr,
+            client_errors: output.stderr,
+            status: Some(output.exit),
+            waits: Vec::new(),
+        }
+    }
+
+    /// A job that is one process.
+    pub(super) fn process(started: Started, output: Pipe) -> Job {
+        let mut job =
+            Job { text: String::new(), client_errors: String::new(), status: None, waits: Vec::new() };
+        job.follow(started.id, started.exit, output);
+        job
+    }
+
+    /// The job ends with this process, too.
+    pub(super) fn follow(&mut self, id: ProcessId, exit: Rc<RefCell<ExitSlot>>, output: Pipe) {
+        self.status = None;
+        self.waits.push(Wait::Process { id, exit, output });
+    }
+
+    /// The job prints this status when it is there.
+    pub(super) fn await_status(&mut self, exit: Rc<RefCell<ExitSlot>>) {
+        self.status = None;
+        self.waits.push(Wait::Status(exit));
+    }
+
+    /// The job is this one, too.
+    pub(super) fn join(&mut self, other: Job) {
+        self.text.push_str(&other.text);
+        self.client_errors.push_str(&other.client_errors);
+        self.waits.extend(other.waits);
+        self.status = other.status.filter(|_| self.waits.is_empty());
+    }
+
+    /// The job ended.
+    pub(super) fn end(&mut self, status: u8) {
+        self.status = Some(status);
+    }
+
+    /// Prints.
+    pub(super) fn say(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// The processes it waits for.
+    pub(super) fn processes(&self) -> impl Iterator<Item = ProcessId> + '_ {
+        self.waits.iter().filter_map(|w| match w {
+            Wait::Process { id, .. } => Some(*id),
+            Wait::Status(_) => None,
+        })
+    }
+
+    /// What was printed since the last call.
+    pub fn take_output(&mut self) -> String {
+        self.look();
+        std::mem::take(&mut self.text)
+    }
+
+    /// What the docker client itself wrote to standard error, which is part of the output too.
+    pub fn client_errors(&self) -> &str {
+        &self.client_errors
+    }
+
+    /// The exit status, once everything has ended.
+    pub fn status(&mut self) -> Option<u8> {
+        self.look();
+        self.status
+    }
+
+    fn look(&mut self) {
+        while let Some(wait) = self.waits.first() {
+            match wait {
+                Wait::Process { exit, output, .. } => {
+                    self.text.push_str(&String::from_utf8_lossy(&output.take()));
+                    let Some(ExitCode(status)) = exit.borrow().status() else { return };
+                    self.waits.remove(0);
+                    self.status = self.waits.is_empty().then_some(status);
+                }
+                Wait::Status(exit) => {
+                    let Some(ExitCode(status)) = exit.borrow().status() else { return };
+                    self.text.push_str(&format!("{status}\n"));
+                    self.waits.remove(0);
+                    self.status = self.waits.is_empty().then_some(0);
+                }
+            }
+        }
+    }
+}

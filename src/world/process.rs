@@ -1,0 +1,399 @@
+//! Processes: programs as tasks of a small deterministic executor.
+//!
+//! One queue, first in first out; a task runs when something it waits for woke it, and only between drains of the
+//! engine, so a system call always finds the engine free. No thread, no clock. A task that keeps waking itself
+//! without time moving on is stopped after [`SPIN_LIMIT`] turns and reported, so that it cannot hang a run.
+//!
+//! Programs that start programs without end are bounded three ways: children alive in one place, children started at
+//! one instant, and children started in a run. Past a limit starting one fails with `EAGAIN`, as fork(2) does at the
+//! limit of a pids control group, and the tree of processes comes down by itself.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use super::files::FileTable;
+use crate::engine::Engine;
+use crate::engine::id::NamespaceId;
+use crate::engine::sys::{
+    Child, Errno, ExitCode, ExitSlot, Launch, Launcher, Pipe, Process, ProcessId, Program, Sys,
+};
+use crate::programs;
+
+/// Turns of one task at one instant.
+const SPIN_LIMIT: u32 = 1_000_000;
+
+/// Processes in one place that were started by others there: systemd's default `TasksMax` on a small machine.
+const CHILDREN_PER_PLACE: u32 = 4_096;
+
+/// Processes that others may start without time moving on.
+const CHILDREN_PER_INSTANT: u32 = 32_768;
+
+/// Processes that others may start in a whole run.
+const CHILDREN_PER_RUN: u32 = 1_000_000;
+
+/// Where processes run: a container, a host or an outside machine.
+pub(crate) struct Place {
+    /// Number of the place; processes of one place end together.
+    pub(crate) number: u32,
+    pub(crate) namespace: NamespaceId,
+    pub(crate) hostname: String,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) files: Rc<FileTable>,
+    /// Whose tools are found when a program is called by its bare name.
+    pub(crate) tools: Tools,
+}
+
+/// Whose tools a place has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tools {
+    /// BusyBox's, as in the images.
+    BusyBox,
+    /// A machine's own: its `ip` is iproute2's.
+    Machine,
+}
+
+impl Place {
+    fn find(&self, name: &str) -> Result<Program, Errno> {
+        let name = match (self.tools, name) {
+            (Tools::Machine, "ip") => "/usr/sbin/ip",
+            (Tools::Machine | Tools::BusyBox, name) => name,
+        };
+        programs::find(name).ok_or(Errno::NoSuchFile)
+    }
+}
+
+/// Every process of a world.
+pub(crate) struct Processes {
+    engine: Rc<RefCell<Engine>>,
+    tasks: BTreeMap<ProcessId, Task>,
+    ready: Arc<ReadyQueue>,
+    requests: Rc<RefCell<Requests>>,
+}
+
+struct Task {
+    place: u32,
+    name: String,
+    future: Pin<Box<dyn Future<Output = ExitCode>>>,
+    waker: Arc<TaskWaker>,
+    exit: Rc<RefCell<ExitSlot>>,
+    frozen: bool,
+    /// Woken while frozen.
+    missed: bool,
+    turns: u32,
+    /// Started by another process.
+    child: bool,
+}
+
+/// What programs asked for while they ran.
+#[derive(Default)]
+struct Requests {
+    next: u32,
+    starts: Vec<(ProcessId, Task)>,
+    kills: Vec<(ProcessId, u8)>,
+    /// Children alive, by place.
+    children: BTreeMap<u32, u32>,
+    /// Children started since time moved on, and since the run began.
+    started: (u32, u32),
+}
+
+impl Requests {
+    /// Counts one more child in a place, if it may have one.
+    fn admit(&mut self, place: u32) -> Result<(), Errno> {
+        let alive = self.children.entry(place).or_default();
+        let (instant, run) = self.started;
+        if *alive >= CHILDREN_PER_PLACE || instant >= CHILDREN_PER_INSTANT || run >= CHILDREN_PER_RUN {
+            return Err(Errno::WouldBlock);
+        }
+        *alive += 1;
+        self.started = (instant + 1, run + 1);
+        Ok(())
+    }
+
+    fn child_ended(&mut self, place: u32) {
+        if let Some(alive) = self.children.get_mut(&place) {
+            *alive -= 1;
+            if *alive == 0 {
+                self.children.remove(&place);
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct ReadyQueue(Mutex<VecDeque<ProcessId>>);
+
+impl ReadyQueue {
+    fn push(&self, id: ProcessId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(id);
+    }
+
+    fn pop(&self) -> Option<ProcessId> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
+
+struct TaskWaker {
+    id: ProcessId,
+    ready: Arc<ReadyQueue>,
+    queued: AtomicBool,
+}
+
+impl Wake for TaskWaker {
+    fn wake(self: Arc<TaskWaker>) {
+        if !self.queued.swap(true, Ordering::Relaxed) {
+            self.ready.push(self.id);
+        }
+    }
+}
+
+/// A started process.
+pub(crate) struct Started {
+    pub(crate) id: ProcessId,
+    pub(crate) exit: Rc<RefCell<ExitSlot>>,
+}
+
+/// Streams of a process.
+pub(crate) struct Streams {
+    pub(crate) stdin: Pipe,
+    pub(crate) stdout: Pipe,
+    pub(crate) stderr: Pipe,
+}
+
+impl Processes {
+    pub(crate) fn new(engine: Rc<RefCell<Engine>>) -> Processes {
+        Processes {
+            engine,
+            tasks: BTreeMap::new(),
+            ready: Arc::default(),
+            requests: Rc::new(RefCell::new(Requests { next: 1, ..Requests::default() })),
+        }
+    }
+
+    /// Starts a program by name; [`Errno::NoSuchFile`] if linkspan has none of that name.
+    pub(crate) fn start(
+        &mut self,
+        place: &Rc<Place>,
+        arguments: Vec<String>,
+        environment: BTreeMap<String, String>,
+        streams: Streams,
+    ) -> Result<Started, Errno> {
+        let name = arguments.first().map_or("", String::as_str);
+        let program = place.find(name)?;
+        Ok(self.start_program(place, program, arguments, environment, streams))
+    }
+
+    /// Starts a program that is not in the table.
+    pub(crate) fn start_program(
+        &mut self,
+        place: &Rc<Place>,
+        program: Program,
+        arguments: Vec<String>,
+        environment: BTreeMap<String, String>,
+        streams: Streams,
+    ) -> Started {
+        self.start_future(place, arguments, environment, streams, program)
+    }
+
+    /// Starts any future as a process.
+    pub(crate) fn start_future(
+        &mut self,
+        place: &Rc<Place>,
+        arguments: Vec<String>,
+        environment: BTreeMap<String, String>,
+        streams: Streams,
+        main: impl FnOnce(Sys) -> Pin<Box<dyn Future<Output = ExitCode>>>,
+    ) -> Started {
+        let context = Spawner {
+            engine: self.engine.clone(),
+            requests: self.requests.clone(),
+            ready: self.ready.clone(),
+        };
+        let (id, task) = context.task(place, arguments, environment, streams, main);
+        let exit = task.exit.clone();
+        self.tasks.insert(id, task);
+        self.ready.push(id);
+        Started { id, exit }
+    }
+
+    /// Runs what is ready; true if anything ran. The error names a process that never stops asking for a turn.
+    pub(crate) fn run(&mut self) -> Result<bool, String> {
+        let mut any = self.take_requests();
+        while let Some(id) = self.ready.pop() {
+            any = true;
+            let Some(task) = self.tasks.get_mut(&id) else { continue };
+            task.waker.queued.store(false, Ordering::Relaxed);
+            if task.frozen {
+                task.missed = true;
+                continue;
+            }
+            task.turns += 1;
+            if task.turns > SPIN_LIMIT {
+                let name = task.name.clone();
+                self.kill(id, 9);
+                return Err(name);
+            }
+            let waker = Waker::from(task.waker.clone());
+            let polled = task.future.as_mut().poll(&mut Context::from_waker(&waker));
+            if let Poll::Ready(status) = polled
+                && let Some(task) = self.remove(id)
+            {
+                task.exit.borrow_mut().set(status);
+            }
+            self.take_requests();
+        }
+        Ok(any)
+    }
+
+    /// Time moved on: every task has its turns again.
+    pub(crate) fn new_instant(&mut self) {
+        for task in self.tasks.values_mut() {
+            task.turns = 0;
+        }
+        self.requests.borrow_mut().started.0 = 0;
+    }
+
+    /// True if a task waits for its turn.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+            || !self.requests.borrow().starts.is_empty()
+            || !self.requests.borrow().kills.is_empty()
+    }
+
+    /// Ends a process; its sockets close.
+    pub(crate) fn kill(&mut self, id: ProcessId, signal: u8) {
+        if let Some(task) = self.remove(id) {
+            task.exit.borrow_mut().set(ExitCode(128u8.saturating_add(signal)));
+        }
+    }
+
+    fn remove(&mut self, id: ProcessId) -> Option<Task> {
+        let task = self.tasks.remove(&id)?;
+        if task.child {
+            self.requests.borrow_mut().child_ended(task.place);
+        }
+        Some(task)
+    }
+
+    /// Ends every process of a place.
+    pub(crate) fn kill_place(&mut self, place: u32, signal: u8) {
+        self.take_requests();
+        let ids: Vec<ProcessId> =
+            self.tasks.iter().filter(|(_, t)| t.place == place).map(|(id, _)| *id).collect();
+        for id in ids {
+            self.kill(id, signal);
+        }
+    }
+
+    /// Suspends or resumes every process of a place.
+    pub(crate) fn freeze_place(&mut self, place: u32, frozen: bool) {
+        for task in self.tasks.values_mut().filter(|t| t.place == place) {
+            task.frozen = frozen;
+            if !frozen && std::mem::take(&mut task.missed) {
+                task.waker.wake_by_ref();
+            }
+        }
+    }
+
+    fn take_requests(&mut self) -> bool {
+        let (starts, kills) = {
+            let mut requests = self.requests.borrow_mut();
+            (std::mem::take(&mut requests.starts), std::mem::take(&mut requests.kills))
+        };
+        let any = !starts.is_empty() || !kills.is_empty();
+        for (id, task) in starts {
+            self.tasks.insert(id, task);
+            self.ready.push(id);
+        }
+        for (id, signal) in kills {
+            self.kill(id, signal);
+        }
+        any
+    }
+}
+
+/// Makes tasks.
+#[derive(Clone)]
+struct Spawner {
+    engine: Rc<RefCell<Engine>>,
+    requests: Rc<RefCell<Requests>>,
+    ready: Arc<ReadyQueue>,
+}
+
+impl Spawner {
+    fn task(
+        &self,
+        place: &Rc<Place>,
+        arguments: Vec<String>,
+        environment: BTreeMap<String, String>,
+        streams: Streams,
+        main: impl FnOnce(Sys) -> Pin<Box<dyn Future<Output = ExitCode>>>,
+    ) -> (ProcessId, Task) {
+        let id = {
+            let mut requests = self.requests.borrow_mut();
+            requests.next += 1;
+            ProcessId(requests.next - 1)
+        };
+        let name = arguments.join(" ");
+        let launcher = Rc::new(PlaceLauncher { spawner: self.clone(), place: place.clone() });
+        let process = Process {
+            id,
+            arguments,
+            environment,
+            hostname: place.hostname.clone(),
+            files: place.files.clone(),
+            launcher,
+            stdin: streams.stdin,
+            stdout: streams.stdout,
+            stderr: streams.stderr,
+        };
+        let sys = Sys::new(self.engine.clone(), place.namespace, process);
+        let waker = Arc::new(TaskWaker { id, ready: self.ready.clone(), queued: AtomicBool::new(true) });
+        let task = Task {
+            place: place.number,
+            name,
+            future: main(sys),
+            waker,
+            exit: Rc::default(),
+            frozen: false,
+            missed: false,
+            turns: 0,
+            child: false,
+        };
+        (id, task)
+    }
+}
+
+/// Starts children in the place of their parent.
+struct PlaceLauncher {
+    spawner: Spawner,
+    place: Rc<Place>,
+}
+
+impl Launcher for PlaceLauncher {
+    fn launch(&self, launch: Launch) -> Result<Child, Errno> {
+        let name = launch.arguments.first().map_or("", String::as_str);
+        let program = self.place.find(name)?;
+        self.spawner.requests.borrow_mut().admit(self.place.number)?;
+        let streams = Streams { stdin: launch.stdin, stdout: launch.stdout, stderr: launch.stderr };
+        let (id, mut task) =
+            self.spawner.task(&self.place, launch.arguments, launch.environment, streams, program);
+        task.child = true;
+        let exit = task.exit.clone();
+        self.spawner.requests.borrow_mut().starts.push((id, task));
+        Ok(Child { id, exit })
+    }
+
+    fn kill(&self, process: ProcessId, signal: u8) {
+        self.spawner.requests.borrow_mut().kills.push((process, signal));
+    }
+}
