@@ -3,5 +3,6 @@
 pub mod docker;
 pub mod engine;
 pub mod programs;
+pub mod scenario;
 pub mod tcp;
 pub mod world;

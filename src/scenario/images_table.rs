@@ -1,0 +1,249 @@
+//! What well-known images listen on, from their published Dockerfiles and documentation.
+//!
+//! An image is matched by its full repository name (`grafana/loki`), else by the last part of it, so that a mirror's
+//! copy (`registry.example/library/nginx`) is known too. Tag variants that run something else (`-fpm`) have their own
+//! rows. An image missing here simply listens on nothing that the file does not name.
+
+use super::model::{ListenPort, Protocol};
+
+/// One row: repository name, a part the tag must contain (or ""), ports as text.
+struct Row(&'static str, &'static str, &'static [&'static str]);
+
+/// More particular rows come first.
+const ROWS: &[Row] = &[
+    // Web servers and proxies.
+    Row("nginx", "", &["80"]),
+    Row("nginxinc/nginx-unprivileged", "", &["8080"]),
+    Row("bitnami/nginx", "", &["8080", "8443"]),
+    Row("httpd", "", &["80"]),
+    Row("caddy", "", &["80", "443", "443/udp", "2019"]),
+    Row("traefik", "", &["80"]),
+    Row("haproxy", "", &[]),
+    Row("envoyproxy/envoy", "", &["10000"]),
+    Row("jwilder/nginx-proxy", "", &["80"]),
+    Row("nginxproxy/nginx-proxy", "", &["80"]),
+    Row("jc21/nginx-proxy-manager", "", &["80", "81", "443"]),
+    Row("jrcs/letsencrypt-nginx-proxy-companion", "", &[]),
+    Row("ubuntu/squid", "", &["3128"]),
+    Row("varnish", "", &["80", "8443"]),
+    Row("kong", "", &["8000", "8001", "8443", "8444"]),
+    Row("traefik/whoami", "", &["80"]),
+    Row("containous/whoami", "", &["80"]),
+    Row("jwilder/whoami", "", &["8000"]),
+    Row("nginxdemos/hello", "", &["80"]),
+    Row("hashicorp/http-echo", "", &["5678"]),
+    Row("kennethreitz/httpbin", "", &["80"]),
+    Row("docker/getting-started", "", &["80"]),
+    Row("docker/welcome-to-docker", "", &["80"]),
+    // Databases and caches.
+    Row("redis", "", &["6379"]),
+    Row("redislabs/redismod", "", &["6379"]),
+    Row("redis/redis-stack", "", &["6379", "8001"]),
+    Row("redis/redis-stack-server", "", &["6379"]),
+    Row("valkey/valkey", "", &["6379"]),
+    Row("keydb", "", &["6379"]),
+    Row("postgres", "", &["5432"]),
+    Row("postgis/postgis", "", &["5432"]),
+    Row("timescale/timescaledb", "", &["5432"]),
+    Row("pgvector/pgvector", "", &["5432"]),
+    Row("postgresql", "", &["5432"]),
+    Row("pgbouncer", "", &["5432"]),
+    Row("mysql", "", &["3306", "33060"]),
+    Row("mysql/mysql-server", "", &["3306", "33060", "33061"]),
+    Row("mariadb", "", &["3306"]),
+    Row("percona", "", &["3306"]),
+    Row("mongo", "", &["27017"]),
+    Row("mongo-express", "", &["8081"]),
+    Row("mongodb-community-server", "", &["27017"]),
+    Row("memcached", "", &["11211"]),
+    Row("couchdb", "", &["5984", "4369", "9100"]),
+    Row("couchbase", "", &["8091", "8092", "8093", "8094", "8095", "8096", "11207", "11210", "11280"]),
+    Row("cassandra", "", &["7000", "7001", "7199", "9042", "9160"]),
+    Row("scylladb/scylla", "", &["7000", "7001", "9042", "9160", "9180", "10000"]),
+    Row("neo4j", "", &["7474", "7473", "7687"]),
+    Row("arangodb", "", &["8529"]),
+    Row("influxdb", "", &["8086"]),
+    Row("clickhouse/clickhouse-server", "", &["8123", "9000", "9009"]),
+    Row("clickhouse", "", &["8123", "9000", "9009"]),
+    Row("questdb/questdb", "", &["9000", "9009", "8812", "9003"]),
+    Row("cockroachdb/cockroach", "", &["26257", "8080"]),
+    Row("mcr.microsoft.com/mssql/server", "", &["1433"]),
+    Row("mcr.microsoft.com/azure-sql-edge", "", &["1433"]),
+    Row("azure-sql-edge", "", &["1433"]),
+    Row("mssql-server-linux", "", &["1433"]),
+    Row("oracle-xe", "", &["1521"]),
+    Row("elasticsearch", "", &["9200", "9300"]),
+    Row("opensearchproject/opensearch", "", &["9200", "9300", "9600", "9650"]),
+    Row("opensearchproject/opensearch-dashboards", "", &["5601"]),
+    Row("kibana", "", &["5601"]),
+    Row("logstash", "", &["5044", "9600"]),
+    Row("solr", "", &["8983"]),
+    Row("getmeili/meilisearch", "", &["7700"]),
+    Row("typesense/typesense", "", &["8108"]),
+    Row("qdrant/qdrant", "", &["6333", "6334"]),
+    Row("etcd", "", &["2379", "2380"]),
+    // Queues and coordination.
+    Row("rabbitmq", "management", &["4369", "5671", "5672", "15671", "15672", "15691", "15692", "25672"]),
+    Row("rabbitmq", "", &["4369", "5671", "5672", "15691", "15692", "25672"]),
+    Row("nats", "", &["4222", "6222", "8222"]),
+    Row("kafka", "", &["9092"]),
+    Row("confluentinc/cp-kafka", "", &["9092"]),
+    Row("confluentinc/cp-zookeeper", "", &["2181", "2888", "3888"]),
+    Row("confluentinc/cp-schema-registry", "", &["8081"]),
+    Row("zookeeper", "", &["2181", "2888", "3888", "8080"]),
+    Row("redpanda", "", &["9092", "8081", "8082", "9644"]),
+    Row("eclipse-mosquitto", "", &["1883"]),
+    Row("activemq-classic", "", &["61616", "5672", "61613", "1883", "61614", "8161"]),
+    Row("consul", "", &["8300", "8301", "8301/udp", "8302", "8302/udp", "8500", "8600", "8600/udp"]),
+    Row("vault", "", &["8200"]),
+    // Monitoring.
+    Row("prom/prometheus", "", &["9090"]),
+    Row("prometheus", "", &["9090"]),
+    Row("prom/alertmanager", "", &["9093"]),
+    Row("prom/node-exporter", "", &["9100"]),
+    Row("prom/pushgateway", "", &["9091"]),
+    Row("grafana/grafana", "", &["3000"]),
+    Row("grafana", "", &["3000"]),
+    Row("grafana/loki", "", &["3100"]),
+    Row("grafana/tempo", "", &["3200"]),
+    Row("cadvisor", "", &["8080"]),
+    Row(
+        "jaegertracing/all-in-one",
+        "",
+        &["16686", "14268", "14250", "4317", "4318", "5778", "9411", "6831/udp", "6832/udp"],
+    ),
+    Row("openzipkin/zipkin", "", &["9410", "9411"]),
+    Row("otel/opentelemetry-collector", "", &["4317", "4318", "55679"]),
+    Row("netdata/netdata", "", &["19999"]),
+    Row("graphite-statsd", "", &["80", "2003", "2004", "2023", "2024", "8125/udp", "8126"]),
+    Row("louislam/uptime-kuma", "", &["3001"]),
+    // Applications.
+    Row("wordpress", "cli", &[]),
+    Row("wordpress", "fpm", &["9000"]),
+    Row("wordpress", "", &["80"]),
+    Row("nextcloud", "fpm", &["9000"]),
+    Row("nextcloud", "", &["80"]),
+    Row("drupal", "fpm", &["9000"]),
+    Row("drupal", "", &["80"]),
+    Row("joomla", "fpm", &["9000"]),
+    Row("joomla", "", &["80"]),
+    Row("matomo", "fpm", &["9000"]),
+    Row("matomo", "", &["80"]),
+    Row("ghost", "", &["2368"]),
+    Row("redmine", "", &["3000"]),
+    Row("adminer", "fastcgi", &["9000"]),
+    Row("adminer", "", &["8080"]),
+    Row("phpmyadmin", "fpm", &["9000"]),
+    Row("phpmyadmin", "", &["80"]),
+    Row("dpage/pgadmin4", "", &["80", "443"]),
+    Row("pgadmin4", "", &["80", "443"]),
+    Row("gitea/gitea", "", &["22", "3000"]),
+    Row("gitea", "", &["22", "3000"]),
+    Row("gitlab/gitlab-ce", "", &["22", "80", "443"]),
+    Row("gogs", "", &["22", "3000"]),
+    Row("minio/minio", "", &["9000"]),
+    Row("minio", "", &["9000"]),
+    Row("localstack/localstack", "", &["4566"]),
+    Row("portainer/portainer-ce", "", &["8000", "9000", "9443"]),
+    Row("portainer", "", &["8000", "9000", "9443"]),
+    Row("jenkins", "", &["8080", "50000"]),
+    Row("sonarqube", "", &["9000"]),
+    Row("sonatype/nexus3", "", &["8081"]),
+    Row("keycloak", "", &["8080", "8443"]),
+    Row("registry", "", &["5000"]),
+    Row("vaultwarden/server", "", &["80"]),
+    Row("nodered/node-red", "", &["1880"]),
+    Row("homeassistant/home-assistant", "", &["8123"]),
+    Row("pihole/pihole", "", &["53", "53/udp", "67/udp", "80"]),
+    Row("adguard/adguardhome", "", &["53", "53/udp", "80", "443", "3000"]),
+    Row("coredns/coredns", "", &["53", "53/udp"]),
+    Row("mailhog/mailhog", "", &["1025", "8025"]),
+    Row("axllent/mailpit", "", &["1025", "8025"]),
+    Row("n8nio/n8n", "", &["5678"]),
+    Row("metabase/metabase", "", &["3000"]),
+    Row("rocket.chat", "", &["3000"]),
+    Row("mattermost-team-edition", "", &["8065"]),
+    Row("plexinc/pms-docker", "", &["32400"]),
+    Row("linuxserver/wireguard", "", &["51820/udp"]),
+    Row("selenium/standalone-chrome", "", &["4444", "5900"]),
+    Row("selenium/hub", "", &["4442", "4443", "4444"]),
+    Row("hasura/graphql-engine", "", &["8080"]),
+    Row("swaggerapi/swagger-ui", "", &["8080"]),
+    Row("tomcat", "", &["8080"]),
+    Row("jetty", "", &["8080"]),
+    Row("php", "fpm", &["9000"]),
+    Row("php", "apache", &["80"]),
+    Row("ollama/ollama", "", &["11434"]),
+    Row("jupyter/base-notebook", "", &["8888"]),
+    Row("docker", "dind", &["2375", "2376"]),
+];
+
+/// What an image's program listens on, by its name as in `image:`; nothing for one that is not known.
+#[must_use]
+pub fn listens(image: &str) -> Vec<ListenPort> {
+    let (repository, tag) = split(image);
+    // Full names win over last parts: `grafana/loki` is not `loki`, and `prom/prometheus` not someone else's.
+    let short = repository.rsplit('/').next().unwrap_or(repository);
+    let row = ROWS
+        .iter()
+        .filter(|row| tag.contains(row.1))
+        .find(|row| {
+            row.0 == repository || row.0.contains('/') && repository.ends_with(&format!("/{}", row.0))
+        })
+        .or_else(|| ROWS.iter().filter(|row| tag.contains(row.1)).find(|row| row.0 == short));
+    row.map(|row| row.2.iter().filter_map(|text| port(text)).collect()).unwrap_or_default()
+}
+
+/// Repository without a registry's name kept apart, and tag; a digest is dropped.
+fn split(image: &str) -> (&str, &str) {
+    let image = image.split('@').next().unwrap_or(image);
+    let name_start = image.rfind('/').map_or(0, |at| at + 1);
+    let (repository, tag) = match image[name_start..].find(':') {
+        Some(at) => (&image[..name_start + at], &image[name_start + at + 1..]),
+        None => (image, ""),
+    };
+    let repository = repository.strip_prefix("docker.io/").unwrap_or(repository);
+    (repository.strip_prefix("library/").unwrap_or(repository), tag)
+}
+
+fn port(text: &str) -> Option<ListenPort> {
+    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    Some(ListenPort { port: number.parse().ok()?, protocol: protocol.parse::<Protocol>().ok()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(image: &str) -> Vec<String> {
+        listens(image).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn every_row_is_well_formed_and_found() {
+        for row in ROWS {
+            let image = if row.1.is_empty() { row.0.to_owned() } else { format!("{}:{}", row.0, row.1) };
+            let ports = listens(&image);
+            assert_eq!(ports.len(), row.2.len(), "{image}");
+            assert!(ports.iter().all(|port| port.port > 0), "{image}");
+        }
+    }
+
+    #[test]
+    fn registries_tags_and_digests_do_not_matter() {
+        for image in
+            ["nginx", "nginx:alpine", "docker.io/library/nginx:1", "r.example:5000/x/nginx@sha256:00"]
+        {
+            assert_eq!(shown(image), ["80/tcp"], "{image}");
+        }
+        assert_eq!(shown("mcr.microsoft.com/azure-sql-edge:1.0.4"), ["1433/tcp"]);
+        assert_eq!(shown("wordpress:6-fpm-alpine"), ["9000/tcp"]);
+        assert_eq!(shown("php:8-cli"), Vec::<String>::new());
+        assert_eq!(shown("quay.io/prometheus/prometheus"), ["9090/tcp"]);
+        assert_eq!(shown("portainer/portainer-ce:alpine"), ["8000/tcp", "9000/tcp", "9443/tcp"]);
+        assert_eq!(shown("docker.elastic.co/kibana/kibana:8.1"), ["5601/tcp"]);
+        for image in ["alpine", "busybox", "python:3", "node", "", ":", "/", "@"] {
+            assert!(shown(image).is_empty(), "{image}");
+        }
+    }
+}

@@ -1,0 +1,667 @@
+//! Runs a scenario: builds its world, brings its services up, does its steps, makes its checks.
+//!
+//! Everything happens through requests to the daemon, programs in namespaces and real packets; this file decides the
+//! order and compares. What is seen on the way goes to a [`Watcher`]; the result is a [`Report`].
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::checks::{Check, Claim, Endpoint, Outcome, Place};
+use super::diagnostic::{Diagnostic, Span};
+use super::model::{Condition, Protocol, Scenario};
+use super::report::{CheckFailure, CheckReport, Progress, Report, StepReport, Totals};
+use super::steps::{Action, Event, Expect, Step, Target};
+use super::translate;
+use super::{build, keys_in_requests};
+use crate::docker::cli::{self, words};
+use crate::docker::container::State;
+use crate::docker::request::Request;
+use crate::world::probe::{Attempt, ProbeOutcome};
+use crate::world::{HostId, Job, Location, World, WorldError};
+
+/// Virtual time a step may take before it is stopped and called a failure.
+const STEP_LIMIT: Duration = Duration::from_secs(600);
+
+/// Bytes a step may print before it is stopped and called a failure: what the pipe of its output holds, because
+/// a program that waits for room in it would wait for ever.
+const OUTPUT_LIMIT: usize = 16 << 20;
+
+/// Hears what happens during a run.
+pub trait Watcher {
+    /// A network, container, step or check.
+    fn progress(&mut self, progress: Progress<'_>);
+    /// The engine did something; called after every instant with the events since the last call.
+    fn events(&mut self, events: &[crate::world::Event], world: &World);
+    /// Tells the way of the packets of a check that failed.
+    fn explain(&mut self, events: &[crate::world::Event], world: &World) -> Vec<String>;
+}
+
+/// Runs a scenario.
+pub fn run(scenario: &Scenario, seed: u64, watcher: &mut dyn Watcher) -> Report {
+    let mut runner = Runner::new(scenario, seed, watcher);
+    runner.world.watch(true);
+    if let Err(diagnostic) = runner.run() {
+        runner.report.failure = Some(*diagnostic);
+    }
+    runner.flush();
+    runner.report.totals = Totals {
+        frames: runner.world.frames(),
+        drops: runner.world.drops().values().sum(),
+        time: runner.world.now(),
+    };
+    runner.report
+}
+
+/// Builds a scenario's world and starts its services. Nothing is recorded; steps and checks are not made.
+///
+/// # Errors
+/// What keeps the scenario from running.
+pub fn up(scenario: &Scenario, seed: u64) -> Result<(World, HostId), Box<Diagnostic>> {
+    let mut watcher = Unwatched;
+    let mut runner = Runner::new(scenario, seed, &mut watcher);
+    let host = runner.up()?;
+    Ok((runner.world, host))
+}
+
+/// Nobody watches.
+struct Unwatched;
+
+impl Watcher for Unwatched {
+    fn progress(&mut self, _: Progress<'_>) {}
+    fn events(&mut self, _: &[crate::world::Event], _: &World) {}
+    fn explain(&mut self, _: &[crate::world::Event], _: &World) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+type Stop = Box<Diagnostic>;
+
+struct Runner<'a> {
+    scenario: &'a Scenario,
+    world: World,
+    host: Option<HostId>,
+    watcher: &'a mut dyn Watcher,
+    /// Events of the check that is being made.
+    held: Option<Vec<crate::world::Event>>,
+    report: Report,
+}
+
+impl<'a> Runner<'a> {
+    fn new(scenario: &'a Scenario, seed: u64, watcher: &'a mut dyn Watcher) -> Runner<'a> {
+        Runner {
+            scenario,
+            world: World::new(seed),
+            host: None,
+            watcher,
+            held: None,
+            report: Report {
+                name: scenario.name.clone(),
+                file: scenario.file.clone(),
+                steps: Vec::new(),
+                checks: Vec::new(),
+                failure: None,
+                warnings: Vec::new(),
+                totals: Totals::default(),
+                captures: Vec::new(),
+                sources: scenario.sources.clone(),
+            },
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Stop> {
+        let host = self.up()?;
+        for step in &self.scenario.steps {
+            self.step(host, step)?;
+        }
+        for check in &self.scenario.checks {
+            self.check(host, check)?;
+        }
+        Ok(())
+    }
+
+    /// The stage, the networks, the containers.
+    fn up(&mut self) -> Result<HostId, Stop> {
+        let knows = |name: &str| crate::world::has_program(name);
+        let host = build::stage(&mut self.world, self.scenario, &knows)?;
+        self.host = Some(host);
+        self.flush();
+        self.external_networks(host)?;
+        for (span, request) in translate::network_requests(self.scenario) {
+            let name = match &request {
+                Request::NetworkCreate(create) => create.name.clone(),
+                _ => String::new(),
+            };
+            self.must(host, &request, span, &format!("network {name} cannot be created"))?;
+            let text = self.describe_network(host, &name);
+            self.watcher.progress(Progress::Network { text: &text });
+        }
+        for item in translate::container_requests(self.scenario, &knows) {
+            let what = format!("container {} cannot be started", item.container);
+            if matches!(item.request, Request::ContainerStart(_)) {
+                self.await_completed(host, &item.service)?;
+            }
+            self.must(host, &item.request, item.span, &what)?;
+            if matches!(item.request, Request::ContainerStart(_)) {
+                let text = self.describe_container(host, &item.container);
+                self.watcher.progress(Progress::Container { text: &text });
+            }
+        }
+        Ok(host)
+    }
+
+    /// Networks of others must be there before anything is made, as Compose demands.
+    fn external_networks(&self, host: HostId) -> Result<(), Stop> {
+        for network in self.scenario.networks.iter().filter(|network| network.used && network.external) {
+            let known = self.world.daemon(host).is_some_and(|daemon| daemon.network(&network.name).is_ok());
+            if !known {
+                let message =
+                    format!("network {} declared as external, but could not be found", network.name);
+                let help = "remove `external`, and linkspan creates it".to_owned();
+                let diagnostic = Diagnostic::error(network.key.span, message);
+                return Err(Box::new(diagnostic.label("declared here").help(help)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until what a service wants completed has ended with success.
+    fn await_completed(&mut self, host: HostId, service: &str) -> Result<(), Stop> {
+        let Some(service) = self.scenario.service(service) else { return Ok(()) };
+        let wanted = service.depends_on.iter().filter(|d| d.condition == Condition::CompletedSuccessfully);
+        for dependency in wanted {
+            let (name, span) = (&dependency.service.value, dependency.service.span);
+            let Some(needed) = self.scenario.service(name) else { continue };
+            for container in self.scenario.container_names(needed) {
+                match self.exit_status(host, &container, span)? {
+                    Some(0) => {}
+                    // Compose goes on without what is not required.
+                    _ if !dependency.required => {}
+                    Some(status) => {
+                        let message =
+                            format!("service \"{name}\" didn't complete successfully: exit {status}");
+                        return Err(Box::new(Diagnostic::error(span, message).label("needed here")));
+                    }
+                    None => {
+                        let limit = STEP_LIMIT.as_secs();
+                        let message =
+                            format!("service \"{name}\" still runs after {limit} s of virtual time");
+                        let label = "wanted completed here";
+                        return Err(Box::new(Diagnostic::error(span, message).label(label)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs until a container has ended; `None`: it does not.
+    fn exit_status(&mut self, host: HostId, container: &str, span: Span) -> Result<Option<u8>, Stop> {
+        let until = self.world.now().saturating_add(STEP_LIMIT);
+        self.world.settle().map_err(|error| stopped(span, &error))?;
+        loop {
+            self.flush();
+            let found = self.world.daemon(host).and_then(|daemon| daemon.container(container).ok());
+            if let Some(found) = found
+                && found.state == State::Exited
+            {
+                return Ok(Some(found.exit_code));
+            }
+            if !self.world.step(until).map_err(|error| stopped(span, &error))? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Hands what happened to the watcher.
+    fn flush(&mut self) {
+        let events = self.world.take_events();
+        if !events.is_empty() {
+            self.watcher.events(&events, &self.world);
+            if let Some(held) = &mut self.held {
+                held.extend(events);
+            }
+        }
+    }
+
+    /// A request that has to succeed.
+    fn must(&mut self, host: HostId, request: &Request, span: Span, what: &str) -> Result<(), Stop> {
+        let mut job = self.world.request(host, request).map_err(|error| stopped(span, &error))?;
+        let (output, status) = self.drive(&mut job, span, STEP_LIMIT, false)?;
+        if status == Some(0) {
+            return Ok(());
+        }
+        let reason =
+            output.trim().trim_start_matches("docker: ").trim_start_matches("Error response from daemon: ");
+        let reason = reason.split("\n\nRun 'docker").next().unwrap_or(reason).trim_end();
+        Err(Box::new(Diagnostic::error(span, format!("{what}: {reason}")).label("asked for here")))
+    }
+
+    /// Runs a job to its end; its output, and its status unless it was stopped at the limit.
+    fn drive(
+        &mut self,
+        job: &mut Job,
+        span: Span,
+        limit: Duration,
+        aloud: bool,
+    ) -> Result<(String, Option<u8>), Stop> {
+        let until = self.world.now().saturating_add(limit);
+        let mut output = String::new();
+        self.world.settle().map_err(|error| stopped(span, &error))?;
+        loop {
+            self.flush();
+            let text = job.take_output();
+            if aloud && !text.is_empty() {
+                self.watcher.progress(Progress::Output { text: &text });
+            }
+            output.push_str(&text);
+            if let Some(status) = job.status() {
+                return Ok((output, Some(status)));
+            }
+            let ended = output.len() >= OUTPUT_LIMIT;
+            if ended || !self.world.step(until).map_err(|error| stopped(span, &error))? {
+                if !ended {
+                    self.world.advance(until).map_err(|error| stopped(span, &error))?;
+                }
+                self.world.stop(job);
+                return Ok((output, None));
+            }
+        }
+    }
+
+    fn step(&mut self, host: HostId, step: &Step) -> Result<(), Stop> {
+        let began = self.world.now();
+        let (place, written) = match &step.action {
+            Action::Run { target, command } => (target.to_string(), command.clone()),
+            Action::Docker { command, .. } => ("host".to_owned(), command.clone()),
+            Action::Event(event) => (String::new(), event.to_string()),
+            Action::Check(checks) => {
+                for check in checks {
+                    self.check(host, check)?;
+                }
+                return Ok(());
+            }
+        };
+        let title = step.name.clone().unwrap_or(written);
+        self.watcher.progress(Progress::StepStarted { place: &place, title: &title, time: began });
+        let (output, status, mut failures) = match &step.action {
+            Action::Run { target, command } => self.run_command(host, target, command, step.span)?,
+            Action::Docker { command, .. } => self.run_docker(host, command, step.span)?,
+            Action::Event(event) => {
+                self.event(host, event, step.span)?;
+                (String::new(), None, Vec::new())
+            }
+            Action::Check(_) => (String::new(), None, Vec::new()),
+        };
+        if failures.is_empty() && !matches!(step.action, Action::Event(_)) {
+            failures = unmet(&step.expect, &output, status);
+        }
+        let time = (began, self.world.now());
+        let report = StepReport { title, place, output, status, failures, time, span: step.span };
+        self.watcher.progress(Progress::StepFinished(&report));
+        self.report.steps.push(report);
+        Ok(())
+    }
+
+    fn run_command(
+        &mut self,
+        host: HostId,
+        target: &Target,
+        command: &str,
+        span: Span,
+    ) -> Result<(String, Option<u8>, Vec<String>), Stop> {
+        let location = self.locate(host, target);
+        let arguments = vec!["sh".to_owned(), "-c".to_owned(), command.to_owned()];
+        match self.world.start(&location, arguments) {
+            Ok(mut job) => {
+                let (output, status) = self.drive(&mut job, span, STEP_LIMIT, true)?;
+                let failures = overdue(&output, status);
+                Ok((output, status, failures))
+            }
+            Err(error) => Ok((String::new(), None, vec![error.to_string()])),
+        }
+    }
+
+    fn run_docker(
+        &mut self,
+        host: HostId,
+        command: &str,
+        span: Span,
+    ) -> Result<(String, Option<u8>, Vec<String>), Stop> {
+        let aloud = |runner: &mut Self, text: &str| {
+            if !text.is_empty() {
+                runner.watcher.progress(Progress::Output { text });
+            }
+        };
+        let words = match words::split(command) {
+            Ok(words) => words,
+            Err(error) => return Err(Box::new(Diagnostic::error(span, error.to_string()))),
+        };
+        let mut parsed = match cli::parse(&words) {
+            Ok(parsed) => parsed,
+            Err(error) => {
+                let text = format!("{error}\n");
+                aloud(self, &text);
+                return Ok((text, Some(error.exit_code()), Vec::new()));
+            }
+        };
+        let mut said: String = parsed.warnings.iter().map(|w| format!("{w}\n")).collect();
+        let profile = self.world.daemon(host).map(|d| d.config().profile).unwrap_or_default();
+        if let Err(error) = cli::check_api_version(&parsed, profile) {
+            said.push_str(&format!("{error}\n"));
+            aloud(self, &said);
+            return Ok((said, Some(error.exit_code()), Vec::new()));
+        }
+        aloud(self, &said);
+        if let Some(daemon) = self.world.daemon(host) {
+            keys_in_requests::translate(&mut parsed.request, self.scenario, daemon);
+        }
+        match self.world.request(host, &parsed.request) {
+            Ok(mut job) => {
+                let (output, status) = self.drive(&mut job, span, STEP_LIMIT, true)?;
+                said.push_str(&output);
+                let failures = overdue(&output, status);
+                Ok((said, status, failures))
+            }
+            Err(error @ (WorldError::Storm(_) | WorldError::Spinning(_))) => Err(stopped(span, &error)),
+            Err(error) => Ok((said, None, vec![error.to_string()])),
+        }
+    }
+
+    fn event(&mut self, host: HostId, event: &Event, span: Span) -> Result<(), Stop> {
+        let unsupported = |what: &str| {
+            Box::new(
+                Diagnostic::error(span, format!("`{what}` is not supported in this release")).label("here"),
+            )
+        };
+        let done = match event {
+            Event::Wait(duration) => {
+                let until = self.world.now().saturating_add(*duration);
+                self.world.settle().map_err(|error| stopped(span, &error))?;
+                while self.world.step(until).map_err(|error| stopped(span, &error))? {
+                    self.flush();
+                }
+                self.world.advance(until)
+            }
+            Event::LinkDown(name) => self.link(name, true),
+            Event::LinkUp(name) => self.link(name, false),
+            Event::Crash(name) => {
+                let name = self.container_name(name);
+                self.world.crash(host, &name)
+            }
+            Event::DaemonRestart => return Err(unsupported("daemon restart")),
+            Event::DaemonStop => return Err(unsupported("daemon stop")),
+            Event::DaemonStart => return Err(unsupported("daemon start")),
+            Event::HostReboot(_) => return Err(unsupported("host reboot")),
+        };
+        self.flush();
+        done.map_err(|error| stopped(span, &error))
+    }
+
+    fn link(&mut self, name: &str, cut: bool) -> Result<(), WorldError> {
+        let (machine, card) = build::link_end(self.scenario, name);
+        self.world.set_link(&machine, card.as_deref(), cut)
+    }
+
+    fn check(&mut self, host: HostId, check: &Check) -> Result<(), Stop> {
+        let began = self.world.now();
+        self.flush();
+        self.held = Some(Vec::new());
+        let result = match &check.claim {
+            Claim::Reach { from, to, outcome } => self.reach(host, from, to, *outcome),
+            Claim::Resolve { from, name, addresses } => self.resolve(host, from, name, addresses),
+            Claim::Only { from, to } => self.only(host, from, to),
+        };
+        self.flush();
+        let events = self.held.take().unwrap_or_default();
+        let failure = match result {
+            Ok(None) => None,
+            Ok(Some((expected, found))) => {
+                let story = self.watcher.explain(&events, &self.world);
+                Some(CheckFailure { expected, found, story })
+            }
+            Err(error @ (WorldError::Storm(_) | WorldError::Spinning(_))) => {
+                return Err(stopped(check.span, &error));
+            }
+            Err(error) => Some(CheckFailure {
+                expected: "the check can be made".to_owned(),
+                found: error.to_string(),
+                story: Vec::new(),
+            }),
+        };
+        let time = self.world.now().saturating_sub(began);
+        let report = CheckReport { claim: check.claim.to_string(), failure, time, span: check.span };
+        self.watcher.progress(Progress::CheckFinished(&report));
+        self.report.checks.push(report);
+        Ok(())
+    }
+
+    fn reach(&mut self, host: HostId, from: &Target, to: &Endpoint, wanted: Outcome) -> Verdict {
+        let location = self.locate(host, from);
+        let found = self.attempt(host, &location, to)?;
+        let holds = match (wanted, found) {
+            (Outcome::Ok(None), ProbeOutcome::Ok(_))
+            | (Outcome::Refused, ProbeOutcome::Refused)
+            | (Outcome::Timeout, ProbeOutcome::Timeout)
+            | (Outcome::Unreachable, ProbeOutcome::Unreachable)
+            | (Outcome::Unresolved, ProbeOutcome::Unresolved)
+            | (Outcome::NoAnswer, ProbeOutcome::NoAnswer) => true,
+            (Outcome::Ok(Some(source)), ProbeOutcome::Ok(seen)) => seen == Some(source),
+            _ => false,
+        };
+        if holds {
+            return Ok(None);
+        }
+        let mut text = describe(found);
+        if !matches!(found, ProbeOutcome::Ok(_))
+            && let Some(hint) = self.apart(host, &location, to)
+        {
+            text.push_str(&format!(" ({hint})"));
+        }
+        Ok(Some((wanted.to_string(), text)))
+    }
+
+    /// Says so if the two ends are containers without a common network.
+    fn apart(&self, host: HostId, from: &Location, to: &Endpoint) -> Option<String> {
+        let Place::Name(name) = &to.place else { return None };
+        let daemon = self.world.daemon(host)?;
+        let networks = |name: &str| -> Option<Vec<String>> {
+            let container = daemon.container(name).ok()?;
+            Some(container.endpoints.iter().map(|e| e.network_name.clone()).collect())
+        };
+        let source = from.container()?;
+        let target = self.container_name(name);
+        let (own, other) = (networks(source)?, networks(&target)?);
+        let common = own.iter().any(|network| other.contains(network));
+        let list =
+            |names: &[String]| if names.is_empty() { "no network".to_owned() } else { names.join(", ") };
+        (!common).then(|| {
+            format!("{source} is on {}, {target} on {}: no common network", list(&own), list(&other))
+        })
+    }
+
+    fn resolve(&mut self, host: HostId, from: &Target, name: &str, wanted: &[IpAddr]) -> Verdict {
+        let location = self.locate(host, from);
+        let mut found = self.world.resolve(&location, name)?;
+        let mut wanted = wanted.to_vec();
+        found.sort();
+        wanted.sort();
+        let text = |list: &[IpAddr]| match list {
+            [] => "unresolved".to_owned(),
+            list => list.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", "),
+        };
+        Ok((found != wanted).then(|| (text(&wanted), text(&found))))
+    }
+
+    fn only(&mut self, host: HostId, from: &[Target], to: &Endpoint) -> Verdict {
+        let allowed: Vec<Location> = from.iter().map(|target| self.locate(host, target)).collect();
+        let target = match &to.place {
+            Place::Name(name) => Some(self.container_name(name)),
+            Place::Address(_) | Place::Host(_) | Place::World(_) => None,
+        };
+        let running = self.world.daemon(host).into_iter().flat_map(|d| d.containers());
+        let names: Vec<String> = running.filter(|c| c.state.is_up()).map(|c| c.name.clone()).collect();
+        let mut wrong = Vec::new();
+        let mut locations: Vec<Location> =
+            names.into_iter().map(|name| Location::Container(host, name)).collect();
+        locations.extend(allowed.iter().filter(|l| l.container().is_none()).cloned());
+        for location in locations {
+            if location.container().is_some() && location.container() == target.as_deref() {
+                continue;
+            }
+            if location.container().is_some() && self.is_itself(&location, &to.place)? {
+                continue;
+            }
+            let reaches = matches!(self.attempt(host, &location, to)?, ProbeOutcome::Ok(_));
+            let name = location.container().unwrap_or("host").to_owned();
+            match (reaches, allowed.contains(&location)) {
+                (true, false) => wrong.push(format!("{name} reaches it")),
+                (false, true) => wrong.push(format!("{name} does not")),
+                (true, true) | (false, false) => {}
+            }
+        }
+        let listed: Vec<String> = from.iter().map(ToString::to_string).collect();
+        let expected = || format!("of all containers only {} reach it", listed.join(", "));
+        Ok((!wrong.is_empty()).then(|| (expected(), wrong.join(", "))))
+    }
+
+    /// Whether a place, by an alias or by an address, is the one who asks.
+    fn is_itself(&mut self, location: &Location, place: &Place) -> Result<bool, WorldError> {
+        let target = match place {
+            Place::Address(address) => vec![*address],
+            Place::Name(name) => self.world.resolve(location, name)?,
+            Place::Host(_) | Place::World(_) => return Ok(false),
+        };
+        let own = self.world.addresses(location)?;
+        Ok(!target.is_empty() && target.iter().all(|address| own.contains(address)))
+    }
+
+    fn attempt(&mut self, host: HostId, from: &Location, to: &Endpoint) -> Result<ProbeOutcome, WorldError> {
+        let target = match &to.place {
+            Place::Name(name) => name.clone(),
+            Place::Address(address) => address.to_string(),
+            Place::Host(_) => self.first_address(&Location::Host(host))?,
+            Place::World(name) => self.first_address(&Location::Machine(name.clone()))?,
+        };
+        let attempt = match (to.port, to.protocol) {
+            (None, _) => Attempt::Ping,
+            (Some(port), Protocol::Udp) => Attempt::Udp(port),
+            (Some(port), Protocol::Tcp | Protocol::Sctp) => Attempt::Tcp(port),
+        };
+        self.world.probe(from, &target, attempt)
+    }
+
+    fn first_address(&self, location: &Location) -> Result<String, WorldError> {
+        let addresses = self.world.addresses(location)?;
+        let first = addresses.first().map(IpAddr::to_string);
+        first.ok_or_else(|| WorldError::NoPlace("address of its own".to_owned()))
+    }
+
+    fn locate(&self, host: HostId, target: &Target) -> Location {
+        match target {
+            Target::Host(_) => Location::Host(host),
+            Target::World(name) => Location::Machine(name.clone()),
+            Target::Container(name) => Location::Container(host, self.container_name(name)),
+        }
+    }
+
+    /// A service's first container, or the container of that name.
+    fn container_name(&self, name: &str) -> String {
+        let service = self.scenario.service(name);
+        let first = service.and_then(|s| self.scenario.container_names(s).into_iter().next());
+        first.unwrap_or_else(|| name.to_owned())
+    }
+
+    fn describe_network(&self, host: HostId, name: &str) -> String {
+        let daemon = self.world.daemon(host);
+        match daemon.and_then(|d| d.network(name).ok()) {
+            Some(network) => {
+                let subnets: Vec<String> =
+                    network.subnets.iter().map(|s| s.pool.subnet().to_string()).collect();
+                let internal = if network.internal { ", internal" } else { "" };
+                format!("{} ({}{internal}) {}", network.name, network.driver.name(), subnets.join(", "))
+            }
+            None => name.to_owned(),
+        }
+    }
+
+    fn describe_container(&self, host: HostId, name: &str) -> String {
+        let daemon = self.world.daemon(host);
+        match daemon.and_then(|d| d.container(name).ok()) {
+            Some(container) => {
+                let mut words = vec![container.name.clone()];
+                for endpoint in &container.endpoints {
+                    let address = endpoint.active.as_ref().and_then(|a| a.ipv4.or(a.ipv6));
+                    let address = address.map(|a| format!("={}", a.addr())).unwrap_or_default();
+                    words.push(format!("{}{address}", endpoint.network_name));
+                }
+                for binding in &container.bindings {
+                    words.push(format!(
+                        "{}->{}/{}",
+                        binding.host,
+                        binding.container.port(),
+                        binding.protocol()
+                    ));
+                }
+                words.join("  ")
+            }
+            None => name.to_owned(),
+        }
+    }
+}
+
+/// Expected and found, if they differ.
+type Verdict = Result<Option<(String, String)>, WorldError>;
+
+fn stopped(span: Span, error: &WorldError) -> Stop {
+    Box::new(Diagnostic::error(span, error.to_string()).label("the run ended here"))
+}
+
+fn overdue(output: &str, status: Option<u8>) -> Vec<String> {
+    match status {
+        Some(_) => Vec::new(),
+        None if output.len() >= OUTPUT_LIMIT => {
+            vec![format!("it printed {} MiB or more and was stopped", OUTPUT_LIMIT >> 20)]
+        }
+        None => vec![format!(
+            "still running after {} s of virtual time; end it with `timeout`, `-c` or `&`",
+            STEP_LIMIT.as_secs()
+        )],
+    }
+}
+
+fn describe(outcome: ProbeOutcome) -> String {
+    match outcome {
+        ProbeOutcome::Ok(None) => "ok".to_owned(),
+        ProbeOutcome::Ok(Some(source)) => format!("ok from {source}"),
+        ProbeOutcome::Refused => "refused".to_owned(),
+        ProbeOutcome::Timeout => "timeout".to_owned(),
+        ProbeOutcome::Unreachable => "unreachable".to_owned(),
+        ProbeOutcome::Unresolved => "unresolved".to_owned(),
+        ProbeOutcome::NoAnswer => "no-answer".to_owned(),
+    }
+}
+
+/// What of an expectation a command did not meet.
+fn unmet(expect: &Expect, output: &str, status: Option<u8>) -> Vec<String> {
+    let mut failures = Vec::new();
+    let texts = !expect.contains.is_empty() || !expect.lacks.is_empty() || expect.output.is_some();
+    let wanted = expect.exit.or((!texts).then_some(0));
+    if let Some(wanted) = wanted
+        && status.map(i32::from) != Some(wanted)
+    {
+        let found = status.map_or("none".to_owned(), |s| s.to_string());
+        failures.push(format!("expected exit status {wanted}, found {found}"));
+    }
+    for text in expect.contains.iter().filter(|text| !output.contains(text.as_str())) {
+        failures.push(format!("expected the output to contain {text:?}"));
+    }
+    for text in expect.lacks.iter().filter(|text| output.contains(text.as_str())) {
+        failures.push(format!("expected the output not to contain {text:?}"));
+    }
+    if let Some(whole) = &expect.output
+        && output.trim_end_matches('\n') != whole.trim_end_matches('\n')
+    {
+        failures.push(format!("expected the output {whole:?}, found {output:?}"));
+    }
+    failures
+}
