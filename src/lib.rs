@@ -2,6 +2,8 @@
 
 pub mod docker;
 pub mod engine;
+pub mod lab;
+pub mod observe;
 pub mod programs;
 pub mod scenario;
 pub mod tcp;
