@@ -1,0 +1,166 @@
+//! The command line: one file per verb, and what they share.
+//!
+//! Exit codes are the same everywhere: 0 all held, 1 something did not hold, 2 bad input (a wrong option, a file that is
+//! not there or was refused). Results go to standard output, diagnostics to standard error ([`terminal`]).
+
+mod check;
+mod completions;
+mod doctor;
+mod files;
+mod run;
+mod schema;
+mod terminal;
+mod test;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use linkspan::scenario::model::Profile;
+use linkspan::scenario::{LoadOptions, Scenario};
+
+use terminal::Terminal;
+
+/// How a verb ends. Ordered: of several results the worst stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    /// All held.
+    Passed,
+    /// Something did not hold.
+    Failed,
+    /// The input was refused.
+    BadInput,
+}
+
+impl From<Verdict> for ExitCode {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Passed => Self::SUCCESS,
+            Verdict::Failed => Self::from(1),
+            Verdict::BadInput => Self::from(2),
+        }
+    }
+}
+
+/// Docker's networking in one unprivileged process.
+///
+/// Runs scenario files and plain Compose files in virtual time: no Docker, no root, nothing installed, the same result on
+/// every machine.
+#[derive(Debug, Parser)]
+#[command(name = "linkspan", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "\
+Examples:
+  linkspan run compose.yaml          watch the containers of a Compose file come up
+  linkspan run scenarios/quickstart.yaml
+  linkspan test scenarios/           run every scenario of a folder, say only what failed
+  linkspan check compose.yaml        judge a file without running it
+
+Exit codes: 0 all held, 1 something did not hold, 2 bad input.
+Colours are used on a terminal unless NO_COLOR is set.")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Run(run::Arguments),
+    Test(test::Arguments),
+    Check(check::Arguments),
+    Schema(schema::Arguments),
+    Completions(completions::Arguments),
+    Doctor(doctor::Arguments),
+}
+
+/// How a file is read; the same for every verb that reads one.
+#[derive(Debug, Clone, Default, Args)]
+struct LoadArguments {
+    /// The project's name, instead of `name:` or the folder
+    #[arg(short = 'p', long, value_name = "NAME")]
+    project_name: Option<String>,
+    /// Activate the services of a Compose profile; may be repeated, `*` is all
+    #[arg(long = "profile", value_name = "PROFILE")]
+    profiles: Vec<String>,
+    /// The Docker Engine to be, whatever the file says
+    #[arg(long, value_name = "VERSION")]
+    docker: Option<Engine>,
+}
+
+/// A Docker Engine release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Engine {
+    #[value(name = "20.10")]
+    V20,
+    #[value(name = "28")]
+    V28,
+    #[value(name = "29")]
+    V29,
+}
+
+impl LoadArguments {
+    fn options(&self) -> LoadOptions {
+        LoadOptions {
+            project_name: self.project_name.clone(),
+            profiles: self.profiles.clone(),
+            ..LoadOptions::default()
+        }
+    }
+
+    /// Puts what the command line says over what the file says.
+    fn apply(&self, scenario: &mut Scenario) {
+        if let Some(engine) = self.docker {
+            scenario.daemon.profile = Some(match engine {
+                Engine::V20 => Profile::V20,
+                Engine::V28 => Profile::V28,
+                Engine::V29 => Profile::V29,
+            });
+        }
+    }
+}
+
+/// Reads the process's arguments, does what they say and returns its exit code.
+pub(crate) fn main() -> ExitCode {
+    dispatch(std::env::args_os(), &mut Terminal::of_process())
+}
+
+fn dispatch(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Terminal) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(help_or_error) => {
+            // Printing fails only when nobody reads any more.
+            let _ = help_or_error.print();
+            return if help_or_error.exit_code() == 0 { Verdict::Passed } else { Verdict::BadInput }.into();
+        }
+    };
+    let verdict = match cli.verb {
+        Verb::Run(arguments) => run::run(&arguments, terminal),
+        Verb::Test(arguments) => test::run(&arguments, terminal),
+        Verb::Check(arguments) => check::run(&arguments, terminal),
+        Verb::Schema(arguments) => schema::run(&arguments, terminal),
+        Verb::Completions(arguments) => completions::run(&arguments, terminal),
+        Verb::Doctor(arguments) => doctor::run(&arguments, terminal),
+    };
+    match verdict {
+        Ok(verdict) => verdict.into(),
+        Err(error) => {
+            terminal.error(&format!("error: {error:#}"));
+            Verdict::BadInput.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_worst_verdict_stands() {
+        assert_eq!(Verdict::Passed.max(Verdict::Failed).max(Verdict::BadInput), Verdict::BadInput);
+    }
+}

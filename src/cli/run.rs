@@ -1,0 +1,187 @@
+//! `linkspan run`: one scenario, told as it happens.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use comfy_table::{Table, presets};
+use linkspan::lab;
+use linkspan::scenario::model::{HostPort, NetworkMode, PublishedPort, Service};
+use linkspan::scenario::report::{Progress, Report, RunOptions, StoryLevel};
+use linkspan::scenario::{DiskSource, Scenario, load, render};
+
+use super::check::show_warnings;
+use super::terminal::Terminal;
+use super::{LoadArguments, Verdict, files};
+
+/// Run one scenario or Compose file, told as it happens
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  linkspan run                           the Compose file of this folder
+  linkspan run scenarios/quickstart.yaml
+  linkspan run --verbose lab.yaml        with every hop of every packet
+  linkspan run --pcap captures lab.yaml  captures of every interface, for Wireshark
+  linkspan run --docker 20.10 lab.yaml   as an older engine would do it
+  linkspan run --format json lab.yaml    one JSON object a line, the report last
+
+Exit codes: 0 all steps and checks held, 1 one did not, 2 the file was refused.")]
+pub(super) struct Arguments {
+    /// A scenario or Compose file, or a folder with a Compose file
+    #[arg(default_value = ".")]
+    file: PathBuf,
+    #[command(flatten)]
+    load: LoadArguments,
+    /// Another order of what happens at equal times, other losses and other random values
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// Write captures (pcapng) of every interface into this folder
+    #[arg(long, value_name = "DIR")]
+    pcap: Option<PathBuf>,
+    /// How the run is told
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// Tell every hop of every packet, and which keys of the file were not used
+    #[arg(short, long, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Tell only what did not hold and the summary
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// How a run is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// JSON objects, one a line
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
+    let file = files::compose_file(&arguments.file)?;
+    let mut scenario = match load(&DiskSource, &file, &arguments.load.options()) {
+        Ok(scenario) => scenario,
+        Err(error) => {
+            terminal.error(&error.render(terminal.error_style().is_colour()));
+            return Ok(Verdict::BadInput);
+        }
+    };
+    arguments.load.apply(&mut scenario);
+    if !arguments.quiet {
+        show_warnings(&scenario, arguments.verbose, terminal);
+    }
+    let report = lab::run(&scenario, &arguments.options(), &mut |progress| {
+        if !arguments.quiet {
+            tell(&progress, &scenario, arguments.format, terminal);
+        }
+    });
+    conclude(&scenario, &report, arguments, terminal);
+    if let Some(folder) = &arguments.pcap {
+        write_captures(folder, &report)?;
+    }
+    Ok(if report.passed() { Verdict::Passed } else { Verdict::Failed })
+}
+
+impl Arguments {
+    fn options(&self) -> RunOptions {
+        let story = match (self.quiet, self.verbose) {
+            (true, _) => StoryLevel::Quiet,
+            (false, false) => StoryLevel::Normal,
+            (false, true) => StoryLevel::Verbose,
+        };
+        RunOptions {
+            seed: self.seed,
+            capture: self.pcap.is_some(),
+            story,
+            json: self.format == Format::Json && self.verbose,
+        }
+    }
+}
+
+fn tell(progress: &Progress<'_>, scenario: &Scenario, format: Format, terminal: &mut Terminal) {
+    match format {
+        Format::Json => terminal.lines(&render::progress_json(progress, &scenario.sources)),
+        Format::Text => {
+            if let Progress::Warning(diagnostic) = progress {
+                let colour = terminal.error_style().is_colour();
+                terminal.error(&diagnostic.render(&scenario.sources, colour));
+            } else {
+                terminal.lines(&render::progress(progress, &scenario.sources, terminal.style()));
+            }
+        }
+    }
+}
+
+fn conclude(scenario: &Scenario, report: &Report, arguments: &Arguments, terminal: &mut Terminal) {
+    if arguments.format == Format::Json {
+        terminal.line(&render::report_json(report).to_string());
+        return;
+    }
+    let style = terminal.style();
+    if arguments.quiet {
+        terminal.lines(&render::failures(report, style));
+    } else {
+        if let Some(failure) = &report.failure {
+            terminal.error(&failure.render(&report.sources, terminal.error_style().is_colour()));
+        }
+        if report.passed() && scenario.steps.is_empty() && scenario.checks.is_empty() {
+            terminal.line(&services(scenario));
+        }
+    }
+    terminal.line(&render::summary(report, style));
+}
+
+/// What a plain Compose file sets up: where each service is and what can be reached in it.
+fn services(scenario: &Scenario) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["SERVICE", "NETWORKS", "LISTENS", "PUBLISHED"]);
+    let listed = |words: Vec<String>| if words.is_empty() { "-".to_owned() } else { words.join(", ") };
+    for service in &scenario.services {
+        table.add_row([
+            service.name.value.clone(),
+            listed(networks(service)),
+            listed(scenario.listening_ports(service).iter().map(ToString::to_string).collect()),
+            listed(service.ports.iter().map(published).collect()),
+        ]);
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+fn networks(service: &Service) -> Vec<String> {
+    match &service.network {
+        NetworkMode::Networks(list) => list.iter().map(|one| one.network.value.clone()).collect(),
+        NetworkMode::Host => vec!["(host)".to_owned()],
+        NetworkMode::None => Vec::new(),
+        NetworkMode::DefaultBridge => vec!["bridge".to_owned()],
+        NetworkMode::Service(other) => vec![format!("(as {})", other.value)],
+        NetworkMode::Container(other) => vec![format!("(as {})", other.value)],
+    }
+}
+
+fn published(port: &PublishedPort) -> String {
+    let host = match port.published {
+        HostPort::Any => "any".to_owned(),
+        HostPort::Range(first, last) if first == last => first.to_string(),
+        HostPort::Range(first, last) => format!("{first}-{last}"),
+    };
+    let address = match port.host_ip {
+        Some(std::net::IpAddr::V6(address)) => format!("[{address}]:"),
+        Some(address) => format!("{address}:"),
+        None => String::new(),
+    };
+    format!("{address}{host}->{}/{}", port.target, port.protocol)
+}
+
+fn write_captures(folder: &std::path::Path, report: &Report) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    for (name, content) in &report.captures {
+        // A name comes from names in the file and must not lead out of the folder.
+        let safe: String = name.chars().map(|c| if "/\\\0".contains(c) { '_' } else { c }).collect();
+        let path = folder.join(safe.trim_start_matches('.'));
+        std::fs::write(&path, content).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}

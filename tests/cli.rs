@@ -1,0 +1,326 @@
+//! The `linkspan` command from outside: what it prints, what it writes and how it exits.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests read what the command wrote")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A folder of one test, gone when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cli-{test}"));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn with(self, name: &str, text: &str) -> Self {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    fn linkspan(&self, arguments: &[&str]) -> Ran {
+        let output = Command::new(env!("CARGO_BIN_EXE_linkspan"))
+            .args(arguments)
+            .current_dir(&self.0)
+            .env_remove("COMPOSE_PROFILES")
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        Ran::from(output)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.0.join(name)).unwrap()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[derive(Debug, PartialEq)]
+struct Ran {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+impl Ran {
+    #[track_caller]
+    fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+
+    fn last_line(&self) -> &str {
+        self.out.lines().last().unwrap_or_default()
+    }
+}
+
+#[track_caller]
+fn has(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+}
+
+const GOOD: &str = "\
+services:
+  web: {image: nginx, ports: ['8080:80']}
+  client: {image: busybox, command: sleep infinity}
+steps:
+  - {in: client, run: ping -c 1 web}
+checks:
+  - client -> web:80: ok
+  - client -> web:81: refused
+";
+
+const BAD: &str = "\
+services:
+  web: {image: nginx}
+  client: {image: busybox, command: sleep infinity}
+checks:
+  - client -> web:80: ok
+  - client -> web:81: ok
+";
+
+#[test]
+fn help_names_every_verb_and_teaches_by_example() {
+    let folder = Folder::new("help");
+    let ran = folder.linkspan(&["--help"]).exits(0);
+    has(&ran.out, &["run", "test", "check", "schema", "completions", "doctor", "Examples:", "Exit codes"]);
+    for verb in ["run", "test", "check", "schema", "completions"] {
+        has(&folder.linkspan(&[verb, "--help"]).exits(0).out, &["linkspan", "Usage"]);
+    }
+    has(&folder.linkspan(&["--version"]).exits(0).out, &["linkspan ", env!("CARGO_PKG_VERSION")]);
+    folder.linkspan(&[]).exits(2);
+    has(&folder.linkspan(&["chekc", "x"]).exits(2).err, &["chekc", "'check'"]);
+    has(&folder.linkspan(&["run", "--docker", "27", "x"]).exits(2).err, &["20.10", "28", "29"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_bad_input() {
+    let folder = Folder::new("missing").with("good.yaml", GOOD);
+    for verb in ["run", "test", "check"] {
+        let ran = folder.linkspan(&[verb, "nowhere.yaml"]).exits(2);
+        has(&ran.err, &["error: cannot read nowhere.yaml"]);
+    }
+    has(&folder.linkspan(&["run"]).exits(2).err, &["compose.yaml", "name a file"]);
+    has(&folder.linkspan(&["test", "."]).exits(0).out, &["1 passed, 0 failed"]);
+}
+
+#[test]
+fn a_broken_file_is_shown_with_its_line() {
+    let folder = Folder::new("broken")
+        .with("a.yaml", "services:\n  web:\n    image: nginx\n    netwroks: [a]\n")
+        .with("b.yaml", "services:\n  web: [\n")
+        .with("c.yaml", "");
+    for verb in ["run", "test", "check"] {
+        let ran = folder.linkspan(&[verb, "a.yaml"]).exits(2);
+        has(&ran.err, &["error: ", "a.yaml:4:5", "netwroks: [a]", "did you mean `networks`?"]);
+        has(&folder.linkspan(&[verb, "b.yaml"]).exits(2).err, &["error: ", "b.yaml:"]);
+        assert!(!ran.err.contains('\u{1b}'), "colours without a terminal");
+    }
+}
+
+#[test]
+fn check_judges_without_running() {
+    let folder = Folder::new("check")
+        .with("good.yaml", GOOD)
+        .with("bad.yaml", "services: {web: {image: nginx, networks: [x]}}\n")
+        .with("warned.yaml", "services: {web: {image: 'nginx:$TAG_NOBODY_SETS', volumes: ['./a:/b']}}\n");
+    let ran = folder.linkspan(&["check", "good.yaml"]).exits(0);
+    assert_eq!(ran.out, "good.yaml: ok (1 network, 2 services, 1 step, 2 checks)\n");
+    assert_eq!(ran.err, "");
+    let ran = folder.linkspan(&["check", "good.yaml", "bad.yaml", "warned.yaml"]).exits(2);
+    has(&ran.out, &["good.yaml: ok", "warned.yaml: ok (1 network, 1 service, 1 warning)"]);
+    has(&ran.err, &["bad.yaml:1:", "TAG_NOBODY_SETS is not set"]);
+    assert!(!ran.err.contains("does not concern"));
+    let ran = folder.linkspan(&["check", "--verbose", "warned.yaml"]).exits(0);
+    has(&ran.err, &["`services.web.volumes` does not concern networking"]);
+}
+
+#[test]
+fn schema_and_completions_are_whole() {
+    let folder = Folder::new("schema");
+    let schema: serde_json::Value = serde_json::from_str(&folder.linkspan(&["schema"]).exits(0).out).unwrap();
+    assert!(schema["properties"]["services"].is_object());
+    for shell in ["bash", "zsh", "fish"] {
+        has(&folder.linkspan(&["completions", shell]).exits(0).out, &["linkspan", "completions", "junit"]);
+    }
+    folder.linkspan(&["completions", "nosuchshell"]).exits(2);
+}
+
+#[test]
+fn run_tells_what_happens_and_exits_by_the_verdict() {
+    let folder = Folder::new("run").with("compose.yaml", GOOD).with("bad.yaml", BAD);
+    let ran = folder.linkspan(&["run", "-p", "shop"]).exits(0);
+    has(
+        &ran.out,
+        &["network ", "shop_default", "container", "shop-web-1", "client$ ping -c 1 web", "64 bytes from"],
+    );
+    has(&ran.out, &["✓ client -> web:80: ok", "✓ client -> web:81: refused"]);
+    has(ran.last_line(), &["passed", "1 step", "2 checks", "frames", "virtual time"]);
+    let ran = folder.linkspan(&["run", "bad.yaml"]).exits(1);
+    has(&ran.out, &["✓ client -> web:80: ok", "✗ client -> web:81: ok", "expected: ok", "found:    refused"]);
+    has(ran.last_line(), &["failed", "1 of 2 checks failed"]);
+    let quiet = folder.linkspan(&["run", "--quiet", "bad.yaml"]).exits(1);
+    has(&quiet.out, &["✗ client -> web:81: ok  bad.yaml:6:5", "found:    refused"]);
+    assert!(!quiet.out.contains("✓"));
+    assert_eq!(quiet.last_line(), ran.last_line());
+}
+
+#[test]
+fn a_plain_compose_file_shows_what_it_sets_up() {
+    let text =
+        "services:\n  web: {image: nginx, ports: ['8080:80', '127.0.0.1::443']}\n  db: {image: postgres}\n";
+    let folder = Folder::new("plain").with("compose.yaml", text);
+    let ran = folder.linkspan(&["run", "."]).exits(0);
+    has(&ran.out, &["SERVICE", "5432/tcp", "8080->80/tcp, 127.0.0.1:any->443/tcp"]);
+    assert_eq!(folder.linkspan(&["test", "compose.yaml"]).exits(0).out, "1 passed, 0 failed\n");
+    let conflict = text.replace("{image: postgres}", "{image: postgres, ports: ['8080:5432']}");
+    let folder = folder.with("compose.yaml", &conflict);
+    has(
+        &folder.linkspan(&["test", "compose.yaml"]).exits(1).out,
+        &["FAIL compose.yaml", "0 passed, 1 failed"],
+    );
+}
+
+#[test]
+fn json_is_one_object_a_line_with_the_report_last() {
+    let folder = Folder::new("json").with("bad.yaml", BAD);
+    for arguments in
+        [&["run", "--format", "json", "bad.yaml"][..], &["run", "--format", "json", "-v", "bad.yaml"]]
+    {
+        let ran = folder.linkspan(arguments).exits(1);
+        let values: Vec<serde_json::Value> = ran
+            .out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}")))
+            .collect();
+        assert!(values.iter().all(serde_json::Value::is_object) && values.len() > 4);
+        let report = values.last().unwrap();
+        assert_eq!((&report["event"], &report["passed"]), (&"report".into(), &false.into()));
+        assert_eq!(report["checks"][1]["failure"]["found"], "refused");
+        assert_eq!(report["checks"][1]["at"], "bad.yaml:6:5");
+    }
+}
+
+#[test]
+fn captures_are_written_where_asked() {
+    let folder = Folder::new("pcap").with("good.yaml", GOOD);
+    folder.linkspan(&["run", "--pcap", "out/captures", "good.yaml"]).exits(0);
+    let files: Vec<PathBuf> = std::fs::read_dir(folder.0.join("out/captures"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert!(files.len() > 2, "{files:?}");
+    for file in files {
+        let content = std::fs::read(&file).unwrap();
+        // The section header block of pcapng.
+        assert_eq!(content.get(..4), Some(&[0x0a, 0x0d, 0x0d, 0x0a][..]), "{}", file.display());
+    }
+}
+
+#[test]
+fn two_runs_are_the_same_byte_for_byte() {
+    let folder = Folder::new("same").with("good.yaml", GOOD);
+    let run = |captures: &str| {
+        folder.linkspan(&["run", "-v", "--seed", "7", "--pcap", captures, "good.yaml"]).exits(0)
+    };
+    assert_eq!(run("a"), run("b"));
+    let mut names: Vec<_> =
+        std::fs::read_dir(folder.0.join("a")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    for name in &names {
+        let read = |captures: &str| std::fs::read(folder.0.join(captures).join(name)).unwrap();
+        assert!(read("a") == read("b"), "{} differs", name.display());
+    }
+    assert!(!names.is_empty());
+}
+
+#[test]
+fn test_takes_folders_and_says_only_what_failed() {
+    let folder = Folder::new("folder")
+        .with("all/a-good.yaml", GOOD)
+        .with("all/deep/b-bad.yml", BAD)
+        .with("all/deep/notes.yaml", "kind: Deployment\n")
+        .with("all/c-user.yaml", "include: [parts/base.yaml]\nchecks: ['web -> web:80: ok']\n")
+        .with("all/parts/base.yaml", "services: {web: {image: nginx}}\n")
+        .with("all/.hidden/d.yaml", "services: [\n");
+    let ran = folder.linkspan(&["test", "all"]).exits(1);
+    assert!(
+        ran.out.starts_with("FAIL all/deep/b-bad.yml\n  ✗ client -> web:81: ok  all/deep/b-bad.yml:6:5\n"),
+        "{}",
+        ran.out
+    );
+    has(&ran.out, &["expected: ok", "found:    refused", "    | "]);
+    assert_eq!((ran.last_line(), ran.err.as_str()), ("2 passed, 1 failed", ""));
+    let loud = folder.linkspan(&["test", "-v", "--jobs", "1", "all"]).exits(1);
+    has(&loud.out, &["ok   all/a-good.yaml", "ok   all/c-user.yaml"]);
+    has(
+        &loud.err,
+        &["all/deep/notes.yaml is no scenario", "all/parts/base.yaml is included by another file"],
+    );
+    assert_eq!(folder.linkspan(&["test", "--filter", "good", "all"]).exits(0).out, "1 passed, 0 failed\n");
+    has(&folder.linkspan(&["test", "--filter", "nothing", "all"]).exits(2).err, &["`nothing`"]);
+    assert_eq!(
+        folder.linkspan(&["test", "all/a-good.yaml", "--seeds", "3"]).exits(0).out,
+        "1 passed, 0 failed\n"
+    );
+    has(
+        &folder.linkspan(&["test", "all/deep/b-bad.yml", "--seeds", "2"]).exits(1).out,
+        &["(with seeds 0, 1 of 2)"],
+    );
+    let folder = folder.with("all/e-broken.yaml", "services: [\n");
+    let ran = folder.linkspan(&["test", "all"]).exits(2);
+    assert_eq!(ran.last_line(), "2 passed, 1 failed, 1 refused");
+    has(&ran.err, &["all/e-broken.yaml:"]);
+}
+
+#[test]
+fn junit_has_a_suite_per_file_and_a_case_per_step_and_check() {
+    let folder =
+        Folder::new("junit").with("a.yaml", GOOD).with("b.yaml", BAD).with("c.yaml", "services: [\n");
+    folder.linkspan(&["test", "--junit", "report.xml", "."]).exits(2);
+    let text = folder.read("report.xml");
+    let document = quick_junit::Report::deserialize_from_str(&text).unwrap();
+    assert_eq!(document.test_suites.len(), 3);
+    assert_eq!((document.tests, document.failures, document.errors), (8, 1, 1));
+    has(&text, &["client -&gt; web:81: ok", "expected ok, found refused", "b.yaml:6:5"]);
+    folder.linkspan(&["test", "--junit", "again.xml", "."]).exits(2);
+    assert_eq!(text, folder.read("again.xml"));
+    has(
+        &folder.linkspan(&["test", "--junit", "no/such/x.xml", "a.yaml"]).exits(2).err,
+        &["cannot write no/such/x.xml"],
+    );
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let folder = Folder::new("pipe").with("good.yaml", GOOD);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_linkspan"))
+        .args(["run", "-v", "good.yaml"])
+        .current_dir(&folder.0)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+}
