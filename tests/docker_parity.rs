@@ -1,0 +1,371 @@
+//! Who reaches whom, as a real Docker 20.10 was recorded: every topology of `oracle/matrix` is built with docker command
+//! lines and probed with the same programs in the same order, and must print the recorded lines.
+//!
+//! `LINKSPAN_ORACLE` names another folder of recordings; topologies there that have no test of their own are run by
+//! `every_other_topology`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests read recordings and fail by panicking"
+)]
+
+mod recorded;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use linkspan::world::Location;
+use recorded::{Answer, Stage};
+use serde_json::Value;
+
+/// The docker host's address and the outside's, as seen from the stage.
+const HOST: &str = "203.0.113.10";
+const INTERNET: &str = "198.51.100.7";
+
+/// Topologies with a test of their own below.
+const KNOWN: [&str; 9] = [
+    "01-default-bridge",
+    "02-user-bridge",
+    "03-two-bridges",
+    "05-icc-false",
+    "06-modes",
+    "07-macvlan",
+    "09-no-nat",
+    "11-userland-proxy-false",
+    "12-overlay",
+];
+
+#[test]
+fn t01_default_bridge() {
+    check("01-default-bridge");
+}
+
+#[test]
+fn t02_user_bridge() {
+    check("02-user-bridge");
+}
+
+#[test]
+fn t03_two_bridges() {
+    check("03-two-bridges");
+}
+
+#[test]
+fn t05_icc_false() {
+    check("05-icc-false");
+}
+
+#[test]
+fn t06_modes() {
+    check("06-modes");
+}
+
+#[test]
+#[ignore = "waiting for macvlan networks"]
+fn t07_macvlan() {
+    check("07-macvlan");
+}
+
+#[test]
+fn t09_no_nat() {
+    check("09-no-nat");
+}
+
+#[test]
+fn t11_userland_proxy_false() {
+    check("11-userland-proxy-false");
+}
+
+#[test]
+#[ignore = "waiting for swarm and overlay networks"]
+fn t12_overlay() {
+    check("12-overlay");
+}
+
+/// What waits is refused in linkspan's own words. When this fails, the feature is there: take the `ignore` away.
+#[test]
+fn what_waits_is_refused_with_a_reason() {
+    for name in ["07-macvlan", "12-overlay"] {
+        let Run::Waiting(reason) = run(&matrix().join(format!("{name}.json"))) else {
+            panic!("{name} does not wait any more")
+        };
+        tell(&format!("waiting: {name}: {reason}"));
+    }
+}
+
+/// Topologies of the folder that have no test of their own.
+#[test]
+fn every_other_topology() {
+    let files = std::fs::read_dir(matrix()).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        files.filter(|path| path.extension().is_some_and(|ext| ext == "json")).collect();
+    files.sort();
+    assert!(!files.is_empty(), "there are no topologies in {}", matrix().display());
+    let mut differences = Vec::new();
+    let (mut equal, mut waiting) = (0, 0);
+    for file in &files {
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        if KNOWN.contains(&name) {
+            continue;
+        }
+        match (run(file), std::fs::read_to_string(file.with_extension("expected"))) {
+            (Run::Waiting(reason), _) => {
+                waiting += 1;
+                tell(&format!("waiting: {name}: {reason}"));
+            }
+            (Run::Lines(lines), Ok(expected)) => match difference(&expected, &lines) {
+                None => equal += 1,
+                Some(text) => differences.push(format!("{name}\n{text}")),
+            },
+            (Run::Lines(_), Err(error)) => differences.push(format!("{name}: nothing to compare: {error}")),
+        }
+    }
+    tell(&format!("other topologies: {equal} equal, {} different, {waiting} waiting", differences.len()));
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+fn check(name: &str) {
+    let file = matrix().join(format!("{name}.json"));
+    let expected = std::fs::read_to_string(file.with_extension("expected")).unwrap();
+    match run(&file) {
+        Run::Waiting(reason) => panic!("{name} cannot be built: {reason}"),
+        Run::Lines(lines) => {
+            if let Some(text) = difference(&expected, &lines) {
+                panic!("{name} differs (- recorded, + here):\n{text}");
+            }
+        }
+    }
+}
+
+fn matrix() -> PathBuf {
+    recorded::folder().join("matrix")
+}
+
+/// Past the test harness, which keeps what passing tests print to itself.
+fn tell(line: &str) {
+    let mut stderr = std::io::stderr();
+    writeln!(stderr, "{line}").unwrap();
+}
+
+fn difference(expected: &str, lines: &[String]) -> Option<String> {
+    let expected: Vec<&str> = expected.lines().collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    if expected == lines {
+        return None;
+    }
+    let missing = expected.iter().filter(|line| !lines.contains(line)).map(|line| format!("- {line}"));
+    let extra = lines.iter().filter(|line| !expected.contains(line)).map(|line| format!("+ {line}"));
+    let mut text: Vec<String> = missing.chain(extra).collect();
+    if text.is_empty() {
+        text.push("the same lines in another order".to_owned());
+    }
+    Some(text.join("\n"))
+}
+
+/// What came of a topology.
+enum Run {
+    Lines(Vec<String>),
+    /// linkspan says that it does not have what the topology needs.
+    Waiting(String),
+}
+
+/// From where a probe is made.
+#[derive(Clone)]
+enum From {
+    Container(String),
+    Host,
+    Outside,
+}
+
+struct Probe {
+    label: String,
+    from: From,
+    target: String,
+    port: u16,
+    ping: bool,
+}
+
+fn run(file: &Path) -> Run {
+    let topology: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let text = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
+    let list = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let texts = |value: &Value, key: &str| -> Vec<String> {
+        list(value, key).iter().map(|entry| entry.as_str().unwrap().to_owned()).collect()
+    };
+    let mut stage = Stage::new(&text(&topology, "daemon"));
+    let mut lines = Vec::new();
+    let mut commands: Vec<(&str, String)> = Vec::new();
+    commands.extend(texts(&topology, "setup").into_iter().map(|line| ("SETUP", line)));
+    for network in list(&topology, "networks") {
+        let (name, arguments) = (text(&network, "name"), text(&network, "args"));
+        commands.push(("SETUP", format!("docker network create {arguments} {name}")));
+    }
+    for container in list(&topology, "containers") {
+        let (name, arguments) = (text(&container, "name"), text(&container, "args"));
+        let image = container["image"].as_str().unwrap_or("busybox");
+        let default = if image == "nginx" { "" } else { "sleep 3600" };
+        let command = container["cmd"].as_str().unwrap_or(default);
+        let also = texts(&container, "also");
+        if also.is_empty() {
+            commands.push(("SETUP", format!("docker run -d --name {name} {arguments} {image} {command}")));
+        } else {
+            commands.push(("SETUP", format!("docker create --name {name} {arguments} {image} {command}")));
+            let connect = |network| ("SETUP", format!("docker network connect {network} {name}"));
+            commands.extend(also.iter().map(connect));
+            commands.push(("SETUP", format!("docker start {name}")));
+        }
+    }
+    commands.extend(texts(&topology, "steps").into_iter().map(|line| ("STEP", line)));
+    for (kind, line) in commands {
+        let answer = command(&mut stage, &line);
+        if answer.stderr.starts_with("linkspan: ") || answer.stderr.contains(" is not supported: ") {
+            return Run::Waiting(answer.stderr.trim_end().to_owned());
+        }
+        if answer.exit != 0 {
+            let first = answer.text().trim().lines().next().unwrap_or_default().to_owned();
+            lines.push(format!("{kind} exit {}: {line}: {first}", answer.exit));
+        }
+    }
+    let containers = list(&topology, "containers");
+    let mut addresses: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    let mut ports = Vec::new();
+    for container in &containers {
+        let name = text(container, "name");
+        let answer = stage.docker(&format!("docker inspect {name}"));
+        if answer.exit != 0 {
+            continue;
+        }
+        let inspected: Value = serde_json::from_str(&answer.stdout).unwrap();
+        let settings = &inspected[0]["NetworkSettings"];
+        let mut own = Vec::new();
+        for (network, endpoint) in settings["Networks"].as_object().into_iter().flatten() {
+            for key in ["IPAddress", "GlobalIPv6Address"] {
+                let address = text(endpoint, key);
+                if !address.is_empty() {
+                    own.push((network.clone(), address));
+                }
+            }
+        }
+        own.sort_by(|a, b| a.0.cmp(&b.0));
+        addresses.insert(name.clone(), own);
+        let published: BTreeMap<String, Value> = settings["Ports"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        for (port, bindings) in published {
+            for binding in bindings.as_array().into_iter().flatten() {
+                let address = text(binding, "HostIp");
+                if !address.contains(':') {
+                    let host_port: u16 = text(binding, "HostPort").parse().unwrap();
+                    ports.push((name.clone(), port.clone(), address, host_port));
+                }
+            }
+        }
+    }
+    for container in &containers {
+        let name = text(container, "name");
+        let Some(own) = addresses.get(&name) else { continue };
+        let own: Vec<String> = own.iter().map(|(network, address)| format!("{network}={address}")).collect();
+        lines.push(format!("ADDR {name} {}", if own.is_empty() { "-".to_owned() } else { own.join(" ") }));
+    }
+    for (name, port, address, host_port) in &ports {
+        lines.push(format!("PORT {name} {port} {address}:{host_port}"));
+    }
+    let mut probes = Vec::new();
+    let mut add = |label: String, from: &From, target: &str, port: u16, ping: bool| {
+        probes.push(Probe { label, from: from.clone(), target: target.to_owned(), port, ping });
+    };
+    let none = Vec::new();
+    for container in &containers {
+        let source = text(container, "name");
+        let from = From::Container(source.clone());
+        for other in &containers {
+            let name = text(other, "name");
+            if name == source {
+                continue;
+            }
+            for called in std::iter::once(name.clone()).chain(texts(other, "names")) {
+                add(format!("{source} -> {name} name {called}"), &from, &called, 80, true);
+            }
+            for (network, address) in addresses.get(&name).unwrap_or(&none) {
+                add(format!("{source} -> {name} {address} ({network})"), &from, address, 80, true);
+            }
+        }
+        add(format!("{source} -> outside {INTERNET}"), &from, INTERNET, 80, true);
+        add(format!("{source} -> outside name www.example.test"), &from, "www.example.test", 80, true);
+        for (name, port, _, host_port) in ports.iter().filter(|(_, port, ..)| port.ends_with("/tcp")) {
+            let label = format!("{source} -> host {HOST}:{host_port} ({name} {port})");
+            add(label, &from, HOST, *host_port, false);
+        }
+    }
+    for (name, port, _, host_port) in ports.iter().filter(|(_, port, ..)| port.ends_with("/tcp")) {
+        let of = format!("{host_port} ({name} {port})");
+        add(format!("host -> 127.0.0.1:{of}"), &From::Host, "127.0.0.1", *host_port, false);
+        add(format!("host -> {HOST}:{of}"), &From::Host, HOST, *host_port, false);
+        add(format!("outside -> {HOST}:{of}"), &From::Outside, HOST, *host_port, false);
+    }
+    for container in &containers {
+        let name = text(container, "name");
+        for (network, address) in addresses.get(&name).unwrap_or(&none) {
+            add(format!("host -> {name} {address} ({network})"), &From::Host, address, 80, true);
+        }
+    }
+    for probe in probes {
+        lines.push(measure(&mut stage, &probe));
+    }
+    Run::Lines(lines)
+}
+
+/// A line of a topology: docker's, or a shell's on the host.
+fn command(stage: &mut Stage, line: &str) -> Answer {
+    if line.starts_with("docker ") { stage.docker(line) } else { stage.on_host(line) }
+}
+
+fn measure(stage: &mut Stage, probe: &Probe) -> String {
+    let Probe { label, from, target, port, ping } = probe;
+    let host = if target.contains(':') { format!("[{target}]") } else { target.clone() };
+    let mut script = String::new();
+    if *ping {
+        script.push_str(&format!("ping -c1 -W1 {target} 2>&1; echo :P$?; "));
+    }
+    script.push_str(&format!("timeout 2 wget -qO- http://{host}:{port}/ 2>&1; echo :W$?"));
+    let answer = match from {
+        From::Container(name) => {
+            let words = ["docker", "exec", name, "sh", "-c", &script];
+            stage.docker_words(&words.map(str::to_owned))
+        }
+        From::Host => stage.run(&Location::Host(stage.host), &["sh", "-c", &script]),
+        From::Outside => stage.outside(&script),
+    };
+    let text = answer.text();
+    let Some((rest, code)) = text.rsplit_once(":W") else {
+        return format!("{label}{} {}=error", if *ping { " ping=error" } else { "" }, tcp(*ping));
+    };
+    let (pinged, fetched) = match rest.split_once(":P") {
+        Some((pinged, rest)) if *ping => {
+            let (code, rest) = rest.split_once('\n').unwrap();
+            (format!(" ping={}", verdict(pinged, code)), rest)
+        }
+        _ => (String::new(), rest),
+    };
+    format!("{label}{pinged} {}={}", tcp(*ping), verdict(fetched, code))
+}
+
+fn tcp(ping: bool) -> &'static str {
+    if ping { "tcp80" } else { "tcp" }
+}
+
+/// A failed ARP (`No route to host`) counts as a timeout, as in the recordings.
+fn verdict(output: &str, code: &str) -> &'static str {
+    match code.trim() {
+        "0" => "ok",
+        _ if output.contains("bad address") => "unresolved",
+        _ if output.contains("refused") => "refused",
+        _ if output.contains("Network is unreachable") => "unreachable",
+        _ => "timeout",
+    }
+}

@@ -1,0 +1,350 @@
+//! What a real Docker 20.10 refuses, word for word: every table row is a command line with its standard output, standard
+//! error and exit status as recorded (client 28). Ids are masked.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests fail by panicking")]
+
+mod recorded;
+
+use recorded::{Answer, Stage};
+
+/// A command line, what it prints on standard output and standard error, its status.
+type Row = (&'static str, &'static str, &'static str, u8);
+
+/// Runs lines that must succeed, then compares every row.
+fn check(setup: &[&str], rows: &[Row]) {
+    let mut stage = Stage::new("");
+    for line in setup {
+        stage.ok(line);
+    }
+    let mut differences = Vec::new();
+    for (line, stdout, stderr, exit) in rows {
+        let found = stage.docker(line);
+        let found = Answer { stdout: mask(&found.stdout), stderr: mask(&found.stderr), exit: found.exit };
+        let expected = Answer { stdout: (*stdout).to_owned(), stderr: (*stderr).to_owned(), exit: *exit };
+        if found != expected {
+            differences.push(format!("{line}\n  recorded {expected:?}\n  here     {found:?}"));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// The daemon's refusal of a plain command.
+fn plain(line: &'static str, message: &str) -> (&'static str, String) {
+    (line, format!("Error response from daemon: {message}\n"))
+}
+
+fn check_plain(setup: &[&str], rows: &[(&'static str, &str)]) {
+    let rows: Vec<(&'static str, String)> = rows.iter().map(|(line, text)| plain(line, text)).collect();
+    let mut stage = Stage::new("");
+    for line in setup {
+        stage.ok(line);
+    }
+    let mut differences = Vec::new();
+    for (line, stderr) in rows {
+        let found = stage.docker(line);
+        if (mask(&found.stderr), found.stdout.as_str(), found.exit) != (stderr.clone(), "", 1) {
+            differences.push(format!("{line}\n  recorded {stderr:?}\n  here     {found:?}"));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// `docker run` lines that the daemon refuses after the container was made: its id is printed, the status is 125.
+fn check_run(setup: &[&str], rows: &[(&'static str, &str)]) {
+    let mut stage = Stage::new("");
+    for line in setup {
+        stage.ok(line);
+    }
+    let mut differences = Vec::new();
+    for (line, text) in rows {
+        let found = stage.docker(line);
+        let stderr = format!(
+            "docker: Error response from daemon: {text}\n\nRun 'docker run --help' for more information\n"
+        );
+        if (mask(&found.stderr), mask(&found.stdout).as_str(), found.exit) != (stderr.clone(), "<ID>\n", 125)
+        {
+            differences.push(format!("{line}\n  recorded {stderr:?}\n  here     {found:?}"));
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// Ids of 64 hexadecimal digits, and network ids of 12 behind words that name one.
+fn mask(text: &str) -> String {
+    let mut masked = String::new();
+    let mut word = String::new();
+    for character in text.chars().chain(std::iter::once('\0')) {
+        if character.is_ascii_hexdigit() {
+            word.push(character);
+            continue;
+        }
+        masked.push_str(if word.len() == 64 { "<ID>" } else { &word });
+        word.clear();
+        if character != '\0' {
+            masked.push(character);
+        }
+    }
+    masked
+}
+
+#[test]
+fn addresses() {
+    check_run(
+        &[
+            "docker network create --subnet 172.30.5.0/24 fixed",
+            "docker network create auto",
+            "docker network create --subnet 10.30.0.0/30 p30",
+            "docker run -d --name aa --network fixed --ip 172.30.5.77 busybox sleep 600",
+            "docker run -d --name full --network p30 busybox sleep 600",
+        ],
+        &[
+            ("docker run -d --network fixed --ip 172.30.5.77 busybox sleep 600", "Address already in use"),
+            ("docker run -d --network fixed --ip 172.30.5.1 busybox sleep 600", "Address already in use"),
+            ("docker run -d --network fixed --ip 172.30.5.0 busybox sleep 600", "Address already in use"),
+            ("docker run -d --network fixed --ip 172.30.5.255 busybox sleep 600", "Address already in use"),
+            (
+                "docker run -d --network fixed --ip 172.30.6.1 busybox sleep 600",
+                "Invalid address 172.30.6.1: It does not belong to any of this network's subnets",
+            ),
+            (
+                "docker run -d --network auto --ip 172.18.0.77 busybox sleep 600",
+                "user specified IP address is supported only when connecting to networks with user configured subnets",
+            ),
+            (
+                "docker run -d --network fixed --ip6 fd00::5 busybox sleep 600",
+                "user specified IP address is supported only when connecting to networks with user configured subnets",
+            ),
+            (
+                "docker run -d --ip 172.17.0.77 busybox sleep 600",
+                "user specified IP address is supported on user defined networks only",
+            ),
+            (
+                "docker run -d --network p30 busybox sleep 600",
+                "no available IPv4 addresses on this network's address pools: p30 (<ID>)",
+            ),
+            ("docker run -d --network nosuch busybox sleep 600", "network nosuch not found"),
+        ],
+    );
+}
+
+#[test]
+fn options_of_run() {
+    const HELP: &str = "\n\nRun 'docker run --help' for more information\n";
+    let refused = |text: &str| -> &'static str { format!("docker: {text}{HELP}").leak() };
+    check(
+        &["docker network create app", "docker run -d --name web nginx"],
+        &[
+            (
+                "docker run -d --network-alias x busybox",
+                "",
+                refused("network-scoped aliases are only supported for user-defined networks"),
+                125,
+            ),
+            (
+                "docker run -d --network app --mac-address 92:d0:c6:0a:29:33 busybox",
+                "",
+                refused(
+                    "\"specify mac-address per network\" requires API version 1.44, but the Docker daemon API version is 1.41",
+                ),
+                125,
+            ),
+            (
+                "docker run -d --network container:web -p 80:80 busybox",
+                "",
+                refused(
+                    "Error response from daemon: conflicting options: port publishing and the container type network mode",
+                ),
+                125,
+            ),
+            (
+                "docker run -d --network container:web --hostname x busybox",
+                "",
+                refused("Error response from daemon: conflicting options: hostname and the network mode"),
+                125,
+            ),
+            (
+                "docker run -d --network container:web --dns 1.1.1.1 busybox",
+                "",
+                refused("Error response from daemon: conflicting options: dns and the network mode"),
+                125,
+            ),
+            ("docker run -d -p 70000:80 busybox", "", refused("invalid hostPort: 70000"), 125),
+            ("docker run -d -p abc:80 busybox", "", refused("invalid hostPort: abc"), 125),
+            ("docker run -d -p 80:80/icmp busybox", "", refused("invalid proto: icmp"), 125),
+            (
+                "docker run -d -p 9000-9001:80-82 busybox",
+                "",
+                refused("invalid ranges specified for container and host Ports: 80-82 and 9000-9001"),
+                125,
+            ),
+            (
+                "docker run -d --network name=app,bogus=1 busybox",
+                "",
+                "invalid argument \"name=app,bogus=1\" for \"--network\" flag: invalid field key bogus\n\nUsage:  docker run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun 'docker run --help' for more information\n",
+                125,
+            ),
+            (
+                "docker run -d --network host -p 8080:80 --name hh nginx",
+                "<ID>\n",
+                "WARNING: Published ports are discarded when using host network mode\n",
+                0,
+            ),
+        ],
+    );
+}
+
+#[test]
+fn published_ports() {
+    check_run(
+        &[
+            "docker run -d --name one -p 8080:80 nginx",
+            "docker run -d --name range -p 9010:80 nginx",
+            "docker run -d --name lo -p 127.0.0.1:8081:80 nginx",
+        ],
+        &[
+            (
+                "docker run -d --name two -p 8080:80 nginx",
+                "driver failed programming external connectivity on endpoint two (<ID>): Bind for 0.0.0.0:8080 failed: port is already allocated",
+            ),
+            (
+                "docker run -d --name four -p 8081:80 nginx",
+                "driver failed programming external connectivity on endpoint four (<ID>): Error starting userland proxy: listen tcp4 0.0.0.0:8081: bind: address already in use",
+            ),
+            (
+                "docker run -d --name five -p 10.9.9.9:81:80 nginx",
+                "driver failed programming external connectivity on endpoint five (<ID>): Error starting userland proxy: listen tcp4 10.9.9.9:81: bind: cannot assign requested address",
+            ),
+        ],
+    );
+    check(
+        &["docker run -d --name n0 -p 8080:80 nginx"],
+        &[
+            ("docker port n0", "80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080\n", "", 0),
+            ("docker port n0 80", "0.0.0.0:8080\n[::]:8080\n", "", 0),
+            ("docker port n0 81", "", "Error: No public port '81' published for n0\n", 1),
+        ],
+    );
+}
+
+#[test]
+fn networks() {
+    check_plain(
+        &[
+            "docker network create --subnet 10.40.0.0/24 one",
+            "docker network create -o com.docker.network.bridge.name=mybr0 named",
+            "docker network create net2",
+            "docker run -d --name web --network one busybox sleep 600",
+            "docker run -d --name lone --network none busybox sleep 600",
+            "docker run -d --name hosted --network host busybox sleep 600",
+            "docker run -d --name side --network container:web busybox sleep 600",
+        ],
+        &[
+            ("docker network create one", "network with name one already exists"),
+            ("docker network create ''", "network with name  already exists"),
+            ("docker network create bridge", "operation is not permitted on predefined bridge network"),
+            ("docker network create -d host h", "only one instance of \"host\" network is allowed"),
+            ("docker network create -d null h", "only one instance of \"null\" network is allowed"),
+            ("docker network create -d weave w", "plugin \"weave\" not found"),
+            (
+                "docker network create --subnet 10.40.0.0/25 x",
+                "Pool overlaps with other one on this address space",
+            ),
+            (
+                "docker network create --subnet 10.41.0.0/31 x",
+                "failed to allocate gateway (): No available addresses on this pool",
+            ),
+            (
+                "docker network create --subnet 10.41.0.0/24 --subnet 10.42.0.0/24 x",
+                "bridge driver doesn't support multiple subnets",
+            ),
+            (
+                "docker network create --subnet 10.22.0.0/24 --gateway 10.22.0.1 --aux-address a=10.22.0.1 x",
+                "failed to allocate secondary ip address (a:10.22.0.1): Address already in use",
+            ),
+            (
+                "docker network create --ipv6 x",
+                "could not find an available, non-overlapping IPv6 address pool among the defaults to assign to the network",
+            ),
+            (
+                "docker network create -o com.docker.network.driver.mtu=abc x",
+                "failed to parse com.docker.network.driver.mtu value: abc (strconv.Atoi: parsing \"abc\": invalid syntax)",
+            ),
+            (
+                "docker network create -o com.docker.network.bridge.enable_icc=maybe x",
+                "failed to parse com.docker.network.bridge.enable_icc value: maybe (strconv.ParseBool: parsing \"maybe\": invalid syntax)",
+            ),
+            (
+                "docker network create -o com.docker.network.bridge.host_binding_ipv4=1.2.3 x",
+                "failed to parse com.docker.network.bridge.host_binding_ipv4 value: 1.2.3 (nil ip)",
+            ),
+            ("docker network connect one web", "endpoint with name web already exists in network one"),
+            ("docker network connect nosuch web", "network nosuch not found"),
+            ("docker network connect one nosuch", "No such container: nosuch"),
+            ("docker network disconnect net2 web", "container <ID> is not connected to network net2"),
+            (
+                "docker network connect one lone",
+                "container cannot be connected to multiple networks with one of the networks in private (none) mode",
+            ),
+            (
+                "docker network connect one hosted",
+                "container sharing network namespace with another container or host cannot be connected to any other network",
+            ),
+            (
+                "docker network connect one side",
+                "container sharing network namespace with another container or host cannot be connected to any other network",
+            ),
+        ],
+    );
+    check(
+        &[
+            "docker network create one",
+            "docker network create two",
+            "docker run -d --name web --network one busybox sleep 600",
+        ],
+        &[
+            (
+                "docker network rm bridge",
+                "",
+                "Error response from daemon: bridge is a pre-defined network and cannot be removed\nexit status 1\n",
+                1,
+            ),
+            (
+                "docker network rm one",
+                "",
+                "Error response from daemon: error while removing network: network one id <ID> has active endpoints\nexit status 1\n",
+                1,
+            ),
+            (
+                "docker network rm nosuch two",
+                "two\n",
+                "Error response from daemon: network nosuch not found\nexit status 1\n",
+                1,
+            ),
+            ("docker network rm -f nosuch", "", "", 0),
+            (
+                "docker network inspect nosuch",
+                "[]\n",
+                "Error response from daemon: network nosuch not found\n",
+                1,
+            ),
+            (
+                "docker network ls --filter color=x",
+                "",
+                "Error response from daemon: Invalid filter 'color'\n",
+                1,
+            ),
+            (
+                "docker network create --gateway 10.1.0.1 x",
+                "",
+                "every ip-range or gateway must have a corresponding subnet\n",
+                1,
+            ),
+            (
+                "docker network create --subnet 10.22.0.0/24 --gateway 10.23.0.1 x",
+                "",
+                "no matching subnet for gateway 10.23.0.1\n",
+                1,
+            ),
+        ],
+    );
+}

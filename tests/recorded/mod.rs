@@ -1,0 +1,170 @@
+//! The stage on which a real engine was recorded, and what it takes to run docker command lines and programs on it.
+
+#![allow(unreachable_pub, reason = "a module of several test crates")]
+#![allow(dead_code, reason = "each test file uses a part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests read recordings and fail by panicking"
+)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use linkspan::docker::cli;
+use linkspan::docker::daemon::DaemonConfig;
+use linkspan::docker::profile::Profile;
+use linkspan::scenario::default_stage;
+use linkspan::world::{HostId, Job, Limit, Location, World};
+
+/// Longest any command takes.
+const LIMIT: Limit = Limit(Duration::from_secs(600));
+
+/// Where the recordings are: `LINKSPAN_ORACLE`, or those kept here.
+pub fn folder() -> PathBuf {
+    match std::env::var_os("LINKSPAN_ORACLE") {
+        Some(folder) => PathBuf::from(folder),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle"),
+    }
+}
+
+/// What a command printed and returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    pub stdout: String,
+    pub stderr: String,
+    pub exit: u8,
+}
+
+impl Answer {
+    /// Everything it printed; the client's errors come last.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+/// The default stage with a daemon of Docker 20.10.
+pub struct Stage {
+    pub world: World,
+    pub host: HostId,
+}
+
+impl Stage {
+    /// A fresh stage; `dockerd` holds arguments of the daemon.
+    pub fn new(dockerd: &str) -> Stage {
+        let mut world = World::new(1);
+        let host = default_stage(&mut world, daemon_config(dockerd)).unwrap();
+        Stage { world, host }
+    }
+
+    /// Runs a docker command line to its end.
+    pub fn docker(&mut self, line: &str) -> Answer {
+        let words = cli::words::split(line).unwrap();
+        self.docker_words(&words)
+    }
+
+    pub fn docker_words(&mut self, words: &[String]) -> Answer {
+        let refused = |warnings: String, error: &cli::CliError| Answer {
+            stdout: String::new(),
+            stderr: format!("{warnings}{error}\n"),
+            exit: error.exit_code(),
+        };
+        let command = match cli::parse(words) {
+            Ok(command) => command,
+            Err(error) => return refused(String::new(), &error),
+        };
+        let warnings: String = command.warnings.iter().map(|warning| format!("{warning}\n")).collect();
+        if let Err(error) = cli::check_api_version(&command, Profile::Docker20_10) {
+            return refused(warnings, &error);
+        }
+        let job = self.world.request(self.host, &command.request).unwrap();
+        let mut answer = self.finish(job);
+        answer.stderr = warnings + &answer.stderr;
+        answer
+    }
+
+    /// Runs a docker command line that must succeed.
+    pub fn ok(&mut self, line: &str) -> String {
+        let answer = self.docker(line);
+        assert_eq!(answer.exit, 0, "{line}: {}", answer.text());
+        answer.stdout
+    }
+
+    /// Runs a program to its end.
+    pub fn run(&mut self, location: &Location, words: &[&str]) -> Answer {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        let job = self.world.start(location, words).unwrap();
+        self.finish(job)
+    }
+
+    pub fn on_host(&mut self, line: &str) -> Answer {
+        self.run(&Location::Host(self.host), &["sh", "-c", line])
+    }
+
+    pub fn outside(&mut self, line: &str) -> Answer {
+        self.run(&Location::Machine("outside".to_owned()), &["sh", "-c", line])
+    }
+
+    fn finish(&mut self, mut job: Job) -> Answer {
+        let exit = self.world.finish(&mut job, LIMIT).unwrap().unwrap_or(124);
+        let text = job.take_output();
+        let stderr = job.client_errors().to_owned();
+        let stdout = if stderr.is_empty() { text } else { text.replacen(&stderr, "", 1) };
+        Answer { stdout, stderr, exit }
+    }
+}
+
+/// dockerd's arguments, as far as the recordings use them.
+fn daemon_config(arguments: &str) -> DaemonConfig {
+    let mut config = DaemonConfig { profile: Profile::Docker20_10, ..DaemonConfig::default() };
+    let words = cli::words::split(arguments).unwrap();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word.as_str(), None),
+        };
+        let on = value != Some("false");
+        let switch = match name {
+            "--userland-proxy" => Some(&mut config.userland_proxy),
+            "--icc" => Some(&mut config.icc),
+            "--iptables" => Some(&mut config.iptables),
+            "--ip-masq" => Some(&mut config.ip_masq),
+            "--ip-forward" => Some(&mut config.ip_forward),
+            "--ipv6" => Some(&mut config.ipv6),
+            _ => None,
+        };
+        if let Some(switch) = switch {
+            *switch = on;
+            continue;
+        }
+        if name == "--ip6tables" {
+            config.ip6tables = Some(on);
+            continue;
+        }
+        let value = value.unwrap_or_else(|| words.next().unwrap());
+        match name {
+            "--bridge" | "-b" => config.bridge = Some(value.to_owned()),
+            "--bip" => config.bip = Some(value.parse().unwrap()),
+            "--fixed-cidr" => config.fixed_cidr = Some(value.parse().unwrap()),
+            "--fixed-cidr-v6" => config.fixed_cidr_v6 = Some(value.parse().unwrap()),
+            "--default-gateway" => config.default_gateway = Some(value.parse().unwrap()),
+            "--mtu" => config.mtu = value.parse().unwrap(),
+            "--ip" => config.ip = value.parse().unwrap(),
+            "--dns" => config.dns.push(value.parse().unwrap()),
+            "--dns-search" => config.dns_search.push(value.to_owned()),
+            "--dns-opt" => config.dns_opts.push(value.to_owned()),
+            "--host-gateway-ip" => config.host_gateway_ips.push(value.parse().unwrap()),
+            "--default-address-pool" => {
+                let field = |name: &str| {
+                    let mut fields = value.split(',').filter_map(|field| field.split_once('='));
+                    fields.find(|(key, _)| *key == name).unwrap().1
+                };
+                let pool = (field("base").parse().unwrap(), field("size").parse().unwrap());
+                config.default_address_pools.push(pool);
+            }
+            other => panic!("dockerd {other} is unknown to these tests"),
+        }
+    }
+    config
+}
