@@ -66,10 +66,9 @@ impl Switch {
             let slot = index % STATIONS * SLOT_LEN;
             let frame = self.pool.copy_of(&self.input[slot..slot + FRAME_LEN]);
             let Ok(header) = EthernetHeader::parse(frame.bytes()) else { continue };
-            if let Decision::Forward(egress) =
+            if let Decision::Forward(_) =
                 self.bridge.ingress(self.now, self.ports[index % PORTS], &header, None)
             {
-                self.bridge.count_transmitted(egress);
                 self.output.pop_front();
                 self.output.push_back(frame);
                 forwarded += 1;

@@ -209,8 +209,6 @@ impl DropCounters {
 pub struct PortCounters {
     /// Frames that came in, dropped ones included.
     pub received: u64,
-    /// Frames that left, as [`Bridge::count_transmitted`] was told.
-    pub transmitted: u64,
     /// Addresses that moved to this port from another.
     pub moves: u64,
     /// Frames whose source was not learned because the table was full.
@@ -346,14 +344,6 @@ impl Bridge {
             slot(&self.ports, egress).is_some_and(|port| port.config.floods(kind))
                 && self.may_egress(ingress, egress)
         })
-    }
-
-    /// Counts a frame that left by `port`.
-    #[inline]
-    pub fn count_transmitted(&mut self, port: PortId) {
-        if let Some(port) = slot_mut(&mut self.ports, port) {
-            port.counters.transmitted += 1;
-        }
     }
 
     /// Adds a port, up, with the lowest free number.
@@ -710,9 +700,8 @@ mod tests {
         send(&mut bridge, 1, mac(1), mac(9));
         send(&mut bridge, 2, mac(1), mac(9));
         send(&mut bridge, 2, mac(2), mac(9));
-        bridge.count_transmitted(PortId(2));
         let counters = bridge.port(PortId(2)).unwrap().counters();
-        assert_eq!((counters.moves, counters.not_learned, counters.transmitted), (1, 1, 1));
+        assert_eq!((counters.moves, counters.not_learned), (1, 1));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! onto the same bytes, and whoever writes to shared bytes gets a private copy first, so flooding costs one
 //! reference count per port and rewriting costs one copy only where it happens.
 //!
-//! Buffers come in three sizes, each with its own bounded free list (`CLASSES`). A buffer returns to
+//! Buffers come in four sizes, each with its own bounded free list (`CLASSES`). A buffer returns to
 //! its list when the last frame onto it goes, so a steady stream of frames allocates nothing;
 //! [`Pool::allocations`] proves it. Frames longer than the largest class get a buffer of their own that is
 //! released to the allocator afterwards.
@@ -15,6 +15,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
 
 use crate::offload;
@@ -22,10 +23,11 @@ use crate::offload;
 /// Free bytes in front of a new frame: room for a VXLAN encapsulation over IPv6 (70 bytes) and tags.
 pub const HEADROOM: usize = 128;
 
-/// The buffer classes, smallest first. Small holds an Ethernet frame of any usual MTU, medium a jumbo
-/// frame, large a TSO or GRO packet (an IP packet of 65,535 bytes with its link header and tags). The free
-/// lists together hold at most 20 MiB.
-const CLASSES: [Class; 3] = [
+/// The buffer classes, smallest first: an acknowledgement or a question, in as few cache lines and pages as can be;
+/// an Ethernet frame of any usual MTU; a jumbo frame; a TSO or GRO packet (an IP packet of 65,535 bytes with its link
+/// header and tags). The free lists together hold at most 21 MiB.
+const CLASSES: [Class; 4] = [
+    Class { size: 2 * HEADROOM, keep: 4096 },
     Class { size: 2 * 1024, keep: 4096 },
     Class { size: 16 * 1024, keep: 256 },
     Class { size: 64 * 1024 + 2 * HEADROOM, keep: 128 },
@@ -95,6 +97,16 @@ impl Pool {
         Frame { body: Some(body), pool: self.clone() }
     }
 
+    /// A frame holding a copy of `front` and, behind it, of `rest`, with [`HEADROOM`] free bytes before them.
+    #[inline]
+    pub fn copy_of_two<const N: usize>(&self, front: &[u8; N], rest: &[u8]) -> Frame {
+        let mut body = self.take(HEADROOM + N + rest.len());
+        let (first, second) = body.open(HEADROOM, N + rest.len()).split_at_mut(N);
+        first.copy_from_slice(front);
+        second.copy_from_slice(rest);
+        Frame { body: Some(body), pool: self.clone() }
+    }
+
     /// Buffers that live frames hold now. Zero once every frame is gone.
     pub fn outstanding(&self) -> usize {
         let free: usize = self.shared.free.iter().map(|list| list.borrow().len()).sum();
@@ -135,6 +147,7 @@ impl Pool {
 
     /// A body that shares the window, the metadata and the buffer of `other`.
     fn duplicate(&self, other: &Body) -> Box<Body> {
+        other.shared.set(true);
         match self.shared.spare.borrow_mut().pop() {
             Some(mut body) => {
                 (*body).clone_from(other);
@@ -147,7 +160,7 @@ impl Pool {
     /// Takes back the body of a frame that is going, and its buffer unless another frame uses it.
     #[inline]
     fn release(&self, body: Box<Body>) {
-        if Rc::strong_count(&body.buffer) != 1 {
+        if body.is_shared() {
             return self.release_share(body);
         }
         if let Some(class) = CLASSES.iter().position(|class| body.buffer.len() == class.size) {
@@ -234,13 +247,18 @@ pub struct Frame {
     pool: Pool,
 }
 
-/// What a frame is made of. It stays with its buffer in the pool's free list.
+/// What a frame is made of: one cache line. It stays with its buffer in the pool's free list.
 #[derive(Clone)]
+#[repr(align(64))]
 struct Body {
     buffer: Rc<[u8]>,
-    start: usize,
-    end: usize,
+    /// The window's ends within the buffer.
+    start: u32,
+    end: u32,
+    /// Whether the buffer was ever shared; while it was not, its reference count need not be asked.
+    shared: Cell<bool>,
     trace: TraceId,
+    hint: u64,
     mark: u32,
     checksum: Checksum,
     segmentation: Option<Segmentation>,
@@ -252,7 +270,9 @@ impl Body {
             buffer,
             start: 0,
             end: 0,
+            shared: Cell::new(false),
             trace: TraceId::default(),
+            hint: 0,
             mark: 0,
             checksum: Checksum::Complete,
             segmentation: None,
@@ -262,9 +282,11 @@ impl Body {
     /// Starts over with a window of `len` bytes at `start` and the metadata of a new frame.
     #[inline]
     fn open(&mut self, start: usize, len: usize) -> &mut [u8] {
-        self.start = start;
-        self.end = start + len;
+        self.start = start as u32;
+        self.end = (start + len) as u32;
+        self.shared.set(false);
         self.trace = TraceId::default();
+        self.hint = 0;
         self.mark = 0;
         self.checksum = Checksum::Complete;
         self.segmentation = None;
@@ -274,7 +296,21 @@ impl Body {
     /// The window's bytes for writing. The caller has made sure that the buffer is not shared.
     #[inline]
     fn window(&mut self) -> &mut [u8] {
-        &mut Rc::make_mut(&mut self.buffer)[self.start..self.end]
+        let range = self.range();
+        match Rc::get_mut(&mut self.buffer) {
+            Some(buffer) => &mut buffer[range],
+            None => &mut [],
+        }
+    }
+
+    #[inline]
+    fn range(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    #[inline]
+    fn is_shared(&self) -> bool {
+        self.shared.get() && Rc::strong_count(&self.buffer) != 1
     }
 }
 
@@ -282,7 +318,7 @@ impl Frame {
     /// The frame's bytes.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        self.body.as_ref().map_or(&[], |body| &body.buffer[body.start..body.end])
+        self.body.as_ref().map_or(&[], |body| &body.buffer[body.range()])
     }
 
     /// The frame's bytes for writing. Shared bytes are copied to a buffer of this frame's own first.
@@ -291,7 +327,7 @@ impl Frame {
         if self.is_shared() {
             self.relocate(HEADROOM, 0);
         }
-        self.body_mut().window()
+        self.body.as_mut().map_or(&mut [], |body| body.window())
     }
 
     /// A second frame onto the same bytes with the same metadata. No byte is copied.
@@ -303,7 +339,7 @@ impl Frame {
     /// Whether another live frame refers to the same buffer.
     #[inline]
     pub fn is_shared(&self) -> bool {
-        self.body.as_ref().is_some_and(|body| Rc::strong_count(&body.buffer) != 1)
+        self.body.as_ref().is_some_and(|body| body.is_shared())
     }
 
     /// Adds `n` zero bytes in front and returns them for writing. Without room, or when shared, the frame
@@ -311,14 +347,37 @@ impl Frame {
     #[inline]
     pub fn push_front(&mut self, n: usize) -> &mut [u8] {
         self.shift_checksum_right(n);
-        if self.is_shared() || self.body.as_ref().is_none_or(|body| n > body.start) {
+        if self.is_shared() || self.body.as_ref().is_none_or(|body| n > body.start as usize) {
             self.relocate(HEADROOM + n, 0);
         }
-        let body = self.body_mut();
-        body.start -= n;
+        let Some(body) = &mut self.body else { return &mut [] };
+        body.start -= n as u32;
         let front = &mut body.window()[..n];
         front.fill(0);
         front
+    }
+
+    /// Adds `N` bytes in front, as [`Frame::push_front`] and then a copy.
+    #[inline]
+    pub fn prepend<const N: usize>(&mut self, bytes: &[u8; N]) {
+        if let Checksum::Partial { .. } = self.checksum() {
+            self.shift_checksum_right(N);
+        }
+        if let Some(body) = &mut self.body
+            && N <= body.start as usize
+            && let Some(buffer) = Rc::get_mut(&mut body.buffer)
+        {
+            body.start -= N as u32;
+            if let Some(front) = buffer[body.start as usize..].first_chunk_mut() {
+                *front = *bytes;
+            }
+            return;
+        }
+        self.relocate(HEADROOM + N, 0);
+        if let Some(body) = &mut self.body {
+            body.start -= N as u32;
+            body.window()[..N].copy_from_slice(bytes);
+        }
     }
 
     /// Removes `n` bytes from the front, at most all of them. A partial checksum whose range is cut into
@@ -326,8 +385,8 @@ impl Frame {
     #[inline]
     pub fn pull_front(&mut self, n: usize) {
         let n = n.min(self.len());
-        let body = self.body_mut();
-        body.start += n;
+        let Some(body) = &mut self.body else { return };
+        body.start += n as u32;
         if let Checksum::Partial { start, offset } = body.checksum {
             body.checksum = match usize::from(start).checked_sub(n) {
                 Some(left) => Checksum::Partial { start: left as u16, offset },
@@ -340,19 +399,20 @@ impl Frame {
     #[inline]
     pub fn truncate(&mut self, len: usize) {
         let len = len.min(self.len());
-        let body = self.body_mut();
-        body.end = body.start + len;
+        let Some(body) = &mut self.body else { return };
+        body.end = body.start + len as u32;
     }
 
     /// Adds `n` zero bytes at the end and returns them for writing. Without room, or when shared, the frame
     /// moves to another buffer.
     pub fn extend(&mut self, n: usize) -> &mut [u8] {
-        if self.is_shared() || self.body.as_ref().is_none_or(|body| n > body.buffer.len() - body.end) {
+        if self.is_shared() || self.body.as_ref().is_none_or(|body| n > body.buffer.len() - body.end as usize)
+        {
             self.relocate(HEADROOM, n);
         }
         let len = self.len();
-        let body = self.body_mut();
-        body.end += n;
+        let Some(body) = &mut self.body else { return &mut [] };
+        body.end += n as u32;
         let tail = &mut body.window()[len..];
         tail.fill(0);
         tail
@@ -361,7 +421,7 @@ impl Frame {
     /// Bytes in the frame.
     #[inline]
     pub fn len(&self) -> usize {
-        self.body.as_ref().map_or(0, |body| body.end - body.start)
+        self.body.as_ref().map_or(0, |body| (body.end - body.start) as usize)
     }
 
     /// Whether the frame has no bytes.
@@ -379,7 +439,9 @@ impl Frame {
     /// Declares the state of the transport checksum.
     #[inline]
     pub fn set_checksum(&mut self, checksum: Checksum) {
-        self.body_mut().checksum = checksum;
+        if let Some(body) = &mut self.body {
+            body.checksum = checksum;
+        }
     }
 
     /// How the frame is to be segmented, if it is.
@@ -390,7 +452,9 @@ impl Frame {
 
     /// Declares how the frame is to be segmented.
     pub fn set_segmentation(&mut self, segmentation: Option<Segmentation>) {
-        self.body_mut().segmentation = segmentation;
+        if let Some(body) = &mut self.body {
+            body.segmentation = segmentation;
+        }
     }
 
     /// The packet's identity.
@@ -402,7 +466,24 @@ impl Frame {
     /// Assigns the packet's identity.
     #[inline]
     pub fn set_trace(&mut self, trace: TraceId) {
-        self.body_mut().trace = trace;
+        if let Some(body) = &mut self.body {
+            body.trace = trace;
+        }
+    }
+
+    /// What the last to handle the frame wants the next to know, 0 by default. Only its owner knows what it means;
+    /// shares have it, frames made from this one's bytes do not.
+    #[inline]
+    pub fn hint(&self) -> u64 {
+        self.body.as_ref().map_or(0, |body| body.hint)
+    }
+
+    /// Leaves a word for whoever handles the frame next.
+    #[inline]
+    pub fn set_hint(&mut self, hint: u64) {
+        if let Some(body) = &mut self.body {
+            body.hint = hint;
+        }
     }
 
     /// The firewall mark (Linux `skb->mark`), 0 by default.
@@ -414,19 +495,14 @@ impl Frame {
     /// Sets the firewall mark.
     #[inline]
     pub fn set_mark(&mut self, mark: u32) {
-        self.body_mut().mark = mark;
+        if let Some(body) = &mut self.body {
+            body.mark = mark;
+        }
     }
 
     /// The pool the frame's buffer belongs to.
     pub fn pool(&self) -> &Pool {
         &self.pool
-    }
-
-    /// The body for writing.
-    #[inline]
-    fn body_mut(&mut self) -> &mut Body {
-        let nothing = &self.pool.shared.nothing;
-        self.body.get_or_insert_with(|| Box::new(Body::new(Rc::clone(nothing))))
     }
 
     /// Moves the bytes to a buffer of the frame's own with `headroom` before and `tailroom` after them.
@@ -437,7 +513,9 @@ impl Frame {
         let Some(mut old) = self.body.take() else { return };
         // The old body keeps the window and the metadata and gets the new buffer: nothing else to copy.
         std::mem::swap(&mut old.buffer, &mut new.buffer);
-        (old.start, old.end) = (headroom, headroom + len);
+        (old.start, old.end) = (headroom as u32, (headroom + len) as u32);
+        // The old buffer, if others have it, goes with the new body.
+        old.shared.swap(&new.shared);
         self.body = Some(old);
         self.pool.release(new);
     }
@@ -448,11 +526,11 @@ impl Frame {
     fn shift_checksum_right(&mut self, n: usize) {
         let Checksum::Partial { start, offset } = self.checksum() else { return };
         match u16::try_from(usize::from(start).saturating_add(n)) {
-            Ok(start) => self.body_mut().checksum = Checksum::Partial { start, offset },
+            Ok(start) => self.set_checksum(Checksum::Partial { start, offset }),
             // A range that lies outside the frame cannot be finished; it asked for nothing possible before.
             Err(_) => {
                 if offload::complete_checksum(self).is_err() {
-                    self.body_mut().checksum = Checksum::Complete;
+                    self.set_checksum(Checksum::Complete);
                 }
             }
         }
@@ -500,7 +578,7 @@ mod tests {
                 drop(pool.frame(65_549));
             }
         };
-        run(1);
+        run(500);
         let warm = pool.allocations();
         run(500);
         assert_eq!(pool.allocations(), warm);
@@ -510,7 +588,7 @@ mod tests {
     #[test]
     fn the_free_list_is_bounded() {
         let pool = Pool::new();
-        let burst = CLASSES[2].keep + 10;
+        let burst = CLASSES[3].keep + 10;
         drop((0..burst).map(|_| pool.frame(60_000)).collect::<Vec<_>>());
         drop((0..burst).map(|_| pool.frame(60_000)).collect::<Vec<_>>());
         assert_eq!(pool.allocations(), burst as u64 + 10);
