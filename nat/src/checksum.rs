@@ -17,6 +17,7 @@ pub fn verify(bytes: &[u8]) -> bool {
 }
 
 /// Folded ones' complement sum of big-endian 16-bit words; an odd last byte counts as the high half of a word.
+#[inline]
 pub fn sum(bytes: &[u8]) -> u16 {
     // The sum does not depend on byte order (RFC 1071, 2(B)): words are added as the machine reads them, eight
     // bytes at a time, and one swap at the end restores the order.
@@ -34,6 +35,7 @@ pub fn sum(bytes: &[u8]) -> u16 {
 }
 
 /// Sum of two sums. The second part must start at an even offset of the first.
+#[inline]
 pub fn add(first: u16, second: u16) -> u16 {
     fold(u64::from(first) + u64::from(second))
 }
@@ -116,8 +118,9 @@ fn address(address: IpAddr) -> u16 {
     }
 }
 
-/// Folds the carries back in. Zero comes out only for zero.
-fn fold(mut total: u64) -> u16 {
+/// Folds the carries of added words back in. Zero comes out only for zero.
+#[inline]
+pub fn fold(mut total: u64) -> u16 {
     total = (total >> 32) + (total & 0xffff_ffff);
     total = (total >> 32) + (total & 0xffff_ffff);
     let mut total = total as u32;

@@ -185,11 +185,6 @@ impl Conntrack {
         self.loose = loose;
     }
 
-    /// The timeouts, for changing; connections keep theirs until their next packet.
-    pub fn timeouts_mut(&mut self) -> &mut Timeouts {
-        &mut self.timeouts
-    }
-
     /// What was counted.
     pub fn statistics(&self) -> ConntrackStatistics {
         self.statistics
@@ -231,6 +226,53 @@ impl Conntrack {
             Tracking::Connection { .. } => {}
         }
         tracking
+    }
+
+    /// Whether a connection's packets only refresh it: confirmed, alive, not translated, and if TCP, established.
+    pub(crate) fn is_steady(&self, id: ConnectionId) -> bool {
+        self.get(id).is_some_and(is_steady)
+    }
+
+    /// Moves a steady connection on by a packet whose direction and state are known, as [`Conntrack::track`] would.
+    /// False, and nothing happened, if the packet would now be another state or the connection is not steady any more.
+    /// A TCP segment must be one that moves no state: ACK, and none of SYN, FIN and RST.
+    #[inline]
+    pub(crate) fn repeat(
+        &mut self,
+        now: Duration,
+        id: ConnectionId,
+        direction: Direction,
+        state: CtState,
+        tcp_flags: Option<u8>,
+        length: usize,
+    ) -> bool {
+        let slot = match self.slots.get_mut(id.slot as usize) {
+            Some(slot) if slot.generation == id.generation => slot,
+            _ => return false,
+        };
+        let Some(connection) = slot.connection.as_mut() else { return false };
+        let established = connection.status.contains(Status::SEEN_REPLY) || direction == Direction::Reply;
+        let now_state = if established { CtState::Established } else { CtState::New };
+        if connection.expires <= now || now_state != state || !is_steady(connection) {
+            return false;
+        }
+        let assured = connection.status.contains(Status::ASSURED);
+        let timeout = match advance(connection, now, direction, tcp_flags, &self.timeouts) {
+            Advance::Refresh(timeout) => Some(timeout),
+            // What a steady connection's packets do; the others need flags that are excluded.
+            Advance::Keep | Advance::Invalid | Advance::Reopen | Advance::Kill => None,
+        };
+        count(&mut connection.counters[direction as usize], length);
+        if direction == Direction::Reply {
+            connection.status.insert(Status::SEEN_REPLY);
+        }
+        if assured != connection.status.contains(Status::ASSURED) {
+            self.unassured.remove(&(connection.created, id.slot));
+        }
+        if let Some(timeout) = timeout {
+            self.set_expiry(id.slot, now + timeout);
+        }
+        true
     }
 
     /// Takes an ICMP error that quotes a packet of the flow `embedded` and is sent to `destination`. It is RELATED
@@ -417,7 +459,8 @@ impl Conntrack {
         let answered = connection.status.contains(Status::SEEN_REPLY);
         let state =
             if direction == Direction::Reply || answered { CtState::Established } else { CtState::New };
-        let timeout = match advance(connection, now, direction, packet, &self.timeouts) {
+        let assured = connection.status.contains(Status::ASSURED);
+        let timeout = match advance(connection, now, direction, packet.tcp_flags, &self.timeouts) {
             Advance::Refresh(timeout) => Some(timeout),
             Advance::Keep => None,
             Advance::Invalid => return Some(Tracking::Invalid),
@@ -434,7 +477,7 @@ impl Conntrack {
         if direction == Direction::Reply {
             connection.status.insert(Status::SEEN_REPLY);
         }
-        if connection.status.contains(Status::ASSURED) {
+        if assured != connection.status.contains(Status::ASSURED) {
             self.unassured.remove(&(connection.created, slot));
         }
         if let Some(timeout) = timeout {
@@ -540,13 +583,13 @@ fn advance(
     connection: &mut Connection,
     now: Duration,
     direction: Direction,
-    packet: &TrackedPacket,
+    tcp_flags: Option<u8>,
     timeouts: &Timeouts,
 ) -> Advance {
     let answered = connection.status.contains(Status::SEEN_REPLY);
     match &mut connection.protocol {
         ProtocolState::Tcp(tracking) => {
-            let Some(flags) = packet.tcp_flags else { return Advance::Invalid };
+            let Some(flags) = tcp_flags else { return Advance::Invalid };
             let (from, to) = match tracking.advance(direction, flags) {
                 TcpStep::Invalid => return Advance::Invalid,
                 TcpStep::Ignored => return Advance::Keep,
@@ -583,6 +626,19 @@ fn advance(
         ProtocolState::Icmpv6 => Advance::Refresh(timeouts.icmpv6),
         ProtocolState::Other => Advance::Refresh(timeouts.generic),
     }
+}
+
+fn is_steady(connection: &Connection) -> bool {
+    let settled = match connection.protocol {
+        ProtocolState::Tcp(tracking) => tracking.state() == TcpState::Established,
+        ProtocolState::Udp { .. } | ProtocolState::Icmp | ProtocolState::Icmpv6 | ProtocolState::Other => {
+            true
+        }
+    };
+    settled
+        && is_linked(connection.status)
+        && !connection.status.is_translated()
+        && connection.masquerade_device.is_none()
 }
 
 fn is_linked(status: Status) -> bool {

@@ -23,9 +23,11 @@
 //! at a hook are passed over, so an accepting policy counts no packets there.
 
 mod context;
+mod passage;
 mod rewrite;
 
 pub use context::{DropCause, DropCounters, HookContext, HookStep, PacketConnection, Verdict};
+pub use passage::Passage;
 
 use crate::conntrack::{
     Connection, ConnectionFilter, ConnectionId, ConnectionOwner, Conntrack, Direction, Status, TrackedPacket,
@@ -70,6 +72,8 @@ pub struct Netfilter {
     activity: [Activity; 2],
     /// Whether rules may have changed since `activity` was derived from them.
     changed: bool,
+    /// Moves whenever rules may have changed.
+    generation: u64,
     conntrack: Conntrack,
     reassembler: Reassembler,
     drops: DropCounters,
@@ -106,6 +110,7 @@ impl Netfilter {
             rules: [RuleSet::new(Family::Ipv4), RuleSet::new(Family::Ipv6)],
             activity: [Activity::default(); 2],
             changed: false,
+            generation: 0,
             conntrack: Conntrack::new(hash_seed),
             reassembler: Reassembler::default(),
             drops: DropCounters::default(),
@@ -120,6 +125,7 @@ impl Netfilter {
     /// The rules of a family, for changing.
     pub fn rules_mut(&mut self, family: Family) -> &mut RuleSet {
         self.changed = true;
+        self.generation += 1;
         &mut self.rules[family as usize]
     }
 
@@ -165,12 +171,6 @@ impl Netfilter {
     /// The connections, for settings and removal.
     pub fn conntrack_mut(&mut self) -> &mut Conntrack {
         &mut self.conntrack
-    }
-
-    /// Tracks connections of a family from now on, whether or not a rule needs it.
-    pub fn force_tracking(&mut self, family: Family) {
-        let activity = &mut self.activity[family as usize];
-        (activity.tracking, activity.any) = (true, true);
     }
 
     /// Packets that were dropped here.

@@ -5,11 +5,15 @@
 //! jumps or a nesting deeper than [`MAX_DEPTH`] is refused once a built-in chain reaches it. A mutation that fails
 //! changes nothing. Rules are removed by [`RuleId`]; ids are never used again.
 
+mod counted;
+
 use std::sync::Arc;
 
 use crate::evaluate::TokenBucket;
 use crate::rule::{Family, Rule, Target};
 use crate::target_check::{EVERY_HOOK, fits, hooks_of};
+
+pub(crate) use counted::Counted;
 
 /// How many chains a packet can be inside at once (NFT_JUMP_STACK_SIZE of the kernel).
 pub const MAX_DEPTH: usize = 16;
