@@ -150,6 +150,7 @@ enum Undo {
 impl Engine {
     /// Applies a plan, all or nothing. Only between drains.
     pub fn apply(&mut self, plan: &Plan) -> Result<(), ApplyError> {
+        self.epoch += 1;
         let mut done: Vec<Step> = Vec::new();
         let mut counts: BTreeMap<Owner, usize> = BTreeMap::new();
         for entry in &plan.entries {

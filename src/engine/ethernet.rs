@@ -29,6 +29,17 @@ use super::{Arrival, Engine, Timer, captured};
 impl Engine {
     /// A device receives a frame.
     pub(super) fn receive(&mut self, arrival: Arrival) {
+        if arrival.frame.hint() == 0 || self.watched {
+            return self.receive_unknown(arrival);
+        }
+        if let Some(arrival) = self.receive_known(arrival) {
+            self.receive_unknown(arrival);
+            self.draft = None;
+        }
+    }
+
+    /// A device receives a frame of which nothing is known yet.
+    fn receive_unknown(&mut self, arrival: Arrival) {
         let Arrival { device, frame, tracked } = arrival;
         let Some(Some(receiver)) = self.devices.get_mut(device.index()) else {
             return self.drop_frame(frame, None, Some(device), DropReason::Gone);
@@ -55,7 +66,10 @@ impl Engine {
     }
 
     /// Sends an Ethernet frame (on `lo`: an IP packet) by a device.
-    pub(super) fn transmit(&mut self, device: DeviceId, frame: Frame, tracked: Option<Tracked>) {
+    pub(super) fn transmit(&mut self, device: DeviceId, mut frame: Frame, tracked: Option<Tracked>) {
+        if self.draft.is_some() {
+            self.finish_transmit(device, &mut frame);
+        }
         let Some(Some(sender)) = self.devices.get_mut(device.index()) else {
             return self.drop_frame(frame, None, Some(device), DropReason::Gone);
         };
@@ -75,8 +89,11 @@ impl Engine {
         sender.counters.transmitted_packets += 1;
         sender.counters.transmitted_bytes += frame.len() as u64;
         let next = match &sender.kind {
-            Kind::Loopback => Next::Arrive(device),
+            Kind::Veth { peer } if !self.watched => {
+                return self.fifo.push_back(Arrival { device: *peer, frame, tracked });
+            }
             Kind::Veth { peer } => Next::Arrive(*peer),
+            Kind::Loopback => Next::Arrive(device),
             Kind::Bridge(_) => Next::Bridge,
             Kind::Nic { link: Some((link, end)) } => Next::Wire(*link, *end),
             Kind::Nic { link: None } => Next::Nowhere,
@@ -225,7 +242,12 @@ impl Engine {
         }
         match decision {
             Decision::Local => self.bridge_local(namespace, bridge, header, content),
-            Decision::Forward(egress) => self.bridge_forward(namespace, bridge, egress, header, content),
+            Decision::Forward(egress) => {
+                if let Some(draft) = &mut self.draft {
+                    draft.bridged(bridge, port, egress);
+                }
+                self.bridge_forward(namespace, bridge, egress, header, content);
+            }
             Decision::Flood(kind) => self.bridge_flood(namespace, bridge, port, kind, header, content, false),
             Decision::FloodAndLocal(kind) => {
                 self.bridge_flood(namespace, bridge, port, kind, header, content, true)
@@ -248,6 +270,7 @@ impl Engine {
         content: Content,
         local: bool,
     ) {
+        self.draft = None;
         let mut egress = PortId(0);
         loop {
             let next = match self.devices[bridge.index()].as_ref().map(|d| &d.kind) {
@@ -475,6 +498,7 @@ impl Engine {
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         let update = space.neighbours.update(now, device, address, mac, solicited, create);
         if let Some(state) = update.changed {
+            self.namespace_changed(namespace);
             self.event(trace, |_| EventKind::Neighbour { device, address, mac: Some(mac), state });
         }
         for frame in update.released {
@@ -485,6 +509,7 @@ impl Engine {
     pub(super) fn neighbour_timer(&mut self, namespace: NamespaceId, device: DeviceId, address: IpAddr) {
         let now = self.now;
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
+        space.epoch += 1;
         match space.neighbours.timer(now, device, address) {
             TimerAction::None => {}
             TimerAction::Solicit { mac, arm, state } => {
@@ -635,9 +660,10 @@ impl Content {
 
 #[inline]
 fn with_header(mut frame: Frame, header: EthernetHeader) -> Frame {
-    frame.push_front(ETHERNET_HEADER_LEN);
-    // The room was made on the line before.
-    let _ = header.emit(frame.bytes_mut());
+    let mut bytes = [0; ETHERNET_HEADER_LEN];
+    // There is room for a header.
+    let _ = header.emit(&mut bytes);
+    frame.prepend(&bytes);
     frame
 }
 

@@ -13,7 +13,7 @@ use linkspan_nat::netfilter::{Defragmentation, DropCause, HookContext, HookStep,
 use linkspan_nat::packet::{ChecksumState, IpVersion, Layout, PacketMut, PacketView};
 use linkspan_nat::rule::{AddressType, Family, RejectWith, TcpMss};
 use linkspan_nat::ruleset::Hook;
-use linkspan_switch::frame::{Checksum, Frame};
+use linkspan_switch::frame::{Checksum, Frame, TraceId};
 use linkspan_switch::mac::MacAddress;
 use linkspan_switch::offload;
 use rand_xoshiro::rand_core::Rng;
@@ -292,10 +292,23 @@ impl Engine {
     }
 
     fn ip_send_tracked(&mut self, namespace: NamespaceId, mut frame: Frame, tracked: Option<Tracked>) {
-        frame.set_trace(self.new_trace());
+        self.draft = None;
+        if !self.watched && tracked.is_none() {
+            match self.send_known(namespace, frame) {
+                None => return,
+                Some(unknown) => frame = unknown,
+            }
+        }
+        self.next_trace += 1;
+        frame.set_trace(TraceId(self.next_trace));
         if self.watched {
             self.event(frame.trace(), |_| EventKind::Sent { namespace, packet: captured(&frame) });
         }
+        self.ip_send_unknown(namespace, frame, tracked);
+        self.draft = None;
+    }
+
+    fn ip_send_unknown(&mut self, namespace: NamespaceId, frame: Frame, tracked: Option<Tracked>) {
         let Ok(layout) = Layout::parse(frame.bytes()) else {
             return self.drop_frame(frame, Some(namespace), None, DropReason::BadPacket);
         };
@@ -366,6 +379,9 @@ impl Engine {
             _ => device_mtu,
         };
         if !self.too_big(&packet, mtu) {
+            if let Some(draft) = &mut self.draft {
+                draft.limited(mtu as usize);
+            }
             return self.send_to_hop(namespace, hop.device, next_hop, packet.frame, packet.tracked);
         }
         if self.may_not_fragment(&packet) && packet.reassembled.is_none() {
@@ -411,6 +427,7 @@ impl Engine {
         let mut whole = packet.frame;
         complete(&mut whole, packet.layout);
         let identification = self.random.next_u32();
+        self.draft = None;
         let cut = match packet.reassembled {
             Some(_) => fragment::refragment(whole.bytes(), mtu as usize, identification),
             None => fragment::fragment(whole.bytes(), mtu as usize, identification),
@@ -452,7 +469,13 @@ impl Engine {
         let trace = frame.trace();
         match space.neighbours.resolve(now, device, next_hop, frame) {
             Resolution::Send { frame, mac, arm } => {
+                if let Some(draft) = &mut self.draft
+                    && let Some(until) = space.neighbours.reachable_until(device, next_hop)
+                {
+                    draft.resolved(until);
+                }
                 if let Some(time) = arm {
+                    self.namespace_changed(namespace);
                     let state = NeighbourState::Delay;
                     self.event(trace, |_| EventKind::Neighbour {
                         device,
@@ -616,6 +639,7 @@ impl Engine {
             }
             return self.filter(namespace, hook, packet, ingress, egress);
         }
+        self.draft = None;
         let packet = self.hook_fragment(namespace, hook, packet, ingress.or(egress))?;
         self.filter(namespace, hook, packet, ingress, egress)
     }
@@ -655,9 +679,12 @@ impl Engine {
         ingress: Option<DeviceId>,
         egress: Option<DeviceId>,
     ) -> Option<Packet> {
-        let mut steps = self.watched.then(Vec::new);
+        let mut steps = (self.watched || self.draft.is_some()).then(Vec::new);
         let verdict = self.traverse(namespace, hook, &mut packet, ingress, egress, steps.as_mut())?;
         let accepted = verdict == Verdict::Accept;
+        if let Some(draft) = &mut self.draft {
+            draft.passed(steps.take().unwrap_or_default(), packet.tracked);
+        }
         if let Some(steps) = steps
             && (!steps.is_empty() || !accepted)
         {

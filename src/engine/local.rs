@@ -32,6 +32,9 @@ impl Engine {
             return self.drop_frame(packet.frame, Some(namespace), Some(device), DropReason::BadChecksum);
         }
         let copied = self.raw_deliver(namespace, &packet);
+        if copied {
+            self.draft = None;
+        }
         match packet.layout.transport() {
             Header::Icmp => self.icmp_receive(namespace, packet),
             Header::Icmpv6 => self.icmpv6_receive(namespace, device, packet),
@@ -309,6 +312,10 @@ impl Engine {
             }
             return self.drop_frame(packet.frame, Some(namespace), Some(device), DropReason::NoSocket);
         };
+        if self.draft.is_some() {
+            let payload = packet.layout.transport_offset() + 8;
+            self.finish_datagram(socket, source, destination, payload);
+        }
         if self.watched {
             self.event(packet.frame.trace(), |_| EventKind::Delivered {
                 namespace,

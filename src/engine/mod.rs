@@ -25,6 +25,7 @@ mod device;
 pub mod errno;
 mod ethernet;
 pub mod event;
+mod flow;
 pub mod id;
 mod ip;
 mod link;
@@ -41,6 +42,7 @@ mod socket;
 mod stream;
 pub mod sys;
 mod tables;
+mod udp;
 pub mod view;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -49,7 +51,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use linkspan_nat::interface::InterfaceName;
-use linkspan_switch::frame::{Frame, Pool, TraceId};
+use linkspan_switch::frame::{Checksum, Frame, Pool, TraceId};
+use linkspan_switch::offload;
 use linkspan_switch::storm::{StormConfig, StormError, StormGuard};
 use rand_xoshiro::Xoshiro256StarStar;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -59,6 +62,7 @@ use crate::tcp::TcpStack;
 pub use apply::ApplyError;
 use device::Device;
 use event::{DropReason, Event, EventKind};
+use flow::{Draft, Flows};
 use id::{DeviceId, LinkId, NamespaceId, SocketId};
 use ip::Tracked;
 use link::Link;
@@ -82,6 +86,10 @@ pub struct Engine {
     tcp: TcpStack,
     sockets: Sockets,
     owners: BTreeMap<Owner, Vec<apply::Applied>>,
+    flows: Flows,
+    draft: Option<Box<Draft>>,
+    /// Moves with everything that plans and rules can change.
+    epoch: u64,
     outputs: VecDeque<(DeviceId, Frame)>,
     /// Kept between drains for its memory.
     tcp_outgoing: Vec<(NamespaceId, Frame)>,
@@ -169,6 +177,9 @@ impl Engine {
             tcp: TcpStack::new(seed),
             sockets: Sockets::default(),
             owners: BTreeMap::new(),
+            flows: Flows::default(),
+            draft: None,
+            epoch: 0,
             outputs: VecDeque::new(),
             tcp_outgoing: Vec::new(),
             events: Vec::new(),
@@ -340,7 +351,9 @@ impl Engine {
         }
     }
 
+    /// An identity for a packet that begins here. What makes packets is not repeated by others of its flow.
     fn new_trace(&mut self) -> TraceId {
+        self.draft = None;
         self.next_trace += 1;
         TraceId(self.next_trace)
     }
@@ -360,6 +373,7 @@ impl Engine {
         device: Option<DeviceId>,
         reason: DropReason,
     ) {
+        self.draft = None;
         *self.drops.entry(reason).or_default() += 1;
         self.event(frame.trace(), |_| EventKind::Dropped { namespace, device, reason });
     }
@@ -390,7 +404,13 @@ fn unit(random: &mut Xoshiro256StarStar) -> f64 {
     (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
 }
 
-/// The bytes of a frame as an event carries them.
+/// The bytes of a frame as an event carries them: whoever looks at a packet sees a finished checksum.
 fn captured(frame: &Frame) -> Bytes {
-    Bytes::copy_from_slice(frame.bytes())
+    if frame.checksum() == Checksum::Complete {
+        return Bytes::copy_from_slice(frame.bytes());
+    }
+    let mut finished = frame.share();
+    // A checksum field outside the frame is shown as it is.
+    let _ = offload::complete_checksum(&mut finished);
+    Bytes::copy_from_slice(finished.bytes())
 }

@@ -41,6 +41,8 @@ pub(crate) struct Namespace {
     pub(crate) local_ports: (u16, u16),
     pub(crate) next_port: u16,
     pub(crate) next_identification: u16,
+    /// Moves when something changes that remembered decisions rest on and no plan did it.
+    pub(crate) epoch: u64,
     path_mtu: BTreeMap<IpAddr, (u32, Duration)>,
 }
 
@@ -69,6 +71,7 @@ impl Namespace {
             local_ports: (32_768, 60_999),
             next_port: 0,
             next_identification: 0,
+            epoch: 0,
             path_mtu: BTreeMap::new(),
         }
     }
@@ -83,6 +86,7 @@ impl Namespace {
 
     /// Remembers that packets to a destination may be at most `mtu` bytes.
     pub(crate) fn learn_path_mtu(&mut self, now: Duration, destination: IpAddr, mtu: u32) {
+        self.epoch += 1;
         self.path_mtu.retain(|_, (_, expiry)| *expiry > now);
         if self.path_mtu.len() >= PATH_MTU_LIMIT {
             let first = self.path_mtu.iter().min_by_key(|(_, (_, expiry))| *expiry).map(|(a, _)| *a);
@@ -95,12 +99,22 @@ impl Namespace {
 
     /// The largest packet towards a destination over a device of MTU `device_mtu`.
     pub(crate) fn path_mtu(&self, now: Duration, destination: IpAddr, device_mtu: u32) -> u32 {
+        self.path_mtu_until(now, destination, device_mtu).0
+    }
+
+    /// The same, and until when it holds.
+    pub(crate) fn path_mtu_until(
+        &self,
+        now: Duration,
+        destination: IpAddr,
+        device_mtu: u32,
+    ) -> (u32, Duration) {
         if self.path_mtu.is_empty() {
-            return device_mtu;
+            return (device_mtu, Duration::MAX);
         }
         match self.path_mtu.get(&destination) {
-            Some((mtu, expiry)) if *expiry > now => device_mtu.min(*mtu),
-            _ => device_mtu,
+            Some((mtu, expiry)) if *expiry > now => (device_mtu.min(*mtu), *expiry),
+            _ => (device_mtu, Duration::MAX),
         }
     }
 }

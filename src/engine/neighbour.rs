@@ -140,6 +140,18 @@ impl NeighbourTable {
         }
     }
 
+    /// Until when packets for a neighbour go straight to its known hardware address; `None` if they do not.
+    pub(crate) fn reachable_until(&self, device: DeviceId, address: IpAddr) -> Option<Duration> {
+        let entry = self.entries.get(&(device, address))?;
+        match entry.state {
+            NeighbourState::Permanent => Some(Duration::MAX),
+            NeighbourState::Reachable => Some(entry.confirmed + REACHABLE_TIME),
+            // Until a timer or an answer moves the entry.
+            NeighbourState::Delay | NeighbourState::Probe => Some(Duration::MAX),
+            NeighbourState::Incomplete | NeighbourState::Stale | NeighbourState::Failed => None,
+        }
+    }
+
     /// A neighbour answered a solicitation (`solicited`), or its own message showed its hardware address.
     ///
     /// `create` makes an entry if there is none, as Linux does for a request that asks for one of our addresses.

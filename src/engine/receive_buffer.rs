@@ -1,7 +1,8 @@
 //! The receive buffer of a UDP or raw socket: datagrams in order, bounded by bytes as `net.core.rmem_default`.
 //!
-//! Payloads stand one behind the other in a ring that keeps its memory, so that receiving allocates nothing while the
-//! load is steady; the reader gets a copy, as from `recvfrom(2)`.
+//! Payloads stand one behind the other in memory that is kept, so that receiving allocates nothing while the load is
+//! steady; the reader gets a copy, as from `recvfrom(2)`. What was read makes room when the buffer is empty, or when
+//! it is more than what waits.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -15,7 +16,9 @@ const DATAGRAM_OVERHEAD: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct ReceiveBuffer {
     waiting: VecDeque<Waiting>,
-    bytes: VecDeque<u8>,
+    /// Payloads that were read, then those that wait.
+    bytes: Vec<u8>,
+    read: usize,
 }
 
 /// A datagram whose payload is in the ring.
@@ -32,30 +35,33 @@ pub(crate) struct Waiting {
 impl ReceiveBuffer {
     /// Payload bytes that wait.
     pub(crate) fn len(&self) -> usize {
-        self.bytes.len()
+        self.bytes.len() - self.read
     }
 
     /// Takes a datagram in; false if there is no room.
     pub(crate) fn push(&mut self, source: SocketAddr, destination: SocketAddr, payload: &[u8]) -> bool {
-        let charged = self.bytes.len() + DATAGRAM_OVERHEAD * self.waiting.len();
+        let charged = self.len() + DATAGRAM_OVERHEAD * self.waiting.len();
         if charged + payload.len() + DATAGRAM_OVERHEAD > LIMIT {
             return false;
         }
         self.waiting.push_back(Waiting { source, destination, length: payload.len() });
-        self.bytes.extend(payload);
+        self.bytes.extend_from_slice(payload);
         true
     }
 
-    /// The next datagram; `take` sees its payload, in at most two pieces.
-    pub(crate) fn pop(&mut self, take: impl FnOnce(&[u8], &[u8])) -> Option<Waiting> {
+    /// The next datagram; `take` sees its payload.
+    #[inline]
+    pub(crate) fn pop(&mut self, take: impl FnOnce(&[u8])) -> Option<Waiting> {
         let next = self.waiting.pop_front()?;
-        let (front, back) = self.bytes.as_slices();
-        let split = next.length.min(front.len());
-        take(&front[..split], &back[..next.length - split]);
-        self.bytes.drain(..next.length);
+        let end = self.read + next.length;
+        take(&self.bytes[self.read..end]);
+        self.read = end;
         if self.waiting.is_empty() {
-            // From the start again: the next payload is one piece, and the same memory stays warm.
             self.bytes.clear();
+            self.read = 0;
+        } else if self.read > self.bytes.len() / 2 {
+            self.bytes.drain(..self.read);
+            self.read = 0;
         }
         Some(next)
     }
@@ -72,7 +78,7 @@ mod tests {
 
     fn pop(buffer: &mut ReceiveBuffer) -> Option<(u16, Vec<u8>)> {
         let mut payload = Vec::new();
-        let next = buffer.pop(|front, back| payload = [front, back].concat())?;
+        let next = buffer.pop(|bytes| payload = bytes.to_vec())?;
         Some((next.source.port(), payload))
     }
 

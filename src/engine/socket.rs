@@ -1,4 +1,4 @@
-//! Local sockets: UDP and raw here, TCP in `stream.rs`.
+//! Local sockets of every kind, and raw ones; UDP is in `udp.rs`, TCP in `stream.rs`.
 //!
 //! A datagram waits in its socket's [`ReceiveBuffer`]; what does not fit is dropped and counted. Waiting programs are woken in the order they came.
 
@@ -6,24 +6,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::Waker;
 
-use bytes::Bytes;
 use hashbrown::HashMap;
 use linkspan_nat::emit::{self, IpHeader};
-use linkspan_nat::packet::{ICMPV6, UDP};
+use linkspan_nat::packet::ICMPV6;
 use linkspan_nat::rule::Family;
-use linkspan_switch::frame::TraceId;
 
 use super::errno::Errno;
 use super::id::{NamespaceId, ServiceId, SocketId};
 use super::ip::Packet;
 use super::receive_buffer::ReceiveBuffer;
-use super::route::unspecified_like;
 use super::sys::Datagram;
+use super::udp::Towards;
 use super::{Engine, plan};
 use crate::tcp::{ConnectionId, ListenerId};
-
-/// Largest UDP payload over IPv4.
-const UDP_LIMIT: usize = 65_507;
 
 /// The sockets of an engine.
 #[derive(Default)]
@@ -31,7 +26,7 @@ pub(crate) struct Sockets {
     table: Vec<Option<Socket>>,
     free: Vec<u32>,
     /// UDP sockets by namespace and port, in order of binding.
-    udp: HashMap<(NamespaceId, u16), Vec<SocketId>>,
+    pub(super) udp: HashMap<(NamespaceId, u16), Vec<SocketId>>,
     raw: BTreeMap<NamespaceId, Vec<SocketId>>,
     pub(crate) by_connection: HashMap<ConnectionId, SocketId>,
     pub(crate) by_listener: HashMap<ListenerId, SocketId>,
@@ -45,8 +40,9 @@ pub(crate) struct Socket {
     pub(crate) ttl: Option<u8>,
     pub(crate) program: Option<String>,
     pub(crate) service: Option<ServiceId>,
-    error: Option<Errno>,
-    received: ReceiveBuffer,
+    pub(super) error: Option<Errno>,
+    pub(super) towards: Option<Box<Towards>>,
+    pub(super) received: ReceiveBuffer,
     wakers: Vec<Waker>,
     queued: bool,
 }
@@ -74,6 +70,7 @@ impl Sockets {
             program: None,
             service: None,
             error: None,
+            towards: None,
             received: ReceiveBuffer::default(),
             wakers: Vec::new(),
             queued: false,
@@ -156,9 +153,11 @@ impl Sockets {
 
     /// Something changed on a socket: wakes who waits, or queues it for its service.
     pub(crate) fn notify(&mut self, id: SocketId) {
-        let Ok(socket) = self.get_mut(id) else { return };
-        for waker in socket.wakers.drain(..) {
-            waker.wake();
+        let Some(Some(socket)) = self.table.get_mut(id.index()) else { return };
+        if !socket.wakers.is_empty() {
+            for waker in socket.wakers.drain(..) {
+                waker.wake();
+            }
         }
         if socket.service.is_some() && !socket.queued {
             socket.queued = true;
@@ -166,11 +165,11 @@ impl Sockets {
         }
     }
 
-    fn bound(&self, namespace: NamespaceId, port: u16) -> &[SocketId] {
+    pub(super) fn bound(&self, namespace: NamespaceId, port: u16) -> &[SocketId] {
         self.udp.get(&(namespace, port)).map_or(&[], Vec::as_slice)
     }
 
-    fn udp_addresses(&self, id: SocketId) -> (Option<SocketAddr>, Option<SocketAddr>) {
+    pub(super) fn udp_addresses(&self, id: SocketId) -> (Option<SocketAddr>, Option<SocketAddr>) {
         match self.get(id).map(|s| &s.kind) {
             Ok(SocketKind::Udp { local, remote }) => (*local, *remote),
             _ => (None, None),
@@ -179,81 +178,6 @@ impl Sockets {
 }
 
 impl Engine {
-    /// Opens a UDP socket.
-    pub(crate) fn udp_open(&mut self, namespace: NamespaceId) -> Result<SocketId, Errno> {
-        self.alive(namespace)?;
-        Ok(self.sockets.insert(namespace, SocketKind::Udp { local: None, remote: None }))
-    }
-
-    /// Binds a UDP socket; port 0 picks one from the namespace's range.
-    pub(crate) fn udp_bind(&mut self, id: SocketId, local: SocketAddr) -> Result<SocketAddr, Errno> {
-        let socket = self.sockets.get(id)?;
-        let namespace = socket.namespace;
-        match &socket.kind {
-            SocketKind::Udp { local: None, .. } => {}
-            _ => return Err(Errno::InvalidArgument),
-        }
-        if !local.ip().is_unspecified() && !local.ip().is_multicast() && !self.is_local(namespace, local.ip())
-        {
-            return Err(Errno::AddressNotAvailable);
-        }
-        let taken = |sockets: &Sockets, port: u16| {
-            sockets.bound(namespace, port).iter().any(|other| {
-                let other = sockets.udp_addresses(*other).0;
-                other.is_some_and(|other| overlap(other.ip(), local.ip()))
-            })
-        };
-        let port = if local.port() != 0 {
-            if taken(&self.sockets, local.port()) {
-                return Err(Errno::AddressInUse);
-            }
-            local.port()
-        } else {
-            let sockets = &self.sockets;
-            let free = |port| !taken(sockets, port);
-            let space = self
-                .namespaces
-                .get(namespace.index())
-                .and_then(Option::as_ref)
-                .ok_or(Errno::BadDescriptor)?;
-            free_port(space.local_ports, space.next_port, free).ok_or(Errno::AddressInUse)?
-        };
-        if local.port() == 0
-            && let Some(Some(space)) = self.namespaces.get_mut(namespace.index())
-        {
-            space.next_port = port.wrapping_add(1);
-        }
-        let bound = SocketAddr::new(local.ip(), port);
-        if let Ok(socket) = self.sockets.get_mut(id)
-            && let SocketKind::Udp { local, .. } = &mut socket.kind
-        {
-            *local = Some(bound);
-        }
-        self.sockets.udp.entry((namespace, port)).or_default().push(id);
-        Ok(bound)
-    }
-
-    /// Sets the peer of a UDP socket.
-    pub(crate) fn udp_connect(&mut self, id: SocketId, peer: SocketAddr) -> Result<(), Errno> {
-        let namespace = self.sockets.get(id)?.namespace;
-        let source = self.source_towards(namespace, peer.ip())?;
-        if self.sockets.udp_addresses(id).0.is_none() {
-            self.udp_bind(id, SocketAddr::new(source, 0))?;
-        }
-        match &mut self.sockets.get_mut(id)?.kind {
-            SocketKind::Udp { local, remote } => {
-                *remote = Some(peer);
-                if let Some(local) = local
-                    && local.ip().is_unspecified()
-                {
-                    local.set_ip(source);
-                }
-                Ok(())
-            }
-            _ => Err(Errno::InvalidArgument),
-        }
-    }
-
     /// The source address a packet to `destination` would carry.
     pub(super) fn source_towards(
         &self,
@@ -280,51 +204,6 @@ impl Engine {
             return Ok(IpAddr::V4(Ipv4Addr::LOCALHOST));
         }
         self.source_for(namespace, &hop, destination).ok_or(Errno::AddressNotAvailable)
-    }
-
-    /// Sends a datagram to `remote`, or to the connected peer.
-    pub(crate) fn udp_send(
-        &mut self,
-        id: SocketId,
-        remote: Option<SocketAddr>,
-        payload: &[u8],
-    ) -> Result<(), Errno> {
-        let socket = self.sockets.get_mut(id)?;
-        if let Some(error) = socket.error.take() {
-            return Err(error);
-        }
-        let (namespace, ttl) = (socket.namespace, socket.ttl);
-        let (mut local, peer) = self.sockets.udp_addresses(id);
-        let remote = remote.or(peer).ok_or(Errno::NotConnected)?;
-        if payload.len() > UDP_LIMIT {
-            return Err(Errno::MessageTooLong);
-        }
-        let source = match local {
-            Some(local) if !local.ip().is_unspecified() => local.ip(),
-            _ => self.source_towards(namespace, remote.ip())?,
-        };
-        if source.is_ipv4() != remote.is_ipv4() {
-            return Err(Errno::AddressFamilyNotSupported);
-        }
-        if self.route_any(namespace, remote.ip(), source).is_none() {
-            return Err(Errno::NetworkUnreachable);
-        }
-        if local.is_none() {
-            local = Some(self.udp_bind(id, SocketAddr::new(unspecified_like(remote.ip()), 0))?);
-        }
-        let source = SocketAddr::new(source, local.map_or(0, |l| l.port()));
-        let length = 8 + payload.len();
-        let mut header = self.header(namespace, source.ip(), remote.ip(), UDP, length);
-        header.ttl = ttl.unwrap_or(header.ttl);
-        let mut segment = Vec::with_capacity(length);
-        segment.extend_from_slice(&source.port().to_be_bytes());
-        segment.extend_from_slice(&remote.port().to_be_bytes());
-        segment.extend_from_slice(&(length as u16).to_be_bytes());
-        segment.extend_from_slice(&[0, 0]);
-        segment.extend_from_slice(payload);
-        let sum = linkspan_nat::checksum::transport(source.ip(), remote.ip(), UDP, &segment);
-        segment[6..8].copy_from_slice(&linkspan_nat::checksum::udp_nonzero(sum).to_be_bytes());
-        self.send_segment(namespace, &header, &segment)
     }
 
     /// The header of a local packet. As Linux with `IP_PMTUDISC_WANT`: may not be fragmented if it fits the path.
@@ -360,36 +239,6 @@ impl Engine {
         Ok(())
     }
 
-    /// The next datagram; a pending error first.
-    pub(crate) fn udp_receive(&mut self, id: SocketId) -> Result<Datagram, Errno> {
-        let socket = self.sockets.get_mut(id)?;
-        if let Some(error) = socket.error.take() {
-            return Err(error);
-        }
-        let mut payload = Bytes::new();
-        let whole = |front: &[u8], back: &[u8]| {
-            payload =
-                if back.is_empty() { Bytes::copy_from_slice(front) } else { [front, back].concat().into() };
-        };
-        let next = socket.received.pop(whole).ok_or(Errno::WouldBlock)?;
-        Ok(Datagram { source: next.source, destination: next.destination, payload })
-    }
-
-    /// Copies the next datagram of a service's socket (see [`Engine::take_service_event`]) to `buffer`; its length
-    /// and sender. What is longer than the buffer is cut off, as by `recvfrom(2)`. `None` if none waits.
-    pub fn receive_datagram(&mut self, id: SocketId, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        let socket = self.sockets.get_mut(id).ok()?;
-        let length = buffer.len();
-        let copy = |front: &[u8], back: &[u8]| {
-            let (first, rest) = buffer.split_at_mut(front.len().min(length));
-            first.copy_from_slice(&front[..first.len()]);
-            let second = rest.len().min(back.len());
-            rest[..second].copy_from_slice(&back[..second]);
-        };
-        let next = socket.received.pop(copy)?;
-        Some((next.length.min(length), next.source))
-    }
-
     /// Sends an IP packet from a namespace's own stack as it is, as a raw socket with `IP_HDRINCL` would: its route is
     /// looked up and OUTPUT is passed. It is copied.
     pub fn transmit_packet(&mut self, namespace: NamespaceId, packet: &[u8]) {
@@ -410,6 +259,7 @@ impl Engine {
         {
             return Err(Errno::AddressFamilyNotSupported);
         }
+        self.namespace_changed(namespace);
         let id = self.sockets.insert(namespace, SocketKind::Raw { family, protocol });
         self.sockets.raw.entry(namespace).or_default().push(id);
         Ok(id)
@@ -475,63 +325,6 @@ impl Engine {
         !takers.is_empty()
     }
 
-    /// The UDP socket for a datagram: the one that is bound most specifically, a connected one first.
-    pub(super) fn udp_lookup(
-        &self,
-        namespace: NamespaceId,
-        to: SocketAddr,
-        from: SocketAddr,
-    ) -> Option<SocketId> {
-        let candidates = self.sockets.bound(namespace, to.port()).iter().copied();
-        let score = |id: &SocketId| -> Option<u8> {
-            let (local, remote) = self.sockets.udp_addresses(*id);
-            let local = local?;
-            let own = if local.ip() == to.ip() {
-                2
-            } else if local.ip().is_unspecified() && (local.is_ipv4() == to.is_ipv4() || local.is_ipv6()) {
-                0
-            } else {
-                return None;
-            };
-            match remote {
-                None => Some(own),
-                Some(remote) if remote == from => Some(own + 4),
-                Some(_) => None,
-            }
-        };
-        let mut best: Option<(u8, SocketId)> = None;
-        for id in candidates {
-            if let Some(points) = score(&id)
-                && best.is_none_or(|(top, _)| points > top)
-            {
-                best = Some((points, id));
-            }
-        }
-        best.map(|(_, id)| id)
-    }
-
-    /// An ICMP error about a datagram: only a connected socket hears of it, and of soft ones only if fatal.
-    pub(super) fn udp_error(
-        &mut self,
-        trace: TraceId,
-        namespace: NamespaceId,
-        local: SocketAddr,
-        remote: SocketAddr,
-        errno: Errno,
-        fatal: bool,
-    ) {
-        let Some(id) = self.udp_lookup(namespace, local, remote) else { return };
-        let connected = self.sockets.udp_addresses(id).1.is_some();
-        // Linux: a connected UDP socket gets hard errors; EHOSTUNREACH from a failed neighbour is one for it too.
-        if connected && (fatal || errno == Errno::HostUnreachable || errno == Errno::NetworkUnreachable) {
-            if let Ok(socket) = self.sockets.get_mut(id) {
-                socket.error = Some(errno);
-            }
-            self.sockets.notify(id);
-            self.socket_error(trace, namespace, id, errno);
-        }
-    }
-
     /// Who is woken when something changes on the socket.
     pub(crate) fn register(&mut self, id: SocketId, waker: &Waker) {
         match self.sockets.get_mut(id) {
@@ -589,6 +382,9 @@ impl Engine {
     /// Closes a socket. Closing twice is no error.
     pub(crate) fn close(&mut self, id: SocketId) {
         let Some(socket) = self.sockets.remove(id) else { return };
+        if matches!(socket.kind, SocketKind::Udp { .. } | SocketKind::Raw { .. }) {
+            self.namespace_changed(socket.namespace);
+        }
         self.tcp_release(&socket.kind);
         for waker in socket.wakers {
             waker.wake();

@@ -264,6 +264,7 @@ impl Engine {
                 status: ExitCode::FAILURE,
             });
         };
+        space.epoch += 1;
         text::apply_command(space.netfilter.rules_mut(family), &command, None).map_err(refuse)
     }
 

@@ -1,0 +1,559 @@
+//! Flows whose way is known: what the first packets of a flow were told is remembered, so that the next ones need not
+//! ask again.
+//!
+//! Every stage of a packet's way is decided by tables: leaving its namespace (route, OUTPUT and POSTROUTING,
+//! neighbour), crossing a bridge whose namespace filters bridged packets, entering a namespace (address, PREROUTING
+//! and INPUT, socket). Linux remembers such answers per socket (`sk_dst_cache`) and per flow (the nf_tables
+//! flowtable), Open vSwitch as megaflows. Here a [`Decision`] is drawn up while a packet goes the ordinary way
+//! ([`Draft`]), and it is void as soon as that way does anything that a repetition could not: translate, answer,
+//! wait, flood, fragment. There is no second implementation of forwarding, only its answers.
+//!
+//! A decision holds while nothing changed that it rests on: `Engine::epoch` moves with every plan and every `iptables`
+//! command, [`super::namespace::Namespace::epoch`] with sockets, neighbours and path MTUs; connections and rules are
+//! asked again by [`linkspan_nat::netfilter::Passage`], which also counts them; the bridge learns and looks up every
+//! time. What a repetition does is what the ordinary way does, frame by frame through the same FIFO: counters,
+//! connection tracking, learning and the order of things are the same with and without (`tests/flows.rs`).
+//! Packets that are watched are never repeated, because a story needs every step.
+//!
+//! A frame carries the decision of its last stage as its hint; that decision knows the one of the next stage. The
+//! first stage is found by the packet's addresses and ports. Memory is bounded: [`DECISIONS`] in a ring, and as many
+//! flows.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use hashbrown::HashTable;
+use linkspan_nat::netfilter::{HookStep, PacketConnection, Passage};
+use linkspan_nat::packet::{PacketView, TCP, UDP};
+use linkspan_nat::rule::Family;
+use linkspan_switch::bridge::PortId;
+use linkspan_switch::ethernet::{ETHERNET_HEADER_LEN, EthernetHeader};
+use linkspan_switch::fdb::FdbTarget;
+use linkspan_switch::frame::{Checksum, Frame, TraceId};
+use linkspan_switch::storm::StormFrame;
+
+use super::device::Kind;
+use super::event::DropReason;
+use super::id::{DeviceId, NamespaceId, SocketId};
+use super::queue::mix;
+use super::{Arrival, Engine};
+
+/// Decisions and flows that are remembered at most; the oldest decision makes room for another, and the flows are
+/// forgotten together. 10,000 connections take 60,000.
+const DECISIONS: usize = 1 << 17;
+
+/// What is remembered.
+#[derive(Default)]
+pub(super) struct Flows {
+    known: HashTable<Known>,
+    ring: Vec<Decision>,
+    next: usize,
+}
+
+/// A flow that left a namespace before.
+struct Known {
+    key: FlowKey,
+    first: Handle,
+    misses: u32,
+}
+
+/// A flow as its sender's namespace sees it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct FlowKey {
+    namespace: NamespaceId,
+    protocol: u8,
+    family: Family,
+    ports: u32,
+    source: u128,
+    destination: u128,
+}
+
+/// Names a decision: its place in the ring and the generation of that place; zero names none.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Handle(u64);
+
+/// What became of a packet at one stage, to become of the next one of its flow too.
+struct Decision {
+    generation: u32,
+    /// Packets that could not be repeated since the last one that was drawn up.
+    misses: u32,
+    basis: Basis,
+    /// The device that received the packet; at the first stage none did.
+    device: Option<DeviceId>,
+    until: Duration,
+    /// Longest IP packet.
+    limit: usize,
+    way: Way,
+    passage: Option<Passage>,
+    next: Handle,
+}
+
+/// What a decision rests on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Basis {
+    pub(super) namespace: NamespaceId,
+    pub(super) epoch: u64,
+    pub(super) namespace_epoch: u64,
+}
+
+/// How a packet goes on.
+#[derive(Clone, Copy)]
+enum Way {
+    /// Out of a device with this Ethernet header.
+    Send { device: DeviceId, header: [u8; ETHERNET_HEADER_LEN] },
+    /// Through a bridge from port to port, and out of the device behind it.
+    Bridge { bridge: DeviceId, ingress: PortId, egress: PortId, device: DeviceId },
+    /// Into a UDP socket; the payload begins here, from the Ethernet header on.
+    Datagram { socket: SocketId, source: SocketAddr, destination: SocketAddr, payload: usize },
+}
+
+/// A decision that is being drawn up while a packet goes the ordinary way.
+pub(super) struct Draft {
+    origin: Origin,
+    basis: Basis,
+    device: Option<DeviceId>,
+    family: Family,
+    steps: Vec<HookStep>,
+    connection: Option<PacketConnection>,
+    bridged: Option<(DeviceId, PortId, PortId)>,
+    until: Option<Duration>,
+    limit: usize,
+}
+
+/// What leads to a decision.
+#[derive(Clone, Copy)]
+enum Origin {
+    Flow(FlowKey),
+    After(Handle),
+}
+
+impl Flows {
+    fn get(&self, handle: Handle) -> Option<&Decision> {
+        let decision = self.ring.get(handle.0 as u32 as usize)?;
+        (decision.generation == (handle.0 >> 32) as u32).then_some(decision)
+    }
+
+    fn get_mut(&mut self, handle: Handle) -> Option<&mut Decision> {
+        let decision = self.ring.get_mut(handle.0 as u32 as usize)?;
+        (decision.generation == (handle.0 >> 32) as u32).then_some(decision)
+    }
+
+    fn insert(&mut self, mut decision: Decision) -> Handle {
+        let slot = self.next;
+        self.next = if slot + 1 == DECISIONS { 0 } else { slot + 1 };
+        match self.ring.get_mut(slot) {
+            Some(old) => {
+                decision.generation = old.generation.wrapping_add(1).max(1);
+                *old = decision;
+            }
+            None => self.ring.push(decision),
+        }
+        Handle(u64::from(self.ring[slot].generation) << 32 | slot as u64)
+    }
+
+    /// Remembers where a decision comes after.
+    fn link(&mut self, origin: Origin, handle: Handle) {
+        match origin {
+            Origin::Flow(key) => {
+                if let Some(known) = self.known.find_mut(key.hash(), |known| known.key == key) {
+                    (known.first, known.misses) = (handle, 0);
+                }
+            }
+            Origin::After(before) => {
+                if let Some(before) = self.get_mut(before) {
+                    (before.next, before.misses) = (handle, 0);
+                }
+            }
+        }
+    }
+}
+
+impl FlowKey {
+    /// The flow of an IP packet, if it is one that can be repeated: TCP or UDP, whole and without options.
+    #[inline]
+    fn parse(namespace: NamespaceId, bytes: &[u8]) -> Option<FlowKey> {
+        let word = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+        let long = |at: usize| Some(u128::from_be_bytes(bytes.get(at..at + 16)?.try_into().ok()?));
+        match bytes.first()? {
+            0x45 if word(4)? & 0x3fff == 0 && matches!(bytes[9], TCP | UDP) => Some(FlowKey {
+                namespace,
+                protocol: bytes[9],
+                family: Family::Ipv4,
+                ports: word(20)?,
+                source: u128::from(word(12)?),
+                destination: u128::from(word(16)?),
+            }),
+            first if first >> 4 == 6 && matches!(bytes.get(6)?, &TCP | &UDP) => Some(FlowKey {
+                namespace,
+                protocol: bytes[6],
+                family: Family::Ipv6,
+                ports: word(40)?,
+                source: long(8)?,
+                destination: long(24)?,
+            }),
+            _ => None,
+        }
+    }
+
+    fn new(namespace: NamespaceId, protocol: u8, source: SocketAddr, destination: SocketAddr) -> FlowKey {
+        let bits = |address: IpAddr| match address {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        FlowKey {
+            namespace,
+            protocol,
+            family: if source.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 },
+            ports: u32::from(source.port()) << 16 | u32::from(destination.port()),
+            source: bits(source.ip()),
+            destination: bits(destination.ip()),
+        }
+    }
+
+    #[inline]
+    fn hash(&self) -> u64 {
+        let ends = match self.family {
+            Family::Ipv4 => (self.source as u64) << 32 | self.destination as u64,
+            Family::Ipv6 => {
+                let fold = |address: u128| mix((address >> 64) as u64) ^ address as u64;
+                mix(fold(self.source)) ^ fold(self.destination)
+            }
+        };
+        mix(ends
+            ^ u64::from(self.ports).rotate_left(40)
+            ^ u64::from(self.namespace.0)
+            ^ u64::from(self.protocol) << 20)
+    }
+}
+
+impl Engine {
+    /// Something changed in a namespace that decisions rest on.
+    pub(super) fn namespace_changed(&mut self, namespace: NamespaceId) {
+        if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
+            space.epoch += 1;
+        }
+    }
+
+    /// Sends a local packet the way its flow goes. Gives it back if that is not known.
+    #[inline]
+    pub(super) fn send_known(&mut self, namespace: NamespaceId, frame: Frame) -> Option<Frame> {
+        if frame.segmentation().is_some() || frame.mark() != 0 {
+            return Some(frame);
+        }
+        let Some(key) = FlowKey::parse(namespace, frame.bytes()) else { return Some(frame) };
+        let hash = key.hash();
+        let Some(known) = self.flows.known.find_mut(hash, |known| known.key == key) else {
+            return Some(self.first_of_flow(key, hash, frame));
+        };
+        let flags = tcp_flags(key.protocol, key.family, frame.bytes());
+        let handle = known.first;
+        let frame = self.send_decided(handle, namespace, frame, flags)?;
+        if let Some(known) = self.flows.known.find_mut(hash, |known| known.key == key) {
+            known.misses = known.misses.wrapping_add(1);
+            // A way that cannot be repeated is tried ever more rarely.
+            if known.misses.is_power_of_two() {
+                self.begin_draft(Origin::Flow(key), namespace, None, key.family);
+            }
+        }
+        Some(frame)
+    }
+
+    /// Sends a local packet as a decision says. Gives it back if that does not hold.
+    #[inline]
+    pub(super) fn send_decided(
+        &mut self,
+        handle: Handle,
+        namespace: NamespaceId,
+        mut frame: Frame,
+        flags: Option<u8>,
+    ) -> Option<Frame> {
+        let (now, length) = (self.now, frame.len());
+        if let Some(decision) = self.flows.get(handle)
+            && let Way::Send { device, header } = decision.way
+            && length <= decision.limit
+            && self.holds(&decision.basis)
+            && now < decision.until
+            && let Some(Some(space)) = self.namespaces.get_mut(namespace.index())
+            && decision.passage.as_ref().is_none_or(|p| space.netfilter.repeat(p, now, flags, length))
+        {
+            self.next_trace += 1;
+            frame.set_trace(TraceId(self.next_trace));
+            frame.prepend(&header);
+            frame.set_hint(handle.0);
+            self.transmit(device, frame, None);
+            return None;
+        }
+        Some(frame)
+    }
+
+    /// The decision by which a flow leaves its namespace, if there is one.
+    pub(super) fn first_decision(
+        &self,
+        namespace: NamespaceId,
+        protocol: u8,
+        source: SocketAddr,
+        destination: SocketAddr,
+    ) -> Handle {
+        let key = FlowKey::new(namespace, protocol, source, destination);
+        self.flows
+            .known
+            .find(key.hash(), |known| known.key == key)
+            .map_or(Handle::default(), |known| known.first)
+    }
+
+    #[cold]
+    fn first_of_flow(&mut self, key: FlowKey, hash: u64, frame: Frame) -> Frame {
+        if self.flows.known.len() >= DECISIONS {
+            self.flows.known.clear();
+        }
+        let known = Known { key, first: Handle::default(), misses: 0 };
+        self.flows.known.insert_unique(hash, known, |known| known.key.hash());
+        frame
+    }
+
+    /// Receives a frame the way its flow goes. Gives it back if that is not known.
+    #[inline]
+    pub(super) fn receive_known(&mut self, arrival: Arrival) -> Option<Arrival> {
+        let Arrival { device, mut frame, tracked } = arrival;
+        let before = Handle(frame.hint());
+        let handle = self.flows.get(before).map_or(Handle::default(), |before| before.next);
+        if tracked.is_none()
+            && let Some(decision) = self.flows.get(handle)
+            && decision.device == Some(device)
+            && self.holds(&decision.basis)
+            && self.now < decision.until
+        {
+            frame = match decision.way {
+                Way::Bridge { .. } => self.bridge_known(handle, device, frame)?,
+                Way::Datagram { .. } => self.deliver_known(handle, device, frame)?,
+                Way::Send { .. } => frame,
+            };
+        }
+        frame.set_hint(0);
+        if let Some(previous) = self.flows.get_mut(before) {
+            previous.misses = previous.misses.wrapping_add(1);
+            if previous.misses.is_power_of_two()
+                && let Some(Some(receiver)) = self.devices.get(device.index())
+            {
+                let family = match frame.bytes().get(ETHERNET_HEADER_LEN).map(|first| first >> 4) {
+                    Some(6) => Family::Ipv6,
+                    _ => Family::Ipv4,
+                };
+                let namespace = receiver.namespace;
+                self.begin_draft(Origin::After(before), namespace, Some(device), family);
+            }
+        }
+        Some(Arrival { device, frame, tracked })
+    }
+
+    fn bridge_known(&mut self, handle: Handle, device: DeviceId, mut frame: Frame) -> Option<Frame> {
+        let now = self.now;
+        let Some(decision) = self.flows.get(handle) else { return Some(frame) };
+        let Way::Bridge { bridge, ingress, egress, device: to } = decision.way else { return Some(frame) };
+        let Ok(header) = EthernetHeader::parse(frame.bytes()) else { return Some(frame) };
+        let Some(Kind::Bridge(switch)) = self.devices[bridge.index()].as_mut().map(|d| &mut d.kind) else {
+            return Some(frame);
+        };
+        if switch.switch.fdb().lookup(now, header.destination, None) != Some(FdbTarget::Port(egress)) {
+            return Some(frame);
+        }
+        let length = frame.len() - ETHERNET_HEADER_LEN;
+        let flags = segment_flags(frame.bytes());
+        let Some(Some(space)) = self.namespaces.get_mut(decision.basis.namespace.index()) else {
+            return Some(frame);
+        };
+        if decision.passage.as_ref().is_some_and(|p| !space.netfilter.repeat(p, now, flags, length)) {
+            return Some(frame);
+        }
+        let _ = switch.switch.ingress(now, ingress, &header, None);
+        if let Err(storm) = self.guard.processed(now, StormFrame { header, port: Some(ingress) }) {
+            self.storm = Some(storm);
+        }
+        self.count_received(device, frame.len());
+        frame.set_hint(handle.0);
+        self.transmit(to, frame, None);
+        None
+    }
+
+    fn deliver_known(&mut self, handle: Handle, device: DeviceId, frame: Frame) -> Option<Frame> {
+        let Some(decision) = self.flows.get(handle) else { return Some(frame) };
+        let Way::Datagram { socket, source, destination, payload } = decision.way else { return Some(frame) };
+        let bytes = frame.bytes();
+        let length = bytes.len().saturating_sub(ETHERNET_HEADER_LEN);
+        let Some(content) = datagram(bytes, payload) else { return Some(frame) };
+        // A partial checksum was never computed, because the packet never left the machine.
+        if frame.checksum() == Checksum::Complete && !checksums_are_valid(bytes) {
+            return Some(frame);
+        }
+        let namespace = decision.basis.namespace;
+        let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return Some(frame) };
+        if decision.passage.as_ref().is_some_and(|p| !space.netfilter.repeat(p, self.now, None, length)) {
+            return Some(frame);
+        }
+        let taken = self.sockets.push(socket, source, destination, content);
+        self.count_received(device, frame.len());
+        if !taken {
+            self.drop_frame(frame, Some(namespace), Some(device), DropReason::ReceiveBufferFull);
+        }
+        None
+    }
+
+    #[inline]
+    fn count_received(&mut self, device: DeviceId, length: usize) {
+        if let Some(Some(receiver)) = self.devices.get_mut(device.index()) {
+            receiver.counters.received_packets += 1;
+            receiver.counters.received_bytes += length as u64;
+        }
+    }
+
+    #[inline]
+    pub(super) fn basis(&self, namespace: NamespaceId) -> Option<Basis> {
+        let namespace_epoch = self.namespaces.get(namespace.index())?.as_ref()?.epoch;
+        Some(Basis { namespace, epoch: self.epoch, namespace_epoch })
+    }
+
+    /// True if nothing changed that a decision on this basis rests on.
+    #[inline]
+    pub(super) fn holds(&self, basis: &Basis) -> bool {
+        let space = self.namespaces.get(basis.namespace.index()).and_then(Option::as_ref);
+        self.epoch == basis.epoch && space.is_some_and(|space| space.epoch == basis.namespace_epoch)
+    }
+
+    fn begin_draft(
+        &mut self,
+        origin: Origin,
+        namespace: NamespaceId,
+        device: Option<DeviceId>,
+        family: Family,
+    ) {
+        self.draft = self.basis(namespace).map(|basis| {
+            Box::new(Draft {
+                origin,
+                basis,
+                device,
+                family,
+                steps: Vec::new(),
+                connection: None,
+                bridged: None,
+                until: None,
+                limit: usize::MAX,
+            })
+        });
+    }
+
+    /// The packet leaves by a device: the draft of a sender's or a bridge's decision is complete.
+    #[cold]
+    pub(super) fn finish_transmit(&mut self, device: DeviceId, frame: &mut Frame) {
+        let Some(draft) = self.draft.take() else { return };
+        let way = match (draft.origin, draft.bridged) {
+            (Origin::After(_), Some((bridge, ingress, egress))) => {
+                Way::Bridge { bridge, ingress, egress, device }
+            }
+            (Origin::Flow(_), None) if draft.until.is_some() => {
+                let Some(header) = frame.bytes().first_chunk() else { return };
+                Way::Send { device, header: *header }
+            }
+            _ => return,
+        };
+        if let Some(handle) = self.remember(*draft, way) {
+            frame.set_hint(handle.0);
+        }
+    }
+
+    /// The packet reaches a UDP socket: the draft of its receiver's decision is complete.
+    #[cold]
+    pub(super) fn finish_datagram(
+        &mut self,
+        socket: SocketId,
+        source: SocketAddr,
+        destination: SocketAddr,
+        payload: usize,
+    ) {
+        if let Some(draft) = self.draft.take()
+            && matches!(draft.origin, Origin::After(_))
+            && draft.bridged.is_none()
+        {
+            let payload = ETHERNET_HEADER_LEN + payload;
+            self.remember(*draft, Way::Datagram { socket, source, destination, payload });
+        }
+    }
+
+    fn remember(&mut self, draft: Draft, way: Way) -> Option<Handle> {
+        let Draft { origin, basis, device, family, steps, connection, until, limit, .. } = draft;
+        let passage = if steps.is_empty() && connection.is_none() {
+            None
+        } else {
+            let space = self.namespaces.get(basis.namespace.index())?.as_ref()?;
+            Some(space.netfilter.remember(family, &steps, connection)?)
+        };
+        let handle = self.flows.insert(Decision {
+            generation: 1,
+            misses: 0,
+            basis,
+            device,
+            until: until.unwrap_or(Duration::MAX),
+            limit,
+            way,
+            passage,
+            next: Handle::default(),
+        });
+        self.flows.link(origin, handle);
+        Some(handle)
+    }
+}
+
+impl Draft {
+    /// A hook let the packet through.
+    pub(super) fn passed(&mut self, steps: Vec<HookStep>, connection: Option<PacketConnection>) {
+        self.steps.extend(steps);
+        self.connection = connection;
+    }
+
+    /// A bridge found the port where the packet leaves.
+    pub(super) fn bridged(&mut self, bridge: DeviceId, ingress: PortId, egress: PortId) {
+        self.bridged = Some((bridge, ingress, egress));
+    }
+
+    /// The next hop's hardware address is known until then.
+    pub(super) fn resolved(&mut self, until: Duration) {
+        self.until = Some(until);
+    }
+
+    /// Packets of more bytes go another way.
+    pub(super) fn limited(&mut self, limit: usize) {
+        self.limit = self.limit.min(limit);
+    }
+}
+
+/// The TCP flags of an IP packet without options.
+#[inline]
+fn tcp_flags(protocol: u8, family: Family, bytes: &[u8]) -> Option<u8> {
+    let header = match family {
+        Family::Ipv4 => 20,
+        Family::Ipv6 => 40,
+    };
+    if protocol == TCP { bytes.get(header + 13).copied() } else { None }
+}
+
+/// The same of an Ethernet frame whose packet has no options.
+#[inline]
+fn segment_flags(bytes: &[u8]) -> Option<u8> {
+    let packet = bytes.get(ETHERNET_HEADER_LEN..)?;
+    match packet.first()? >> 4 {
+        6 => tcp_flags(*packet.get(6)?, Family::Ipv6, packet),
+        _ => tcp_flags(*packet.get(9)?, Family::Ipv4, packet),
+    }
+}
+
+/// The payload of a UDP frame that begins at `payload`, as long as its header says.
+#[inline]
+fn datagram(bytes: &[u8], payload: usize) -> Option<&[u8]> {
+    let length = bytes.get(payload - 4..payload - 2)?;
+    let length = usize::from(u16::from_be_bytes(length.try_into().ok()?)).checked_sub(8)?;
+    bytes.get(payload..payload + length)
+}
+
+fn checksums_are_valid(bytes: &[u8]) -> bool {
+    let view = bytes.get(ETHERNET_HEADER_LEN..).and_then(|packet| PacketView::parse(packet).ok());
+    view.is_some_and(|view| view.header_checksum_is_valid() && view.transport_checksum_is_valid())
+}

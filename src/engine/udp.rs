@@ -1,0 +1,357 @@
+//! UDP sockets: binding, sending, receiving, and which socket a datagram is for.
+//!
+//! A packet that a namespace makes itself carries a partial checksum, as on Linux: it is finished where it leaves
+//! what linkspan can see into (a wire that may damage it, an external device, a capture), and between namespaces
+//! never. What a socket's last datagram found out (source, path MTU) is kept for the next to the same peer.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use linkspan_nat::checksum;
+use linkspan_nat::emit::{self, IpHeader};
+use linkspan_nat::packet::{IPV4_HEADER_LENGTH, IPV6_HEADER_LENGTH, UDP};
+use linkspan_switch::frame::{Checksum, Frame, Pool, TraceId};
+
+use super::Engine;
+use super::errno::Errno;
+use super::flow::{Basis, Handle};
+use super::id::{NamespaceId, SocketId};
+use super::route::unspecified_like;
+use super::socket::{Socket, SocketKind, Sockets, free_port, overlap};
+use super::sys::Datagram;
+
+/// Largest UDP payload over IPv4.
+const UDP_LIMIT: usize = 65_507;
+const UDP_HEADER_LENGTH: usize = 8;
+
+/// How a socket's datagrams to one peer begin.
+pub(super) struct Towards {
+    remote: SocketAddr,
+    source: SocketAddr,
+    ttl: Option<u8>,
+    mtu: u32,
+    /// The headers of a datagram without payload and identification.
+    headers: [u8; IPV6_HEADER_LENGTH + UDP_HEADER_LENGTH],
+    /// Sums of the IPv4 header and of the pseudo header, both without lengths.
+    header_sum: u16,
+    pseudo_sum: u16,
+    first: Handle,
+    basis: Basis,
+    until: Duration,
+}
+
+impl Towards {
+    fn new(
+        source: SocketAddr,
+        remote: SocketAddr,
+        ttl: Option<u8>,
+        mtu: u32,
+        first: Handle,
+        basis: Basis,
+        until: Duration,
+    ) -> Result<Towards, Errno> {
+        let plain = IpHeader::new(source.ip(), remote.ip(), UDP);
+        let header = IpHeader { ttl: ttl.unwrap_or(plain.ttl), dont_fragment: false, ..plain };
+        let mut ip = Vec::new();
+        emit::emit_ip_header(&header, 0, &mut ip).map_err(|_| Errno::AddressFamilyNotSupported)?;
+        let mut header_sum = 0;
+        if source.is_ipv4() {
+            ip[2..4].fill(0);
+            ip[10..12].fill(0);
+            header_sum = checksum::sum(&ip);
+        }
+        let mut headers = [0; IPV6_HEADER_LENGTH + UDP_HEADER_LENGTH];
+        headers[..ip.len()].copy_from_slice(&ip);
+        headers[ip.len()..][..2].copy_from_slice(&source.port().to_be_bytes());
+        headers[ip.len() + 2..][..2].copy_from_slice(&remote.port().to_be_bytes());
+        let pseudo_sum = checksum::pseudo_header(source.ip(), remote.ip(), UDP, 0);
+        Ok(Towards { remote, source, ttl, mtu, headers, header_sum, pseudo_sum, first, basis, until })
+    }
+
+    /// A datagram in its packet. Its checksum is left to whoever needs one: between namespaces nobody does.
+    #[inline]
+    fn packet(&self, pool: &Pool, identification: u16, payload: &[u8]) -> Result<Frame, Errno> {
+        let length = UDP_HEADER_LENGTH + payload.len();
+        let stated = u16::try_from(length).map_err(|_| Errno::MessageTooLong)?;
+        let sum = checksum::add(self.pseudo_sum, stated);
+        let mut frame;
+        let front = if self.source.is_ipv4() {
+            let total = u16::try_from(IPV4_HEADER_LENGTH + length).map_err(|_| Errno::MessageTooLong)?;
+            // As Linux with IP_PMTUDISC_WANT: may not be fragmented if it fits the path.
+            let flags: u16 = if u32::from(total) <= self.mtu { 0x4000 } else { 0 };
+            let fields = u64::from(total) + u64::from(identification) + u64::from(flags);
+            let header_checksum = !checksum::fold(u64::from(self.header_sum) + fields);
+            frame = pool.copy_of_two(self.headers.first_chunk::<28>().unwrap_or(&[0; 28]), payload);
+            let ip = frame.bytes_mut();
+            ip[2..4].copy_from_slice(&total.to_be_bytes());
+            ip[4..6].copy_from_slice(&identification.to_be_bytes());
+            ip[6..8].copy_from_slice(&flags.to_be_bytes());
+            ip[10..12].copy_from_slice(&header_checksum.to_be_bytes());
+            IPV4_HEADER_LENGTH
+        } else {
+            frame = pool.copy_of_two(&self.headers, payload);
+            frame.bytes_mut()[4..6].copy_from_slice(&stated.to_be_bytes());
+            IPV6_HEADER_LENGTH
+        };
+        let udp = &mut frame.bytes_mut()[front..front + UDP_HEADER_LENGTH];
+        udp[4..6].copy_from_slice(&stated.to_be_bytes());
+        udp[6..8].copy_from_slice(&sum.to_be_bytes());
+        frame.set_checksum(Checksum::Partial { start: front as u16, offset: 6 });
+        Ok(frame)
+    }
+}
+
+impl Engine {
+    /// Opens a UDP socket.
+    pub(crate) fn udp_open(&mut self, namespace: NamespaceId) -> Result<SocketId, Errno> {
+        self.alive(namespace)?;
+        Ok(self.sockets.insert(namespace, SocketKind::Udp { local: None, remote: None }))
+    }
+
+    /// Binds a UDP socket; port 0 picks one from the namespace's range.
+    pub(crate) fn udp_bind(&mut self, id: SocketId, local: SocketAddr) -> Result<SocketAddr, Errno> {
+        let socket = self.sockets.get(id)?;
+        let namespace = socket.namespace;
+        self.namespace_changed(namespace);
+        let socket = self.sockets.get(id)?;
+        match &socket.kind {
+            SocketKind::Udp { local: None, .. } => {}
+            _ => return Err(Errno::InvalidArgument),
+        }
+        if !local.ip().is_unspecified() && !local.ip().is_multicast() && !self.is_local(namespace, local.ip())
+        {
+            return Err(Errno::AddressNotAvailable);
+        }
+        let taken = |sockets: &Sockets, port: u16| {
+            sockets.bound(namespace, port).iter().any(|other| {
+                let other = sockets.udp_addresses(*other).0;
+                other.is_some_and(|other| overlap(other.ip(), local.ip()))
+            })
+        };
+        let port = if local.port() != 0 {
+            if taken(&self.sockets, local.port()) {
+                return Err(Errno::AddressInUse);
+            }
+            local.port()
+        } else {
+            let sockets = &self.sockets;
+            let free = |port| !taken(sockets, port);
+            let space = self
+                .namespaces
+                .get(namespace.index())
+                .and_then(Option::as_ref)
+                .ok_or(Errno::BadDescriptor)?;
+            free_port(space.local_ports, space.next_port, free).ok_or(Errno::AddressInUse)?
+        };
+        if local.port() == 0
+            && let Some(Some(space)) = self.namespaces.get_mut(namespace.index())
+        {
+            space.next_port = port.wrapping_add(1);
+        }
+        let bound = SocketAddr::new(local.ip(), port);
+        if let Ok(socket) = self.sockets.get_mut(id)
+            && let SocketKind::Udp { local, .. } = &mut socket.kind
+        {
+            *local = Some(bound);
+        }
+        self.sockets.udp.entry((namespace, port)).or_default().push(id);
+        Ok(bound)
+    }
+
+    /// Sets the peer of a UDP socket.
+    pub(crate) fn udp_connect(&mut self, id: SocketId, peer: SocketAddr) -> Result<(), Errno> {
+        let namespace = self.sockets.get(id)?.namespace;
+        self.namespace_changed(namespace);
+        let source = self.source_towards(namespace, peer.ip())?;
+        if self.sockets.udp_addresses(id).0.is_none() {
+            self.udp_bind(id, SocketAddr::new(source, 0))?;
+        }
+        match &mut self.sockets.get_mut(id)?.kind {
+            SocketKind::Udp { local, remote } => {
+                *remote = Some(peer);
+                if let Some(local) = local
+                    && local.ip().is_unspecified()
+                {
+                    local.set_ip(source);
+                }
+                Ok(())
+            }
+            _ => Err(Errno::InvalidArgument),
+        }
+    }
+
+    /// Sends a datagram to `remote`, or to the connected peer.
+    pub(crate) fn udp_send(
+        &mut self,
+        id: SocketId,
+        remote: Option<SocketAddr>,
+        payload: &[u8],
+    ) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(id)?;
+        if let Some(error) = socket.error.take() {
+            return Err(error);
+        }
+        let SocketKind::Udp { remote: peer, .. } = socket.kind else { return Err(Errno::InvalidArgument) };
+        let remote = remote.or(peer).ok_or(Errno::NotConnected)?;
+        if payload.len() > UDP_LIMIT {
+            return Err(Errno::MessageTooLong);
+        }
+        let (namespace, ttl) = (socket.namespace, socket.ttl);
+        if let Some(way) = &socket.towards
+            && way.remote == remote
+            && way.ttl == ttl
+            && way.basis.epoch == self.epoch
+            && self.now < way.until
+            && let Some(Some(space)) = self.namespaces.get_mut(namespace.index())
+            && way.basis.namespace_epoch == space.epoch
+        {
+            space.next_identification = space.next_identification.wrapping_add(1);
+            let frame = way.packet(&self.pool, space.next_identification, payload)?;
+            let first = if self.watched { Handle::default() } else { way.first };
+            if let Some(frame) = self.send_decided(first, namespace, frame, None) {
+                self.udp_send_undecided(id, namespace, frame);
+            }
+            return Ok(());
+        }
+        let way = self.udp_towards(namespace, id, ttl, remote)?;
+        let space = self.namespaces[namespace.index()].as_mut().ok_or(Errno::BadDescriptor)?;
+        space.next_identification = space.next_identification.wrapping_add(1);
+        let frame = way.packet(&self.pool, space.next_identification, payload)?;
+        self.sockets.get_mut(id)?.towards = Some(Box::new(way));
+        self.udp_send_undecided(id, namespace, frame);
+        Ok(())
+    }
+
+    /// Sends a datagram the ordinary way, and sees whether that is known then.
+    #[cold]
+    fn udp_send_undecided(&mut self, id: SocketId, namespace: NamespaceId, frame: Frame) {
+        self.ip_send(namespace, frame);
+        let addresses = |socket: &Socket| socket.towards.as_ref().map(|way| (way.source, way.remote));
+        let Some((source, remote)) = self.sockets.get(id).ok().and_then(addresses) else { return };
+        let first = self.first_decision(namespace, UDP, source, remote);
+        if let Ok(Socket { towards: Some(way), .. }) = self.sockets.get_mut(id) {
+            way.first = first;
+        }
+    }
+
+    /// Finds out how a socket's datagrams to a peer begin.
+    #[cold]
+    fn udp_towards(
+        &mut self,
+        namespace: NamespaceId,
+        id: SocketId,
+        ttl: Option<u8>,
+        remote: SocketAddr,
+    ) -> Result<Towards, Errno> {
+        let (mut local, _) = self.sockets.udp_addresses(id);
+        let source = match local {
+            Some(local) if !local.ip().is_unspecified() => local.ip(),
+            _ => self.source_towards(namespace, remote.ip())?,
+        };
+        if source.is_ipv4() != remote.is_ipv4() {
+            return Err(Errno::AddressFamilyNotSupported);
+        }
+        let hop = self.route_any(namespace, remote.ip(), source).ok_or(Errno::NetworkUnreachable)?;
+        if local.is_none() {
+            local = Some(self.udp_bind(id, SocketAddr::new(unspecified_like(remote.ip()), 0))?);
+        }
+        let device_mtu = self.device_mtu(hop.device);
+        let space = self.namespaces[namespace.index()].as_ref().ok_or(Errno::BadDescriptor)?;
+        let (mtu, until) = space.path_mtu_until(self.now, remote.ip(), device_mtu);
+        let source = SocketAddr::new(source, local.map_or(0, |local| local.port()));
+        let basis = self.basis(namespace).ok_or(Errno::BadDescriptor)?;
+        let first = self.first_decision(namespace, UDP, source, remote);
+        Towards::new(source, remote, ttl, mtu, first, basis, until)
+    }
+
+    /// Sends a datagram from a service's socket (see [`Engine::take_service_event`]).
+    ///
+    /// # Errors
+    /// As `sendto(2)`: no route, an earlier ICMP error, a payload that is too long.
+    pub fn send_datagram(&mut self, id: SocketId, remote: SocketAddr, payload: &[u8]) -> Result<(), Errno> {
+        self.udp_send(id, Some(remote), payload)
+    }
+
+    /// The next datagram; a pending error first.
+    pub(crate) fn udp_receive(&mut self, id: SocketId) -> Result<Datagram, Errno> {
+        let socket = self.sockets.get_mut(id)?;
+        if let Some(error) = socket.error.take() {
+            return Err(error);
+        }
+        let mut payload = Bytes::new();
+        let whole = |bytes: &[u8]| payload = Bytes::copy_from_slice(bytes);
+        let next = socket.received.pop(whole).ok_or(Errno::WouldBlock)?;
+        Ok(Datagram { source: next.source, destination: next.destination, payload })
+    }
+
+    /// Copies the next datagram of a service's socket (see [`Engine::take_service_event`]) to `buffer`; its length
+    /// and sender. What is longer than the buffer is cut off, as by `recvfrom(2)`. `None` if none waits.
+    pub fn receive_datagram(&mut self, id: SocketId, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let socket = self.sockets.get_mut(id).ok()?;
+        let length = buffer.len();
+        let copy = |bytes: &[u8]| {
+            let taken = bytes.len().min(length);
+            buffer[..taken].copy_from_slice(&bytes[..taken]);
+        };
+        let next = socket.received.pop(copy)?;
+        Some((next.length.min(length), next.source))
+    }
+
+    /// The UDP socket for a datagram: the one that is bound most specifically, a connected one first.
+    pub(super) fn udp_lookup(
+        &self,
+        namespace: NamespaceId,
+        to: SocketAddr,
+        from: SocketAddr,
+    ) -> Option<SocketId> {
+        let candidates = self.sockets.bound(namespace, to.port()).iter().copied();
+        let score = |id: &SocketId| -> Option<u8> {
+            let (local, remote) = self.sockets.udp_addresses(*id);
+            let local = local?;
+            let own = if local.ip() == to.ip() {
+                2
+            } else if local.ip().is_unspecified() && (local.is_ipv4() == to.is_ipv4() || local.is_ipv6()) {
+                0
+            } else {
+                return None;
+            };
+            match remote {
+                None => Some(own),
+                Some(remote) if remote == from => Some(own + 4),
+                Some(_) => None,
+            }
+        };
+        let mut best: Option<(u8, SocketId)> = None;
+        for id in candidates {
+            if let Some(points) = score(&id)
+                && best.is_none_or(|(top, _)| points > top)
+            {
+                best = Some((points, id));
+            }
+        }
+        best.map(|(_, id)| id)
+    }
+
+    /// An ICMP error about a datagram: only a connected socket hears of it, and of soft ones only if fatal.
+    pub(super) fn udp_error(
+        &mut self,
+        trace: TraceId,
+        namespace: NamespaceId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        errno: Errno,
+        fatal: bool,
+    ) {
+        let Some(id) = self.udp_lookup(namespace, local, remote) else { return };
+        let connected = self.sockets.udp_addresses(id).1.is_some();
+        // Linux: a connected UDP socket gets hard errors; EHOSTUNREACH from a failed neighbour is one for it too.
+        if connected && (fatal || errno == Errno::HostUnreachable || errno == Errno::NetworkUnreachable) {
+            if let Ok(socket) = self.sockets.get_mut(id) {
+                socket.error = Some(errno);
+            }
+            self.sockets.notify(id);
+            self.socket_error(trace, namespace, id, errno);
+        }
+    }
+}
