@@ -5,7 +5,13 @@ use crate::engine::sys::{ExitCode, Sys};
 
 /// Prints its arguments.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
-    let (_, mut words) = arguments(&sys);
+    let (_, words) = arguments(&sys);
+    sys.print(text(words)).await;
+    ExitCode::SUCCESS
+}
+
+/// What it prints.
+pub(crate) fn text(mut words: &[String]) -> String {
     let (mut newline, mut escapes) = (true, false);
     while let Some((word, rest)) = words.split_first() {
         let Some(letters) =
@@ -26,12 +32,11 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
     if newline {
         text.push('\n');
     }
-    sys.print(text).await;
-    ExitCode::SUCCESS
+    text
 }
 
 /// Replaces backslash sequences; true if `\c` ended the output.
-fn expand(text: &str) -> (String, bool) {
+pub(crate) fn expand(text: &str) -> (String, bool) {
     let mut output = String::new();
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {

@@ -45,16 +45,17 @@ mod netstat;
 mod nslookup;
 pub(crate) mod options;
 mod ping;
+mod printf;
 pub(crate) mod resolver;
 mod route;
+mod seq;
 mod sh;
-mod sh_expand;
-mod sh_syntax;
 mod sleep;
 mod sort;
 mod status;
 mod tail;
 pub(crate) mod tasks;
+mod test;
 mod text;
 mod timeout;
 mod tr;
@@ -108,12 +109,15 @@ pub fn find(name: &str) -> Option<Program> {
         "netstat" => |sys| Box::pin(netstat::main(sys)),
         "nslookup" => |sys| Box::pin(nslookup::main(sys)),
         "ping" | "ping6" => |sys| Box::pin(ping::main(sys)),
+        "printf" => |sys| Box::pin(printf::main(sys)),
         "printenv" => |sys| Box::pin(env::printenv(sys)),
         "route" => |sys| Box::pin(route::main(sys)),
+        "seq" => |sys| Box::pin(seq::main(sys)),
         "sh" | "ash" | "bash" => |sys| Box::pin(sh::main(sys)),
         "sleep" => |sys| Box::pin(sleep::main(sys)),
         "sort" => |sys| Box::pin(sort::main(sys)),
         "tail" => |sys| Box::pin(tail::main(sys)),
+        "test" | "[" => |sys| Box::pin(test::main(sys)),
         "timeout" => |sys| Box::pin(timeout::main(sys)),
         "tr" => |sys| Box::pin(tr::main(sys)),
         "traceroute" | "traceroute6" => |sys| Box::pin(traceroute::main(sys)),

@@ -179,6 +179,21 @@ pub(crate) fn duration(text: &str) -> Option<std::time::Duration> {
     std::time::Duration::try_from_secs_f64(seconds * unit).ok()
 }
 
+/// The signals of `signal(7)` that end a program, with or without `SIG`.
+pub(crate) fn signal_number(name: &str) -> Option<u8> {
+    match name.strip_prefix("SIG").unwrap_or(name) {
+        "HUP" => Some(1),
+        "INT" => Some(2),
+        "QUIT" => Some(3),
+        "KILL" => Some(9),
+        "USR1" => Some(10),
+        "USR2" => Some(12),
+        "ALRM" => Some(14),
+        "TERM" => Some(15),
+        number => number.parse().ok().filter(|n| (1..=64).contains(n)),
+    }
+}
+
 fn takes_value(syntax: &Syntax, letter: char) -> bool {
     let mut following = syntax.letters.chars().skip_while(|known| *known != letter).skip(1);
     following.next() == Some(':')

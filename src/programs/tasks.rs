@@ -106,6 +106,11 @@ impl Tasks {
         self.members.push(Member { task, signal });
     }
 
+    /// Adds the tasks of another set.
+    pub(crate) fn join(&mut self, other: Tasks) {
+        self.members.extend(other.members);
+    }
+
     /// Runs the tasks and never returns: for use beside something that does.
     pub(crate) async fn run(&mut self) -> Infallible {
         std::future::poll_fn(|context| {

@@ -266,7 +266,12 @@ impl World {
                     }
                 }
             });
-            for (id, signal) in self.kernel.killed.take() {
+            let killed = self.kernel.killed.take();
+            if !killed.is_empty() {
+                // What was started before it was killed.
+                running.append(&mut self.kernel.started.borrow_mut());
+            }
+            for (id, signal) in killed {
                 running.retain(|task| {
                     if task.id == id {
                         task.exit.borrow_mut().set(ExitCode(128 + signal));
@@ -276,7 +281,8 @@ impl World {
             }
             running.append(&mut self.kernel.running.borrow_mut());
             *self.kernel.running.borrow_mut() = running;
-            if !polled && self.kernel.started.borrow().is_empty() {
+            let woken = self.kernel.running.borrow().iter().any(|task| task.woken.0.load(Ordering::Relaxed));
+            if !polled && !woken && self.kernel.started.borrow().is_empty() {
                 return;
             }
         }

@@ -4,7 +4,7 @@
 //! gives status 143 and not GNU's 124.
 
 use super::arguments;
-use super::options::{Failure, Options, Syntax, duration, finish};
+use super::options::{Failure, Options, Syntax, duration, finish, signal_number};
 use crate::engine::sys::{Errno, ExitCode, Launch, Sys};
 
 const SYNTAX: Syntax = Syntax {
@@ -65,18 +65,3 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
 
 const SIGKILL: u8 = 9;
 const SIGTERM: u8 = 15;
-
-/// The signals of `signal(7)` that end a program, with or without `SIG`.
-fn signal_number(name: &str) -> Option<u8> {
-    match name.strip_prefix("SIG").unwrap_or(name) {
-        "HUP" => Some(1),
-        "INT" => Some(2),
-        "QUIT" => Some(3),
-        "KILL" => Some(SIGKILL),
-        "USR1" => Some(10),
-        "USR2" => Some(12),
-        "ALRM" => Some(14),
-        "TERM" => Some(SIGTERM),
-        number => number.parse().ok().filter(|n| (1..=64).contains(n)),
-    }
-}
