@@ -128,7 +128,7 @@ pub(crate) struct Applied {
 }
 
 /// How to take an operation back.
-enum Undo {
+pub(super) enum Undo {
     Namespace(NamespaceId),
     Device(DeviceId),
     Link(LinkId),
@@ -223,7 +223,7 @@ impl Engine {
         ops
     }
 
-    fn apply_op(&mut self, op: &Op, owner: Owner) -> Result<Undo, ApplyError> {
+    pub(super) fn apply_op(&mut self, op: &Op, owner: Owner) -> Result<Undo, ApplyError> {
         match op {
             Op::AddNamespace { namespace, disable_ipv6 } => self.add_namespace(namespace, *disable_ipv6),
             Op::AddDevice { device, spec, mac, mtu } => self.add_device(device, spec, *mac, *mtu),
@@ -383,7 +383,7 @@ impl Engine {
         self.namespace(name).ok_or_else(|| ApplyError::NoNamespace(name.clone()))
     }
 
-    fn find_device(&self, name: &DeviceName) -> Result<DeviceId, ApplyError> {
+    pub(super) fn find_device(&self, name: &DeviceName) -> Result<DeviceId, ApplyError> {
         self.device(name).ok_or_else(|| ApplyError::NoDevice(name.clone()))
     }
 
@@ -533,7 +533,7 @@ impl Engine {
     }
 
     /// Removes a device; the other end of a veth goes with it, as in Linux.
-    fn remove_device(&mut self, id: DeviceId) {
+    pub(super) fn remove_device(&mut self, id: DeviceId) {
         let Some(Some(device)) = self.devices.get(id.index()) else { return };
         let namespace = device.namespace;
         self.clear_master(id);
@@ -640,7 +640,7 @@ impl Engine {
         Ok(Undo::Master(id))
     }
 
-    fn clear_master(&mut self, id: DeviceId) {
+    pub(super) fn clear_master(&mut self, id: DeviceId) {
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return };
         let Some((bridge, port)) = device.master.take() else { return };
         let mac = device.mac;
@@ -656,7 +656,7 @@ impl Engine {
     }
 
     /// A bridge's MTU is the smallest of its ports' (`br_mtu_auto_adjust`), 1,500 without ports.
-    fn update_bridge_mtu(&mut self, bridge: DeviceId) {
+    pub(super) fn update_bridge_mtu(&mut self, bridge: DeviceId) {
         let Some(Kind::Bridge(master)) = self.devices[bridge.index()].as_ref().map(|d| &d.kind) else {
             return;
         };
@@ -679,7 +679,7 @@ impl Engine {
         })
     }
 
-    fn bring(&mut self, id: DeviceId, up: bool) {
+    pub(super) fn bring(&mut self, id: DeviceId, up: bool) {
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return };
         device.up = up;
         let (namespace, mac, master) = (device.namespace, device.mac, device.master);
@@ -704,7 +704,7 @@ impl Engine {
         }
     }
 
-    fn add_address(&mut self, id: DeviceId, address: IpNet) {
+    pub(super) fn add_address(&mut self, id: DeviceId, address: IpNet) {
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return };
         device.addresses.push(address);
         let namespace = device.namespace;
@@ -727,7 +727,7 @@ impl Engine {
         }
     }
 
-    fn remove_address(&mut self, id: DeviceId, address: IpNet) {
+    pub(super) fn remove_address(&mut self, id: DeviceId, address: IpNet) {
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return };
         let Some(at) = device.addresses.iter().position(|a| *a == address) else { return };
         device.addresses.remove(at);
@@ -790,7 +790,7 @@ impl Engine {
     }
 
     /// Sets a sysctl; returns the setting that brings the value before back.
-    fn set_sysctl(
+    pub(super) fn set_sysctl(
         &mut self,
         id: NamespaceId,
         name: &NamespaceName,

@@ -42,6 +42,20 @@ pub enum Errno {
     HostUnreachable,
     /// Already connected.
     AlreadyConnected,
+    /// An address, route, neighbour or device of that name is there.
+    FileExists,
+    /// No such route.
+    NoSuchProcess,
+    /// No such device.
+    NoSuchDevice,
+    /// The device is in use by another one.
+    DeviceBusy,
+    /// The device is down.
+    NetworkDown,
+    /// Devices of this kind cannot do that.
+    NotSupported,
+    /// A table is full.
+    OutOfMemory,
 }
 
 impl Errno {
@@ -66,6 +80,13 @@ impl Errno {
             Errno::ConnectionRefused => "Connection refused",
             Errno::HostUnreachable => "No route to host",
             Errno::AlreadyConnected => "Transport endpoint is already connected",
+            Errno::FileExists => "File exists",
+            Errno::NoSuchProcess => "No such process",
+            Errno::NoSuchDevice => "No such device",
+            Errno::DeviceBusy => "Device or resource busy",
+            Errno::NetworkDown => "Network is down",
+            Errno::NotSupported => "Operation not supported",
+            Errno::OutOfMemory => "Cannot allocate memory",
         }
     }
 }

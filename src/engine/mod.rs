@@ -19,6 +19,7 @@
 //! Limits: no policy routing, no multicast membership (hosts take every group), no IPv6 router discovery, no
 //! reverse path filter.
 
+mod administer;
 mod apply;
 mod arp;
 mod device;

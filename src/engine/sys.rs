@@ -18,11 +18,12 @@ use bytes::Bytes;
 pub use linkspan_nat::rule::Family;
 
 use super::Engine;
+pub use super::administer::{Change, Existing, NewDevice, RouteChange};
 pub use super::errno::Errno;
 pub use super::event::NeighbourState;
 use super::id::{NamespaceId, SocketId};
 pub use super::pipe::Pipe;
-pub use super::plan::Transport;
+pub use super::plan::{MacAddress, Sysctl, Transport};
 pub use super::view::{
     AddressView, Counters, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope, SocketView,
 };
@@ -150,6 +151,8 @@ pub struct Process {
     pub stdout: Pipe,
     /// Standard error.
     pub stderr: Pipe,
+    /// It has `CAP_NET_ADMIN`: it may change its namespace.
+    pub net_admin: bool,
 }
 
 /// A process's handle to its namespace. Cheap to clone.
@@ -381,7 +384,25 @@ impl Sys {
     /// Runs an `iptables` command line (without the program name) on this namespace; the error is what the real
     /// program prints.
     pub fn iptables(&self, family: Family, arguments: &[String]) -> Result<String, IptablesError> {
+        if !self.process.net_admin {
+            let program = match family {
+                Family::Ipv4 => "iptables",
+                Family::Ipv6 => "ip6tables",
+            };
+            let reason = "Could not fetch rule set generation id: Permission denied (you must be root)";
+            let message = format!("{program} v1.8.9 (nf_tables): {reason}");
+            return Err(IptablesError { message, status: ExitCode(4) });
+        }
         self.engine.borrow_mut().iptables(self.namespace, family, arguments)
+    }
+
+    /// Changes the namespace: addresses, routes, neighbours, devices, settings. [`Errno::PermissionDenied`] without
+    /// `CAP_NET_ADMIN`.
+    pub fn administer(&self, change: &Change) -> Result<(), Errno> {
+        if !self.process.net_admin {
+            return Err(Errno::PermissionDenied);
+        }
+        self.engine.borrow_mut().administer(self.namespace, change)
     }
 
     fn name_socket(&self, id: SocketId) {

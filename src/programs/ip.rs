@@ -1,10 +1,10 @@
 //! `ip`: BusyBox's in containers, iproute2's under `/usr/sbin/ip` on hosts. They differ in what a line says, not in
 //! what it means: [`Style`] is the difference.
 //!
-//! Tables are shown and never changed; an attempt ends as it does for a process without CAP_NET_ADMIN.
+//! Changes are in `ip_change`; a process without CAP_NET_ADMIN, such as one in a container, is refused.
 
 use super::options::{Failure, finish};
-use super::{arguments, ip_address, ip_neighbour, ip_route};
+use super::{arguments, ip_address, ip_change, ip_neighbour, ip_route};
 use crate::engine::sys::{ExitCode, Family, Sys};
 
 /// Whose output to print.
@@ -74,6 +74,17 @@ async fn run(sys: &Sys, style: Style) -> Result<ExitCode, Failure> {
     }
     let Some(object) = words.pop_front() else { return Err(Failure::usage("", USAGE)) };
     let words: Vec<&str> = words.into();
+    if let (Some(object), Some((verb, rest))) = (object_of(object), words.split_first()) {
+        let change = match object {
+            Object::Address => ip_change::address,
+            Object::Link => ip_change::link,
+            Object::Route => ip_change::route,
+            Object::Neighbour => ip_change::neighbour,
+        };
+        if let Some(changed) = change(sys, show, verb, rest) {
+            return changed.map(|()| ExitCode::SUCCESS);
+        }
+    }
     let text = match object_of(object) {
         Some(Object::Address) => ip_address::addresses(sys, show, &words)?,
         Some(Object::Link) => ip_address::links(sys, show, &words)?,
@@ -112,27 +123,12 @@ fn object_of(word: &str) -> Option<Object> {
     }
 }
 
-/// True if the words begin with `show`, `list` or a short form of them; those words are skipped.
-pub(crate) fn is_show<'a>(words: &'a [&'a str]) -> Option<&'a [&'a str]> {
+/// The words behind `show`, `list` or a short form of them, if they begin with one.
+pub(crate) fn behind_show<'a>(words: &'a [&'a str]) -> &'a [&'a str] {
     match words.split_first() {
-        None => Some(words),
-        Some((first, rest)) if ["show", "list", "lst"].iter().any(|full| full.starts_with(first)) => {
-            Some(rest)
-        }
-        Some((first, _)) if CHANGES.contains(first) => None,
-        Some(_) => Some(words),
+        Some((first, rest)) if ["show", "list", "lst"].iter().any(|full| full.starts_with(first)) => rest,
+        _ => words,
     }
-}
-
-const CHANGES: [&str; 10] = ["add", "del", "delete", "set", "change", "replace", "append", "flush", "a", "d"];
-
-/// What the kernel tells a process that may not change anything.
-pub(crate) fn not_permitted(style: Style) -> Failure {
-    let (prefix, status) = match style {
-        Style::BusyBox => ("ip: ", ExitCode(2)),
-        Style::Iproute2 => ("", ExitCode(2)),
-    };
-    Failure { text: format!("{prefix}RTNETLINK answers: Operation not permitted\n"), status }
 }
 
 /// BusyBox's complaint about a word it does not know.

@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 
-use super::ip::{Show, Style, invalid, is_show, no_device, not_permitted};
+use super::ip::{Show, Style, behind_show, invalid, no_device};
 use super::options::Failure;
 use crate::engine::sys::{AddressView, Family, InterfaceKind, InterfaceView, Scope, Sys};
 
@@ -60,7 +60,7 @@ impl<'a> Filter<'a> {
 
 /// `ip address`.
 pub(crate) fn addresses(sys: &Sys, show: Show, words: &[&str]) -> Result<String, Failure> {
-    let words = is_show(words).ok_or_else(|| not_permitted(show.style))?;
+    let words = behind_show(words);
     let filter = Filter::parse(words)?;
     let all = sys.interfaces();
     let mut text = String::new();
@@ -99,7 +99,7 @@ pub(crate) fn addresses(sys: &Sys, show: Show, words: &[&str]) -> Result<String,
 
 /// `ip link`.
 pub(crate) fn links(sys: &Sys, show: Show, words: &[&str]) -> Result<String, Failure> {
-    let words = is_show(words).ok_or_else(|| not_permitted(show.style))?;
+    let words = behind_show(words);
     let filter = Filter::parse(words)?;
     let all = sys.interfaces();
     let mut text = String::new();

@@ -1,12 +1,12 @@
 //! `ip neighbour`.
 
-use super::ip::{Show, Style, invalid, is_show, not_permitted};
+use super::ip::{Show, Style, behind_show, invalid};
 use super::options::Failure;
 use crate::engine::sys::{Family, NeighbourState, NeighbourView, Sys};
 
 /// `ip neighbour`.
 pub(crate) fn neighbours(sys: &Sys, show: Show, words: &[&str]) -> Result<String, Failure> {
-    let words = is_show(words).ok_or_else(|| not_permitted(show.style))?;
+    let words = behind_show(words);
     let (mut device, mut state, mut address) = (None, None, None);
     let mut rest = words.iter();
     while let Some(word) = rest.next() {

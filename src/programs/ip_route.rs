@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::ip::{Show, Style, invalid, is_show, no_device, not_permitted};
+use super::ip::{Show, Style, behind_show, invalid, no_device};
 use super::options::Failure;
 use crate::engine::sys::{ExitCode, Family, RouteView, Sys};
 
@@ -13,7 +13,7 @@ pub(crate) fn routes(sys: &Sys, show: Show, words: &[&str]) -> Result<String, Fa
     if let Some((&"get", rest)) = words.split_first() {
         return get(sys, show, rest);
     }
-    let words = is_show(words).ok_or_else(|| not_permitted(show.style))?;
+    let words = behind_show(words);
     let mut routes = sys.routes(show.family.unwrap_or(Family::Ipv4));
     let devices = sys.interfaces();
     let mut rest = words.iter();

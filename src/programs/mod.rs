@@ -35,6 +35,7 @@ mod id;
 mod ifconfig;
 mod ip;
 mod ip_address;
+mod ip_change;
 mod ip_neighbour;
 mod ip_route;
 mod iptables;

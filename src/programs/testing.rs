@@ -109,6 +109,8 @@ impl Here {
             stdin: launch.stdin,
             stdout: launch.stdout,
             stderr: launch.stderr,
+            // A container of Docker's has no CAP_NET_ADMIN.
+            net_admin: self.namespace == "host",
         };
         let exit: Rc<RefCell<ExitSlot>> = Rc::default();
         let task = Task {

@@ -83,8 +83,122 @@ fn ip_shows_addresses_and_routes() {
     assert_eq!(host, "10.0.0.0/24 proto kernel scope link src 10.0.0.1 \n");
     assert_eq!(
         world.run("a", "ip link set eth0 down"),
-        text("ip: RTNETLINK answers: Operation not permitted\n", 2)
+        text("ip: SIOCSIFFLAGS: Operation not permitted\n", 2)
     );
+    let refused = text("ip: RTNETLINK answers: Operation not permitted\n", 2);
+    assert_eq!(world.run("a", "ip addr add 10.0.0.7/24 dev eth0"), refused);
+    assert_eq!(world.run("a", "ip route del default"), refused);
+    let rules = "iptables v1.8.9 (nf_tables): Could not fetch rule set generation id: Permission denied (you must be root)\n";
+    assert_eq!(world.run("a", "iptables -S"), text(rules, 4));
+}
+
+/// Runs lines of `command => what it prints`; a status that is not 0 stands behind it.
+fn dialogue(world: &World, lines: &str) {
+    for line in lines.lines() {
+        let (command, expected) = line.split_once(" => ").unwrap();
+        let (output, status) = world.run("host", command);
+        let found = if status == 0 { output } else { format!("{}{status}", output.replace('\n', " ")) };
+        assert_eq!(found.trim_end(), expected.trim(), "{command}");
+    }
+}
+
+#[test]
+fn ip_changes_addresses_and_routes() {
+    let world = World::new();
+    world.run("host", "/sbin/ip link add v0 type veth peer name v1");
+    world.run("host", "/sbin/ip link set v1 up");
+    world.run("host", "/sbin/ip link set v0 up");
+    dialogue(
+        &world,
+        "\
+ip addr add 10.9.0.1/24 dev v0 => \n\
+ip addr add 10.9.0.1/24 dev v0 => ip: RTNETLINK answers: File exists 2\n\
+/sbin/ip addr add 10.9.0.1/24 dev v0 => Error: ipv4: Address already assigned. 2\n\
+ip addr del 10.9.0.9/24 dev v0 => ip: RTNETLINK answers: Cannot assign requested address 2\n\
+/sbin/ip addr del 10.9.0.9/24 dev v0 => Error: ipv4: Address not found. 2\n\
+ip addr add 10.9.0.2/24 => ip: need \"dev IFACE\" 1\n\
+/sbin/ip addr add x dev v0 => Error: any valid prefix is expected rather than \"x\". 1\n\
+/sbin/ip addr add 10.9.0.2/24 dev nosuch => Cannot find device \"nosuch\" 1\n\
+ip route add default via 10.9.0.254 => \n\
+ip route add default via 10.9.0.253 => ip: RTNETLINK answers: File exists 2\n\
+ip route add 10.8.0.0/16 via 1.2.3.4 dev v0 => ip: RTNETLINK answers: Network is unreachable 2\n\
+/sbin/ip route add 10.8.0.0/16 via 1.2.3.4 dev v0 => Error: Nexthop has invalid gateway. 2\n\
+ip route replace default via 10.9.0.253 => \n\
+ip route change 10.5.0.0/16 via 10.9.0.253 => ip: RTNETLINK answers: No such file or directory 2\n\
+ip route add 10.4.0.1/16 dev v0 => ip: RTNETLINK answers: Invalid argument 2\n\
+ip route add 10.4.0.0/16 => ip: RTNETLINK answers: No such device 2\n\
+ip route show default => default via 10.9.0.253 dev v0\n\
+ip route del default => \n\
+ip route del default => ip: RTNETLINK answers: No such process 2\n\
+/sbin/ip route add 192.0.2.0/24 via 10.9.0.9 metric 5 => \n\
+ip route del 192.0.2.0/24 metric 6 => ip: RTNETLINK answers: No such process 2\n\
+ip route flush 192.0.2.0/24 => \n\
+ip route show dev v0 => 10.9.0.0/24 scope link  src 10.9.0.1\n\
+ip addr del 10.9.0.1 dev v0 => \n\
+ip route show dev v0 => \n\
+ip addr add 10.7.0.1/24 dev v0 => \n\
+ip addr flush dev v0 => \n\
+ip -4 -o addr show v0 => \n\
+/sbin/ip link set v0 down => \n\
+/sbin/ip route add 192.0.3.0/24 dev v0 => Error: Device for nexthop is not up. 2",
+    );
+}
+
+#[test]
+fn ip_changes_links_and_neighbours() {
+    let world = World::new();
+    dialogue(
+        &world,
+        "\
+/sbin/ip link add d0 type dummy => \n\
+/sbin/ip link add d0 type dummy => RTNETLINK answers: File exists 2\n\
+/sbin/ip link add x type nosuch => Error: Unknown device type. 2\n\
+/sbin/ip link add y => Not enough information: \"type\" argument is required 1\n\
+ip link set d0 mtu 10 => ip: SIOCSIFMTU: Invalid argument 2\n\
+/sbin/ip link set d0 mtu 70000 => Error: mtu greater than device maximum. 2\n\
+ip link set nosuch up => ip: SIOCGIFFLAGS: No such device 2\n\
+ip link set d0 address zz => ip: \"zz\" is invalid lladdr 1\n\
+ip link set d0 address 01:00:00:00:00:01 => ip: SIOCSIFHWADDR: Cannot assign requested address 2\n\
+ip link set d0 address 02:00:00:00:00:01 mtu 1400 up => \n\
+ip link set d0 name br0 => ip: SIOCSIFNAME: File exists 2\n\
+ip link set d0 name d1 => \n\
+ip -o link show d0 => ip: can't find device 'd0' 1\n\
+ip link set d1 master nosuch => ip: can't find device 'nosuch' 2\n\
+ip link set d1 master br0 => \n\
+ip link del lo => ip: RTNETLINK answers: Operation not supported 2\n\
+ip link del nosuch => ip: can't find device 'nosuch' 2\n\
+/sbin/ip neigh add 10.0.0.77 lladdr 02:00:00:00:00:09 dev br0 => \n\
+/sbin/ip neigh add 10.0.0.77 lladdr 02:00:00:00:00:09 dev br0 => RTNETLINK answers: File exists 2\n\
+/sbin/ip neigh replace 10.0.0.77 lladdr 02:00:00:00:00:0a dev br0 => \n\
+/sbin/ip neigh show 10.0.0.77 => 10.0.0.77 dev br0 lladdr 02:00:00:00:00:0a PERMANENT\n\
+ip neigh add 10.0.0.78 lladdr 02:00:00:00:00:09 dev br0 => ip: invalid argument 'add' to 'ip' 1\n\
+/sbin/ip neigh del 10.0.0.77 dev br0 => \n\
+/sbin/ip neigh del 10.0.0.77 dev br0 => RTNETLINK answers: No such file or directory 2",
+    );
+    let (shown, _) = world.run("host", "ip link show d1");
+    assert!(shown.contains("mtu 1400") && shown.contains("02:00:00:00:00:01"), "{shown}");
+    assert_eq!(world.run("host", "ip link show br0").0.matches("mtu 1400").count(), 1);
+    world.run("host", "ip link del d1");
+    assert_eq!(world.run("host", "ip link show d1").1, 1);
+    assert_eq!(world.run("host", "ip link show br0").0.matches("mtu 1500").count(), 1);
+}
+
+#[test]
+fn what_ip_changes_is_what_packets_meet() {
+    let world = World::new();
+    assert_eq!(world.run("a", "ping -c1 -W1 10.1.0.2").1, 0);
+    world.run("host", "ip link set vfar down");
+    assert_eq!(world.run("a", "ping -c1 -W1 10.1.0.2").1, 1);
+    world.run("host", "ip link set vfar up");
+    assert_eq!(world.run("a", "ping -c1 -W1 10.1.0.2").1, 0);
+    assert_eq!(world.run("a", "ping -c1 -W1 10.0.0.77").1, 1);
+    world.run("host", "ip addr add 10.0.0.77/24 dev br0");
+    // The neighbour was asked for in vain and is asked again within a second.
+    assert_eq!(world.run("a", "ping -c1 -W3 10.0.0.77").1, 0);
+    world.run("host", "ip link set vb nomaster");
+    assert_eq!(world.run("a", "ping -c1 -W1 10.0.0.3").1, 1);
+    world.run("host", "ip link set vb master br0");
+    assert_eq!(world.run("a", "ping -c1 -W3 10.0.0.3").1, 0);
 }
 
 #[test]

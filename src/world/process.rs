@@ -355,6 +355,8 @@ impl Spawner {
             stdin: streams.stdin,
             stdout: streams.stdout,
             stderr: streams.stderr,
+            // Docker's default capabilities lack CAP_NET_ADMIN.
+            net_admin: place.tools == Tools::Machine,
         };
         let sys = Sys::new(self.engine.clone(), place.namespace, process);
         let waker = Arc::new(TaskWaker { id, ready: self.ready.clone(), queued: AtomicBool::new(true) });

@@ -125,7 +125,7 @@ impl Shell {
             Command::Compound(compound) => self.launch_subshell(&compound.source, self.line, streams),
             _ if words.is_empty() => return Running::ended(ExitCode::SUCCESS, written),
             _ if self.variables.function(&words[0]).is_some() || builtins::needs_shell(&words[0]) => {
-                let parameters = std::mem::replace(&mut self.variables.positional, Vec::new());
+                let parameters = std::mem::take(&mut self.variables.positional);
                 self.variables.positional = parameters.iter().take(1).cloned().chain(words.clone()).collect();
                 let launched = self.launch_subshell("\"$@\"", self.line, streams);
                 self.variables.positional = parameters;
