@@ -25,7 +25,8 @@ use super::id::{NamespaceId, SocketId};
 pub use super::pipe::Pipe;
 pub use super::plan::{MacAddress, Sysctl, Transport};
 pub use super::view::{
-    AddressView, Counters, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope, SocketView,
+    AddressView, Counters, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope,
+    SettingsView, SocketView,
 };
 
 /// A program's exit status, 0 to 255.
@@ -369,6 +370,11 @@ impl Sys {
     /// The forwarding tables of this namespace's bridges.
     pub fn fdb(&self) -> Vec<FdbView> {
         self.engine.borrow().fdb(self.namespace)
+    }
+
+    /// The settings; `None` if the namespace is gone.
+    pub fn settings(&self) -> Option<SettingsView> {
+        self.engine.borrow().settings(self.namespace)
     }
 
     /// The local sockets.

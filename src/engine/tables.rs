@@ -20,7 +20,8 @@ use super::route::{Route, is_link_local, is_loopback};
 use super::socket::SocketKind;
 use super::sys::{ExitCode, IptablesError};
 use super::view::{
-    AddressView, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope, SocketView,
+    AddressView, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope, SettingsView,
+    SocketView,
 };
 
 impl Engine {
@@ -60,6 +61,17 @@ impl Engine {
     /// `net.ipv4.ip_local_port_range` of a namespace.
     pub fn local_ports(&self, namespace: NamespaceId) -> (u16, u16) {
         self.space_ref(namespace).map_or((0, 0), |s| s.local_ports)
+    }
+
+    /// The settings of a namespace.
+    pub fn settings(&self, namespace: NamespaceId) -> Option<SettingsView> {
+        self.space_ref(namespace).map(|s| SettingsView {
+            ipv4_forward: s.ipv4_forward,
+            ipv6_forward: s.ipv6_forward,
+            ipv6_disabled: s.ipv6_disabled,
+            bridge_netfilter: s.bridge_netfilter,
+            local_ports: s.local_ports,
+        })
     }
 
     fn interface(&self, id: DeviceId) -> Option<InterfaceView> {

@@ -38,6 +38,21 @@ pub struct InterfaceView {
     pub counters: Counters,
 }
 
+/// Kernel settings of a namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettingsView {
+    /// `net.ipv4.ip_forward`
+    pub ipv4_forward: bool,
+    /// `net.ipv6.conf.all.forwarding`
+    pub ipv6_forward: bool,
+    /// `net.ipv6.conf.all.disable_ipv6`
+    pub ipv6_disabled: bool,
+    /// `net.bridge.bridge-nf-call-iptables` and `-ip6tables`
+    pub bridge_netfilter: bool,
+    /// `net.ipv4.ip_local_port_range`
+    pub local_ports: (u16, u16),
+}
+
 /// Kinds of devices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InterfaceKind {

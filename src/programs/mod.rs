@@ -54,6 +54,7 @@ mod sh;
 mod sleep;
 mod sort;
 mod status;
+mod sysctl;
 mod tail;
 pub(crate) mod tasks;
 mod test;
@@ -117,6 +118,7 @@ pub fn find(name: &str) -> Option<Program> {
         "sh" | "ash" | "bash" => |sys| Box::pin(sh::main(sys)),
         "sleep" => |sys| Box::pin(sleep::main(sys)),
         "sort" => |sys| Box::pin(sort::main(sys)),
+        "sysctl" => |sys| Box::pin(sysctl::main(sys)),
         "tail" => |sys| Box::pin(tail::main(sys)),
         "test" | "[" => |sys| Box::pin(test::main(sys)),
         "timeout" => |sys| Box::pin(timeout::main(sys)),

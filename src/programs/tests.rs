@@ -184,6 +184,22 @@ ip neigh add 10.0.0.78 lladdr 02:00:00:00:00:09 dev br0 => ip: invalid argument 
 }
 
 #[test]
+fn sysctl_reads_and_changes_what_packets_meet() {
+    let world = World::new();
+    assert_eq!(world.run("host", "sysctl net.ipv4.ip_forward"), text("net.ipv4.ip_forward = 1\n", 0));
+    assert_eq!(world.run("host", "sysctl -w net.ipv4.ip_forward=0"), text("net.ipv4.ip_forward = 0\n", 0));
+    assert_eq!(world.run("host", "sysctl -n net/ipv4/ip_forward"), text("0\n", 0));
+    assert_eq!(world.run("a", "ping -c1 -W1 10.1.0.2").1, 1);
+    let unknown = "sysctl: error: 'net.nosuch' is an unknown key\n";
+    assert_eq!(world.run("host", "sysctl net.nosuch"), text(unknown, 1));
+    let wrong = "sysctl: write error: Invalid argument\n";
+    assert_eq!(world.run("host", "sysctl -w net.ipv4.ip_forward=x"), text(wrong, 1));
+    assert_eq!(world.run("host", "sysctl -a").0.lines().count(), 6);
+    let refused = "sysctl: error setting key 'net.ipv4.ip_forward': Read-only file system\n";
+    assert_eq!(world.run("a", "sysctl -w net.ipv4.ip_forward=1"), text(refused, 1));
+}
+
+#[test]
 fn what_ip_changes_is_what_packets_meet() {
     let world = World::new();
     assert_eq!(world.run("a", "ping -c1 -W1 10.1.0.2").1, 0);
