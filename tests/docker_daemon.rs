@@ -944,3 +944,46 @@ fn names_are_answered_on_user_networks() {
     stage.ok("docker stop three");
     assert_eq!(ask(&mut stage, "db"), "ask 203.0.113.53:53");
 }
+
+#[test]
+fn addresses_of_a_new_endpoint_are_announced_since_28() {
+    let announced = |profile: Profile, options: &str| {
+        let mut stage = Stage::new(profile);
+        stage.ok(&format!(
+            "docker network create {options} --ipv6 --subnet 10.9.0.0/24 --subnet fd00:9::/64 app"
+        ));
+        stage.ok("docker create --name web --network app nginx");
+        let words = cli::words::split("docker start web").unwrap();
+        let request = cli::parse(&words).unwrap().request;
+        let outcome = stage.daemon.request(stage.now, &request, &stage.view).unwrap();
+        let entries = outcome.plan.entries.into_iter();
+        entries
+            .filter_map(|entry| match (entry.owner, entry.op) {
+                (Owner::Endpoint(_), Op::Announce { address, messages, interval, .. }) => {
+                    Some((address.to_string(), messages, interval.as_millis()))
+                }
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    let of = |messages, interval| {
+        ["10.9.0.2", "fd00:9::2"].map(|address: &str| (address.to_owned(), messages, interval)).to_vec()
+    };
+    assert_eq!(announced(Profile::Docker28, ""), of(3, 1000));
+    assert_eq!(announced(Profile::Docker20_10, ""), []);
+    let own = "-o com.docker.network.advertise_addr_nmsgs=2 -o com.docker.network.advertise_addr_ms=250";
+    assert_eq!(announced(Profile::Docker28, own), of(2, 250));
+    assert_eq!(announced(Profile::Docker28, "-o com.docker.network.advertise_addr_nmsgs=0"), []);
+    let mut stage = Stage::new(Profile::Docker28);
+    assert_eq!(
+        stage.refusal("docker network create -o com.docker.network.advertise_addr_nmsgs=4 bad"),
+        "Error response from daemon: com.docker.network.advertise_addr_nmsgs must be in the range 0 to 3\n"
+    );
+    assert_eq!(
+        stage.refusal("docker network create -o com.docker.network.advertise_addr_ms=x bad"),
+        "Error response from daemon: value for option com.docker.network.advertise_addr_ms \"x\" must be integer \
+         milliseconds\n"
+    );
+    Stage::new(Profile::Docker20_10)
+        .ok("docker network create -o com.docker.network.advertise_addr_nmsgs=4 fine");
+}

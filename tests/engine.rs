@@ -393,3 +393,92 @@ fn tcpmss_clamps_what_a_syn_announces() {
         .collect();
     assert_eq!(sizes, [1_360], "1,400 less the headers");
 }
+
+/// What a device received, and when.
+fn received(bench: &Bench, device: linkspan::engine::id::DeviceId) -> Vec<(Duration, Vec<u8>)> {
+    let events = bench.engine.borrow_mut().take_events();
+    let frames = events.into_iter().filter_map(|event| match event.kind {
+        EventKind::Received { device: d, frame } if d == device => Some((event.time, frame.to_vec())),
+        _ => None,
+    });
+    frames.collect()
+}
+
+fn announce(namespace: &str, address: &str) -> Op {
+    Op::Announce {
+        device: common::device(namespace, "eth0"),
+        address: address.parse().unwrap(),
+        messages: 3,
+        interval: seconds(1),
+    }
+}
+
+#[test]
+fn an_address_is_announced_thrice_and_corrects_who_knew_it() {
+    let mut bench = Bench::new(0);
+    bench.bridge("host", "br0", "10.0.0.1/24");
+    bench.container("a", "br0", "10.0.0.2/24", None);
+    bench.container("bystander", "br0", "10.0.0.8/24", None);
+    bench.container("old", "br0", "10.0.0.3/24", None);
+    assert!(bench.run("a", |sys| async move { ping(&sys, "10.0.0.3").await }).is_some());
+    bench.remove("old");
+    bench.container("new", "br0", "10.0.0.3/24", None);
+    assert_eq!(
+        bench.run("a", |sys| async move { sys.timeout(seconds(1), ping(&sys, "10.0.0.3")).await.flatten() }),
+        None,
+        "the address is known under the card that is gone"
+    );
+    bench.engine.borrow_mut().watch(true);
+    let began = bench.engine.borrow().now();
+    bench.apply("announcement", vec![announce("new", "10.0.0.3")]);
+    bench.engine.borrow_mut().drain(10_000).unwrap();
+    assert_eq!(bench.run("a", |sys| async move { ping(&sys, "10.0.0.3").await }), Some(Duration::ZERO));
+    let before = bench.drops(DropReason::NotForUs);
+    bench.run("a", |sys| async move { sys.sleep(seconds(10)).await });
+    let heard = received(&bench, bench.device("bystander", "eth0"));
+    // Of ARP messages only an announcement has one address as sender and target.
+    let announced = |frame: &[u8]| frame[12..14] == [8, 6] && frame[28..32] == frame[38..42];
+    let times = heard.iter().filter(|(_, frame)| announced(frame)).map(|(time, _)| *time - began);
+    assert_eq!(times.collect::<Vec<_>>(), [seconds(0), seconds(1), seconds(2)]);
+    let known = bench.run("bystander", |sys| async move { sys.neighbours() });
+    assert!(known.is_empty(), "an announcement makes no entry: {known:?}");
+    assert_eq!(bench.drops(DropReason::NotForUs), before, "it is for everyone");
+}
+
+#[test]
+fn announcements_end_with_their_owner_and_with_the_address() {
+    let mut bench = Bench::new(0);
+    bench.bridge("host", "br0", "10.0.0.1/24");
+    bench.container("a", "br0", "10.0.0.2/24", None);
+    bench.container("b", "br0", "10.0.0.3/24", None);
+    bench.engine.borrow_mut().watch(true);
+    bench.apply("owned", vec![announce("b", "10.0.0.3"), announce("b", "10.0.0.99")]);
+    bench.run("a", |sys| async move { sys.sleep(Duration::from_millis(1_500)).await });
+    bench.remove("owned");
+    bench.run("a", |sys| async move { sys.sleep(seconds(10)).await });
+    let heard = received(&bench, bench.device("a", "eth0"));
+    let times: Vec<Duration> = heard.iter().map(|(time, ..)| *time).collect();
+    assert_eq!(times, [seconds(0), seconds(1)], "an address the device has not is never announced");
+    assert_eq!(bench.engine.borrow_mut().deadline(), None, "nothing is left to do");
+}
+
+#[test]
+fn an_ipv6_address_is_announced_by_an_advertisement_to_all_nodes() {
+    let mut bench = Bench::new(0);
+    bench.bridge("host", "br0", "fd00::1/64");
+    bench.container("a", "br0", "fd00::2/64", None);
+    bench.container("old", "br0", "fd00::3/64", None);
+    assert!(bench.run("a", |sys| async move { ping(&sys, "fd00::3").await }).is_some());
+    bench.remove("old");
+    bench.container("new", "br0", "fd00::3/64", None);
+    bench.engine.borrow_mut().watch(true);
+    bench.apply("announcement", vec![announce("new", "fd00::3")]);
+    bench.engine.borrow_mut().drain(10_000).unwrap();
+    assert_eq!(bench.run("a", |sys| async move { ping(&sys, "fd00::3").await }), Some(Duration::ZERO));
+    let heard = received(&bench, bench.device("a", "eth0"));
+    let frame = &heard[0].1;
+    assert_eq!(frame[..6], [0x33, 0x33, 0, 0, 0, 1]);
+    // Behind Ethernet and IPv6: type 136, the override flag alone, the address.
+    assert_eq!((frame[54], frame[58]), (136, 0x20));
+    assert_eq!(frame[62..78], "fd00::3".parse::<std::net::Ipv6Addr>().unwrap().octets());
+}

@@ -5,6 +5,7 @@
 //! versions itself, so that the whole difference between two engines can be read in this file. Options newer than the
 //! profile are accepted, stored and shown, but not applied, as an older engine does.
 
+use std::time::Duration;
 use std::{fmt, str::FromStr};
 
 use thiserror::Error;
@@ -39,6 +40,15 @@ pub enum PoolOrder {
     RoundRobin,
     /// The first free pool of the list.
     LowestFree,
+}
+
+/// How an endpoint's addresses are announced when it comes up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announcements {
+    /// How many messages, 0 to 3.
+    pub messages: u8,
+    /// Time between two messages, 100 to 2,000 ms.
+    pub interval: Duration,
 }
 
 /// Which chains the bridge driver creates and where its rules stand.
@@ -148,6 +158,18 @@ impl Profile {
     /// Whether a bridge endpoint without a configured MAC address gets 02:42 followed by its IPv4 address.
     pub fn bridge_mac_from_ipv4(self) -> bool {
         self.is_20_10()
+    }
+
+    /// How often and how far apart the addresses of an endpoint that comes up are announced, unless the network says
+    /// otherwise; `None`: they are not. A random MAC address makes it necessary: who knew the address before has
+    /// another one in its tables.
+    pub fn announces_addresses(self) -> Option<Announcements> {
+        match self {
+            Self::Docker20_10 => None,
+            Self::Docker28 | Self::Docker29 => {
+                Some(Announcements { messages: 3, interval: Duration::from_secs(1) })
+            }
+        }
     }
 
     /// Whether a bridge device's own random MAC address starts with 02:42.

@@ -138,6 +138,7 @@ pub(super) enum Undo {
     Address(DeviceId, IpNet),
     Route(NamespaceId, Route),
     Neighbour(NamespaceId, DeviceId, IpAddr),
+    Announcement(DeviceId, IpAddr),
     Sysctl(NamespaceId, Sysctl),
     Chain(NamespaceId, Family, Table, String),
     Rule(NamespaceId, Family, RuleId),
@@ -256,6 +257,11 @@ impl Engine {
                 }
                 Ok(Undo::Neighbour(namespace, id, *address))
             }
+            Op::Announce { device, address, messages, interval } => {
+                let id = self.find_device(device)?;
+                self.announce(id, *address, *messages, *interval);
+                Ok(Undo::Announcement(id, *address))
+            }
             Op::SetSysctl { namespace, sysctl } => {
                 let id = self.find_namespace(namespace)?;
                 let before = self.set_sysctl(id, namespace, sysctl)?;
@@ -344,6 +350,7 @@ impl Engine {
                     space.neighbours.remove(device, address);
                 }
             }
+            Undo::Announcement(device, address) => self.end_announcement(device, address),
             Undo::Sysctl(namespace, before) => {
                 let name = self.namespace_name(namespace).cloned();
                 if let Some(name) = name {

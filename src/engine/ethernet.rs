@@ -477,7 +477,8 @@ impl Engine {
                 target: message.sender,
             };
             self.send_arp(device, reply, message.sender_mac);
-        } else if !ours {
+        } else if !ours && message.sender != message.target {
+            // An announcement is for everyone who hears it.
             self.drop_frame(frame, Some(namespace), Some(device), DropReason::NotForUs);
         }
     }
@@ -561,7 +562,7 @@ impl Engine {
         }
     }
 
-    fn send_arp(&mut self, device: DeviceId, message: ArpMessage, destination: MacAddress) {
+    pub(super) fn send_arp(&mut self, device: DeviceId, message: ArpMessage, destination: MacAddress) {
         let mut frame = self.pool.frame(ETHERNET_HEADER_LEN + arp::LENGTH);
         frame.set_trace(self.new_trace());
         if let Ok(bytes) = (&mut frame.bytes_mut()[ETHERNET_HEADER_LEN..]).try_into() {

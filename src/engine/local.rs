@@ -198,7 +198,7 @@ impl Engine {
         self.send_ndp(namespace, device, source, destination, message, mac);
     }
 
-    fn send_ndp(
+    pub(super) fn send_ndp(
         &mut self,
         namespace: NamespaceId,
         device: DeviceId,

@@ -20,6 +20,7 @@
 //! reverse path filter.
 
 mod administer;
+mod announce;
 mod apply;
 mod arp;
 mod device;
@@ -60,6 +61,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::tcp::TcpStack;
 
+use announce::Announcement;
 pub use apply::ApplyError;
 use device::Device;
 use event::{DropReason, Event, EventKind};
@@ -91,6 +93,7 @@ pub struct Engine {
     draft: Option<Box<Draft>>,
     /// Moves with everything that plans and rules can change.
     epoch: u64,
+    announcements: BTreeMap<(DeviceId, std::net::IpAddr), Announcement>,
     outputs: VecDeque<(DeviceId, Frame)>,
     /// Kept between drains for its memory.
     tcp_outgoing: Vec<(NamespaceId, Frame)>,
@@ -120,6 +123,8 @@ enum Timer {
     Arrival { link: LinkId, device: DeviceId, frame: Frame },
     /// A neighbour entry wants attention.
     Neighbour { namespace: NamespaceId, device: DeviceId, address: std::net::IpAddr },
+    /// An address is announced again.
+    Announcement { device: DeviceId, address: std::net::IpAddr },
     /// Fragments may have expired.
     Fragments { namespace: NamespaceId },
     /// A program waits for this moment.
@@ -133,6 +138,8 @@ pub enum Reason {
     Arrival,
     /// A neighbour entry must be probed or given up.
     Neighbour,
+    /// An address is announced again.
+    Announcement,
     /// Fragments expire.
     Fragments,
     /// A program sleeps until then.
@@ -181,6 +188,7 @@ impl Engine {
             flows: Flows::default(),
             draft: None,
             epoch: 0,
+            announcements: BTreeMap::new(),
             outputs: VecDeque::new(),
             tcp_outgoing: Vec::new(),
             events: Vec::new(),
@@ -261,6 +269,7 @@ impl Engine {
             let reason = match self.timers.peek() {
                 Some(Timer::Arrival { .. }) => Reason::Arrival,
                 Some(Timer::Neighbour { .. }) => Reason::Neighbour,
+                Some(Timer::Announcement { .. }) => Reason::Announcement,
                 Some(Timer::Fragments { .. }) => Reason::Fragments,
                 Some(Timer::Wake(_)) | None => Reason::Program,
             };
@@ -347,6 +356,7 @@ impl Engine {
             Timer::Neighbour { namespace, device, address } => {
                 self.neighbour_timer(namespace, device, address)
             }
+            Timer::Announcement { device, address } => self.announcement_timer(device, address),
             Timer::Fragments { namespace } => self.expire_fragments(namespace),
             Timer::Wake(waker) => waker.wake(),
         }

@@ -300,6 +300,18 @@ pub enum Op {
         /// Its hardware address.
         mac: MacAddress,
     },
+    /// Tells the neighbours of a device unasked which hardware address one of its addresses has (gratuitous ARP,
+    /// unsolicited neighbour advertisement); undoing it sends no more.
+    Announce {
+        /// The device. While it is down or has not the address, messages are left out.
+        device: DeviceName,
+        /// The address.
+        address: IpAddr,
+        /// How many messages; the first goes out at once.
+        messages: u8,
+        /// Time between two messages.
+        interval: std::time::Duration,
+    },
     /// Sets a kernel setting; undoing it brings the value before back.
     SetSysctl {
         /// The namespace.

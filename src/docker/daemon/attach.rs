@@ -343,6 +343,7 @@ impl Daemon {
             mtu: config.device_mtu(),
             hairpin: !self.config.userland_proxy,
             addresses: active.addresses().collect(),
+            announcements: config.announcements,
             disable_ipv6: match profile.ipv6_switch() {
                 Ipv6Switch::Namespace => v6.then_some(false),
                 Ipv6Switch::Interface => Some(!v6),

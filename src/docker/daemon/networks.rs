@@ -35,7 +35,7 @@ impl Daemon {
             return Ok(());
         }
         let request = self.default_bridge_request();
-        let config = BridgeConfig::parse(&request.options)?;
+        let config = BridgeConfig::parse(&request.options, self.profile())?;
         let mut network = self.new_network(Duration::ZERO, &request, Driver::Bridge(config));
         self.allocate_subnets(&mut network, &request.ipam, view)?;
         for subnet in &mut network.subnets {
@@ -110,7 +110,7 @@ impl Daemon {
         let driver = if request.config_only {
             Driver::None
         } else {
-            Driver::parse(&request.driver, &request.options)?
+            Driver::parse(&request.driver, &request.options, self.profile())?
         };
         if !self.profile().applies_ipv4_switch() {
             request.ipv4 = true;

@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_switch::mac::MacAddress;
 
 use super::super::error::DockerError;
+use super::super::profile::{Announcements, Profile};
 use super::super::rules::{BridgeRules, GatewayMode};
 use crate::engine::plan::{DeviceName, DeviceSpec, NamespaceName, NextHop, Op, Owner, Plan, Sysctl};
 
@@ -36,6 +38,7 @@ pub struct BridgeConfig {
     pub(in super::super) mode_v4: GatewayMode,
     pub(in super::super) mode_v6: GatewayMode,
     pub(in super::super) default_bridge: bool,
+    pub(in super::super) announcements: Option<Announcements>,
 }
 
 impl Default for BridgeConfig {
@@ -53,14 +56,19 @@ impl Default for BridgeConfig {
             mode_v4: GatewayMode::Nat,
             mode_v6: GatewayMode::Nat,
             default_bridge: false,
+            announcements: None,
         }
     }
 }
 
 impl BridgeConfig {
     /// Reads the options of `docker network create -o`.
-    pub(in super::super) fn parse(options: &BTreeMap<String, String>) -> Result<Self, DockerError> {
-        let mut config = Self::default();
+    pub(in super::super) fn parse(
+        options: &BTreeMap<String, String>,
+        profile: Profile,
+    ) -> Result<Self, DockerError> {
+        let announcements = announcements(options, profile)?;
+        let mut config = Self { announcements, ..Self::default() };
         for (key, value) in options {
             let bad = |why: String| {
                 DockerError::bad_parameter(format!("failed to parse {key} value: {value} ({why})"))
@@ -176,6 +184,7 @@ pub(in super::super) struct Attachment<'a> {
     pub(in super::super) mtu: u32,
     pub(in super::super) hairpin: bool,
     pub(in super::super) addresses: Vec<IpNet>,
+    pub(in super::super) announcements: Option<Announcements>,
     /// What to set `disable_ipv6` of the container's device to; `None` leaves it.
     pub(in super::super) disable_ipv6: Option<bool>,
 }
@@ -196,7 +205,12 @@ pub(in super::super) fn join(plan: &mut Plan, owner: Owner, attachment: &Attachm
     for address in &attachment.addresses {
         plan.push(owner, Op::AddAddress { device: device.clone(), address: *address });
     }
-    plan.push(owner, Op::SetUp { device });
+    plan.push(owner, Op::SetUp { device: device.clone() });
+    if let Some(Announcements { messages, interval }) = attachment.announcements {
+        for address in attachment.addresses.iter().map(IpNet::addr) {
+            plan.push(owner, Op::Announce { device: device.clone(), address, messages, interval });
+        }
+    }
 }
 
 /// A default route of a container.
@@ -224,6 +238,37 @@ pub(in super::super) fn default_route(
             metric,
         },
     );
+}
+
+/// The network's own number of announcements and time between them, else the release's.
+fn announcements(
+    options: &BTreeMap<String, String>,
+    profile: Profile,
+) -> Result<Option<Announcements>, DockerError> {
+    const MESSAGES: &str = "com.docker.network.advertise_addr_nmsgs";
+    const INTERVAL: &str = "com.docker.network.advertise_addr_ms";
+    let Some(mut announcements) = profile.announces_addresses() else { return Ok(None) };
+    let number = |key: &str, what: &str, range: std::ops::RangeInclusive<u16>| {
+        let Some(text) = options.get(key) else { return Ok(None) };
+        let number: i64 = text.parse().map_err(|_| {
+            DockerError::bad_parameter(format!("value for option {key} {text:?} must be {what}"))
+        })?;
+        match u16::try_from(number).ok().filter(|number| range.contains(number)) {
+            Some(number) => Ok(Some(number)),
+            None => {
+                let (first, last) = range.into_inner();
+                let text = format!("{key} must be in the range {first} to {last}");
+                Err(DockerError::bad_parameter(text))
+            }
+        }
+    };
+    if let Some(messages) = number(MESSAGES, "an integer", 0..=3)? {
+        announcements.messages = u8::try_from(messages).unwrap_or(u8::MAX);
+    }
+    if let Some(milliseconds) = number(INTERVAL, "integer milliseconds", 100..=2_000)? {
+        announcements.interval = Duration::from_millis(milliseconds.into());
+    }
+    Ok(Some(announcements).filter(|announcements| announcements.messages > 0))
 }
 
 fn gateway_mode(value: &str) -> Result<GatewayMode, DockerError> {

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use self::bridge::BridgeConfig;
 use super::error::DockerError;
+use super::profile::Profile;
 
 /// A network's driver with its settings.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,9 +26,13 @@ pub enum Driver {
 
 impl Driver {
     /// The driver a new network asks for, its options read.
-    pub(super) fn parse(name: &str, options: &BTreeMap<String, String>) -> Result<Self, DockerError> {
+    pub(super) fn parse(
+        name: &str,
+        options: &BTreeMap<String, String>,
+        profile: Profile,
+    ) -> Result<Self, DockerError> {
         match name {
-            "bridge" => Ok(Self::Bridge(BridgeConfig::parse(options)?)),
+            "bridge" => Ok(Self::Bridge(BridgeConfig::parse(options, profile)?)),
             "host" | "null" => {
                 Err(DockerError::forbidden(format!("only one instance of \"{name}\" network is allowed")))
             }
