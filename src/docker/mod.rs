@@ -24,3 +24,4 @@ pub mod render;
 pub mod request;
 pub mod resolv_conf;
 mod rules;
+pub mod signal;

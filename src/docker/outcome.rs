@@ -12,6 +12,7 @@ use super::cli::ports::Protocol;
 use super::error::DockerError;
 use super::identity::Id;
 use super::request::ExposedPort;
+use super::signal::Signal;
 use crate::engine::id::ServiceId;
 use crate::engine::plan::{NamespaceName, Owner, Plan, Transport};
 
@@ -60,9 +61,9 @@ pub enum Kill {
     Container {
         /// The container.
         container: Id,
-        /// The signal, such as `SIGTERM`.
-        signal: String,
-        /// When SIGKILL follows; `None` never.
+        /// The signal.
+        signal: Signal,
+        /// After how long `Daemon::stop_overdue` is called if it has not ended; `None` never.
         escalate: Option<Duration>,
     },
     /// The docker-proxy of a binding. Its end is not reported.
@@ -120,6 +121,8 @@ pub struct ContainerProcess {
     pub listens: Vec<ExposedPort>,
     /// A terminal was asked for.
     pub tty: bool,
+    /// An init is the first process (`--init`).
+    pub init: bool,
     /// Standard input stays open.
     pub interactive: bool,
 }

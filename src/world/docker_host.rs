@@ -9,6 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::disposition::Disposition;
 use super::files::FileTable;
 use super::process::{Place, Streams, Tools};
 use super::stage::MachineSpec;
@@ -17,10 +18,12 @@ use crate::docker::cli::ports::Protocol;
 use crate::docker::container::Container;
 use crate::docker::daemon::{Daemon, DaemonConfig, HostIdentity};
 use crate::docker::error::DockerError;
+use crate::docker::identity::Id;
 use crate::docker::outcome::{
     Ask, ContainerProcess, HostInterface, HostView, Kill, Outcome, ResolverChange, Spawn,
 };
 use crate::docker::request::{ExposedPort, Request};
+use crate::docker::signal::Signal;
 use crate::engine::plan::Owner;
 use crate::engine::sys::{ExitCode, ExitSlot, Family, Pipe, ProcessId, Program};
 use crate::engine::view::InterfaceKind;
@@ -49,6 +52,7 @@ pub(super) struct ContainerRuntime {
     output: Pipe,
     log: String,
     running: bool,
+    disposition: Disposition,
 }
 
 impl World {
@@ -110,7 +114,7 @@ impl World {
         let found =
             self.containers.iter().find(|(_, c)| c.place.number == place.number).map(|(id, _)| id.clone());
         if let Some(id) = found {
-            self.kill_container(&id, 9);
+            self.signal_container(&id, Signal::KILL);
         }
         self.settle()
     }
@@ -151,6 +155,7 @@ impl World {
             let Some(runtime) = self.containers.get_mut(&id).filter(|r| r.running) else { continue };
             let Some(ExitCode(status)) = runtime.exit.borrow().status() else { continue };
             runtime.running = false;
+            self.stops.retain(|(_, stopping), _| *stopping != id);
             let (place, daemon) = (runtime.place.number, runtime.daemon);
             self.processes.kill_place(place, 9);
             let (now, view) = (self.now(), self.host_view(HostId(daemon)));
@@ -173,8 +178,22 @@ impl World {
         Ok(())
     }
 
+    /// Ends the containers whose grace period is over.
+    pub(super) fn stops_due(&mut self, now: Duration) -> Result<(), WorldError> {
+        while let Some(entry) = self.stops.first_entry()
+            && entry.key().0 <= now
+        {
+            let ((_, id), host) = entry.remove_entry();
+            let outcome = self.daemons[host.0].stop_overdue(now, &id);
+            self.carry_out(host, &outcome)?;
+        }
+        Ok(())
+    }
+
     fn perform(&mut self, host: HostId, outcome: Outcome) -> Result<Job, WorldError> {
         let mut outcome = outcome;
+        let exit = |id: &Id| self.containers.get(id.as_str()).filter(|r| r.running).map(|r| r.exit.clone());
+        let ending: Vec<_> = outcome.waits.iter().filter_map(exit).collect();
         self.carry_out(host, &outcome)?;
         self.settle()?;
         if outcome.output.exit == 0
@@ -189,7 +208,7 @@ impl World {
                  run --help' for more information\n"
             ));
         }
-        let mut job = Job::done(std::mem::take(&mut outcome.output));
+        let mut job = Job::after(ending, std::mem::take(&mut outcome.output));
         for ask in std::mem::take(&mut outcome.asks) {
             self.ask(ask, &mut job)?;
         }
@@ -200,10 +219,11 @@ impl World {
         for kill in &outcome.kills {
             match kill {
                 Kill::Container { container, signal, escalate } => {
-                    // The first process of a namespace ignores signals it has no handler for; after the grace
-                    // period SIGKILL ends it (pid_namespaces(7)).
-                    let number = if escalate.is_some() { 9 } else { signal_number(signal) };
-                    self.kill_container(container.as_str(), number);
+                    self.signal_container(container.as_str(), *signal);
+                    if let Some(grace) = escalate {
+                        let due = self.now().saturating_add(*grace);
+                        self.stops.insert((due, container.as_str().to_owned()), host);
+                    }
                 }
                 Kill::Proxy { owner } => {
                     if let Some(started) = self.proxies.remove(owner) {
@@ -259,6 +279,8 @@ impl World {
         let stdin = if process.interactive { Pipe::new() } else { Pipe::empty() };
         let streams = Streams { stdin, stdout: output.clone(), stderr: output.clone() };
         let (program, arguments) = main_program(process);
+        let stands_in = arguments != process.argv || program.is_none() && !process.own_command;
+        let disposition = Disposition::of(process, stands_in);
         let exited = self.exited.clone();
         let name = id.clone();
         let missing = missing_program(&Spawn::Container(process.clone())).is_some();
@@ -277,7 +299,8 @@ impl World {
         });
         let log = self.containers.remove(&id).map(|old| old.log).unwrap_or_default();
         let (main, exit) = (started.id, started.exit);
-        let runtime = ContainerRuntime { daemon: host.0, place, main, exit, output, log, running: true };
+        let runtime =
+            ContainerRuntime { daemon: host.0, place, main, exit, output, log, running: true, disposition };
         self.containers.insert(id, runtime);
         Ok(())
     }
@@ -312,10 +335,11 @@ impl World {
         }
     }
 
-    fn kill_container(&mut self, id: &str, signal: u8) {
+    fn signal_container(&mut self, id: &str, signal: Signal) {
         let Some(runtime) = self.containers.get(id).filter(|r| r.running) else { return };
         let (main, place) = (runtime.main, runtime.place.number);
-        self.processes.kill(main, signal);
+        let Some(status) = runtime.disposition.effect(signal) else { return };
+        self.processes.end(main, status);
         self.processes.kill_place(place, 9);
         self.exited.borrow_mut().push(id.to_owned());
     }
@@ -469,19 +493,6 @@ fn new_file_table() -> Rc<FileTable> {
     files.put("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n");
     files.put("/www/index.html", "Welcome to nginx\n");
     Rc::new(files)
-}
-
-fn signal_number(signal: &str) -> u8 {
-    match signal.trim_start_matches("SIG") {
-        "HUP" => 1,
-        "INT" => 2,
-        "QUIT" => 3,
-        "KILL" => 9,
-        "TERM" => 15,
-        "USR1" => 10,
-        "USR2" => 12,
-        other => other.parse().unwrap_or(9),
-    }
 }
 
 fn refused(error: &DockerError) -> Job {

@@ -21,6 +21,10 @@ enum Wait {
     Process { id: ProcessId, exit: Rc<RefCell<ExitSlot>>, output: Pipe },
     /// A container whose status is printed (`docker wait`).
     Status(Rc<RefCell<ExitSlot>>),
+    /// A container that has to end before anything is printed (`docker stop`).
+    End(Rc<RefCell<ExitSlot>>),
+    /// What is printed at the end, and the status.
+    Print { text: String, status: u8 },
 }
 
 impl Job {
@@ -32,6 +36,16 @@ impl Job {
             status: Some(output.exit),
             waits: Vec::new(),
         }
+    }
+
+    /// A job that prints once these have ended.
+    pub(super) fn after(ending: Vec<Rc<RefCell<ExitSlot>>>, output: Output) -> Job {
+        if ending.is_empty() {
+            return Job::done(output);
+        }
+        let last = Wait::Print { text: output.stdout + &output.stderr, status: output.exit };
+        let waits = ending.into_iter().map(Wait::End).chain([last]).collect();
+        Job { text: String::new(), client_errors: output.stderr, status: None, waits }
     }
 
     /// A job that is one process.
@@ -76,7 +90,7 @@ impl Job {
     pub(super) fn processes(&self) -> impl Iterator<Item = ProcessId> + '_ {
         self.waits.iter().filter_map(|w| match w {
             Wait::Process { id, .. } => Some(*id),
-            Wait::Status(_) => None,
+            Wait::Status(_) | Wait::End(_) | Wait::Print { .. } => None,
         })
     }
 
@@ -111,6 +125,18 @@ impl Job {
                     self.text.push_str(&format!("{status}\n"));
                     self.waits.remove(0);
                     self.status = self.waits.is_empty().then_some(0);
+                }
+                Wait::End(exit) => {
+                    if exit.borrow().status().is_none() {
+                        return;
+                    }
+                    self.waits.remove(0);
+                }
+                Wait::Print { text, status } => {
+                    self.text.push_str(text);
+                    let status = *status;
+                    self.waits.remove(0);
+                    self.status = self.waits.is_empty().then_some(status);
                 }
             }
         }

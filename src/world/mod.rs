@@ -7,6 +7,7 @@
 //! deadline.
 
 pub mod authority;
+mod disposition;
 mod docker_host;
 mod files;
 pub mod job;
@@ -65,6 +66,8 @@ pub struct World {
     docker_events: VecDeque<DockerEvent>,
     /// Containers that their restart policy starts again, by when.
     restarts: BTreeMap<(Duration, String), HostId>,
+    /// Containers that were asked to stop, and when their grace period is over.
+    stops: BTreeMap<(Duration, String), HostId>,
     next_owner: u32,
     next_place: u32,
     /// What proxies of bindings run as.
@@ -153,6 +156,7 @@ impl World {
             resolvers: Resolvers::default(),
             docker_events: VecDeque::new(),
             restarts: BTreeMap::new(),
+            stops: BTreeMap::new(),
             next_owner: 0,
             next_place: 0,
             proxies: BTreeMap::new(),
@@ -324,7 +328,8 @@ impl World {
         let engine = self.engine.borrow_mut().deadline().map(|(time, _)| time);
         let resolvers = self.resolvers.deadline(&self.daemons);
         let restart = self.restarts.keys().next().map(|(time, _)| *time);
-        [engine, resolvers, restart].into_iter().flatten().min()
+        let stop = self.stops.keys().next().map(|(time, _)| *time);
+        [engine, resolvers, restart, stop].into_iter().flatten().min()
     }
 
     /// Moves time forward and runs what is due.
@@ -332,6 +337,7 @@ impl World {
         self.engine.borrow_mut().advance(now);
         self.processes.new_instant();
         self.resolvers.advance(&mut self.engine.borrow_mut(), &mut self.daemons, now);
+        self.stops_due(now)?;
         self.restart_due(now)?;
         self.settle()
     }

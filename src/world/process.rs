@@ -271,8 +271,13 @@ impl Processes {
 
     /// Ends a process; its sockets close.
     pub(crate) fn kill(&mut self, id: ProcessId, signal: u8) {
+        self.end(id, ExitCode(128u8.saturating_add(signal)));
+    }
+
+    /// Ends a process with a status; its sockets close.
+    pub(crate) fn end(&mut self, id: ProcessId, status: ExitCode) {
         if let Some(task) = self.remove(id) {
-            task.exit.borrow_mut().set(ExitCode(128u8.saturating_add(signal)));
+            task.exit.borrow_mut().set(status);
         }
     }
 

@@ -11,6 +11,7 @@ use crate::docker::profile::Profile;
 use crate::docker::request::{
     ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, ExposedPort, NetworkMode,
 };
+use crate::docker::signal::Signal;
 
 impl Daemon {
     pub(super) fn container_run(
@@ -216,6 +217,9 @@ impl Daemon {
             }
             self.container(text)?;
         }
+        if let Some(text) = &create.stop_signal {
+            self.parse_signal(text)?;
+        }
         if create.network_mode == NetworkMode::Host && !create.links.is_empty() {
             return conflict(
                 "host type networking can't be used with links. This would result in undefined behavior",
@@ -305,11 +309,7 @@ impl Daemon {
             container.state = State::Running;
             outcome.kills.push(Kill::Freeze { container: id.clone(), frozen: false });
         }
-        outcome.kills.push(Kill::Container {
-            container: id.clone(),
-            signal: "SIGKILL".to_owned(),
-            escalate: None,
-        });
+        outcome.kills.push(Kill::Container { container: id.clone(), signal: Signal::KILL, escalate: None });
         outcome.waits.push(id);
         let signal = [("signal", "9".to_owned())];
         outcome.events.extend(self.container_event(now, "kill", number, &signal));

@@ -11,6 +11,7 @@ use crate::docker::error::DockerError;
 use crate::docker::outcome::{Ask, ContainerProcess, HostView, Kill, Outcome, ResolverChange, Spawn};
 use crate::docker::profile::{Ipv6Switch, Profile};
 use crate::docker::request::{ContainerKill, ContainerStart, ContainerStop, NetworkMode, RestartPolicy};
+use crate::docker::signal::{InvalidSignal, Signal};
 use crate::engine::id::ServiceId;
 use crate::engine::plan::{NamespaceName, Owner};
 
@@ -156,6 +157,7 @@ impl Daemon {
             own_command: !container.config.command.is_empty() || container.config.entrypoint.is_some(),
             listens: container.listens.clone(),
             tty: container.config.tty,
+            init: container.config.init,
             interactive: container.config.interactive,
         })
     }
@@ -360,6 +362,7 @@ impl Daemon {
         let mut outcome = Outcome::default();
         for text in &stop.containers {
             let result = self.container_number(text).and_then(|number| {
+                let asked = stop.signal.as_ref().map(|text| self.parse_signal(text)).transpose()?;
                 let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
                 if !container.state.is_up() {
                     container.after = if again { AfterExit::Policy } else { AfterExit::Stay };
@@ -376,16 +379,26 @@ impl Daemon {
                     outcome.kills.push(Kill::Freeze { container: id.clone(), frozen: false });
                 }
                 let own = container.config.stop_signal.clone();
-                let signal = stop.signal.clone().or(own).unwrap_or_else(|| "SIGTERM".to_owned());
                 let timeout = stop.timeout.or(container.config.stop_timeout);
                 let escalate = match timeout {
                     Some(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
                     None => Some(Duration::from_secs(STOP_TIMEOUT)),
                 };
-                outcome.kills.push(Kill::Container { container: id.clone(), signal, escalate });
-                outcome.waits.push(id);
-                let signal = [("signal", "15".to_owned())];
-                outcome.events.extend(self.container_event(now, "kill", number, &signal));
+                let own = own.map(|text| self.parse_signal(&text)).transpose()?;
+                let signal = asked.or(own).unwrap_or(Signal::TERM);
+                outcome.waits.push(id.clone());
+                self.signal(now, number, signal, &mut outcome);
+                // Without a grace period SIGKILL overtakes whatever a handler does.
+                if escalate == Some(Duration::ZERO) {
+                    self.signal(now, number, Signal::KILL, &mut outcome);
+                    outcome.kills.push(Kill::Container {
+                        container: id,
+                        signal: Signal::KILL,
+                        escalate: None,
+                    });
+                } else {
+                    outcome.kills.push(Kill::Container { container: id, signal, escalate });
+                }
                 Ok(())
             });
             match result {
@@ -396,10 +409,41 @@ impl Daemon {
         outcome
     }
 
+    /// The grace period of a stop is over. Nothing happens to a container that has ended in time.
+    pub fn stop_overdue(&mut self, now: Duration, container: &str) -> Outcome {
+        let mut outcome = Outcome::default();
+        let Ok(found) = self.container(container) else { return outcome };
+        if found.state.is_up() {
+            let (id, number) = (found.id.clone(), found.number);
+            self.signal(now, number, Signal::KILL, &mut outcome);
+            outcome.kills.push(Kill::Container { container: id, signal: Signal::KILL, escalate: None });
+        }
+        outcome
+    }
+
+    pub(super) fn parse_signal(&self, text: &str) -> Result<Signal, DockerError> {
+        text.parse().map_err(|error: InvalidSignal| {
+            DockerError::bad_parameter(match self.profile() {
+                Profile::Docker20_10 => error.to_string(),
+                Profile::Docker28 | Profile::Docker29 => format!("invalid signal: {}", error.found),
+            })
+        })
+    }
+
+    /// The event of a signal.
+    fn signal(&self, now: Duration, number: u32, signal: Signal, outcome: &mut Outcome) {
+        let attribute = [("signal", signal.number().to_string())];
+        outcome.events.extend(self.container_event(now, "kill", number, &attribute));
+    }
+
+    fn set_after(&mut self, number: u32, after: AfterExit) {
+        if let Some(container) = self.containers.get_mut(&number) {
+            container.after = after;
+        }
+    }
+
     pub(super) fn container_kill(&mut self, now: Duration, kill: &ContainerKill) -> Outcome {
         let mut outcome = Outcome::default();
-        let signal = kill.signal.clone().unwrap_or_else(|| "SIGKILL".to_owned());
-        let fatal = matches!(signal.as_str(), "SIGKILL" | "KILL" | "9");
         for text in &kill.containers {
             let result = self.container_number(text).and_then(|number| {
                 let profile = self.profile();
@@ -415,14 +459,21 @@ impl Daemon {
                         }
                     }));
                 }
-                let id = container.id.clone();
-                if fatal {
-                    container.after = AfterExit::Stay;
+                let (id, own) = (container.id.clone(), container.config.stop_signal.clone());
+                let signal = match &kill.signal {
+                    Some(text) => self.parse_signal(text)?,
+                    None => Signal::KILL,
+                };
+                let stops = own.map_or(Ok(Signal::TERM), |text| self.parse_signal(&text))? == signal;
+                if signal == Signal::KILL {
                     outcome.waits.push(id.clone());
                 }
-                outcome.kills.push(Kill::Container { container: id, signal: signal.clone(), escalate: None });
-                let attribute = [("signal", signal.clone())];
-                outcome.events.extend(self.container_event(now, "kill", number, &attribute));
+                // A signal that stops is meant to: no restart policy starts the container again.
+                if signal == Signal::KILL || stops {
+                    self.set_after(number, AfterExit::Stay);
+                }
+                outcome.kills.push(Kill::Container { container: id, signal, escalate: None });
+                self.signal(now, number, signal, &mut outcome);
                 Ok(())
             });
             match result {

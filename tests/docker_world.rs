@@ -1,0 +1,90 @@
+//! Docker's behaviour that takes time or needs processes: command lines on the stage a real engine was recorded on, their
+//! output, their status and the virtual time they take.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails loudly")]
+
+mod recorded;
+
+use std::time::Duration;
+
+use recorded::Stage;
+
+fn seconds(stage: &Stage) -> u64 {
+    stage.world.now().as_secs()
+}
+
+#[test]
+fn stop_waits_for_who_does_not_listen_and_not_for_a_server() {
+    let mut stage = Stage::new("");
+    stage.ok("docker run -d --name web nginx");
+    stage.ok("docker run -d --name deaf busybox sleep 600");
+    stage.ok("docker run -d --name also busybox sleep 600");
+    assert_eq!(stage.ok("docker stop web"), "web\n");
+    assert_eq!(
+        (stage.ok("docker inspect -f '{{.State.ExitCode}}' web"), seconds(&stage)),
+        ("0\n".to_owned(), 0)
+    );
+    assert_eq!(stage.ok("docker stop deaf also"), "deaf\nalso\n");
+    assert_eq!(seconds(&stage), 10, "both have their grace period at the same time");
+    assert_eq!(stage.ok("docker inspect -f '{{.State.ExitCode}} {{.State.Status}}' deaf"), "137 exited\n");
+    assert_eq!(stage.ok("docker wait also"), "137\n");
+    stage.ok("docker start deaf also");
+    stage.ok("docker stop -t 3 deaf");
+    assert_eq!(seconds(&stage), 13);
+    stage.ok("docker stop -t 0 also");
+    assert_eq!(seconds(&stage), 13);
+    assert_eq!(stage.ok("docker wait also"), "137\n");
+}
+
+#[test]
+fn a_stopped_container_is_there_until_it_ends() {
+    let mut stage = Stage::new("");
+    stage.ok("docker run -d --name deaf busybox sleep 600");
+    let words = linkspan::docker::cli::words::split("docker stop deaf").unwrap();
+    let request = linkspan::docker::cli::parse(&words).unwrap().request;
+    let mut job = stage.world.request(stage.host, &request).unwrap();
+    stage.world.wait(Duration::from_secs(9)).unwrap();
+    assert_eq!((job.status(), job.take_output().as_str()), (None, ""));
+    assert_eq!(stage.ok("docker exec deaf hostname").len(), 13);
+    stage.world.wait(Duration::from_secs(1)).unwrap();
+    assert_eq!((job.status(), job.take_output().as_str()), (Some(0), "deaf\n"));
+}
+
+#[test]
+fn restart_and_kill_take_the_time_they_take() {
+    let mut stage = Stage::new("");
+    stage.ok("docker run -d --name deaf --stop-timeout 4 busybox sleep 600");
+    stage.ok("docker run -d --name child --init busybox sleep 600");
+    stage.ok("docker run -d --name web nginx");
+    assert_eq!(stage.ok("docker restart deaf"), "deaf\n");
+    assert_eq!(
+        (stage.ok("docker inspect -f '{{.State.Status}}' deaf"), seconds(&stage)),
+        ("running\n".to_owned(), 4)
+    );
+    stage.ok("docker stop child");
+    assert_eq!(stage.ok("docker inspect -f '{{.State.ExitCode}}' child"), "143\n");
+    stage.ok("docker kill -s TERM deaf");
+    stage.ok("docker kill -s HUP web");
+    let states = "docker ps -a --format '{{.Names}} {{.State}}'";
+    assert_eq!(stage.ok(states), "web running\nchild exited\ndeaf running\n");
+    stage.ok("docker kill deaf");
+    stage.ok("docker kill --signal quit web");
+    assert_eq!(stage.ok(states), "web exited\nchild exited\ndeaf exited\n");
+    let codes = "docker inspect -f '{{.State.ExitCode}}' deaf web";
+    assert_eq!((stage.ok(codes), seconds(&stage)), ("137\n0\n".to_owned(), 4));
+    stage.ok("docker start web");
+    let refused = stage.docker("docker kill -s NOPE web");
+    assert_eq!(
+        (refused.exit, refused.stderr.as_str()),
+        (1, "Error response from daemon: Invalid signal: NOPE\n")
+    );
+}
+
+#[test]
+fn a_stop_by_hand_keeps_a_restart_policy_from_starting_again() {
+    let mut stage = Stage::new("");
+    stage.ok("docker run -d --name web --restart always nginx");
+    stage.ok("docker kill -s TERM web");
+    stage.world.wait(Duration::from_secs(60)).unwrap();
+    assert_eq!(stage.ok("docker inspect -f '{{.State.Status}}' web"), "exited\n");
+}
