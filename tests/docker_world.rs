@@ -88,3 +88,22 @@ fn a_stop_by_hand_keeps_a_restart_policy_from_starting_again() {
     stage.world.wait(Duration::from_secs(60)).unwrap();
     assert_eq!(stage.ok("docker inspect -f '{{.State.Status}}' web"), "exited\n");
 }
+
+#[test]
+fn the_environment_stands_in_dockers_order() {
+    let mut stage = Stage::new("");
+    stage.ok("docker run -d --name db --expose 5432 -e ZED=1 -e ABLE=2 busybox sleep 600");
+    stage.ok("docker run -d --name web --hostname front --link db -e ZED=1 -e ABLE=2 -e HOSTNAME=given busybox sleep 600");
+    let names = |text: String| {
+        let names = text.lines().map(|line| line.split('=').next().unwrap().to_owned());
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let own = "PATH HOSTNAME DB_PORT DB_PORT_5432_TCP DB_PORT_5432_TCP_ADDR DB_PORT_5432_TCP_PORT \
+               DB_PORT_5432_TCP_PROTO DB_NAME DB_ENV_ZED DB_ENV_ABLE ZED ABLE HOME";
+    assert_eq!(names(stage.ok("docker exec web env")), own);
+    assert_eq!(names(stage.ok("docker exec web sh -c env")), own, "a shell hands it on");
+    assert_eq!(stage.ok("docker exec web printenv HOSTNAME"), "given\n");
+    let more = names(stage.ok("docker exec -e ABLE=3 -e NEW=4 web env"));
+    assert_eq!(more, own.replace("HOME", "NEW HOME"));
+    assert_eq!(names(stage.ok("docker run --rm -t busybox env")), "PATH HOSTNAME TERM HOME");
+}

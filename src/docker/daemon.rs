@@ -447,9 +447,7 @@ impl Daemon {
                     let action = format!("{action}: {line}");
                     outcome.events.extend(self.container_event(now, &action, container.number, &[]));
                 }
-                // Links are looked at anew: their target may have another address by now.
-                let mut env = container.env.clone();
-                env.extend(self.link_environment(container.number));
+                let mut env = self.environment(container.number, exec.tty);
                 env.extend(exec.env.iter().cloned());
                 outcome.asks.push(Ask::Exec {
                     container: container.id.clone(),

@@ -140,6 +140,8 @@ pub struct Process {
     pub arguments: Vec<String>,
     /// Environment.
     pub environment: BTreeMap<String, String>,
+    /// Names of variables in the order they were given; see [`Sys::in_order`].
+    pub environment_order: Rc<[String]>,
     /// Host name of its container or machine.
     pub hostname: String,
     /// Files.
@@ -183,6 +185,14 @@ impl Sys {
     /// The whole environment.
     pub fn environment(&self) -> &BTreeMap<String, String> {
         &self.process.environment
+    }
+
+    /// Variables in the order in which the process was given them; others come behind, sorted by name.
+    pub fn in_order<'a>(&'a self, variables: &'a BTreeMap<String, String>) -> Vec<(&'a str, &'a str)> {
+        let order = &self.process.environment_order;
+        let given = order.iter().filter_map(|name| variables.get_key_value(name));
+        let others = variables.iter().filter(|(name, _)| !order.contains(*name));
+        given.chain(others).map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
     /// Host name.

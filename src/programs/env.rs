@@ -21,7 +21,7 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
         rest = after;
     }
     if rest.is_empty() {
-        for (name, value) in &environment {
+        for (name, value) in sys.in_order(&environment) {
             sys.print(format!("{name}={value}\n")).await;
         }
         return ExitCode::SUCCESS;
@@ -48,7 +48,7 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
 pub(crate) async fn printenv(sys: Sys) -> ExitCode {
     let (_, words) = arguments(&sys);
     if words.is_empty() {
-        for (name, value) in sys.environment() {
+        for (name, value) in sys.in_order(sys.environment()) {
             sys.print(format!("{name}={value}\n")).await;
         }
     }

@@ -208,6 +208,7 @@ impl World {
         let launch = Launch {
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
             environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
+            environment_order: Rc::default(),
             stdin: stdin.clone(),
             stdout: output.clone(),
             stderr: output.clone(),

@@ -4,12 +4,12 @@
 //! is applied, files are written, resolvers start and stop, processes start.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::disposition::Disposition;
+use super::environment::Environment;
 use super::files::FileTable;
 use super::process::{Place, Streams, Tools};
 use super::stage::MachineSpec;
@@ -31,9 +31,6 @@ use crate::programs;
 
 /// What dockerd remembers for `docker events --since`: its newest 256 events.
 const EVENTS_KEPT: usize = 256;
-
-/// PATH of a container whose image sets none (`oci.DefaultPathEnv` of moby).
-const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A Docker host of a world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,7 +57,8 @@ impl World {
     pub fn add_host(&mut self, spec: &MachineSpec, config: DaemonConfig) -> Result<HostId, WorldError> {
         let namespace = self.add_namespace(spec)?;
         self.configure(&namespace, &spec.rules)?;
-        let place = self.place(&namespace, &spec.name, BTreeMap::new(), Rc::default(), Tools::Machine)?;
+        let place =
+            self.place(&namespace, &spec.name, Environment::default(), Rc::default(), Tools::Machine)?;
         place.files.put("/etc/resolv.conf", spec.resolv_conf.clone());
         place.files.put("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
         for address in spec.nics.iter().flat_map(|n| &n.addresses) {
@@ -272,7 +270,7 @@ impl World {
     fn start_container(&mut self, host: HostId, process: &ContainerProcess) -> Result<(), WorldError> {
         let id = process.container.as_str().to_owned();
         let files = self.files_of(&id);
-        let environment = environment(&process.env, &process.hostname);
+        let environment = Environment::of_container(&process.env);
         let place =
             self.place(&process.namespace, &process.hostname, environment.clone(), files, Tools::BusyBox)?;
         let output = Pipe::with_capacity(OUTPUT_LIMIT);
@@ -330,7 +328,8 @@ impl World {
         .map(str::to_owned);
         let streams = Streams { stdin: Pipe::empty(), stdout: Pipe::new(), stderr: Pipe::new() };
         // docker-proxy is in the table of programs.
-        if let Ok(started) = self.processes.start(&place, arguments.to_vec(), BTreeMap::new(), streams) {
+        if let Ok(started) = self.processes.start(&place, arguments.to_vec(), Environment::default(), streams)
+        {
             self.proxies.insert(owner, started);
         }
     }
@@ -365,7 +364,7 @@ impl World {
                 };
                 let place = runtime.place.clone();
                 let name = argv.first().cloned().unwrap_or_default();
-                match self.start_at(&place, argv, environment(&env, &place.hostname)) {
+                match self.start_at(&place, argv, Environment::of_container(&env)) {
                     Ok(started) if !detach => job.join(started),
                     Ok(_) => {}
                     Err(_) => {
@@ -478,13 +477,6 @@ fn missing_program(spawn: &Spawn) -> Option<&str> {
 
 fn port_word(port: &ExposedPort) -> String {
     format!("{}/{}", port.port, port.protocol)
-}
-
-/// The environment of a container's process: Docker's own variables, then the image's and the request's.
-fn environment(list: &[String], hostname: &str) -> BTreeMap<String, String> {
-    let own = [("PATH", DEFAULT_PATH), ("HOSTNAME", hostname), ("HOME", "/root")];
-    let given = list.iter().filter_map(|entry| entry.split_once('='));
-    own.into_iter().chain(given).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
 /// The files every image has.

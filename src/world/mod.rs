@@ -9,6 +9,7 @@
 pub mod authority;
 mod disposition;
 mod docker_host;
+mod environment;
 mod files;
 pub mod job;
 mod name_server;
@@ -35,6 +36,7 @@ use crate::engine::{ApplyError, Engine, Storm};
 
 use authority::AuthorityZone;
 use docker_host::{ContainerRuntime, DockerHost};
+use environment::Environment;
 use files::FileTable;
 use process::{Place, Processes, Started, Streams, Tools};
 use resolvers::Resolvers;
@@ -198,7 +200,8 @@ impl World {
     pub fn add_machine(&mut self, spec: &MachineSpec, programs: Vec<Daemonised>) -> Result<(), WorldError> {
         let namespace = self.add_namespace(spec)?;
         self.configure(&namespace, &spec.rules)?;
-        let place = self.place(&namespace, &spec.name, BTreeMap::new(), Rc::default(), Tools::Machine)?;
+        let place =
+            self.place(&namespace, &spec.name, Environment::default(), Rc::default(), Tools::Machine)?;
         place.files.put("/etc/resolv.conf", spec.resolv_conf.clone());
         place
             .files
@@ -228,7 +231,7 @@ impl World {
         &mut self,
         place: &Rc<Place>,
         arguments: Vec<String>,
-        environment: BTreeMap<String, String>,
+        environment: Environment,
     ) -> Result<Job, WorldError> {
         let output = Pipe::with_capacity(OUTPUT_LIMIT);
         let streams = Streams { stdin: Pipe::empty(), stdout: output.clone(), stderr: output.clone() };
@@ -375,7 +378,7 @@ impl World {
             stdout: Pipe::with_capacity(OUTPUT_LIMIT),
             stderr: Pipe::with_capacity(OUTPUT_LIMIT),
         };
-        let environment = BTreeMap::new();
+        let environment = Environment::default();
         match program {
             Daemonised::Listen(ports) => {
                 let arguments = std::iter::once("listen".to_owned()).chain(ports).collect();
@@ -416,7 +419,7 @@ impl World {
         &mut self,
         namespace: &NamespaceName,
         hostname: &str,
-        environment: BTreeMap<String, String>,
+        environment: Environment,
         files: Rc<FileTable>,
         tools: Tools,
     ) -> Result<Rc<Place>, WorldError> {

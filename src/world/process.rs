@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use super::environment::Environment;
 use super::files::FileTable;
 use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
@@ -43,7 +44,7 @@ pub(crate) struct Place {
     pub(crate) number: u32,
     pub(crate) namespace: NamespaceId,
     pub(crate) hostname: String,
-    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) environment: Environment,
     pub(crate) files: Rc<FileTable>,
     /// Whose tools are found when a program is called by its bare name.
     pub(crate) tools: Tools,
@@ -184,7 +185,7 @@ impl Processes {
         &mut self,
         place: &Rc<Place>,
         arguments: Vec<String>,
-        environment: BTreeMap<String, String>,
+        environment: Environment,
         streams: Streams,
     ) -> Result<Started, Errno> {
         let name = arguments.first().map_or("", String::as_str);
@@ -198,7 +199,7 @@ impl Processes {
         place: &Rc<Place>,
         program: Program,
         arguments: Vec<String>,
-        environment: BTreeMap<String, String>,
+        environment: Environment,
         streams: Streams,
     ) -> Started {
         self.start_future(place, arguments, environment, streams, program)
@@ -209,7 +210,7 @@ impl Processes {
         &mut self,
         place: &Rc<Place>,
         arguments: Vec<String>,
-        environment: BTreeMap<String, String>,
+        environment: Environment,
         streams: Streams,
         main: impl FnOnce(Sys) -> Pin<Box<dyn Future<Output = ExitCode>>>,
     ) -> Started {
@@ -339,7 +340,7 @@ impl Spawner {
         &self,
         place: &Rc<Place>,
         arguments: Vec<String>,
-        environment: BTreeMap<String, String>,
+        environment: Environment,
         streams: Streams,
         main: impl FnOnce(Sys) -> Pin<Box<dyn Future<Output = ExitCode>>>,
     ) -> (ProcessId, Task) {
@@ -349,11 +350,13 @@ impl Spawner {
             ProcessId(requests.next - 1)
         };
         let name = arguments.join(" ");
-        let launcher = Rc::new(PlaceLauncher { spawner: self.clone(), place: place.clone() });
+        let order = environment.order.clone();
+        let launcher = Rc::new(PlaceLauncher { spawner: self.clone(), place: place.clone(), order });
         let process = Process {
             id,
             arguments,
-            environment,
+            environment: environment.values,
+            environment_order: environment.order,
             hostname: place.hostname.clone(),
             files: place.files.clone(),
             launcher,
@@ -384,6 +387,8 @@ impl Spawner {
 struct PlaceLauncher {
     spawner: Spawner,
     place: Rc<Place>,
+    /// Of the parent's environment.
+    order: Rc<[String]>,
 }
 
 impl Launcher for PlaceLauncher {
@@ -392,8 +397,8 @@ impl Launcher for PlaceLauncher {
         let program = self.place.find(name)?;
         self.spawner.requests.borrow_mut().admit(self.place.number)?;
         let streams = Streams { stdin: launch.stdin, stdout: launch.stdout, stderr: launch.stderr };
-        let (id, mut task) =
-            self.spawner.task(&self.place, launch.arguments, launch.environment, streams, program);
+        let environment = Environment { values: launch.environment, order: self.order.clone() };
+        let (id, mut task) = self.spawner.task(&self.place, launch.arguments, environment, streams, program);
         task.child = true;
         let exit = task.exit.clone();
         self.spawner.requests.borrow_mut().starts.push((id, task));

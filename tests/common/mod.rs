@@ -256,6 +256,7 @@ impl Bench {
             id: ProcessId(1),
             arguments: vec!["test".to_owned()],
             environment: BTreeMap::new(),
+            environment_order: Rc::default(),
             hostname: namespace.to_owned(),
             files: Rc::new(NoFiles),
             launcher: Rc::new(NoChildren),

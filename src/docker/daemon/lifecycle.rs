@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Daemon, SandboxUse};
-use crate::docker::container::{AfterExit, Sandbox, SandboxKind, State};
+use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State};
 use crate::docker::drivers::{Driver, host, none};
 use crate::docker::error::DockerError;
 use crate::docker::outcome::{Ask, ContainerProcess, HostView, Kill, Outcome, ResolverChange, Spawn};
@@ -15,6 +15,8 @@ use crate::docker::signal::{InvalidSignal, Signal};
 use crate::engine::id::ServiceId;
 use crate::engine::plan::{NamespaceName, Owner};
 
+/// PATH of a container whose image sets none (`oci.DefaultPathEnv` of moby).
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long `docker stop` waits before SIGKILL.
 const STOP_TIMEOUT: u64 = 10;
 /// The first delay of a restart policy; it doubles up to a minute (moby `restartmanager`).
@@ -135,23 +137,12 @@ impl Daemon {
     pub(super) fn main_process(&self, number: u32) -> Option<ContainerProcess> {
         let container = self.containers.get(&number)?;
         let sandbox = container.sandbox.as_ref()?;
-        let hostname = match sandbox.kind {
-            SandboxKind::Host if container.config.hostname.is_none() => self.host.hostname.clone(),
-            SandboxKind::Own | SandboxKind::Host => container.hostname.clone(),
-            SandboxKind::Shared => match &container.config.network_mode {
-                NetworkMode::Container(target) => self
-                    .container(target)
-                    .map_or_else(|_| container.hostname.clone(), |target| target.hostname.clone()),
-                _ => container.hostname.clone(),
-            },
-        };
-        let mut env = container.env.clone();
-        env.extend(self.link_environment(number));
+        let hostname = self.hostname(container, sandbox.kind);
         Some(ContainerProcess {
             container: container.id.clone(),
             namespace: sandbox.namespace.clone(),
             argv: container.argv.clone(),
-            env,
+            env: self.environment(number, container.config.tty),
             hostname,
             image: container.config.image.clone(),
             own_command: !container.config.command.is_empty() || container.config.entrypoint.is_some(),
@@ -160,6 +151,32 @@ impl Daemon {
             init: container.config.init,
             interactive: container.config.interactive,
         })
+    }
+
+    fn hostname(&self, container: &Container, sandbox: SandboxKind) -> String {
+        match sandbox {
+            SandboxKind::Host if container.config.hostname.is_none() => self.host.hostname.clone(),
+            SandboxKind::Own | SandboxKind::Host => container.hostname.clone(),
+            SandboxKind::Shared => match &container.config.network_mode {
+                NetworkMode::Container(target) => self
+                    .container(target)
+                    .map_or_else(|_| container.hostname.clone(), |target| target.hostname.clone()),
+                _ => container.hostname.clone(),
+            },
+        }
+    }
+
+    /// The environment of a process of a running container, in the engine's order; links are looked at anew, because
+    /// their target may have another address by now.
+    pub(super) fn environment(&self, number: u32, tty: bool) -> Vec<String> {
+        let Some(container) = self.containers.get(&number) else { return Vec::new() };
+        let kind = container.sandbox.as_ref().map_or(SandboxKind::Own, |sandbox| sandbox.kind);
+        let mut env =
+            vec![format!("PATH={DEFAULT_PATH}"), format!("HOSTNAME={}", self.hostname(container, kind))];
+        env.extend(tty.then(|| "TERM=xterm".to_owned()));
+        env.extend(self.link_environment(number));
+        env.extend(container.env.iter().cloned());
+        env
     }
 
     /// Finds the networks of a container that is about to start and checks what was asked of them.
