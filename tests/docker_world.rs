@@ -107,3 +107,117 @@ fn the_environment_stands_in_dockers_order() {
     assert_eq!(more, own.replace("HOME", "NEW HOME"));
     assert_eq!(names(stage.ok("docker run --rm -t busybox env")), "PATH HOSTNAME TERM HOME");
 }
+
+/// Runs a scenario given as text; what did not hold.
+fn run(text: &str) -> linkspan::scenario::report::Report {
+    use linkspan::scenario::{LoadOptions, MemorySource, load, report::RunOptions};
+    let source = MemorySource::default().with_file("/test.yaml", text);
+    let scenario = load(&source, std::path::Path::new("/test.yaml"), &LoadOptions::default())
+        .unwrap_or_else(|error| panic!("{}", error.render(false)));
+    linkspan::lab::run(&scenario, &RunOptions::default(), &mut |_| {})
+}
+
+#[track_caller]
+fn holds(text: &str) -> linkspan::scenario::report::Report {
+    let report = run(text);
+    let failure = report.failure.as_ref().map(|failure| failure.message.clone());
+    let steps = report.steps.iter().flat_map(|s| s.failures.iter().map(move |f| (&s.title, f, &s.output)));
+    let checks = report.checks.iter().filter(|c| c.failure.is_some()).map(|c| &c.claim);
+    assert_eq!(
+        (failure, steps.collect::<Vec<_>>(), checks.collect::<Vec<_>>()),
+        (None, Vec::new(), Vec::new())
+    );
+    report
+}
+
+#[test]
+fn a_dependent_starts_when_the_probes_pass() {
+    let report = holds(
+        r#"
+services:
+  db:
+    image: busybox
+    command: sh -c "sleep 12; httpd -f -p 80"
+    healthcheck: {test: [CMD, wget, -qO-, "http://localhost/"], interval: 5s, start_period: 60s, start_interval: 2s}
+  app:
+    image: nginx
+    depends_on: {db: {condition: service_healthy}}
+steps:
+  - {run: "docker inspect -f '{{.State.StartedAt}}' app", expect: {exit: 0}}
+  - {run: "docker ps --filter name=db --format '{{.Status}}'", expect: (healthy)}
+  - {run: "docker ps -q --filter health=none --format '{{.Names}}'", expect: app}
+  - {run: "docker events --since 0 --until 1", expect: "health_status: healthy"}
+"#,
+    );
+    assert_eq!(report.steps[0].time.0.as_secs(), 12, "probes every 2 s while it starts");
+}
+
+#[test]
+fn a_dependency_that_never_gets_healthy_ends_the_run_where_it_is_wanted() {
+    let text = r#"
+services:
+  db:
+    image: busybox
+    command: sleep infinity
+    healthcheck: {test: wget -qO- http://localhost/, interval: 5s, retries: 2}
+  app:
+    image: nginx
+    depends_on: {db: {condition: service_healthy}}
+"#;
+    let report = run(text);
+    let message = report.failure.unwrap().message;
+    assert!(
+        message.contains("dependency failed to start: container") && message.contains("is unhealthy"),
+        "{message}"
+    );
+    assert_eq!(report.totals.time.as_secs(), 10);
+    let optional = text.replace("service_healthy}", "service_healthy, required: false}");
+    assert!(run(&optional).failure.is_none());
+}
+
+#[test]
+fn a_probe_that_cannot_run_passes_and_one_that_hangs_fails() {
+    let report = holds(
+        r#"
+services:
+  db: {image: postgres, healthcheck: {test: [CMD-SHELL, pg_isready -U postgres], interval: 10s}}
+  app: {image: nginx, depends_on: {db: {condition: service_healthy}}}
+"#,
+    );
+    assert_eq!(report.totals.time.as_secs(), 10, "the first probe is an interval away");
+    let mut stage = Stage::new("");
+    stage.ok("docker run -d --name hangs --health-cmd 'sleep 60' --health-interval 10s --health-timeout 5s --health-retries 2 nginx");
+    stage.ok("docker run -d --name fine --health-cmd 'wget -qO- localhost' --health-interval 1m30s nginx");
+    let health = |stage: &mut Stage| {
+        stage.ok("docker inspect -f '{{.State.Health.Status}} {{.State.Health.FailingStreak}}' hangs fine")
+    };
+    stage.world.wait(Duration::from_secs(29)).unwrap();
+    assert_eq!(health(&mut stage), "starting 1\nstarting 0\n");
+    stage.world.wait(Duration::from_secs(1)).unwrap();
+    assert_eq!(health(&mut stage), "unhealthy 2\nstarting 0\n");
+    stage.world.wait(Duration::from_secs(61)).unwrap();
+    assert_eq!(health(&mut stage).lines().last(), Some("healthy 0"));
+    stage.ok("docker stop hangs");
+    assert!(stage.docker("docker run --health-interval 5 nginx").stderr.contains("missing unit in duration"));
+}
+
+#[test]
+fn an_image_answers_what_it_serves() {
+    holds(
+        r#"
+images:
+  acme/web: {listen: [9000], serves: {80: hello from acme}}
+services:
+  web: {image: acme/web}
+  client: {image: busybox, command: sleep infinity}
+steps:
+  - {in: client, run: wget -qO- http://web/, expect: {output: hello from acme}}
+  - docker run -d --name other acme/web
+  - {in: other, run: wget -qO- http://localhost/, expect: {output: hello from acme}}
+  - docker restart other
+  - {in: other, run: wget -qO- http://localhost/, expect: {output: hello from acme}}
+checks:
+  - client -> web:9000: ok
+"#,
+    );
+}

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::cli::ports::{PortPublish, Protocol};
 use super::endpoint::Endpoint;
+use super::health::Health;
 use super::identity::Id;
 use super::request::{ContainerCreate, ExposedPort};
 use crate::engine::plan::{NamespaceName, Owner};
@@ -29,6 +30,8 @@ pub struct Container {
     pub env: Vec<String>,
     /// What the image's own command listens on; empty when another command was given.
     pub listens: Vec<ExposedPort>,
+    /// What the image's stand-in answers on a port, where that is said.
+    pub pages: Vec<(u16, String)>,
     /// `--hostname`, else the short id.
     pub hostname: String,
     /// `--domainname`.
@@ -45,6 +48,8 @@ pub struct Container {
     pub exit_code: u8,
     /// Why the last start failed.
     pub error: String,
+    /// What its probes say, if it has a health check.
+    pub health: Option<Health>,
     /// How often a restart policy started it again.
     pub restarts: u32,
     /// What happens when the main process has ended.

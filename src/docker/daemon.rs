@@ -10,6 +10,7 @@
 
 mod attach;
 mod containers;
+mod health;
 mod lifecycle;
 mod links;
 mod networks;
@@ -510,6 +511,9 @@ impl Daemon {
             }
         };
         outcome.kills.push(Kill::Freeze { container: id, frozen });
+        if !frozen {
+            self.watch_health(now, number, false, outcome);
+        }
         let action = if frozen { "pause" } else { "unpause" };
         outcome.events.extend(self.container_event(now, action, number, &[]));
         Ok(())

@@ -21,6 +21,8 @@ pub struct Image {
     pub env: Vec<String>,
     /// What its own command listens on.
     pub listens: Vec<ExposedPort>,
+    /// What is answered on a TCP port by HTTP, where that is said.
+    pub pages: Vec<(u16, String)>,
     /// `ENTRYPOINT`.
     pub entrypoint: Vec<String>,
     /// `CMD`.
@@ -38,6 +40,7 @@ impl Default for ImageCatalogue {
             expose,
             env: path(),
             listens,
+            pages: Vec::new(),
             entrypoint: Vec::new(),
             command: words(command),
         };

@@ -97,7 +97,7 @@ pub(super) fn container(profile: Profile, container: &Container) -> Value {
     let running = container.state.is_up();
     let zero = "0001-01-01T00:00:00Z".to_owned();
     let time = |at: Option<Duration>| at.map_or_else(|| zero.clone(), timestamp);
-    let state = json!({
+    let mut state = json!({
         "Status": container.state.name(),
         "Running": running,
         "Paused": container.state == State::Paused,
@@ -110,6 +110,10 @@ pub(super) fn container(profile: Profile, container: &Container) -> Value {
         "StartedAt": time(container.started),
         "FinishedAt": time(container.finished),
     });
+    if let (Some(health), Some(fields)) = (container.health, state.as_object_mut()) {
+        let shown = json!({"Status": health.status.name(), "FailingStreak": health.failing_streak});
+        fields.insert("Health".to_owned(), shown);
+    }
     let base = format!("/var/lib/docker/containers/{}", container.id);
     object(vec![
         ("Id", json!(container.id.as_str())),

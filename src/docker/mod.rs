@@ -10,6 +10,7 @@ pub mod drivers;
 pub mod endpoint;
 pub mod error;
 pub mod format;
+pub mod health;
 pub mod hosts_file;
 pub mod identity;
 pub mod images;

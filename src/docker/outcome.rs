@@ -35,6 +35,8 @@ pub struct Outcome {
     pub waits: Vec<Id>,
     /// Containers whose restart policy wants `Daemon::restart_due` to be called, and when.
     pub restarts: Vec<(Duration, Id)>,
+    /// Containers whose health is to be probed, and when: `Daemon::health_due`.
+    pub probes: Vec<(Duration, Id)>,
     /// What only the caller can finish: output of processes, waiting, running commands.
     pub asks: Vec<Ask>,
     /// What the client prints, before anything an [`Ask`] prints.
@@ -119,6 +121,8 @@ pub struct ContainerProcess {
     pub own_command: bool,
     /// Ports the image's own command listens on.
     pub listens: Vec<ExposedPort>,
+    /// What the image's stand-in answers on a port by HTTP, where that is said.
+    pub pages: Vec<(u16, String)>,
     /// A terminal was asked for.
     pub tty: bool,
     /// An init is the first process (`--init`).
@@ -307,6 +311,7 @@ impl Outcome {
         self.events.extend(other.events);
         self.waits.extend(other.waits);
         self.restarts.extend(other.restarts);
+        self.probes.extend(other.probes);
         self.asks.extend(other.asks);
         self.output.stdout += &other.output.stdout;
         self.output.stderr += &other.output.stderr;

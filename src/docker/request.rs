@@ -9,6 +9,7 @@
 use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use super::cli::ports::{PortPublish, Protocol};
+use super::health::Healthcheck;
 
 /// One request to a daemon, as one docker command makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -472,6 +473,8 @@ pub struct ContainerCreate {
     pub interactive: bool,
     /// `--rm`: remove the container when it ends.
     pub auto_remove: bool,
+    /// `--health-cmd` and its kin; `None`: no probes.
+    pub healthcheck: Option<Healthcheck>,
     /// `--init`: an init process reaps children.
     pub init: bool,
     /// The signal `docker stop` sends first.

@@ -475,6 +475,8 @@ pub struct Healthcheck {
     pub timeout: Option<Duration>,
     /// Failures before this do not count.
     pub start_period: Option<Duration>,
+    /// The interval while the start period lasts.
+    pub start_interval: Option<Duration>,
     /// Failures in a row that make it unhealthy.
     pub retries: Option<u32>,
 }

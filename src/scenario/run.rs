@@ -15,6 +15,7 @@ use super::translate;
 use super::{build, keys_in_requests};
 use crate::docker::cli::{self, words};
 use crate::docker::container::State;
+use crate::docker::health::HealthStatus;
 use crate::docker::request::Request;
 use crate::world::probe::{Attempt, ProbeOutcome};
 use crate::world::{HostId, Job, Location, World, WorldError};
@@ -139,6 +140,7 @@ impl<'a> Runner<'a> {
             let what = format!("container {} cannot be started", item.container);
             if matches!(item.request, Request::ContainerStart(_)) {
                 self.await_completed(host, &item.service)?;
+                self.await_healthy(host, &item.service)?;
             }
             self.must(host, &item.request, item.span, &what)?;
             if matches!(item.request, Request::ContainerStart(_)) {
@@ -192,6 +194,52 @@ impl<'a> Runner<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Waits until what a service wants healthy is. A container without a health check is taken at its word: its
+    /// image may have one that nobody here knows.
+    fn await_healthy(&mut self, host: HostId, service: &str) -> Result<(), Stop> {
+        let Some(service) = self.scenario.service(service) else { return Ok(()) };
+        for dependency in service.depends_on.iter().filter(|d| d.condition == Condition::Healthy) {
+            let span = dependency.service.span;
+            let Some(needed) = self.scenario.service(&dependency.service.value) else { continue };
+            for container in self.scenario.container_names(needed) {
+                let why = match self.health_verdict(host, &container, span)? {
+                    Verdict::Healthy => continue,
+                    Verdict::Unhealthy => "is unhealthy".to_owned(),
+                    Verdict::Ended(status) => format!("exited ({status})"),
+                    Verdict::Undecided => {
+                        format!("is neither healthy nor unhealthy after {} s", STEP_LIMIT.as_secs())
+                    }
+                };
+                if dependency.required {
+                    let message = format!("dependency failed to start: container {container} {why}");
+                    return Err(Box::new(Diagnostic::error(span, message).label("wanted healthy here")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn health_verdict(&mut self, host: HostId, container: &str, span: Span) -> Result<Verdict, Stop> {
+        let until = self.world.now().saturating_add(STEP_LIMIT);
+        self.world.settle().map_err(|error| stopped(span, &error))?;
+        loop {
+            self.flush();
+            let Some(found) = self.world.daemon(host).and_then(|daemon| daemon.container(container).ok())
+            else {
+                return Ok(Verdict::Healthy);
+            };
+            match found.health.map(|health| health.status) {
+                _ if found.state == State::Exited => return Ok(Verdict::Ended(found.exit_code)),
+                None | Some(HealthStatus::Healthy) => return Ok(Verdict::Healthy),
+                Some(HealthStatus::Unhealthy) => return Ok(Verdict::Unhealthy),
+                Some(HealthStatus::Starting) => {}
+            }
+            if !self.world.step(until).map_err(|error| stopped(span, &error))? {
+                return Ok(Verdict::Undecided);
+            }
+        }
     }
 
     /// Runs until a container has ended; `None`: it does not.
@@ -435,7 +483,7 @@ impl<'a> Runner<'a> {
         Ok(())
     }
 
-    fn reach(&mut self, host: HostId, from: &Target, to: &Endpoint, wanted: Outcome) -> Verdict {
+    fn reach(&mut self, host: HostId, from: &Target, to: &Endpoint, wanted: Outcome) -> Difference {
         let location = self.locate(host, from);
         let found = self.attempt(host, &location, to)?;
         let holds = match (wanted, found) {
@@ -479,7 +527,7 @@ impl<'a> Runner<'a> {
         })
     }
 
-    fn resolve(&mut self, host: HostId, from: &Target, name: &str, wanted: &[IpAddr]) -> Verdict {
+    fn resolve(&mut self, host: HostId, from: &Target, name: &str, wanted: &[IpAddr]) -> Difference {
         let location = self.locate(host, from);
         let mut found = self.world.resolve(&location, name)?;
         let mut wanted = wanted.to_vec();
@@ -492,7 +540,7 @@ impl<'a> Runner<'a> {
         Ok((found != wanted).then(|| (text(&wanted), text(&found))))
     }
 
-    fn only(&mut self, host: HostId, from: &[Target], to: &Endpoint) -> Verdict {
+    fn only(&mut self, host: HostId, from: &[Target], to: &Endpoint) -> Difference {
         let allowed: Vec<Location> = from.iter().map(|target| self.locate(host, target)).collect();
         let target = match &to.place {
             Place::Name(name) => Some(self.container_name(name)),
@@ -610,7 +658,15 @@ impl<'a> Runner<'a> {
 }
 
 /// Expected and found, if they differ.
-type Verdict = Result<Option<(String, String)>, WorldError>;
+type Difference = Result<Option<(String, String)>, WorldError>;
+
+/// What became of a container that others want healthy.
+enum Verdict {
+    Healthy,
+    Unhealthy,
+    Ended(u8),
+    Undecided,
+}
 
 fn stopped(span: Span, error: &WorldError) -> Stop {
     Box::new(Diagnostic::error(span, error.to_string()).label("the run ended here"))

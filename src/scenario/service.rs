@@ -438,7 +438,8 @@ fn read_healthcheck(node: &Node, diagnostics: &mut Diagnostics) -> Healthcheck {
         let value = node.get(key)?;
         duration(&value.text()?).map_err(|message| diagnostics.error(value.span, message)).ok()
     };
-    let (interval, timeout, start_period) = (time("interval"), time("timeout"), time("start_period"));
+    let (interval, timeout) = (time("interval"), time("timeout"));
+    let (start_period, start_interval) = (time("start_period"), time("start_interval"));
     let test = node.get("test");
     let words = texts(test);
     let none = matches!(test.map(|test| &test.value), Some(Value::Sequence(_)))
@@ -464,6 +465,7 @@ fn read_healthcheck(node: &Node, diagnostics: &mut Diagnostics) -> Healthcheck {
         interval,
         timeout,
         start_period,
+        start_interval,
         retries: node.get("retries").and_then(integer).and_then(|value| u32::try_from(value).ok()),
     }
 }

@@ -23,6 +23,7 @@ pub use daemon::daemon_config;
 pub use images::{catalogue_key, image_catalogue};
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::diagnostic::Span;
 use super::model::{
@@ -31,6 +32,7 @@ use super::model::{
 };
 use crate::docker::cli::ports::{self, PortPublish, PortRange};
 use crate::docker::cli::words;
+use crate::docker::health::Healthcheck;
 use crate::docker::request::{
     self, ContainerCreate, ContainerStart, EndpointConfig, ExposedPort, ExtraHostAddress, Ipam, IpamPool,
     NetworkConnect, NetworkCreate, Request, RestartPolicy,
@@ -38,6 +40,9 @@ use crate::docker::request::{
 
 /// The endpoint option that names a container's interface.
 const INTERFACE_NAME: &str = "com.docker.network.endpoint.ifname";
+
+/// Stands in for a health check that cannot run.
+const PASSES: &str = "true";
 
 /// Whether linkspan has a program, by the name it is called with (`ping`, `/bin/ping`).
 pub type Knows<'a> = &'a dyn Fn(&str) -> bool;
@@ -220,10 +225,30 @@ fn container_create(
         cap_add: service.cap_add.clone(),
         cap_drop: service.cap_drop.clone(),
         privileged: service.privileged,
+        healthcheck: healthcheck(service, knows),
         tty: service.tty,
         interactive: service.stdin_open,
         ..ContainerCreate::default()
     }
+}
+
+/// A check that needs programs linkspan has not is stood in for by one that passes.
+fn healthcheck(service: &Service, knows: Knows<'_>) -> Option<Healthcheck> {
+    let asked = service.healthcheck.as_ref().filter(|check| !check.disabled)?;
+    let mut check = match asked.test.as_ref()? {
+        Command::Words(words) => Healthcheck::new(words.clone()),
+        Command::Line(line) => Healthcheck::shell(line),
+    };
+    if !can_run(&check.test, knows) {
+        check.test = vec![PASSES.to_owned()];
+    }
+    let set = |time: &mut Duration, asked: Option<Duration>| *time = asked.unwrap_or(*time);
+    set(&mut check.interval, asked.interval);
+    set(&mut check.timeout, asked.timeout);
+    set(&mut check.start_period, asked.start_period);
+    set(&mut check.start_interval, asked.start_interval);
+    check.retries = asked.retries.unwrap_or(check.retries);
+    Some(check)
 }
 
 /// Docker's `--entrypoint` is one word; the rest of Compose's list goes before the command, which is the same argv.

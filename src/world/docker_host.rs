@@ -106,6 +106,11 @@ impl World {
         }
     }
 
+    /// Where a container's processes run, by its whole id, while it runs.
+    pub(super) fn running_place(&self, id: &str) -> Option<Rc<Place>> {
+        self.containers.get(id).filter(|runtime| runtime.running).map(|runtime| runtime.place.clone())
+    }
+
     /// Ends a container's main process as a crash would.
     pub fn crash(&mut self, host: HostId, name: &str) -> Result<(), WorldError> {
         let place = self.container_place(host, name)?;
@@ -154,6 +159,7 @@ impl World {
             let Some(ExitCode(status)) = runtime.exit.borrow().status() else { continue };
             runtime.running = false;
             self.stops.retain(|(_, stopping), _| *stopping != id);
+            self.health.forget(&id);
             let (place, daemon) = (runtime.place.number, runtime.daemon);
             self.processes.kill_place(place, 9);
             let (now, view) = (self.now(), self.host_view(HostId(daemon)));
@@ -213,7 +219,7 @@ impl World {
         Ok(job)
     }
 
-    fn carry_out(&mut self, host: HostId, outcome: &Outcome) -> Result<(), WorldError> {
+    pub(super) fn carry_out(&mut self, host: HostId, outcome: &Outcome) -> Result<(), WorldError> {
         for kill in &outcome.kills {
             match kill {
                 Kill::Container { container, signal, escalate } => {
@@ -264,6 +270,9 @@ impl World {
         for (time, id) in &outcome.restarts {
             self.restarts.insert((*time, id.as_str().to_owned()), host);
         }
+        for (time, id) in &outcome.probes {
+            self.health.schedule(host, *time, id.as_str());
+        }
         Ok(())
     }
 
@@ -295,6 +304,11 @@ impl World {
                 status
             })
         });
+        if disposition == Disposition::Server && stands_in {
+            for (port, text) in &process.pages {
+                self.serve_page(&place, *port, text.clone());
+            }
+        }
         let log = self.containers.remove(&id).map(|old| old.log).unwrap_or_default();
         let (main, exit) = (started.id, started.exit);
         let runtime =
@@ -460,7 +474,13 @@ fn main_program(process: &ContainerProcess) -> (Option<Program>, Vec<String>) {
     if process.listens.is_empty() || serves || process.own_command && found.is_some() {
         return (found, process.argv.clone());
     }
-    let ports = process.listens.iter().map(port_word);
+    let answered = |port: &&ExposedPort| {
+        port.protocol == Protocol::Tcp && process.pages.iter().any(|(page, _)| *page == port.port)
+    };
+    if process.listens.iter().all(|port| answered(&port)) {
+        return (programs::find("sleep"), ["sleep", "infinity"].map(str::to_owned).to_vec());
+    }
+    let ports = process.listens.iter().filter(|port| !answered(port)).map(port_word);
     (programs::find("listen"), std::iter::once("listen".to_owned()).chain(ports).collect())
 }
 

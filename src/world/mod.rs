@@ -11,6 +11,7 @@ mod disposition;
 mod docker_host;
 mod environment;
 mod files;
+mod health;
 pub mod job;
 mod name_server;
 pub mod names;
@@ -38,6 +39,7 @@ use authority::AuthorityZone;
 use docker_host::{ContainerRuntime, DockerHost};
 use environment::Environment;
 use files::FileTable;
+use health::HealthChecks;
 use process::{Place, Processes, Started, Streams, Tools};
 use resolvers::Resolvers;
 use stage::{Cable, Lan, MachineSpec};
@@ -70,6 +72,7 @@ pub struct World {
     restarts: BTreeMap<(Duration, String), HostId>,
     /// Containers that were asked to stop, and when their grace period is over.
     stops: BTreeMap<(Duration, String), HostId>,
+    health: HealthChecks,
     next_owner: u32,
     next_place: u32,
     /// What proxies of bindings run as.
@@ -159,6 +162,7 @@ impl World {
             docker_events: VecDeque::new(),
             restarts: BTreeMap::new(),
             stops: BTreeMap::new(),
+            health: HealthChecks::default(),
             next_owner: 0,
             next_place: 0,
             proxies: BTreeMap::new(),
@@ -318,7 +322,7 @@ impl World {
             let ran = self.processes.run().map_err(WorldError::Spinning)?;
             let drained = self.engine.borrow_mut().drain(DRAIN_BUDGET)?;
             let carried = self.carry();
-            let ended = self.collect_exits()?;
+            let ended = self.collect_exits()? | self.collect_probes()?;
             let idle = drained == crate::engine::Drained::Idle && !self.processes.is_ready();
             if !ran && !carried && !ended && idle {
                 return Ok(());
@@ -332,7 +336,7 @@ impl World {
         let resolvers = self.resolvers.deadline(&self.daemons);
         let restart = self.restarts.keys().next().map(|(time, _)| *time);
         let stop = self.stops.keys().next().map(|(time, _)| *time);
-        [engine, resolvers, restart, stop].into_iter().flatten().min()
+        [engine, resolvers, restart, stop, self.health.deadline()].into_iter().flatten().min()
     }
 
     /// Moves time forward and runs what is due.
@@ -341,6 +345,7 @@ impl World {
         self.processes.new_instant();
         self.resolvers.advance(&mut self.engine.borrow_mut(), &mut self.daemons, now);
         self.stops_due(now)?;
+        self.health_due(now)?;
         self.restart_due(now)?;
         self.settle()
     }
@@ -385,12 +390,7 @@ impl World {
                 // `listen` is in the table of programs.
                 let _ = self.processes.start(place, arguments, environment, streams());
             }
-            Daemonised::Page(port, text) => {
-                let home = format!("/www/{port}");
-                place.files.put(&format!("{home}/index.html"), text);
-                let arguments = ["httpd", "-f", "-p", &port.to_string(), "-h", &home].map(str::to_owned);
-                let _ = self.processes.start(place, arguments.to_vec(), environment, streams());
-            }
+            Daemonised::Page(port, text) => self.serve_page(place, port, text),
             Daemonised::NameServer(zone) => {
                 let arguments = vec!["named".to_owned()];
                 self.processes.start_future(place, arguments, environment, streams(), |sys| {
@@ -398,6 +398,17 @@ impl World {
                 });
             }
         }
+    }
+
+    /// A web server that answers on a port with a text.
+    pub(super) fn serve_page(&mut self, place: &Rc<Place>, port: u16, text: String) {
+        let home = format!("/www/{port}");
+        place.files.put(&format!("{home}/index.html"), text);
+        let arguments = ["httpd", "-f", "-p", &port.to_string(), "-h", &home].map(str::to_owned);
+        let output = || Pipe::with_capacity(OUTPUT_LIMIT);
+        let streams = Streams { stdin: Pipe::empty(), stdout: output(), stderr: output() };
+        // `httpd` is in the table of programs.
+        let _ = self.processes.start(place, arguments.to_vec(), Environment::default(), streams);
     }
 
     pub(crate) fn locate(&self, location: &Location) -> Result<Rc<Place>, WorldError> {

@@ -6,6 +6,7 @@ use super::{
     ports::{PortPublish, parse_expose},
     shown_ignored, values,
 };
+use crate::docker::health::Healthcheck;
 use crate::docker::request::{ContainerCreate, EndpointConfig, Link, NetworkMode, Request, RestartPolicy};
 
 /// Which of the two commands is read.
@@ -61,6 +62,13 @@ enum Id {
     DnsOption,
     DnsSearch,
     Domainname,
+    HealthCommand,
+    HealthInterval,
+    HealthRetries,
+    HealthStartInterval,
+    HealthStartPeriod,
+    HealthTimeout,
+    NoHealthcheck,
     Entrypoint,
     Env,
     Expose,
@@ -103,6 +111,13 @@ const FLAGS: &[Flag<Id>] = &[
     Flag::value(Id::Entrypoint, "entrypoint"),
     Flag::short(Id::Env, 'e', "env", Takes::Value),
     Flag::value(Id::Expose, "expose"),
+    Flag::value(Id::HealthCommand, "health-cmd"),
+    Flag::value(Id::HealthInterval, "health-interval"),
+    Flag::value(Id::HealthRetries, "health-retries"),
+    Flag::value(Id::HealthStartInterval, "health-start-interval"),
+    Flag::value(Id::HealthStartPeriod, "health-start-period"),
+    Flag::value(Id::HealthTimeout, "health-timeout"),
+    Flag::switch(Id::NoHealthcheck, "no-healthcheck"),
     Flag::short(Id::Hostname, 'h', "hostname", Takes::Value),
     Flag::switch(Id::Init, "init"),
     Flag::short(Id::Interactive, 'i', "interactive", Takes::Nothing),
@@ -154,12 +169,6 @@ const FLAGS: &[Flag<Id>] = &[
     Flag::value(Id::Ignored, "env-file"),
     Flag::value(Id::Ignored, "gpus"),
     Flag::value(Id::Ignored, "group-add"),
-    Flag::value(Id::Ignored, "health-cmd"),
-    Flag::value(Id::Ignored, "health-interval"),
-    Flag::value(Id::Ignored, "health-retries"),
-    Flag::value(Id::Ignored, "health-start-interval"),
-    Flag::value(Id::Ignored, "health-start-period"),
-    Flag::value(Id::Ignored, "health-timeout"),
     Flag::value(Id::Ignored, "io-maxbandwidth"),
     Flag::value(Id::Ignored, "io-maxiops"),
     Flag::value(Id::Ignored, "ipc"),
@@ -173,7 +182,6 @@ const FLAGS: &[Flag<Id>] = &[
     Flag::value(Id::Ignored, "memory-swap"),
     Flag::value(Id::Ignored, "memory-swappiness"),
     Flag::value(Id::Ignored, "mount"),
-    Flag::switch(Id::Ignored, "no-healthcheck"),
     Flag::switch(Id::Ignored, "oom-kill-disable"),
     Flag::value(Id::Ignored, "oom-score-adj"),
     Flag::value(Id::Ignored, "pid"),
@@ -210,6 +218,8 @@ struct Options {
     /// `--ip`, `--network-alias`, `--link` and the like, which mean the first network.
     first: EndpointConfig,
     links: Vec<Link>,
+    health: Healthcheck,
+    no_healthcheck: bool,
 }
 
 impl Options {
@@ -230,6 +240,17 @@ impl Options {
             Id::Entrypoint => container.entrypoint = Some(text.to_owned()),
             Id::Env => container.env.push(values::environment(text)?),
             Id::Expose => self.expose.push(text.to_owned()),
+            Id::HealthCommand => self.health.test = Healthcheck::shell(text).test,
+            Id::HealthInterval => self.health.interval = values::duration(text)?,
+            Id::HealthRetries => {
+                self.health.retries = text.parse().map_err(|_| {
+                    format!("strconv.ParseInt: parsing {}: invalid syntax", super::flags::quote(text))
+                })?;
+            }
+            Id::HealthStartInterval => self.health.start_interval = values::duration(text)?,
+            Id::HealthStartPeriod => self.health.start_period = values::duration(text)?,
+            Id::HealthTimeout => self.health.timeout = values::duration(text)?,
+            Id::NoHealthcheck => self.no_healthcheck = given.on,
             Id::Hostname => container.hostname = some(),
             Id::Init => container.init = given.on,
             Id::Interactive => container.interactive = given.on,
@@ -287,6 +308,11 @@ impl Options {
             return Err("conflicting options: cannot specify both --restart and --rm".to_owned());
         }
         self.container.mac.clone_from(&self.first.mac);
+        if self.no_healthcheck && !self.health.test.is_empty() {
+            return Err("--no-healthcheck conflicts with --health-* options".to_owned());
+        }
+        let check = std::mem::take(&mut self.health);
+        self.container.healthcheck = Some(check).filter(|check| !check.test.is_empty());
         self.networks()?;
         Ok(self.container)
     }

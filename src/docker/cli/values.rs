@@ -1,6 +1,6 @@
 //! Single values of options that Docker's client checks by itself.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 use super::flags::quote;
 use crate::docker::request::{ExtraHost, ExtraHostAddress, Link, RestartPolicy};
@@ -64,6 +64,40 @@ pub(super) fn environment(text: &str) -> Result<String, String> {
     } else {
         Ok(text.to_owned())
     }
+}
+
+/// A time as Go's `time.ParseDuration` reads it: `30s`, `1m30s`, `1.5h`, `500ms`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("time: invalid duration {}", quote(text));
+    let mut rest = text;
+    let mut nanoseconds = 0.0_f64;
+    if rest.is_empty() {
+        return Err(wrong());
+    }
+    while !rest.is_empty() && text != "0" {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(|| format!("time: missing unit in duration {}", quote(text)))?;
+        let number: f64 = rest[..digits].parse().map_err(|_| wrong())?;
+        rest = &rest[digits..];
+        let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        nanoseconds += number
+            * match &rest[..unit] {
+                "ns" => 1.0,
+                "us" | "µs" => 1e3,
+                "ms" => 1e6,
+                "s" => 1e9,
+                "m" => 60e9,
+                "h" => 3600e9,
+                _ => return Err(wrong()),
+            };
+        rest = &rest[unit..];
+    }
+    // 2^63 nanoseconds are the most Go's type holds.
+    if nanoseconds >= 9.2e18 {
+        return Err(wrong());
+    }
+    Ok(Duration::from_nanos(nanoseconds.round() as u64))
 }
 
 /// `--sysctl name=value`; only parameters that belong to a namespace are allowed.

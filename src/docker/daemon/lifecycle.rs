@@ -130,6 +130,7 @@ impl Daemon {
         }
         outcome.events.extend(self.container_event(now, "start", number, &[]));
         outcome.spawns.extend(self.main_process(number).map(Spawn::Container));
+        self.watch_health(now, number, true, outcome);
         self.refresh_links_to(number, outcome);
         Ok(())
     }
@@ -147,6 +148,7 @@ impl Daemon {
             image: container.config.image.clone(),
             own_command: !container.config.command.is_empty() || container.config.entrypoint.is_some(),
             listens: container.listens.clone(),
+            pages: container.pages.clone(),
             tty: container.config.tty,
             init: container.config.init,
             interactive: container.config.interactive,

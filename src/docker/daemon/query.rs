@@ -9,6 +9,7 @@ use super::Daemon;
 use crate::docker::container::{Container, State};
 use crate::docker::error::{DockerError, Shown};
 use crate::docker::format::{self, FormatError};
+use crate::docker::health::HealthStatus;
 use crate::docker::inspect;
 use crate::docker::network::Network;
 use crate::docker::outcome::Outcome;
@@ -75,7 +76,15 @@ impl Daemon {
         let ago = |since: Duration| human_duration(now.saturating_sub(since));
         let status = match container.state {
             State::Created => "Created".to_owned(),
-            State::Running => format!("Up {}", ago(container.started.unwrap_or(now))),
+            State::Running => {
+                let health = match container.health.map(|health| health.status) {
+                    None => "",
+                    Some(HealthStatus::Starting) => " (health: starting)",
+                    Some(HealthStatus::Healthy) => " (healthy)",
+                    Some(HealthStatus::Unhealthy) => " (unhealthy)",
+                };
+                format!("Up {}{health}", ago(container.started.unwrap_or(now)))
+            }
             State::Paused => format!("Up {} (Paused)", ago(container.started.unwrap_or(now))),
             State::Exited => {
                 format!("Exited ({}) {} ago", container.exit_code, ago(container.finished.unwrap_or(now)))
@@ -116,6 +125,7 @@ impl Daemon {
             "id" => container.id.as_str().starts_with(&filter.value),
             "status" => container.state.name() == filter.value,
             "exited" => container.state == State::Exited && container.exit_code.to_string() == filter.value,
+            "health" => container.health.map_or("none", |health| health.status.name()) == filter.value,
             "label" => has_label(&container.config.labels, &filter.value),
             "ancestor" => container.config.image == filter.value,
             "network" => container.endpoints.iter().any(|endpoint| {

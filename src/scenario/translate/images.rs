@@ -138,7 +138,9 @@ fn image(
     } else {
         (Vec::new(), IDLE.split(' ').map(str::to_owned).collect())
     };
-    Image { expose: ports(expose), env, listens, entrypoint, command }
+    let pages = spec.map(|spec| &spec.serves).into_iter().flatten();
+    let pages = pages.map(|(port, text)| (port.port, text.clone())).collect();
+    Image { expose: ports(expose), env, listens, pages, entrypoint, command }
 }
 
 fn is_shell(name: &str) -> bool {
