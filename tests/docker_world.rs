@@ -221,3 +221,140 @@ checks:
 "#,
     );
 }
+
+/// A restart of dockerd, as `systemctl restart docker` does it.
+fn restart_daemon(stage: &mut Stage) {
+    for starts in [false, true] {
+        let host = stage.host;
+        let world = &mut stage.world;
+        let mut job = if starts { world.start_daemon(host) } else { world.stop_daemon(host) }.unwrap();
+        let limit = linkspan::world::Limit(Duration::from_secs(60));
+        assert_eq!(stage.world.finish(&mut job, limit).unwrap(), Some(0), "{}", job.take_output());
+    }
+}
+
+fn sorted(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.lines().collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn a_restart_of_the_daemon_keeps_what_the_recording_kept() {
+    // Walkthrough 49 of the recordings.
+    let mut stage = Stage::new("");
+    for line in [
+        "docker network create n1",
+        "docker network create -o com.docker.network.bridge.name=brn2 n2",
+        "docker network rm n1",
+        "docker network create --subnet 10.70.0.0/24 -o com.docker.network.bridge.name=brfix fixed",
+        "docker run -d --restart always --name always --network fixed --ip 10.70.0.9 -p 8080:80 nginx",
+        "docker run -d --restart always --name rnd --network fixed --ip 10.70.0.8 -p 80 nginx",
+        "docker run -d --name plain --network fixed busybox sleep 600",
+        "docker run -d --name def busybox sleep 600",
+        "docker run -d --restart unless-stopped --name resting nginx",
+        "docker stop resting",
+    ] {
+        stage.ok(line);
+    }
+    stage.on_host("iptables -I DOCKER-USER -i eth0 -s 203.0.113.99 -j DROP");
+    let config = "docker network inspect -f '{{json .IPAM.Config}}'";
+    assert_eq!(stage.ok(&format!("{config} bridge")), "[{\"Subnet\":\"172.17.0.0/16\"}]\n");
+    let id = stage.ok("docker network inspect -f '{{.Id}}' bridge");
+    let rules = |stage: &mut Stage, table: &str| stage.on_host(&format!("iptables -t {table} -S")).stdout;
+    let (filter, nat) = (rules(&mut stage, "filter"), rules(&mut stage, "nat"));
+    restart_daemon(&mut stage);
+    assert_eq!(
+        sorted(&stage.ok("docker ps -a --format '{{.Names}} {{.State}} {{.Ports}}'")),
+        [
+            "always running 0.0.0.0:8080->80/tcp, [::]:8080->80/tcp",
+            "def exited ",
+            "plain exited ",
+            "resting exited ",
+            "rnd running 0.0.0.0:32768->80/tcp, [::]:32768->80/tcp",
+        ]
+    );
+    assert_eq!(
+        stage.ok(&format!("{config} bridge fixed n2")),
+        "[{\"Subnet\":\"172.17.0.0/16\",\"Gateway\":\"172.17.0.1\"}]\n\
+         [{\"Subnet\":\"10.70.0.0/24\",\"Gateway\":\"10.70.0.1\"}]\n\
+         [{\"Subnet\":\"172.19.0.0/16\",\"Gateway\":\"172.19.0.1\"}]\n"
+    );
+    assert_ne!(stage.ok("docker network inspect -f '{{.Id}}' bridge"), id, "it is made anew");
+    assert_eq!(stage.ok("docker start plain def"), "plain\ndef\n");
+    let addresses =
+        "docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}' plain def always";
+    assert_eq!(stage.ok(addresses), "10.70.0.2\n172.17.0.2\n10.70.0.9\n");
+    assert_eq!(sorted(&rules(&mut stage, "filter")), sorted(&filter));
+    assert_eq!(sorted(&rules(&mut stage, "nat")), sorted(&nat));
+    assert_eq!(stage.on_host("wget -qO- http://127.0.0.1:8080/").stdout, "Welcome to nginx\n");
+    stage.ok("docker network create n3");
+    assert_eq!(
+        stage.ok("docker network inspect -f '{{(index .IPAM.Config 0).Subnet}}' n3"),
+        "172.18.0.0/16\n"
+    );
+    stage.on_host("iptables -F FORWARD");
+    assert_eq!(stage.on_host("wget -qO- http://127.0.0.1:8080/").stdout, "Welcome to nginx\n");
+    restart_daemon(&mut stage);
+    let repaired = rules(&mut stage, "filter");
+    for line in filter.lines() {
+        assert!(repaired.contains(line), "{line} is not repaired:\n{repaired}");
+    }
+}
+
+#[test]
+fn nobody_answers_while_the_daemon_is_down_and_a_reboot_leaves_only_what_is_on_disk() {
+    let report = holds(
+        r#"
+services:
+  web: {image: nginx, container_name: web, restart: always, ports: ["8080:80"]}
+  once: {image: nginx, container_name: once}
+steps:
+  - run: iptables -I DOCKER-USER -s 203.0.113.99 -j DROP
+  - daemon stop
+  - {run: docker ps, expect: {exit: 1, contains: [Cannot connect to the Docker daemon at unix:///var/run/docker.sock]}}
+  - {run: docker run nginx, expect: {exit: 125, contains: ["docker: Cannot connect to the Docker daemon"]}}
+  - check: "world:outside -> host:8080: refused"
+  - {run: iptables -S FORWARD, expect: "-P FORWARD DROP"}
+  - daemon start
+  - {run: "docker ps -a --format '{{.Names}} {{.State}}'", expect: [web running, once exited]}
+  - check: "world:outside -> host:8080: ok"
+  - {run: iptables -S DOCKER-USER, expect: 203.0.113.99}
+  - host reboot
+  - {run: "docker ps -a --format '{{.Names}} {{.State}}'", expect: [web running, once exited]}
+  - {run: iptables -S DOCKER-USER, expect: {lacks: [203.0.113.99]}}
+  - {run: iptables -S FORWARD, expect: "-P FORWARD DROP"}
+  - check: "world:outside -> host:8080: ok"
+  - docker start once
+  - check: "web -> once:80: ok"
+  - daemon restart
+  - check: "world:outside -> host:8080: ok"
+"#,
+    );
+    assert_eq!(report.totals.time.as_secs(), 0, "servers end at once");
+    let failure = run("steps:\n  - daemon stop\n  - daemon stop\n").failure.unwrap();
+    assert_eq!(failure.message, "the daemon does not run");
+    let failure = run("steps:\n  - host reboot elsewhere\n").failure.unwrap();
+    assert_eq!(failure.message, "there is no Docker host `elsewhere`");
+}
+
+#[test]
+fn containers_live_on_with_live_restore() {
+    holds(
+        r#"
+daemon: {live-restore: true}
+services:
+  web: {image: nginx, ports: ["8080:80"]}
+  client: {image: busybox, command: sleep infinity}
+steps:
+  - daemon stop
+  - check: "world:outside -> host:8080: ok"
+  - {run: nc -z -w 2 127.0.0.1 8080, expect: 1}
+  - {in: client, run: timeout 3 wget -qO- http://web/, expect: {lacks: [Welcome]}}
+  - daemon start
+  - {run: nc -z -w 2 127.0.0.1 8080, expect: 0}
+checks:
+  - client -> web:80: ok
+"#,
+    );
+}

@@ -52,6 +52,8 @@ pub struct Container {
     pub health: Option<Health>,
     /// How often a restart policy started it again.
     pub restarts: u32,
+    /// `docker stop` or a kill ended it; a start makes up for that.
+    pub(super) stopped_by_hand: bool,
     /// What happens when the main process has ended.
     pub(super) after: AfterExit,
     /// The endpoints in the order in which they were asked for.
@@ -115,6 +117,8 @@ pub(super) enum AfterExit {
     Start,
     /// `docker rm -f`.
     Remove,
+    /// The daemon ends.
+    Shutdown,
 }
 
 /// The namespace of a running container.

@@ -17,6 +17,7 @@ mod networks;
 mod publish;
 mod query;
 mod resolve;
+mod restart;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -94,8 +95,23 @@ pub struct DaemonConfig {
     pub dns_opts: Vec<String>,
     /// `host-gateway-ips`.
     pub host_gateway_ips: Vec<IpAddr>,
+    /// `live-restore`.
+    pub live_restore: bool,
+    /// `proxies`: what the daemon itself pulls images through. There is no registry, so they are only shown.
+    pub proxies: Proxies,
     /// What images run and expose.
     pub images: ImageCatalogue,
+}
+
+/// The daemon's own HTTP proxies.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Proxies {
+    /// `http-proxy`.
+    pub http: Option<String>,
+    /// `https-proxy`.
+    pub https: Option<String>,
+    /// `no-proxy`.
+    pub no: Option<String>,
 }
 
 impl Default for DaemonConfig {
@@ -126,6 +142,8 @@ impl Default for DaemonConfig {
             dns_search: Vec::new(),
             dns_opts: Vec::new(),
             host_gateway_ips: Vec::new(),
+            live_restore: false,
+            proxies: Proxies::default(),
             images: ImageCatalogue::default(),
         }
     }
@@ -150,7 +168,12 @@ pub struct Daemon {
     source: Source,
     last_number: u32,
     owner: Owner,
+    /// What the kernel keeps when the daemon ends: sysctls, policies, DOCKER-USER.
+    kernel: Owner,
     started: bool,
+    running: bool,
+    /// DOCKER-USER is there.
+    user_chains: bool,
     ipv6_forwarding: bool,
     ipam: Ipam,
     ports: Ports,
@@ -187,7 +210,10 @@ impl Daemon {
             source,
             last_number: base,
             owner: Owner::Daemon(base),
+            kernel: Owner::Daemon(base + 1),
             started: false,
+            running: false,
+            user_chains: false,
             ipv6_forwarding: false,
             ipam,
             ports: Ports::default(),
@@ -213,29 +239,39 @@ impl Daemon {
             return Err(DockerError::system("the daemon has already been started"));
         }
         let mut outcome = Outcome::default();
+        self.set_up_host(view, &mut outcome);
+        self.predefined_networks(view, &mut outcome)?;
+        self.started = true;
+        self.running = true;
+        Ok(outcome)
+    }
+
+    /// The kernel settings and the daemon's own chains.
+    fn set_up_host(&mut self, view: &HostView, outcome: &mut Outcome) {
         let namespace = self.host.namespace.clone();
         let firewall = self.firewall();
         let plan = &mut outcome.plan;
         if self.config.iptables {
             plan.push(
-                self.owner,
+                self.kernel,
                 Op::SetSysctl { namespace: namespace.clone(), sysctl: Sysctl::BridgeNetfilter(true) },
             );
         }
         if self.config.ip_forward && !view.ip_forward {
-            plan.push(self.owner, Op::SetSysctl { namespace, sysctl: Sysctl::Ipv4Forward(true) });
+            plan.push(self.kernel, Op::SetSysctl { namespace, sysctl: Sysctl::Ipv4Forward(true) });
             if self.config.iptables && !self.config.ip_forward_no_drop {
-                firewall.drop_forward(plan, self.owner, Family::Ipv4);
+                firewall.drop_forward(plan, self.kernel, Family::Ipv4);
             }
         }
         for family in [Family::Ipv4, Family::Ipv6] {
             if self.filters(family) {
+                if !self.user_chains {
+                    firewall.user_chain(plan, self.kernel, family);
+                }
                 firewall.start(plan, self.owner, family);
             }
         }
-        self.predefined_networks(view, &mut outcome)?;
-        self.started = true;
-        Ok(outcome)
+        self.user_chains = true;
     }
 
     /// Decides a request. An error means that nothing has changed; refusals within a command that did something stand in
@@ -249,6 +285,9 @@ impl Daemon {
         request: &Request,
         view: &HostView,
     ) -> Result<Outcome, DockerError> {
+        if !self.running {
+            return Err(Self::unreachable(request));
+        }
         self.ports.begin();
         match request {
             Request::NetworkCreate(create) => self.network_create(now, create, view),
@@ -330,6 +369,11 @@ impl Daemon {
         self.containers
             .get(&number)
             .ok_or_else(|| DockerError::not_found(format!("No such container: {text}")))
+    }
+
+    /// Whether dockerd runs.
+    pub fn is_running(&self) -> bool {
+        self.running
     }
 
     /// Whether no host port, namespace or resolver is in use.

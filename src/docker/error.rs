@@ -26,6 +26,11 @@ pub enum Shown {
     Create,
     /// The client's own check: `Error: ...`, status 1.
     Client,
+    /// Nobody answered the client; the text alone, status 125 for `docker run` and 1 for the rest.
+    Unreachable {
+        /// It was `docker run`.
+        run: bool,
+    },
     /// Something this release does not reproduce, status 1.
     Unsupported,
 }
@@ -96,6 +101,10 @@ impl DockerError {
                 ),
                 1,
             ),
+            Shown::Unreachable { run: true } => {
+                (format!("docker: {message}\n\nRun 'docker run --help' for more information\n"), 125)
+            }
+            Shown::Unreachable { run: false } => (format!("{message}\n"), 1),
             Shown::Client => (format!("Error: {message}\n"), 1),
             Shown::Unsupported => (format!("linkspan: {message}\n"), 1),
         };

@@ -305,6 +305,11 @@ impl Ipam {
         Ok(())
     }
 
+    /// The list of pools is gone through from its beginning again.
+    pub(super) fn rewind(&mut self) {
+        self.cursor = (0, 0);
+    }
+
     /// Gives a subnet back.
     pub(super) fn release(&mut self, subnet: IpNet, range: Option<IpNet>) {
         let (subnet, range) = (subnet.trunc(), range.map(|range| range.trunc()));

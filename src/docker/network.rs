@@ -80,9 +80,26 @@ pub struct Subnet {
 }
 
 impl Network {
-    /// The owner of its bridge and rules.
+    /// The owner of its bridge.
     pub fn owner(&self) -> Owner {
         Owner::Network(self.number)
+    }
+
+    /// The owner of its rules.
+    pub fn rules_owner(&self) -> Owner {
+        Owner::Rules(self.number)
+    }
+
+    /// Inspect shows the gateways in use from now on.
+    pub(super) fn show_gateways(&mut self) {
+        for pool in &mut self.shown.config {
+            let Ok(subnet) = pool.subnet.parse::<IpNet>() else { continue };
+            let used = self.subnets.iter().find(|used| used.pool.subnet() == subnet.trunc());
+            let gateway = used.and_then(|used| used.gateway);
+            if pool.gateway.is_none() {
+                pool.gateway = gateway.map(|gateway| gateway.to_string());
+            }
+        }
     }
 
     /// The key of its names.

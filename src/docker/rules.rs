@@ -113,7 +113,17 @@ impl Writer<'_> {
 }
 
 impl Firewall {
-    /// The daemon's own chains and jumps, once at start.
+    /// The chain that is the user's, where there is none.
+    pub(super) fn user_chain(&self, plan: &mut Plan, owner: Owner, family: Family) {
+        let mut write = Writer { plan, namespace: &self.namespace, owner, family };
+        write.chain(Table::Filter, USER);
+        match self.layout {
+            IptablesLayout::Forward => write.append(Table::Filter, USER, to(Target::Return)),
+            IptablesLayout::DockerForward | IptablesLayout::DockerInternal => {}
+        }
+    }
+
+    /// The daemon's own chains and jumps, at each start.
     pub(super) fn start(&self, plan: &mut Plan, owner: Owner, family: Family) {
         let mut write = Writer { plan, namespace: &self.namespace, owner, family };
         write.chain(Table::Nat, DOCKER);
@@ -125,10 +135,9 @@ impl Firewall {
         for chain in filter {
             write.chain(Table::Filter, chain);
         }
-        write.chain(Table::Filter, USER);
         match self.layout {
             IptablesLayout::Forward => {
-                for chain in [STAGE_1, STAGE_2, USER] {
+                for chain in [STAGE_1, STAGE_2] {
                     write.append(Table::Filter, chain, to(Target::Return));
                 }
                 write.insert(Table::Filter, "FORWARD", jump(STAGE_1));

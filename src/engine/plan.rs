@@ -47,8 +47,10 @@ pub enum Owner {
     Machine(u32),
     /// A Docker daemon's own chains and sysctls.
     Daemon(u32),
-    /// A Docker network.
+    /// A Docker network's devices.
     Network(u32),
+    /// A Docker network's packet filter rules, which a restart of the daemon writes anew.
+    Rules(u32),
     /// A container's sandbox: its namespace and loopback.
     Sandbox(u32),
     /// A container's attachment to a network.
@@ -63,6 +65,7 @@ impl fmt::Display for Owner {
             Owner::Machine(n) => write!(f, "machine {n}"),
             Owner::Daemon(n) => write!(f, "daemon {n}"),
             Owner::Network(n) => write!(f, "network {n}"),
+            Owner::Rules(n) => write!(f, "rules of network {n}"),
             Owner::Sandbox(n) => write!(f, "sandbox {n}"),
             Owner::Endpoint(n) => write!(f, "endpoint {n}"),
             Owner::Binding(n) => write!(f, "binding {n}"),

@@ -23,7 +23,7 @@ const LAN: &str = "lan";
 /// The default outside machine's name.
 const OUTSIDE: &str = "outside";
 /// The default Docker host's name.
-const HOST: &str = "host";
+pub(super) const HOST: &str = "host";
 /// Names that tutorials ping, besides those of the default zone; all at 198.51.100.8.
 const WELL_KNOWN: [&str; 6] =
     ["google.com", "www.google.com", "example.com", "www.example.com", "docker.com", "github.com"];

@@ -15,6 +15,7 @@ use super::translate;
 use super::{build, keys_in_requests};
 use crate::docker::cli::{self, words};
 use crate::docker::container::State;
+use crate::docker::daemon::Daemon;
 use crate::docker::health::HealthStatus;
 use crate::docker::request::Request;
 use crate::world::probe::{Attempt, ProbeOutcome};
@@ -416,11 +417,6 @@ impl<'a> Runner<'a> {
     }
 
     fn event(&mut self, host: HostId, event: &Event, span: Span) -> Result<(), Stop> {
-        let unsupported = |what: &str| {
-            Box::new(
-                Diagnostic::error(span, format!("`{what}` is not supported in this release")).label("here"),
-            )
-        };
         let done = match event {
             Event::Wait(duration) => {
                 let until = self.world.now().saturating_add(*duration);
@@ -436,13 +432,48 @@ impl<'a> Runner<'a> {
                 let name = self.container_name(name);
                 self.world.crash(host, &name)
             }
-            Event::DaemonRestart => return Err(unsupported("daemon restart")),
-            Event::DaemonStop => return Err(unsupported("daemon stop")),
-            Event::DaemonStart => return Err(unsupported("daemon start")),
-            Event::HostReboot(_) => return Err(unsupported("host reboot")),
+            Event::DaemonRestart => {
+                self.daemon(span, |world| world.stop_daemon(host))?;
+                return self.daemon(span, |world| world.start_daemon(host));
+            }
+            Event::DaemonStop => return self.daemon(span, |world| world.stop_daemon(host)),
+            Event::DaemonStart => return self.daemon(span, |world| world.start_daemon(host)),
+            Event::HostReboot(name) => {
+                self.check_host_name(name.as_deref(), span)?;
+                if self.world.daemon(host).is_some_and(Daemon::is_running) {
+                    self.daemon(span, |world| world.stop_daemon(host))?;
+                }
+                return self.daemon(span, |world| world.boot(host));
+            }
         };
         self.flush();
         done.map_err(|error| stopped(span, &error))
+    }
+
+    /// Something done to the daemon, to its end.
+    fn daemon(
+        &mut self,
+        span: Span,
+        ask: impl FnOnce(&mut World) -> Result<Job, WorldError>,
+    ) -> Result<(), Stop> {
+        let mut job = ask(&mut self.world).map_err(|error| stopped(span, &error))?;
+        let (output, status) = self.drive(&mut job, span, STEP_LIMIT, false)?;
+        if status == Some(0) {
+            return Ok(());
+        }
+        let why = output.trim().trim_start_matches("Error response from daemon: ").to_owned();
+        Err(Box::new(Diagnostic::error(span, why).label("asked for here")))
+    }
+
+    fn check_host_name(&self, name: Option<&str>, span: Span) -> Result<(), Stop> {
+        let known = self.scenario.hosts.first().map_or(build::HOST, |host| host.name.value.as_str());
+        match name.filter(|name| *name != known) {
+            None => Ok(()),
+            Some(name) => {
+                let message = format!("there is no Docker host `{name}`");
+                Err(Box::new(Diagnostic::error(span, message).label(format!("the host is `{known}`"))))
+            }
+        }
     }
 
     fn link(&mut self, name: &str, cut: bool) -> Result<(), WorldError> {

@@ -24,6 +24,7 @@ use crate::docker::outcome::{
 };
 use crate::docker::request::{ExposedPort, Request};
 use crate::docker::signal::Signal;
+use crate::engine::id::NamespaceId;
 use crate::engine::plan::Owner;
 use crate::engine::sys::{ExitCode, ExitSlot, Family, Pipe, ProcessId, Program};
 use crate::engine::view::InterfaceKind;
@@ -38,6 +39,8 @@ pub struct HostId(pub(super) usize);
 
 pub(super) struct DockerHost {
     pub(super) place: Rc<Place>,
+    /// As it was built, for when it boots again.
+    rules: Vec<Vec<String>>,
 }
 
 /// A container's processes and files.
@@ -69,11 +72,74 @@ impl World {
         let identity = HostIdentity { number, namespace, hostname: spec.name.clone() };
         let seed = self.engine.borrow().seed();
         self.daemons.push(Daemon::new(config, identity, seed));
-        self.hosts.push(DockerHost { place });
+        self.hosts.push(DockerHost { place, rules: spec.rules.clone() });
         let view = self.host_view(id);
         let outcome = self.daemons[id.0].start(&view).map_err(|error| WorldError::Name(error.to_string()))?;
         self.perform(id, outcome)?;
         Ok(id)
+    }
+
+    /// dockerd ends. The job ends when the containers that end with it have; a daemon that does not run stays so.
+    pub fn stop_daemon(&mut self, host: HostId) -> Result<Job, WorldError> {
+        let now = self.now();
+        let Some(daemon) = self.daemons.get_mut(host.0) else {
+            return Err(WorldError::NoPlace("such host".to_owned()));
+        };
+        match daemon.stop(now) {
+            Ok(outcome) => self.perform(host, outcome),
+            Err(error) => Ok(refused(&error)),
+        }
+    }
+
+    /// dockerd starts again.
+    pub fn start_daemon(&mut self, host: HostId) -> Result<Job, WorldError> {
+        let (now, view) = (self.now(), self.host_view(host));
+        let Some(daemon) = self.daemons.get_mut(host.0) else {
+            return Err(WorldError::NoPlace("such host".to_owned()));
+        };
+        match daemon.resume(now, &view) {
+            Ok(outcome) => self.perform(host, outcome),
+            Err(error) => Ok(refused(&error)),
+        }
+    }
+
+    /// A host whose daemon has stopped boots again: its processes end, its packet filter has only the rules it was
+    /// built with, and the daemon starts.
+    pub fn boot(&mut self, host: HostId) -> Result<Job, WorldError> {
+        let Some(daemon) = self.daemons.get_mut(host.0) else {
+            return Err(WorldError::NoPlace("such host".to_owned()));
+        };
+        let outcome = daemon.forget_kernel();
+        self.carry_out(host, &outcome)?;
+        let (place, rules) = (self.hosts[host.0].place.clone(), self.hosts[host.0].rules.clone());
+        self.processes.kill_place(place.number, 9);
+        self.reset_packet_filter(place.namespace)?;
+        let namespace = self.daemons[host.0].host().namespace.clone();
+        self.configure(&namespace, &rules)?;
+        self.start_daemon(host)
+    }
+
+    fn reset_packet_filter(&mut self, namespace: NamespaceId) -> Result<(), WorldError> {
+        let mut engine = self.engine.borrow_mut();
+        for family in [Family::Ipv4, Family::Ipv6] {
+            for table in ["filter", "nat", "mangle", "raw"] {
+                let mut run = |words: &[&str]| {
+                    let line: Vec<String> =
+                        ["-t", table].iter().chain(words).map(|word| (*word).to_owned()).collect();
+                    let text = line.join(" ");
+                    let result = engine.iptables(namespace, family, &line);
+                    result.map_err(|error| WorldError::Rule { index: 0, text, message: error.message })
+                };
+                run(&["-F"])?;
+                run(&["-X"])?;
+                if table == "filter" {
+                    for chain in ["INPUT", "FORWARD", "OUTPUT"] {
+                        run(&["-P", chain, "ACCEPT"])?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The host's daemon.

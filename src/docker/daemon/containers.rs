@@ -141,6 +141,7 @@ impl Daemon {
             error: String::new(),
             health: None,
             restarts: 0,
+            stopped_by_hand: false,
             after: AfterExit::Policy,
             endpoints,
             sandbox: None,

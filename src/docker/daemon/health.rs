@@ -20,7 +20,8 @@ impl Daemon {
 
     /// The moment of an outcome's `probes` has come; `None` if the container does not run.
     pub fn health_due(&self, container: &str) -> Option<HealthProbe> {
-        let container = self.container(container).ok().filter(|c| c.state == State::Running)?;
+        let container =
+            self.container(container).ok().filter(|c| self.running && c.state == State::Running)?;
         let check = container.config.healthcheck.as_ref()?;
         let env = self.environment(container.number, false);
         Some(HealthProbe { argv: check.test.clone(), env, timeout: check.timeout })

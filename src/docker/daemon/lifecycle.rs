@@ -18,7 +18,7 @@ use crate::engine::plan::{NamespaceName, Owner};
 /// PATH of a container whose image sets none (`oci.DefaultPathEnv` of moby).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// How long `docker stop` waits before SIGKILL.
-const STOP_TIMEOUT: u64 = 10;
+const STOP_TIMEOUT: i64 = 10;
 /// The first delay of a restart policy; it doubles up to a minute (moby `restartmanager`).
 const RESTART_DELAY: Duration = Duration::from_millis(100);
 const LONGEST_RESTART_DELAY: Duration = Duration::from_secs(60);
@@ -123,6 +123,7 @@ impl Daemon {
         container.exit_code = 0;
         container.error.clear();
         container.after = AfterExit::Policy;
+        container.stopped_by_hand = false;
         let networks: Vec<u32> = container.endpoints.iter().filter_map(|e| e.network_number).collect();
         let id = container.id.clone();
         for network in networks {
@@ -306,6 +307,7 @@ impl Daemon {
         container.finished = Some(now);
         container.exit_code = status;
         let after = std::mem::take(&mut container.after);
+        container.stopped_by_hand = after == AfterExit::Stay;
         let (id, policy) = (container.id.clone(), container.config.restart);
         let (auto_remove, restarts) = (container.config.auto_remove, container.restarts);
         let long =
@@ -320,6 +322,7 @@ impl Daemon {
         match after {
             AfterExit::Stay => outcome.events.extend(self.container_event(now, "stop", number, &[])),
             AfterExit::Remove => self.forget_container(now, number, &mut outcome),
+            AfterExit::Shutdown => {}
             AfterExit::Start => match self.start_container(now, number, view) {
                 Ok(started) => {
                     outcome.extend(started);
@@ -335,7 +338,7 @@ impl Daemon {
                         status != 0 && (maximum_retries == 0 || restarts < maximum_retries)
                     }
                 };
-                if again {
+                if again && self.running {
                     let restarts = if long { 0 } else { restarts };
                     let delay =
                         RESTART_DELAY.saturating_mul(1 << restarts.min(16)).min(LONGEST_RESTART_DELAY);
@@ -360,7 +363,7 @@ impl Daemon {
         let due = self
             .containers
             .get(&number)
-            .is_some_and(|c| c.state == State::Exited && c.after == AfterExit::Policy);
+            .is_some_and(|c| self.running && c.state == State::Exited && c.after == AfterExit::Policy);
         if !due {
             return Outcome::default();
         }
@@ -385,6 +388,7 @@ impl Daemon {
                 let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
                 if !container.state.is_up() {
                     container.after = if again { AfterExit::Policy } else { AfterExit::Stay };
+                    container.stopped_by_hand = !again;
                     if again {
                         let started = self.start_container(now, number, view)?;
                         outcome.extend(started);
@@ -398,10 +402,9 @@ impl Daemon {
                     outcome.kills.push(Kill::Freeze { container: id.clone(), frozen: false });
                 }
                 let own = container.config.stop_signal.clone();
-                let timeout = stop.timeout.or(container.config.stop_timeout);
-                let escalate = match timeout {
+                let escalate = match stop.timeout {
                     Some(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
-                    None => Some(Duration::from_secs(STOP_TIMEOUT)),
+                    None => self.stop_grace(number),
                 };
                 let own = own.map(|text| self.parse_signal(&text)).transpose()?;
                 let signal = asked.or(own).unwrap_or(Signal::TERM);
@@ -440,6 +443,12 @@ impl Daemon {
         outcome
     }
 
+    /// How long a container is given to stop; `None`: as long as it takes.
+    pub(super) fn stop_grace(&self, number: u32) -> Option<Duration> {
+        let own = self.containers.get(&number).and_then(|container| container.config.stop_timeout);
+        u64::try_from(own.unwrap_or(STOP_TIMEOUT)).ok().map(Duration::from_secs)
+    }
+
     pub(super) fn parse_signal(&self, text: &str) -> Result<Signal, DockerError> {
         text.parse().map_err(|error: InvalidSignal| {
             DockerError::bad_parameter(match self.profile() {
@@ -450,7 +459,7 @@ impl Daemon {
     }
 
     /// The event of a signal.
-    fn signal(&self, now: Duration, number: u32, signal: Signal, outcome: &mut Outcome) {
+    pub(super) fn signal(&self, now: Duration, number: u32, signal: Signal, outcome: &mut Outcome) {
         let attribute = [("signal", signal.number().to_string())];
         outcome.events.extend(self.container_event(now, "kill", number, &attribute));
     }

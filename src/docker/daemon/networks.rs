@@ -441,6 +441,13 @@ impl Daemon {
     ) -> Result<(), DockerError> {
         let (Some(config), Some(name)) = (network.driver.bridge(), network.bridge) else { return Ok(()) };
         self.check_bridge(network, config, name)?;
+        self.make_bridge(network, view, outcome);
+        self.write_rules(network, outcome);
+        Ok(())
+    }
+
+    pub(super) fn make_bridge(&mut self, network: &Network, view: &HostView, outcome: &mut Outcome) {
+        let (Some(config), Some(name)) = (network.driver.bridge(), network.bridge) else { return };
         let mut addresses = Vec::new();
         for subnet in &network.subnets {
             let v6 = subnet.pool.subnet().addr().is_ipv6();
@@ -473,18 +480,21 @@ impl Daemon {
         if network.ipv6 && !self.ipv6_forwarding && self.config.ip_forward {
             self.ipv6_forwarding = true;
             let (namespace, sysctl) = (self.host.namespace.clone(), Sysctl::Ipv6Forward(true));
-            outcome.plan.push(self.owner, Op::SetSysctl { namespace, sysctl });
+            outcome.plan.push(self.kernel, Op::SetSysctl { namespace, sysctl });
             if self.filters(Family::Ipv6) && !self.config.ip_forward_no_drop {
-                self.firewall().drop_forward(&mut outcome.plan, self.owner, Family::Ipv6);
+                self.firewall().drop_forward(&mut outcome.plan, self.kernel, Family::Ipv6);
             }
         }
+    }
+
+    pub(super) fn write_rules(&self, network: &Network, outcome: &mut Outcome) {
+        let (Some(config), Some(name)) = (network.driver.bridge(), network.bridge) else { return };
         for subnet in network.subnets.iter().map(|subnet| subnet.pool.subnet()) {
             if self.filters(family_of(subnet.addr())) {
                 let rules = config.rules(name, subnet, network.internal);
-                self.firewall().network(&mut outcome.plan, network.owner(), self.owner, &rules);
+                self.firewall().network(&mut outcome.plan, network.rules_owner(), self.owner, &rules);
             }
         }
-        Ok(())
     }
 
     fn check_bridge(
@@ -584,6 +594,7 @@ impl Daemon {
         outcome.events.extend(self.network_event(now, "destroy", number, None));
         if let Some(network) = self.networks.remove(&number) {
             if network.bridge.is_some() && !network.config_only {
+                outcome.plan.remove_owner(network.rules_owner());
                 outcome.plan.remove_owner(network.owner());
             }
             self.network_ids.remove(network.id.as_str());

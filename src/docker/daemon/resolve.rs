@@ -39,6 +39,9 @@ impl Daemon {
         random: &mut dyn FnMut(u32) -> u32,
     ) -> Vec<Action> {
         let Some(state) = self.resolvers.get_mut(&number_of(service)) else { return Vec::new() };
+        if !self.running {
+            return Vec::new();
+        }
         state.resolver.query(now, incoming, &self.names, &state.sandbox, random)
     }
 

@@ -1,9 +1,7 @@
 //! daemon.json as the daemon takes it. What the file leaves out keeps Docker's default, which [`DaemonConfig`] knows.
-//!
-//! `live-restore` and `proxies` concern what the daemon does to processes and registries; they have no place in it.
 
 use super::{Knows, image_catalogue, pairs};
-use crate::docker::daemon::DaemonConfig;
+use crate::docker::daemon::{DaemonConfig, Proxies};
 use crate::docker::profile;
 use crate::scenario::model::{Profile, Scenario};
 
@@ -12,6 +10,8 @@ use crate::scenario::model::{Profile, Scenario};
 pub fn daemon_config(scenario: &Scenario, knows: Knows<'_>) -> DaemonConfig {
     let daemon = &scenario.daemon;
     let default = DaemonConfig::default();
+    let proxy =
+        |key: &str| daemon.proxies.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
     DaemonConfig {
         profile: daemon.profile.map_or(default.profile, engine),
         bridge: daemon.bridge.clone(),
@@ -42,6 +42,8 @@ pub fn daemon_config(scenario: &Scenario, knows: Knows<'_>) -> DaemonConfig {
         dns_search: daemon.dns_search.clone(),
         dns_opts: daemon.dns_opts.clone(),
         host_gateway_ips: daemon.host_gateway_ips.clone(),
+        live_restore: daemon.live_restore.unwrap_or(default.live_restore),
+        proxies: Proxies { http: proxy("http-proxy"), https: proxy("https-proxy"), no: proxy("no-proxy") },
         images: image_catalogue(scenario, knows),
     }
 }
