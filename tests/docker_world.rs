@@ -146,7 +146,7 @@ steps:
   - {run: "docker inspect -f '{{.State.StartedAt}}' app", expect: {exit: 0}}
   - {run: "docker ps --filter name=db --format '{{.Status}}'", expect: (healthy)}
   - {run: "docker ps -q --filter health=none --format '{{.Names}}'", expect: app}
-  - {run: "docker events --since 0 --until 1", expect: "health_status: healthy"}
+  - {run: "docker events --filter event=health_status --format '{{.Action}} {{.Actor.Attributes.name}}'", expect: {contains: ["health_status: healthy"], lacks: [start]}}
 "#,
     );
     assert_eq!(report.steps[0].time.0.as_secs(), 12, "probes every 2 s while it starts");
@@ -357,4 +357,147 @@ checks:
   - client -> web:80: ok
 "#,
     );
+}
+
+/// Differences to a real engine that the recorded walkthroughs showed, by their number.
+#[test]
+fn the_walkthroughs_that_differed_print_what_the_recordings_print() {
+    let mut stage = Stage::new("");
+    // 01: a bridge without a port has no carrier, and so no link-local address.
+    let docker0 = |stage: &mut Stage| stage.on_host("ip addr show docker0").stdout;
+    assert!(!docker0(&mut stage).contains("inet6"), "{}", docker0(&mut stage));
+    stage.ok("docker run -itd --name first busybox");
+    assert!(docker0(&mut stage).contains("inet6 fe80:"), "{}", docker0(&mut stage));
+    stage.ok("docker rm -f first");
+    assert!(docker0(&mut stage).contains("inet6 fe80:"), "it stays");
+    // 10: no ports on a network without a way out.
+    stage.ok("docker network create --internal --subnet 172.30.0.0/16 backend");
+    stage.ok("docker run -d --name pub --network backend -p 8090:80 nginx");
+    assert_eq!(stage.ok("docker ps --format '{{.Names}} {{.Ports}}' --filter name=pub"), "pub \n");
+    assert_eq!(stage.ok("docker inspect -f '{{json .NetworkSettings.Ports}}' pub"), "{}\n");
+    // 20: the container is made, its start fails.
+    let refused = stage.docker("docker run -d --network container:nosuch --name side busybox");
+    assert_eq!((refused.exit, refused.stdout.len()), (125, 65));
+    assert!(refused.stderr.starts_with("docker: Error response from daemon: No such container: nosuch\n"));
+    assert_eq!(stage.ok("docker ps -a --filter name=side --format '{{.State}}'"), "created\n");
+    // 23: lists the client always sends.
+    stage.ok("docker run -d --name search --dns-search corp.test nginx");
+    let lists = "docker inspect -f '{{json .HostConfig.Dns}} {{json .HostConfig.DnsSearch}} {{json .HostConfig.DnsOptions}} {{json .HostConfig.ExtraHosts}}' search";
+    assert_eq!(stage.ok(lists), "[] [\"corp.test\"] [] null\n");
+    // 27: no SCTP sockets here either.
+    let refused = stage.docker("docker run -d --name twelve -p 8096:80/sctp nginx");
+    assert!(refused.stderr.ends_with("): Error starting userland proxy: protocol not supported\n\nRun 'docker run --help' for more information\n"), "{}", refused.stderr);
+    // 56: a second address beside the first.
+    stage.ok("docker network create --subnet 10.80.0.0/24 app");
+    stage.ok("docker run -itd --name w2 busybox");
+    stage.ok("docker network connect --link-local-ip 169.254.10.10 app w2");
+    let addresses = stage.ok("docker exec w2 ip -4 -o addr show eth1");
+    assert!(
+        addresses.contains("inet 10.80.0.2/24") && addresses.contains("inet 169.254.10.10/16"),
+        "{addresses}"
+    );
+    let refused = stage.docker("docker network connect --link-local-ip nowhere backend w2");
+    assert!(refused.stderr.contains("invalid link-local IP address: nowhere"), "{}", refused.stderr);
+}
+
+/// Walkthrough 15: what the bridge driver refuses has used up a place in the round of pools.
+#[test]
+fn a_refused_network_moves_the_pools_on() {
+    let mut stage = Stage::new("");
+    stage.ok("docker network create --subnet 172.24.0.0/16 -o com.docker.network.bridge.name=mybr0 tuned");
+    for option in [
+        "bridge.name=mybr0",
+        "bridge.name=waytoolongbridgename",
+        "driver.mtu=abc",
+        "bridge.enable_icc=maybe",
+        "bridge.host_binding_ipv4=1.2.3",
+    ] {
+        assert_eq!(
+            stage.docker(&format!("docker network create -o com.docker.network.{option} second")).exit,
+            1
+        );
+    }
+    stage.ok("docker network create odd");
+    stage.ok("docker network create pfx");
+    let subnets = "docker network inspect -f '{{(index .IPAM.Config 0).Subnet}}' odd pfx";
+    assert_eq!(stage.ok(subnets), "172.23.0.0/16\n172.25.0.0/16\n");
+}
+
+/// Walkthrough 21: a link has a name of its own.
+#[test]
+fn a_link_is_named_inspected_and_removed() {
+    let mut stage = Stage::new("");
+    stage.ok("docker run -d --name db --expose 5432 busybox sleep 600");
+    stage.ok("docker run -d --name web --link db:database busybox sleep 600");
+    assert_eq!(stage.ok("docker inspect -f '{{.Name}}' /web/database"), "/db\n");
+    stage.ok("docker exec web ping -c1 database");
+    assert_eq!(stage.ok("docker rm --link /web/database"), "/web/database\n");
+    let lost = stage.docker("docker exec web ping -c1 database");
+    assert_eq!((lost.exit, lost.text().as_str()), (1, "ping: bad address 'database'\n"));
+    assert_eq!(stage.docker("docker inspect /web/database").exit, 1);
+}
+
+/// Walkthrough 36: without a default bridge a container starts with its loopback device alone.
+#[test]
+fn without_a_default_bridge_there_is_lo() {
+    let mut stage = Stage::new("--bridge=none");
+    stage.ok("docker run -d --name cc busybox sleep 600");
+    let addresses = stage.ok("docker exec cc ip -o addr");
+    assert_eq!(addresses.lines().count(), 2, "{addresses}");
+    assert!(addresses.contains("127.0.0.1/8") && addresses.contains("::1/128"), "{addresses}");
+    assert_eq!(stage.ok("docker exec cc cat /etc/resolv.conf"), "nameserver 203.0.113.53\n");
+    let shown = "docker inspect -f '{{range $name, $e := .NetworkSettings.Networks}}{{$name}}[{{$e.NetworkID}}]{{end}} {{.HostConfig.NetworkMode}}' cc";
+    assert_eq!(stage.ok(shown), "bridge[] default\n");
+    stage.ok("docker run -d --name dd --network bridge -p 8080:80 nginx");
+    assert_eq!(stage.ok("docker port dd"), "");
+}
+
+/// Walkthrough 44.
+#[test]
+fn events_print_as_recorded() {
+    let mut stage = Stage::new("");
+    for line in [
+        "docker network create ev",
+        "docker run -d --name e1 --network ev -p 8080:80 nginx",
+        "docker network connect bridge e1",
+        "docker network disconnect bridge e1",
+        "docker stop -t 0 e1",
+        "docker start e1",
+        "docker rename e1 e2",
+        "docker rm -f e2",
+        "docker network rm ev",
+    ] {
+        stage.ok(line);
+    }
+    let format = "--format '{{.Type}} {{.Action}} {{.Actor.Attributes.name}} {{.Actor.Attributes.type}}'";
+    let recorded = "\
+network create ev bridge
+container create e1 <no value>
+network connect ev bridge
+container start e1 <no value>
+network connect bridge bridge
+network disconnect bridge bridge
+network disconnect bridge bridge
+container kill e1 <no value>
+container kill e1 <no value>
+container die e1 <no value>
+network disconnect ev bridge
+container stop e1 <no value>
+network connect ev bridge
+container start e1 <no value>
+container rename e2 <no value>
+container kill e2 <no value>
+container die e2 <no value>
+network disconnect ev bridge
+container destroy e2 <no value>
+network destroy ev bridge
+";
+    assert_eq!(stage.ok(&format!("docker events --since 1767225600 --until 1767225601 {format}")), recorded);
+    assert_eq!(stage.ok(&format!("docker events --since 1767225601 {format}")), "");
+    let networks = stage.ok("docker events --filter type=network --filter event=create");
+    let (head, id) = networks.split_once(" network create ").unwrap();
+    assert_eq!(head, "2026-01-01T00:00:00.000000000Z");
+    assert!(id.ends_with(" (name=ev, type=bridge)\n") && id.len() == 64 + 24, "{id:?}");
+    assert_eq!(stage.docker("docker events --filter colour=red").exit, 1);
+    assert_eq!(stage.docker("docker events --since yesterday").exit, 1);
 }

@@ -192,6 +192,12 @@ impl Container {
         names
     }
 
+    /// Whether an endpoint on a network that leads out is up. Ports, exposed ones too, belong to such an endpoint.
+    pub fn has_way_out(&self) -> bool {
+        let mut active = self.endpoints.iter().filter_map(|endpoint| endpoint.active.as_ref());
+        active.any(|active| active.device.is_some() && !active.internal)
+    }
+
     /// Published ports by container port.
     pub fn published(&self) -> BTreeMap<ExposedPort, Vec<SocketAddr>> {
         let mut ports: BTreeMap<ExposedPort, Vec<SocketAddr>> =

@@ -399,6 +399,9 @@ impl Daemon {
         if let Some(number) = self.container_ids.get(text).or_else(|| self.container_names.get(name)) {
             return Ok(*number);
         }
+        if let Some(number) = self.linked_container(name) {
+            return Ok(number);
+        }
         match by_prefix(&self.container_ids, text) {
             (1, Some(number)) => Ok(number),
             (0, _) | (_, None) => Err(DockerError::not_found(format!("No such container: {text}"))),

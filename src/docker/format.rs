@@ -73,8 +73,25 @@ impl Template {
     /// # Errors
     /// When a field does not exist or a function gets something it cannot use.
     pub fn execute(&self, data: &Value) -> Result<String, FormatError> {
-        evaluate::run(&self.nodes, &self.source, data)
+        evaluate::run(&self.nodes, &self.source, data, Missing::Error)
     }
+}
+
+/// What a field that a mapping has not comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// The template fails, as in `docker inspect`.
+    Error,
+    /// It prints `<no value>`, as in `docker events`.
+    NoValue,
+}
+
+/// Parses and runs a template in which missing fields print `<no value>`.
+///
+/// # Errors
+/// As [`format`], but for fields that do not exist.
+pub fn format_with_gaps(source: &str, data: &Value) -> Result<String, FormatError> {
+    evaluate::run(&syntax::parse(source)?, source, data, Missing::NoValue)
 }
 
 /// Parses and runs a template in one go.

@@ -110,6 +110,14 @@ pub fn remove(text: &mut String, records: &[HostsRecord]) {
         .collect();
 }
 
+/// Removes the lines whose first name is `name`.
+pub fn remove_name(text: &mut String, name: &str) {
+    let first = |line: &str| {
+        line.split_once('\t').and_then(|(_, names)| names.split_whitespace().next().map(str::to_owned))
+    };
+    *text = text.split_inclusive('\n').filter(|line| first(line).as_deref() != Some(name)).collect();
+}
+
 /// Gives every line whose first name is `name` another address, as happens to a link whose target restarts.
 pub fn update_address(text: &mut String, name: &str, address: IpAddr) {
     *text = text

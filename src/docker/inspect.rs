@@ -193,9 +193,10 @@ fn host_config(container: &Container) -> Value {
         ("AutoRemove", json!(config.auto_remove)),
         ("CapAdd", texts(config.cap_add.clone())),
         ("CapDrop", texts(config.cap_drop.clone())),
-        ("Dns", texts(config.dns.iter().map(ToString::to_string).collect())),
-        ("DnsOptions", texts(config.dns_options.clone())),
-        ("DnsSearch", texts(config.dns_search.clone())),
+        // The client sends these lists even when they are empty.
+        ("Dns", json!(config.dns.iter().map(ToString::to_string).collect::<Vec<_>>())),
+        ("DnsOptions", json!(config.dns_options)),
+        ("DnsSearch", json!(config.dns_search)),
         ("ExtraHosts", texts(config.extra_hosts.iter().map(ToString::to_string).collect())),
         ("Links", texts(links)),
         ("Privileged", json!(config.privileged)),
@@ -239,8 +240,7 @@ fn network_settings(profile: Profile, container: &Container) -> Value {
     };
     let (sandbox_id, sandbox_key) = (json!(sandbox_id), json!(sandbox_key));
     let mut ports: BTreeMap<String, Value> = BTreeMap::new();
-    let networked = container.endpoints.iter().any(|e| e.active.as_ref().is_some_and(|a| a.device.is_some()));
-    if networked && !shared {
+    if container.has_way_out() && !shared {
         for (port, hosts) in container.published() {
             let bindings: Vec<Value> = hosts
                 .iter()
@@ -482,6 +482,17 @@ pub(super) fn timestamp(at: Duration) -> String {
 pub(super) fn created_at(at: Duration) -> String {
     let (year, month, day, hour, minute, second) = civil(EPOCH + at.as_secs());
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} +0000 UTC")
+}
+
+/// The same with nine digits behind the second, as `docker events` prints it.
+pub(super) fn timestamp_of_event(at: Duration) -> String {
+    let whole = timestamp(Duration::from_secs(at.as_secs()));
+    format!("{}.{:09}Z", whole.trim_end_matches('Z'), at.subsec_nanos())
+}
+
+/// Time since the Unix epoch.
+pub(super) fn since_epoch(at: Duration) -> Duration {
+    Duration::from_secs(EPOCH) + at
 }
 
 /// Date and time of a second of the Unix epoch, in the proleptic Gregorian calendar.

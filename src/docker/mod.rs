@@ -9,6 +9,7 @@ pub mod dns_message;
 pub mod drivers;
 pub mod endpoint;
 pub mod error;
+pub mod events;
 pub mod format;
 pub mod health;
 pub mod hosts_file;

@@ -122,6 +122,13 @@ impl Ports {
         if self.taken.contains(&(protocol, port, address)) {
             return allocated();
         }
+        if protocol == Protocol::Sctp {
+            // Like the recorded kernel, this one has no SCTP sockets, and dockerd opens one for every host port.
+            return match profile.port_conflict_across_addresses() {
+                true => bind("protocol not supported"),
+                false => Err("Error starting userland proxy: protocol not supported".to_owned()),
+            };
+        }
         if self.clashes(address, protocol, port) {
             if profile.port_conflict_across_addresses() {
                 return allocated();

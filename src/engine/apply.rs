@@ -697,7 +697,14 @@ impl Engine {
             // The port exists: it is this device's.
             let _ = master.switch.set_enabled(port, up);
         }
-        let ipv6 = ethernet && master.is_none() && !self.ipv6_disabled(namespace, id);
+        if let Some((bridge, _)) = master.filter(|_| up)
+            && self.devices[bridge.index()].as_ref().is_some_and(|bridge| bridge.up)
+        {
+            // The first port that is up gives the bridge its carrier.
+            self.bring(bridge, true);
+        }
+        let carrier = !up || self.has_carrier(id);
+        let ipv6 = ethernet && carrier && master.is_none() && !self.ipv6_disabled(namespace, id);
         let link_local = mac.eui64_link_local();
         let address = IpNet::V6(Ipv6Net::new_assert(link_local, 64));
         let has = self.devices[id.index()].as_ref().is_some_and(|d| d.has_address(IpAddr::V6(link_local)));
@@ -709,6 +716,16 @@ impl Engine {
                 space.neighbours.flush(id);
             }
         }
+    }
+
+    /// False for a bridge without a port that is up: IPv6 waits for a carrier with its link-local address, and keeps it
+    /// when the carrier goes.
+    fn has_carrier(&self, id: DeviceId) -> bool {
+        let Some(Kind::Bridge(bridge)) = self.devices[id.index()].as_ref().map(|device| &device.kind) else {
+            return true;
+        };
+        let mut ports = bridge.ports.iter().flatten().filter_map(|port| self.devices[port.index()].as_ref());
+        ports.any(|port| port.up)
     }
 
     pub(super) fn add_address(&mut self, id: DeviceId, address: IpNet) {

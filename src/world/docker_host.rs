@@ -18,6 +18,7 @@ use crate::docker::cli::ports::Protocol;
 use crate::docker::container::Container;
 use crate::docker::daemon::{Daemon, DaemonConfig, HostIdentity};
 use crate::docker::error::DockerError;
+use crate::docker::events;
 use crate::docker::identity::Id;
 use crate::docker::outcome::{
     Ask, ContainerProcess, HostInterface, HostView, Kill, Outcome, ResolverChange, Spawn,
@@ -471,11 +472,14 @@ impl World {
                 (Some(status), _) => job.say(&format!("{status}\n")),
                 (None, None) => {}
             },
-            Ask::Events(_) => {
-                for event in &self.docker_events {
-                    job.say(&format!("{} {} {}\n", event.kind.name(), event.action, event.id.as_str()));
+            Ask::Events(request) => match events::list(&request, self.now(), self.docker_events.iter()) {
+                Ok(text) => job.say(&text),
+                Err(error) => {
+                    let output = error.output();
+                    job.say(&output.stderr);
+                    job.end(output.exit);
                 }
-            }
+            },
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ mod network;
 pub mod ports;
 mod run;
 mod values;
+
+pub(in crate::docker) use values::duration;
 pub mod words;
 
 use thiserror::Error;

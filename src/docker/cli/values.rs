@@ -67,7 +67,7 @@ pub(super) fn environment(text: &str) -> Result<String, String> {
 }
 
 /// A time as Go's `time.ParseDuration` reads it: `30s`, `1m30s`, `1.5h`, `500ms`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(in crate::docker) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("time: invalid duration {}", quote(text));
     let mut rest = text;
     let mut nanoseconds = 0.0_f64;

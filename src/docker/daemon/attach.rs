@@ -129,6 +129,9 @@ impl Daemon {
                 }
             }
         }
+        for text in config.link_local.iter().filter(|text| link_local(text).is_none()) {
+            errors.push(format!("invalid link-local IP address: {text}"));
+        }
         match (errors.is_empty(), self.profile()) {
             (true, _) => Ok(()),
             (false, Profile::Docker20_10) => Err(DockerError::bad_parameter(errors.swap_remove(0))),
@@ -344,6 +347,7 @@ impl Daemon {
             hairpin: !self.config.userland_proxy,
             addresses: active.addresses().collect(),
             announcements: config.announcements,
+            link_local: endpoint.config.link_local.iter().filter_map(|text| link_local(text)).collect(),
             disable_ipv6: match profile.ipv6_switch() {
                 Ipv6Switch::Namespace => v6.then_some(false),
                 Ipv6Switch::Interface => Some(!v6),
@@ -481,6 +485,12 @@ fn device_name(
         .map(|number| format!("{prefix}{number}"))
         .find(|name| !taken(name))
         .and_then(|name| InterfaceName::parse(&name).ok())
+}
+
+/// An address of `--link-local-ip` with the prefix of its kind (RFC 3927, RFC 4291).
+fn link_local(text: &str) -> Option<IpNet> {
+    let address: IpAddr = text.parse().ok()?;
+    IpNet::new(address, if address.is_ipv4() { 16 } else { 64 }).ok()
 }
 
 fn parse_mac(text: &str) -> Option<MacAddress> {

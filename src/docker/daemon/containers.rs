@@ -194,7 +194,7 @@ impl Daemon {
 
     fn check_create(&self, create: &ContainerCreate) -> Result<(), DockerError> {
         let conflict = |what: &str| Err(DockerError::bad_parameter(format!("conflicting options: {what}")));
-        if let NetworkMode::Container(text) = &create.network_mode {
+        if let NetworkMode::Container(_) = &create.network_mode {
             if create.hostname.is_some() {
                 return conflict("hostname and the network mode");
             }
@@ -218,7 +218,6 @@ impl Daemon {
             if !create.expose.is_empty() {
                 return conflict("port exposing and the container type network mode");
             }
-            self.container(text)?;
         }
         if let Some(text) = &create.stop_signal {
             self.parse_signal(text)?;
@@ -255,7 +254,7 @@ impl Daemon {
         let mut outcome = Outcome::default();
         for text in &remove.containers {
             let result = if remove.link {
-                self.remove_link(text)
+                self.remove_link(text, &mut outcome)
             } else {
                 self.remove_one(now, text, remove.force, &mut outcome)
             };

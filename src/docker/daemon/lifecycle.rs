@@ -188,20 +188,30 @@ impl Daemon {
         let mut found = Vec::new();
         for endpoint in &container.endpoints {
             let text = endpoint.network_id.as_ref().map_or(endpoint.network_name.as_str(), |id| id.as_str());
-            let network = self.network_number(text)?;
+            let network = match self.network_number(text) {
+                // Without a default bridge a container that asks for none has its loopback device alone.
+                Err(_)
+                    if endpoint.network_name == "bridge" && self.config.bridge.as_deref() == Some("none") =>
+                {
+                    found.push(None);
+                    continue;
+                }
+                result => result?,
+            };
             if self.networks.get(&network).is_some_and(|network| network.config_only) {
                 return Err(DockerError::forbidden("cannot create endpoint on configuration-only network"));
             }
             self.check_endpoint(network, &endpoint.config)?;
-            found.push(network);
+            found.push(Some(network));
         }
         let resolved: Vec<_> = found
             .iter()
-            .filter_map(|number| self.networks.get(number))
-            .map(|network| (network.number, network.id.clone(), network.name.clone()))
+            .map(|number| number.and_then(|number| self.networks.get(&number)))
+            .map(|network| network.map(|network| (network.number, network.id.clone(), network.name.clone())))
             .collect();
         if let Some(container) = self.containers.get_mut(&number) {
-            for (endpoint, (network, id, name)) in container.endpoints.iter_mut().zip(resolved) {
+            for (endpoint, found) in container.endpoints.iter_mut().zip(resolved) {
+                let Some((network, id, name)) = found else { continue };
                 endpoint.network_number = Some(network);
                 endpoint.network_id = Some(id);
                 endpoint.network_name = name;
@@ -259,7 +269,8 @@ impl Daemon {
             return;
         };
         let disable_ipv6 = match self.profile().ipv6_switch() {
-            Ipv6Switch::Namespace => true,
+            // Without any network nobody sets the switch.
+            Ipv6Switch::Namespace => container.endpoints.iter().any(|e| e.network_number.is_some()),
             Ipv6Switch::Interface => false,
         };
         none::sandbox(&mut outcome.plan, Owner::Sandbox(sandbox.number), &sandbox.namespace, disable_ipv6);

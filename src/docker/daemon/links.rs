@@ -106,8 +106,16 @@ impl Daemon {
         }
     }
 
+    /// The container that a link's own name means: `web/database` is what `web` calls `database`.
+    pub(super) fn linked_container(&self, name: &str) -> Option<u32> {
+        let (linker, alias) = name.split_once('/')?;
+        let linker = self.containers.get(self.container_names.get(linker)?)?;
+        let link = linker.config.links.iter().find(|link| link.alias == alias)?;
+        self.container_number(&link.container).ok()
+    }
+
     /// `docker rm --link /web/database`.
-    pub(super) fn remove_link(&mut self, text: &str) -> Result<(), DockerError> {
+    pub(super) fn remove_link(&mut self, text: &str, outcome: &mut Outcome) -> Result<(), DockerError> {
         let path = text.trim_start_matches('/');
         let missing = || DockerError::system(format!("Cannot get parent {text} for link {text}"));
         let (parent, alias) = path.split_once('/').ok_or_else(missing)?;
@@ -115,6 +123,7 @@ impl Daemon {
         if let Some(container) = self.containers.get_mut(&number) {
             container.config.links.retain(|link| link.alias != alias);
         }
+        self.change_hosts(number, outcome, |hosts| hosts_file::remove_name(hosts, alias));
         Ok(())
     }
 }

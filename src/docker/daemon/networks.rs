@@ -110,7 +110,13 @@ impl Daemon {
         let driver = if request.config_only {
             Driver::None
         } else {
-            Driver::parse(&request.driver, &request.options, self.profile())?
+            match Driver::parse(&request.driver, &request.options, self.profile()) {
+                Ok(driver) => driver,
+                Err(error) => {
+                    self.pass_over_subnets(now, &request, view)?;
+                    return Err(error);
+                }
+            }
         };
         if !self.profile().applies_ipv4_switch() {
             request.ipv4 = true;
@@ -132,6 +138,22 @@ impl Daemon {
         self.insert_network(network);
         outcome.events.extend(self.network_event(now, "create", number, None));
         Ok(outcome)
+    }
+
+    /// The bridge driver reads its options after the subnets are chosen: what it refuses has used up a place in the
+    /// round of pools.
+    fn pass_over_subnets(
+        &mut self,
+        now: Duration,
+        request: &NetworkCreate,
+        view: &HostView,
+    ) -> Result<(), DockerError> {
+        if request.driver == "bridge" {
+            let mut network = self.new_network(now, request, Driver::Bridge(BridgeConfig::default()));
+            self.allocate_subnets(&mut network, &request.ipam, view)?;
+            self.release_subnets(&network);
+        }
+        Ok(())
     }
 
     fn check_new_network(&self, request: &NetworkCreate) -> Result<(), DockerError> {

@@ -268,8 +268,7 @@ impl Daemon {
 
 /// The ports `docker ps` and `docker port` know of a container.
 fn shown_ports(container: &Container) -> Vec<PortBinding> {
-    let networked = container.endpoints.iter().any(|e| e.active.as_ref().is_some_and(|a| a.device.is_some()));
-    if !networked {
+    if !container.has_way_out() {
         return Vec::new();
     }
     let mut ports = Vec::new();

@@ -185,6 +185,8 @@ pub(in super::super) struct Attachment<'a> {
     pub(in super::super) hairpin: bool,
     pub(in super::super) addresses: Vec<IpNet>,
     pub(in super::super) announcements: Option<Announcements>,
+    /// Further addresses (`--link-local-ip`), which are not announced.
+    pub(in super::super) link_local: Vec<IpNet>,
     /// What to set `disable_ipv6` of the container's device to; `None` leaves it.
     pub(in super::super) disable_ipv6: Option<bool>,
 }
@@ -202,7 +204,7 @@ pub(in super::super) fn join(plan: &mut Plan, owner: Owner, attachment: &Attachm
         let sysctl = Sysctl::DisableIpv6(attachment.device, disable);
         plan.push(owner, Op::SetSysctl { namespace: attachment.container.clone(), sysctl });
     }
-    for address in &attachment.addresses {
+    for address in attachment.addresses.iter().chain(&attachment.link_local) {
         plan.push(owner, Op::AddAddress { device: device.clone(), address: *address });
     }
     plan.push(owner, Op::SetUp { device: device.clone() });

@@ -5,7 +5,7 @@ use std::{borrow::Cow, cmp::Ordering, fmt::Write as _};
 use serde_json::Value;
 
 use super::{
-    FormatError, position,
+    FormatError, Missing, position,
     syntax::{Base, Call, Function, Node, Operand, Pipeline},
 };
 
@@ -18,9 +18,15 @@ const MAXIMUM_STEPS: u32 = 1_000_000;
 type Datum<'data> = Cow<'data, Value>;
 
 /// Runs `nodes` over `data`.
-pub(super) fn run(nodes: &[Node], source: &str, data: &Value) -> Result<String, FormatError> {
+pub(super) fn run(
+    nodes: &[Node],
+    source: &str,
+    data: &Value,
+    missing: Missing,
+) -> Result<String, FormatError> {
     let mut run = Run {
         source,
+        missing,
         output: String::new(),
         steps: 0,
         made: 0,
@@ -32,6 +38,7 @@ pub(super) fn run(nodes: &[Node], source: &str, data: &Value) -> Result<String, 
 
 struct Run<'data> {
     source: &'data str,
+    missing: Missing,
     output: String,
     steps: u32,
     /// Bytes of the values made so far.
@@ -198,6 +205,12 @@ impl<'data> Run<'data> {
         };
         self.spend(&value)?;
         for (name, offset) in &operand.fields {
+            if self.missing == Missing::NoValue
+                && value.as_object().is_some_and(|map| !map.contains_key(name))
+            {
+                value = Cow::Owned(Value::Null);
+                continue;
+            }
             value = field(value, name).map_err(|reason| {
                 let end = operand.fields.last().map_or(*offset, |(name, offset)| offset + 1 + name.len());
                 self.error(*offset, operand.offset, end, reason)
