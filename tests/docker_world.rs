@@ -501,3 +501,38 @@ network destroy ev bridge
     assert_eq!(stage.docker("docker events --filter colour=red").exit, 1);
     assert_eq!(stage.docker("docker events --since yesterday").exit, 1);
 }
+
+#[test]
+fn info_and_version_tell_what_concerns_networking() {
+    let mut stage = Stage::new("");
+    stage.ok("docker run -d nginx");
+    let info = stage.ok("docker info");
+    for line in [
+        "  Running: 1\n",
+        " Server Version: 20.10.24\n",
+        " Swarm: inactive\n",
+        " Live Restore Enabled: false\n",
+    ] {
+        assert!(info.contains(line), "{line}: {info}");
+    }
+    assert_eq!(
+        stage.ok("docker info --format '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}'"),
+        "inactive false\n"
+    );
+    let version = stage.ok("docker version");
+    assert!(version.contains(" API version:       1.41 (downgraded from 1.50)\n"), "{version}");
+    assert!(version.contains("  API version:      1.41 (minimum version 1.12)\n"), "{version}");
+    assert_eq!(
+        stage.ok("docker version --format '{{.Server.Version}} {{.Client.ApiVersion}}'"),
+        "20.10.24 1.41\n"
+    );
+    holds(
+        r#"
+daemon:
+  proxies: {http-proxy: "http://10.0.0.1:3128", no-proxy: localhost}
+  default-address-pools: [{base: 10.200.0.0/16, size: 24}]
+steps:
+  - {run: docker info, expect: ["HTTP Proxy: http://10.0.0.1:3128", "No Proxy: localhost", "Base: 10.200.0.0/16, Size: 24"]}
+"#,
+    );
+}

@@ -155,6 +155,15 @@ impl Profile {
         }
     }
 
+    /// The oldest Engine API version the daemon speaks.
+    pub fn minimum_api_version(self) -> (u16, u16) {
+        match self {
+            Self::Docker20_10 => (1, 12),
+            Self::Docker28 => (1, 24),
+            Self::Docker29 => (1, 44),
+        }
+    }
+
     /// Whether a bridge endpoint without a configured MAC address gets 02:42 followed by its IPv4 address.
     pub fn bridge_mac_from_ipv4(self) -> bool {
         self.is_20_10()

@@ -99,6 +99,7 @@ impl Here {
             id,
             arguments: launch.arguments,
             environment: launch.environment,
+            environment_order: Rc::default(),
             hostname: self.namespace.clone(),
             files: self.kernel.clone(),
             launcher: Rc::new(Here {
@@ -208,7 +209,6 @@ impl World {
         let launch = Launch {
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
             environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
-            environment_order: Rc::default(),
             stdin: stdin.clone(),
             stdout: output.clone(),
             stderr: output.clone(),

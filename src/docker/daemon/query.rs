@@ -224,46 +224,6 @@ impl Daemon {
             }
         }
     }
-
-    pub(super) fn info(&self, view: &View) -> Result<Outcome, DockerError> {
-        let count = |state: State| self.containers.values().filter(|c| c.state == state).count();
-        let (running, paused) = (count(State::Running), count(State::Paused));
-        let stopped = self.containers.len() - running - paused;
-        let version = self.profile().engine_version();
-        let data = json!({
-            "Containers": self.containers.len(),
-            "ContainersRunning": running,
-            "ContainersPaused": paused,
-            "ContainersStopped": stopped,
-            "ServerVersion": version,
-            "Name": self.host.hostname,
-        });
-        match &view.format {
-            Some(template) => formatted(template, &[data]),
-            None => Ok(Outcome::printed(format!(
-                "Server:\n Containers: {}\n  Running: {running}\n  Paused: {paused}\n  Stopped: {stopped}\n Server Version: \
-                 {version}\n Name: {}\n",
-                self.containers.len(),
-                self.host.hostname
-            ))),
-        }
-    }
-
-    pub(super) fn version(&self, view: &View) -> Result<Outcome, DockerError> {
-        let version = self.profile().engine_version();
-        let (major, minor) = self.profile().api_version();
-        let api = format!("{major}.{minor}");
-        let data = json!({
-            "Client": {"Version": "28.2.2"},
-            "Server": {"Version": version, "ApiVersion": api, "Os": "linux", "Arch": "amd64"},
-        });
-        match &view.format {
-            Some(template) => formatted(template, &[data]),
-            None => Ok(Outcome::printed(format!(
-                "Client:\n Version:           28.2.2\n\nServer:\n Engine:\n  Version:          {version}\n  API version:      {api}\n"
-            ))),
-        }
-    }
 }
 
 /// The ports `docker ps` and `docker port` know of a container.
@@ -306,7 +266,7 @@ fn show(
     Ok(outcome)
 }
 
-fn formatted(template: &str, values: &[Value]) -> Result<Outcome, DockerError> {
+pub(super) fn formatted(template: &str, values: &[Value]) -> Result<Outcome, DockerError> {
     let mut text = String::new();
     for value in values {
         text += &format::format(template, value).map_err(bad_format)?;
