@@ -659,6 +659,7 @@ impl Engine {
                 *slot = None;
             }
         }
+        self.follow_carrier(bridge);
         self.update_bridge_mtu(bridge);
     }
 
@@ -697,11 +698,8 @@ impl Engine {
             // The port exists: it is this device's.
             let _ = master.switch.set_enabled(port, up);
         }
-        if let Some((bridge, _)) = master.filter(|_| up)
-            && self.devices[bridge.index()].as_ref().is_some_and(|bridge| bridge.up)
-        {
-            // The first port that is up gives the bridge its carrier.
-            self.bring(bridge, true);
+        if let Some((bridge, _)) = master {
+            self.follow_carrier(bridge);
         }
         let carrier = !up || self.has_carrier(id);
         let ipv6 = ethernet && carrier && master.is_none() && !self.ipv6_disabled(namespace, id);
@@ -718,8 +716,19 @@ impl Engine {
         }
     }
 
-    /// False for a bridge without a port that is up: IPv6 waits for a carrier with its link-local address, and keeps it
-    /// when the carrier goes.
+    /// A bridge's first port that is up gives it a carrier, and with it an IPv6 link-local address; with the last one
+    /// the address goes. (Linux keeps it then; here nothing may be left of ports that are gone.)
+    fn follow_carrier(&mut self, bridge: DeviceId) {
+        let Some(device) = self.devices[bridge.index()].as_ref().filter(|device| device.up) else { return };
+        let address = IpNet::V6(Ipv6Net::new_assert(device.mac.eui64_link_local(), 64));
+        if self.has_carrier(bridge) {
+            self.bring(bridge, true);
+        } else if device.addresses.contains(&address) {
+            self.remove_address(bridge, address);
+        }
+    }
+
+    /// False for a bridge without a port that is up.
     fn has_carrier(&self, id: DeviceId) -> bool {
         let Some(Kind::Bridge(bridge)) = self.devices[id.index()].as_ref().map(|device| &device.kind) else {
             return true;
