@@ -1,5 +1,5 @@
 //! Who reaches whom, as a real Docker 20.10 was recorded: every topology of `oracle/matrix` is built with docker command
-//! lines and probed with the same programs in the same order, and must print the recorded lines.
+//! lines and measured by `lab::matrix`, whose text must be the recorded lines.
 //!
 //! `LINKSPAN_ORACLE` names another folder of recordings; topologies there that have no test of their own are run by
 //! `every_other_topology`.
@@ -12,17 +12,12 @@
 
 mod recorded;
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use linkspan::world::Location;
+use linkspan::lab::matrix::{self, Scope, Subject};
 use recorded::{Answer, Stage};
 use serde_json::Value;
-
-/// The docker host's address and the outside's, as seen from the stage.
-const HOST: &str = "203.0.113.10";
-const INTERNET: &str = "198.51.100.7";
 
 /// Topologies with a test of their own below.
 const KNOWN: [&str; 9] = [
@@ -88,7 +83,7 @@ fn t12_overlay() {
 #[test]
 fn what_waits_is_refused_with_a_reason() {
     for name in ["07-macvlan", "12-overlay"] {
-        let Run::Waiting(reason) = run(&matrix().join(format!("{name}.json"))) else {
+        let Run::Waiting(reason) = run(&topologies().join(format!("{name}.json"))) else {
             panic!("{name} does not wait any more")
         };
         tell(&format!("waiting: {name}: {reason}"));
@@ -98,11 +93,11 @@ fn what_waits_is_refused_with_a_reason() {
 /// Topologies of the folder that have no test of their own.
 #[test]
 fn every_other_topology() {
-    let files = std::fs::read_dir(matrix()).unwrap().map(|entry| entry.unwrap().path());
+    let files = std::fs::read_dir(topologies()).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> =
         files.filter(|path| path.extension().is_some_and(|ext| ext == "json")).collect();
     files.sort();
-    assert!(!files.is_empty(), "there are no topologies in {}", matrix().display());
+    assert!(!files.is_empty(), "there are no topologies in {}", topologies().display());
     let mut differences = Vec::new();
     let (mut equal, mut waiting) = (0, 0);
     for file in &files {
@@ -127,7 +122,7 @@ fn every_other_topology() {
 }
 
 fn check(name: &str) {
-    let file = matrix().join(format!("{name}.json"));
+    let file = topologies().join(format!("{name}.json"));
     let expected = std::fs::read_to_string(file.with_extension("expected")).unwrap();
     match run(&file) {
         Run::Waiting(reason) => panic!("{name} cannot be built: {reason}"),
@@ -139,7 +134,7 @@ fn check(name: &str) {
     }
 }
 
-fn matrix() -> PathBuf {
+fn topologies() -> PathBuf {
     recorded::folder().join("matrix")
 }
 
@@ -169,22 +164,6 @@ enum Run {
     Lines(Vec<String>),
     /// linkspan says that it does not have what the topology needs.
     Waiting(String),
-}
-
-/// From where a probe is made.
-#[derive(Clone)]
-enum From {
-    Container(String),
-    Host,
-    Outside,
-}
-
-struct Probe {
-    label: String,
-    from: From,
-    target: String,
-    port: u16,
-    ping: bool,
 }
 
 fn run(file: &Path) -> Run {
@@ -228,144 +207,20 @@ fn run(file: &Path) -> Run {
             lines.push(format!("{kind} exit {}: {line}: {first}", answer.exit));
         }
     }
-    let containers = list(&topology, "containers");
-    let mut addresses: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-    let mut ports = Vec::new();
-    for container in &containers {
-        let name = text(container, "name");
-        let answer = stage.docker(&format!("docker inspect {name}"));
-        if answer.exit != 0 {
-            continue;
-        }
-        let inspected: Value = serde_json::from_str(&answer.stdout).unwrap();
-        let settings = &inspected[0]["NetworkSettings"];
-        let mut own = Vec::new();
-        for (network, endpoint) in settings["Networks"].as_object().into_iter().flatten() {
-            for key in ["IPAddress", "GlobalIPv6Address"] {
-                let address = text(endpoint, key);
-                if !address.is_empty() {
-                    own.push((network.clone(), address));
-                }
-            }
-        }
-        own.sort_by(|a, b| a.0.cmp(&b.0));
-        addresses.insert(name.clone(), own);
-        let published: BTreeMap<String, Value> = settings["Ports"]
-            .as_object()
-            .into_iter()
-            .flatten()
-            .map(|(k, v)| (k.clone(), v.clone()))
-            .collect();
-        for (port, bindings) in published {
-            for binding in bindings.as_array().into_iter().flatten() {
-                let address = text(binding, "HostIp");
-                if !address.contains(':') {
-                    let host_port: u16 = text(binding, "HostPort").parse().unwrap();
-                    ports.push((name.clone(), port.clone(), address, host_port));
-                }
-            }
-        }
-    }
-    for container in &containers {
-        let name = text(container, "name");
-        let Some(own) = addresses.get(&name) else { continue };
-        let own: Vec<String> = own.iter().map(|(network, address)| format!("{network}={address}")).collect();
-        lines.push(format!("ADDR {name} {}", if own.is_empty() { "-".to_owned() } else { own.join(" ") }));
-    }
-    for (name, port, address, host_port) in &ports {
-        lines.push(format!("PORT {name} {port} {address}:{host_port}"));
-    }
-    let mut probes = Vec::new();
-    let mut add = |label: String, from: &From, target: &str, port: u16, ping: bool| {
-        probes.push(Probe { label, from: from.clone(), target: target.to_owned(), port, ping });
-    };
-    let none = Vec::new();
-    for container in &containers {
-        let source = text(container, "name");
-        let from = From::Container(source.clone());
-        for other in &containers {
-            let name = text(other, "name");
-            if name == source {
-                continue;
-            }
-            for called in std::iter::once(name.clone()).chain(texts(other, "names")) {
-                add(format!("{source} -> {name} name {called}"), &from, &called, 80, true);
-            }
-            for (network, address) in addresses.get(&name).unwrap_or(&none) {
-                add(format!("{source} -> {name} {address} ({network})"), &from, address, 80, true);
-            }
-        }
-        add(format!("{source} -> outside {INTERNET}"), &from, INTERNET, 80, true);
-        add(format!("{source} -> outside name www.example.test"), &from, "www.example.test", 80, true);
-        for (name, port, _, host_port) in ports.iter().filter(|(_, port, ..)| port.ends_with("/tcp")) {
-            let label = format!("{source} -> host {HOST}:{host_port} ({name} {port})");
-            add(label, &from, HOST, *host_port, false);
-        }
-    }
-    for (name, port, _, host_port) in ports.iter().filter(|(_, port, ..)| port.ends_with("/tcp")) {
-        let of = format!("{host_port} ({name} {port})");
-        add(format!("host -> 127.0.0.1:{of}"), &From::Host, "127.0.0.1", *host_port, false);
-        add(format!("host -> {HOST}:{of}"), &From::Host, HOST, *host_port, false);
-        add(format!("outside -> {HOST}:{of}"), &From::Outside, HOST, *host_port, false);
-    }
-    for container in &containers {
-        let name = text(container, "name");
-        for (network, address) in addresses.get(&name).unwrap_or(&none) {
-            add(format!("host -> {name} {address} ({network})"), &From::Host, address, 80, true);
-        }
-    }
-    for probe in probes {
-        lines.push(measure(&mut stage, &probe));
-    }
+    let subjects: Vec<Subject> = list(&topology, "containers")
+        .iter()
+        .map(|container| Subject {
+            container: text(container, "name"),
+            label: text(container, "name"),
+            names: texts(container, "names"),
+        })
+        .collect();
+    let found = matrix::measure(&mut stage.world, stage.host, &subjects, Scope::Oracle).unwrap();
+    lines.extend(found.oracle());
     Run::Lines(lines)
 }
 
 /// A line of a topology: docker's, or a shell's on the host.
 fn command(stage: &mut Stage, line: &str) -> Answer {
     if line.starts_with("docker ") { stage.docker(line) } else { stage.on_host(line) }
-}
-
-fn measure(stage: &mut Stage, probe: &Probe) -> String {
-    let Probe { label, from, target, port, ping } = probe;
-    let host = if target.contains(':') { format!("[{target}]") } else { target.clone() };
-    let mut script = String::new();
-    if *ping {
-        script.push_str(&format!("ping -c1 -W1 {target} 2>&1; echo :P$?; "));
-    }
-    script.push_str(&format!("timeout 2 wget -qO- http://{host}:{port}/ 2>&1; echo :W$?"));
-    let answer = match from {
-        From::Container(name) => {
-            let words = ["docker", "exec", name, "sh", "-c", &script];
-            stage.docker_words(&words.map(str::to_owned))
-        }
-        From::Host => stage.run(&Location::Host(stage.host), &["sh", "-c", &script]),
-        From::Outside => stage.outside(&script),
-    };
-    let text = answer.text();
-    let Some((rest, code)) = text.rsplit_once(":W") else {
-        return format!("{label}{} {}=error", if *ping { " ping=error" } else { "" }, tcp(*ping));
-    };
-    let (pinged, fetched) = match rest.split_once(":P") {
-        Some((pinged, rest)) if *ping => {
-            let (code, rest) = rest.split_once('\n').unwrap();
-            (format!(" ping={}", verdict(pinged, code)), rest)
-        }
-        _ => (String::new(), rest),
-    };
-    format!("{label}{pinged} {}={}", tcp(*ping), verdict(fetched, code))
-}
-
-fn tcp(ping: bool) -> &'static str {
-    if ping { "tcp80" } else { "tcp" }
-}
-
-/// A failed ARP (`No route to host`) counts as a timeout, as in the recordings.
-fn verdict(output: &str, code: &str) -> &'static str {
-    match code.trim() {
-        "0" => "ok",
-        _ if output.contains("bad address") => "unresolved",
-        _ if output.contains("refused") => "refused",
-        _ if output.contains("Network is unreachable") => "unreachable",
-        _ => "timeout",
-    }
 }

@@ -5,19 +5,22 @@
 
 mod check;
 mod completions;
+mod diff;
 mod doctor;
 mod files;
+mod matrix;
 mod run;
 mod schema;
 mod terminal;
 mod test;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use linkspan::scenario::model::Profile;
-use linkspan::scenario::{LoadOptions, Scenario};
+use linkspan::scenario::{DiskSource, LoadOptions, Scenario};
 
 use terminal::Terminal;
 
@@ -67,6 +70,8 @@ enum Verb {
     Run(run::Arguments),
     Test(test::Arguments),
     Check(check::Arguments),
+    Matrix(matrix::Arguments),
+    Diff(diff::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
     Doctor(doctor::Arguments),
@@ -109,11 +114,40 @@ impl LoadArguments {
     /// Puts what the command line says over what the file says.
     fn apply(&self, scenario: &mut Scenario) {
         if let Some(engine) = self.docker {
-            scenario.daemon.profile = Some(match engine {
-                Engine::V20 => Profile::V20,
-                Engine::V28 => Profile::V28,
-                Engine::V29 => Profile::V29,
-            });
+            engine.apply(scenario);
+        }
+    }
+
+    /// Loads a file and puts what the command line says over it. A file that is refused is told about, and `None`.
+    fn load(&self, file: &Path, terminal: &mut Terminal) -> Option<Scenario> {
+        match linkspan::scenario::load(&DiskSource, file, &self.options()) {
+            Ok(mut scenario) => {
+                self.apply(&mut scenario);
+                Some(scenario)
+            }
+            Err(error) => {
+                terminal.error(&error.render(terminal.error_style().is_colour()));
+                None
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Makes this the engine of a scenario, whatever its file says.
+    fn apply(self, scenario: &mut Scenario) {
+        scenario.daemon.profile = Some(match self {
+            Engine::V20 => Profile::V20,
+            Engine::V28 => Profile::V28,
+            Engine::V29 => Profile::V29,
+        });
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Engine::V20 => "20.10",
+            Engine::V28 => "28",
+            Engine::V29 => "29",
         }
     }
 }
@@ -136,6 +170,8 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termin
         Verb::Run(arguments) => run::run(&arguments, terminal),
         Verb::Test(arguments) => test::run(&arguments, terminal),
         Verb::Check(arguments) => check::run(&arguments, terminal),
+        Verb::Matrix(arguments) => matrix::run(&arguments, terminal),
+        Verb::Diff(arguments) => diff::run(&arguments, terminal),
         Verb::Schema(arguments) => schema::run(&arguments, terminal),
         Verb::Completions(arguments) => completions::run(&arguments, terminal),
         Verb::Doctor(arguments) => doctor::run(&arguments, terminal),

@@ -1,5 +1,6 @@
 //! The library's public face: a scenario run with its story, its captures and its events.
 
+pub mod matrix;
 pub mod reach;
 
 pub use reach::{Names, Reach, Reachability, reach};

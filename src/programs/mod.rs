@@ -21,7 +21,7 @@ mod busybox;
 mod cat;
 mod conntrack;
 mod dig;
-mod dns;
+pub(crate) mod dns;
 mod docker_proxy;
 mod echo;
 mod env;

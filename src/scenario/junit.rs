@@ -25,6 +25,24 @@ pub struct Junit {
 #[error("the JUnit document cannot be written: {0}")]
 pub struct JunitError(#[from] quick_junit::SerializeError);
 
+/// A case of a suite that is no scenario's report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// What was tried.
+    pub name: String,
+    /// How it ended.
+    pub result: CaseResult,
+}
+
+/// How a case ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaseResult {
+    /// It passed; what was found.
+    Passed(String),
+    /// Nothing was expected of it; what was found.
+    Skipped(String),
+}
+
 impl Default for Junit {
     fn default() -> Self {
         Self { document: Document::new("linkspan"), time: Duration::ZERO }
@@ -62,6 +80,27 @@ impl Junit {
                 let message = format!("expected {}, found {}", failure.expected, failure.found);
                 let text = with_place(failure_text(failure), report.sources.position(check.span));
                 case.status = broken(NonSuccessKind::Failure, &message, &text);
+            }
+            suite.add_test_case(case);
+        }
+        self.document.add_test_suite(suite);
+    }
+
+    /// Adds a suite of cases about one file; `class` is the scenario's name.
+    pub fn suite(&mut self, file: &Path, class: &str, time: Duration, cases: impl Iterator<Item = Case>) {
+        let mut suite = TestSuite::new(suite_name(file, None));
+        suite.set_time(time);
+        self.time += time;
+        for Case { name, result } in cases {
+            let mut case = case(class, &name, Duration::ZERO);
+            match result {
+                CaseResult::Passed(found) => {
+                    case.set_system_out(found);
+                }
+                CaseResult::Skipped(found) => {
+                    case.status = TestCaseStatus::skipped();
+                    case.status.set_message(found);
+                }
             }
             suite.add_test_case(case);
         }

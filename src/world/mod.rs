@@ -20,6 +20,7 @@ mod process;
 mod resolvers;
 mod sim;
 pub mod stage;
+mod survey;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -253,18 +254,27 @@ impl World {
         main: impl FnOnce(Sys) -> F,
     ) -> Result<Job, WorldError> {
         let place = self.locate(location)?;
+        Ok(self.start_task_at(&place, name, main))
+    }
+
+    pub(crate) fn start_task_at<F: Future<Output = ()> + 'static>(
+        &mut self,
+        place: &Rc<Place>,
+        name: &str,
+        main: impl FnOnce(Sys) -> F,
+    ) -> Job {
         let output = Pipe::with_capacity(OUTPUT_LIMIT);
         let streams = Streams { stdin: Pipe::empty(), stdout: output.clone(), stderr: output.clone() };
         let environment = place.environment.clone();
         let started =
-            self.processes.start_future(&place, vec![name.to_owned()], environment, streams, |sys| {
+            self.processes.start_future(place, vec![name.to_owned()], environment, streams, |sys| {
                 let future = main(sys);
                 Box::pin(async move {
                     future.await;
                     ExitCode::SUCCESS
                 })
             });
-        Ok(Job::process(started, output))
+        Job::process(started, output)
     }
 
     /// The addresses of a place, in order of its devices, IPv4 first; loopback and link-local left out.

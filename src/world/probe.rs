@@ -9,13 +9,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
+use domain::base::iana::Rtype;
+
+use super::job::Job;
+use super::process::Place;
 use super::{Limit, Location, World, WorldError};
 use crate::engine::sys::{Errno, Family, Sys};
+use crate::programs::dns;
 use crate::programs::icmp::{self, Message};
 use crate::programs::resolver::{self, Want};
 
 /// What is tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attempt {
     /// An echo request.
     Ping,
@@ -23,6 +28,16 @@ pub enum Attempt {
     Tcp(u16),
     /// A datagram to a port.
     Udp(u16),
+}
+
+impl std::fmt::Display for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Attempt::Ping => f.write_str("ping"),
+            Attempt::Tcp(port) => write!(f, "{port}/tcp"),
+            Attempt::Udp(port) => write!(f, "{port}/udp"),
+        }
+    }
 }
 
 /// How it ended.
@@ -42,8 +57,53 @@ pub enum ProbeOutcome {
     NoAnswer,
 }
 
+/// An outcome, and what a person at the prompt would have seen besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbeReport {
+    /// How it ended.
+    pub outcome: ProbeOutcome,
+    /// What the outcome alone does not tell.
+    pub detail: Detail,
+}
+
+/// What an outcome alone does not tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// Nothing more to say.
+    Plain,
+    /// The server took the connection and closed it without a word, as a proxy does whose own connection fails.
+    Closed,
+    /// The server took the connection and said nothing.
+    Silent,
+    /// The namespace the probe left from has no route to the address.
+    NoRoute,
+    /// No name server answered for so long that a person would have given up.
+    NameTimeout,
+}
+
+/// A place that probes leave from, looked up once.
+#[derive(Clone)]
+pub struct ProbeOrigin(Rc<Place>);
+
+/// Attempts at one target that are under way.
+pub struct PendingProbe {
+    job: Job,
+    reports: Rc<RefCell<Vec<ProbeReport>>>,
+    attempts: usize,
+}
+
+impl PendingProbe {
+    /// One report for each attempt, in order, once the last has ended.
+    pub fn reports(&self) -> Option<Vec<ProbeReport>> {
+        let reports = self.reports.borrow();
+        (reports.len() == self.attempts).then(|| reports.clone())
+    }
+}
+
 /// How long an attempt may take. ARP gives up after 3 s, so a neighbour that is not there is told from silence.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a person waits for a name: the recordings of a real engine give `wget` so long.
+const NAME_PATIENCE: Duration = Duration::from_secs(2);
 /// Resolving may take two servers and two attempts of 5 s each.
 const RESOLVE_LIMIT: Limit = Limit(Duration::from_secs(60));
 
@@ -55,15 +115,45 @@ impl World {
         target: &str,
         attempt: Attempt,
     ) -> Result<ProbeOutcome, WorldError> {
-        let result = Rc::new(RefCell::new(ProbeOutcome::Timeout));
-        let (slot, name) = (result.clone(), target.to_owned());
-        let mut job = self.start_task(from, "probe", move |sys| async move {
-            let outcome = probe(&sys, &name, attempt).await;
-            *slot.borrow_mut() = outcome;
-        })?;
-        self.finish(&mut job, RESOLVE_LIMIT)?;
-        let outcome = *result.borrow();
-        Ok(outcome)
+        let origin = self.probe_origin(from)?;
+        let mut probe = self.start_probe(&origin, target, &[attempt]);
+        self.finish(&mut probe.job, RESOLVE_LIMIT)?;
+        let report = probe.reports().and_then(|reports| reports.first().copied());
+        Ok(report.map_or(ProbeOutcome::Timeout, |report| report.outcome))
+    }
+
+    /// Looks up a place for many probes.
+    pub fn probe_origin(&self, from: &Location) -> Result<ProbeOrigin, WorldError> {
+        Ok(ProbeOrigin(self.locate(from)?))
+    }
+
+    /// Starts attempts at one target, one after the other, its name resolved once. They go on while the world does.
+    pub fn start_probe(&mut self, from: &ProbeOrigin, target: &str, attempts: &[Attempt]) -> PendingProbe {
+        let reports: Rc<RefCell<Vec<ProbeReport>>> = Rc::default();
+        let (slot, name, list) = (reports.clone(), target.to_owned(), attempts.to_vec());
+        let job = self.start_task_at(&from.0, "probe", move |sys| async move {
+            let began = sys.now();
+            let address = match resolver::resolve(&sys, &name, Want::Any).await {
+                Ok(addresses) => addresses.first().copied(),
+                Err(_) => None,
+            };
+            let late = sys.now().saturating_sub(began) > NAME_PATIENCE;
+            let detail = if late { Detail::NameTimeout } else { Detail::Plain };
+            let unresolved = ProbeReport { outcome: ProbeOutcome::Unresolved, detail };
+            for attempt in list {
+                let report = match address {
+                    Some(address) => probe(&sys, address, attempt).await,
+                    None => unresolved,
+                };
+                slot.borrow_mut().push(report);
+            }
+        });
+        PendingProbe { job, reports, attempts: attempts.len() }
+    }
+
+    /// Ends attempts that are under way.
+    pub fn stop_probe(&mut self, probe: &PendingProbe) {
+        self.stop(&probe.job);
     }
 
     /// The addresses a name has for a place; empty if it does not resolve.
@@ -80,11 +170,7 @@ impl World {
     }
 }
 
-async fn probe(sys: &Sys, target: &str, attempt: Attempt) -> ProbeOutcome {
-    let Ok(addresses) = resolver::resolve(sys, target, Want::Any).await else {
-        return ProbeOutcome::Unresolved;
-    };
-    let Some(address) = addresses.first().copied() else { return ProbeOutcome::Unresolved };
+async fn probe(sys: &Sys, address: IpAddr, attempt: Attempt) -> ProbeReport {
     let tried = sys.timeout(PATIENCE, async {
         match attempt {
             Attempt::Ping => ping(sys, address).await,
@@ -93,17 +179,26 @@ async fn probe(sys: &Sys, target: &str, attempt: Attempt) -> ProbeOutcome {
         }
     });
     match (tried.await, attempt) {
-        (Some(Ok(seen)), _) => ProbeOutcome::Ok(seen),
-        (Some(Err(Errno::ConnectionRefused)), _) => ProbeOutcome::Refused,
-        (Some(Err(Errno::TimedOut)), _) => ProbeOutcome::Timeout,
-        (Some(Err(Errno::ConnectionReset)), _) => ProbeOutcome::Refused,
-        (Some(Err(_)), _) => ProbeOutcome::Unreachable,
-        (None, Attempt::Udp(_)) => ProbeOutcome::NoAnswer,
-        (None, Attempt::Ping | Attempt::Tcp(_)) => ProbeOutcome::Timeout,
+        (Some(Ok((seen, detail))), _) => ProbeReport { outcome: ProbeOutcome::Ok(seen), detail },
+        (Some(Err(Errno::ConnectionRefused | Errno::ConnectionReset)), _) => plain(ProbeOutcome::Refused),
+        (Some(Err(Errno::TimedOut)), _) => plain(ProbeOutcome::Timeout),
+        (Some(Err(Errno::NetworkUnreachable)), _) => {
+            ProbeReport { outcome: ProbeOutcome::Unreachable, detail: Detail::NoRoute }
+        }
+        (Some(Err(_)), _) => plain(ProbeOutcome::Unreachable),
+        (None, Attempt::Udp(_)) => plain(ProbeOutcome::NoAnswer),
+        (None, Attempt::Ping | Attempt::Tcp(_)) => plain(ProbeOutcome::Timeout),
     }
 }
 
-async fn ping(sys: &Sys, address: IpAddr) -> Result<Option<IpAddr>, Errno> {
+fn plain(outcome: ProbeOutcome) -> ProbeReport {
+    ProbeReport { outcome, detail: Detail::Plain }
+}
+
+/// The address the server saw, if it said so, and how it behaved.
+type Answer = (Option<IpAddr>, Detail);
+
+async fn ping(sys: &Sys, address: IpAddr) -> Result<Answer, Errno> {
     let (family, protocol) = match address {
         IpAddr::V4(_) => (Family::Ipv4, icmp::ICMP),
         IpAddr::V6(_) => (Family::Ipv6, icmp::ICMPV6),
@@ -114,7 +209,7 @@ async fn ping(sys: &Sys, address: IpAddr) -> Result<Option<IpAddr>, Errno> {
     loop {
         let packet = socket.receive().await?;
         match icmp::parse(&packet.payload) {
-            Some(Message::EchoReply { id: found, .. }) if found == id => return Ok(None),
+            Some(Message::EchoReply { id: found, .. }) if found == id => return Ok((None, Detail::Plain)),
             Some(Message::TimeExceeded(quoted) | Message::Unreachable { quoted, .. })
                 if quoted.destination == Some(address) && quoted.payload[4..6] == id.to_be_bytes() =>
             {
@@ -125,22 +220,28 @@ async fn ping(sys: &Sys, address: IpAddr) -> Result<Option<IpAddr>, Errno> {
     }
 }
 
-async fn tcp(sys: &Sys, address: SocketAddr) -> Result<Option<IpAddr>, Errno> {
+async fn tcp(sys: &Sys, address: SocketAddr) -> Result<Answer, Errno> {
     let stream = sys.tcp_connect(address).await?;
     // A server that speaks HTTP says whom it sees; one that does not has accepted all the same.
     if stream.write_all(b"GET /cgi-bin/who HTTP/1.0\r\n\r\n").await.is_err() {
-        return Ok(None);
+        return Ok((None, Detail::Closed));
     }
     let answer = sys.timeout(Duration::from_secs(1), stream.read_to_end(65_536)).await;
-    Ok(answer.and_then(Result::ok).and_then(|text| seen(&text)))
+    Ok(match answer {
+        Some(Ok(text)) if !text.is_empty() => (seen(&text), Detail::Plain),
+        Some(Ok(_) | Err(_)) => (None, Detail::Closed),
+        None => (None, Detail::Silent),
+    })
 }
 
-async fn udp(sys: &Sys, address: SocketAddr) -> Result<Option<IpAddr>, Errno> {
+async fn udp(sys: &Sys, address: SocketAddr) -> Result<Answer, Errno> {
     let socket = sys.udp_socket()?;
     socket.connect(address)?;
-    socket.send(b"probe\n")?;
+    // A name server answers nothing but queries; RFC 6761 keeps this name free.
+    let query = (address.port() == resolver::DNS_PORT).then(|| dns::question(0, "probe.invalid", Rtype::A));
+    socket.send(&query.flatten().unwrap_or_else(|| b"probe\n".to_vec()))?;
     let answer = socket.receive().await?;
-    Ok(seen(&answer.payload))
+    Ok((seen(&answer.payload), Detail::Plain))
 }
 
 /// The address behind `sees` in a server's answer.
