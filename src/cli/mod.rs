@@ -3,14 +3,17 @@
 //! Exit codes are the same everywhere: 0 all held, 1 something did not hold, 2 bad input (a wrong option, a file that is
 //! not there or was refused). Results go to standard output, diagnostics to standard error ([`terminal`]).
 
+mod capture;
 mod check;
 mod completions;
 mod diff;
 mod doctor;
 mod files;
+mod graph;
 mod matrix;
 mod run;
 mod schema;
+mod tables;
 mod terminal;
 mod test;
 
@@ -57,6 +60,7 @@ Examples:
   linkspan run scenarios/quickstart.yaml
   linkspan test scenarios/           run every scenario of a folder, say only what failed
   linkspan check compose.yaml        judge a file without running it
+  linkspan matrix compose.yaml       who reaches whom
 
 Exit codes: 0 all held, 1 something did not hold, 2 bad input.
 Colours are used on a terminal unless NO_COLOR is set.")]
@@ -72,6 +76,9 @@ enum Verb {
     Check(check::Arguments),
     Matrix(matrix::Arguments),
     Diff(diff::Arguments),
+    Graph(graph::Arguments),
+    Tables(tables::Arguments),
+    Capture(capture::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
     Doctor(doctor::Arguments),
@@ -172,6 +179,9 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termin
         Verb::Check(arguments) => check::run(&arguments, terminal),
         Verb::Matrix(arguments) => matrix::run(&arguments, terminal),
         Verb::Diff(arguments) => diff::run(&arguments, terminal),
+        Verb::Graph(arguments) => graph::run(&arguments, terminal),
+        Verb::Tables(arguments) => tables::run(&arguments, terminal),
+        Verb::Capture(arguments) => capture::run(&arguments, terminal),
         Verb::Schema(arguments) => schema::run(&arguments, terminal),
         Verb::Completions(arguments) => completions::run(&arguments, terminal),
         Verb::Doctor(arguments) => doctor::run(&arguments, terminal),

@@ -361,6 +361,11 @@ impl Daemon {
         self.networks.get(&number).ok_or_else(|| DockerError::not_found(format!("network {text} not found")))
     }
 
+    /// The names that a network's containers know, with their addresses; empty for a network that has no DNS.
+    pub fn zone(&self, network: &Network) -> Vec<(&str, IpAddr)> {
+        self.names.network(&network.key()).map_or_else(Vec::new, |zone| zone.records().collect())
+    }
+
     /// A container by id, name or unique id prefix.
     ///
     /// # Errors

@@ -191,6 +191,13 @@ impl NetworkZone {
         &self.name
     }
 
+    /// Every name with its addresses, by name.
+    pub fn records(&self) -> impl Iterator<Item = (&str, IpAddr)> {
+        self.forward
+            .iter()
+            .flat_map(|(name, set)| set.iter().map(move |(address, _)| (name.as_str(), *address)))
+    }
+
     /// The addresses of a name in one family.
     pub fn lookup(&self, name: &str, family: Family, rule: NodataRule) -> Lookup {
         let Some(set) = self.forward.get(&name.to_ascii_lowercase()) else { return Lookup::Unknown };

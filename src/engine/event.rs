@@ -29,6 +29,13 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+impl Event {
+    /// Whether a plan was applied or undone among these events, so that names and devices may have changed.
+    pub fn any_change(events: &[Event]) -> bool {
+        events.iter().any(|event| matches!(event.kind, EventKind::Applied { .. } | EventKind::Undone { .. }))
+    }
+}
+
 /// What can happen.
 #[derive(Debug, Clone)]
 pub enum EventKind {

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use linkspan_nat::conntrack::{Connection, ConnectionId};
 use linkspan_nat::conntrack_text;
 use linkspan_nat::rule::Family;
 use linkspan_nat::ruleset::RuleId;
@@ -255,6 +256,13 @@ impl Engine {
     /// The tracked connections as `conntrack -L` prints them.
     pub fn connections(&self, namespace: NamespaceId) -> Vec<String> {
         self.space_ref(namespace).map_or_else(Vec::new, |s| connection_lines(s, self.now))
+    }
+
+    /// The tracked connections, oldest first, as values.
+    pub fn tracked(&self, namespace: NamespaceId) -> Vec<(ConnectionId, Connection)> {
+        let connections = self.space_ref(namespace).map(|space| space.netfilter.list_connections(self.now));
+        let connections = connections.into_iter().flatten();
+        connections.map(|(id, connection)| (id, connection.clone())).collect()
     }
 
     /// Runs an `iptables` or `ip6tables` command line, without the program name.

@@ -1,7 +1,10 @@
 //! The library's public face: a scenario run with its story, its captures and its events.
 
+pub mod capture;
 pub mod matrix;
 pub mod reach;
+pub mod tables;
+pub mod topology;
 
 pub use reach::{Names, Reach, Reachability, reach};
 

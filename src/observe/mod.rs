@@ -13,7 +13,9 @@
 //! | [`pcapng`] | captures for Wireshark and tcpdump, with verdicts as comments |
 //! | [`decisive`] | the packet that decided how an attempt ended |
 //! | [`json`] | one JSON object for each event |
+//! | [`graph`] | a topology as Mermaid, DOT or SVG |
 //! | [`tables`] | interfaces, FDB, neighbours, routes, rules, connections, sockets, counters |
+//! | [`tables_json`] | the same as JSON |
 //!
 //! What an event does not say itself (which rule decided, what the packet looked like at first) is remembered for
 //! each packet, for a bounded number of packets. All output is a function of the events and names alone.
@@ -27,12 +29,14 @@ use crate::engine::id::{DeviceId, NamespaceId};
 use crate::engine::plan::Owner;
 
 pub mod decisive;
+pub mod graph;
 pub mod json;
 pub mod pcapng;
 mod rules;
 pub mod story;
 pub mod summary;
 pub mod tables;
+pub mod tables_json;
 mod trail;
 mod words;
 

@@ -13,7 +13,12 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::time::Duration;
+
+mod stream;
+
+pub use stream::Stream;
 
 use bytes::Bytes;
 use pcap_file::pcapng::PcapNgWriter;
@@ -73,16 +78,32 @@ pub struct Choice {
     pub namespace: String,
     /// One of its devices; `None` takes all.
     pub device: Option<String>,
+    /// Which of their frames.
+    pub frames: Frames,
+}
+
+/// Which frames of an interface are captured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Frames {
+    /// Those that come and those that go.
+    #[default]
+    Both,
+    /// Those that go.
+    Sent,
 }
 
 impl Selection {
-    fn takes(&self, device: &DeviceNaming) -> bool {
+    /// Which frames of a device are wanted; `None`: not captured.
+    fn takes(&self, device: &DeviceNaming) -> Option<Frames> {
         match self {
-            Selection::All => true,
-            Selection::Only(choices) => choices.iter().any(|choice| {
-                choice.namespace == device.namespace
-                    && choice.device.as_ref().is_none_or(|name| *name == device.name)
-            }),
+            Selection::All => Some(Frames::Both),
+            Selection::Only(choices) => {
+                let mut fitting = choices.iter().filter(|choice| {
+                    choice.namespace == device.namespace
+                        && choice.device.as_ref().is_none_or(|name| *name == device.name)
+                });
+                fitting.next().map(|choice| choice.frames)
+            }
         }
     }
 }
@@ -111,6 +132,7 @@ struct Limits {
 struct Interface {
     device: DeviceId,
     naming: DeviceNaming,
+    frames: Frames,
     kept: usize,
     missed: u64,
 }
@@ -222,7 +244,10 @@ impl Capture {
         let Some(index) = self.interface(device, naming) else { return };
         let limits = self.limits;
         let interface = &mut self.interfaces[index];
-        if flags == OUTBOUND && interface.naming.is_loopback() {
+        // A packet on `lo` comes and goes; one of both is enough.
+        if flags == OUTBOUND && interface.naming.is_loopback()
+            || flags == INBOUND && interface.frames == Frames::Sent
+        {
             return;
         }
         let size = frame.len() + PACKET_OVERHEAD;
@@ -252,8 +277,8 @@ impl Capture {
             return *known;
         }
         let naming = naming.device(device);
-        let index = self.selection.takes(&naming).then(|| {
-            self.interfaces.push(Interface { device, naming, kept: 0, missed: 0 });
+        let index = self.selection.takes(&naming).map(|frames| {
+            self.interfaces.push(Interface { device, naming, frames, kept: 0, missed: 0 });
             self.interfaces.len() - 1
         });
         self.devices.insert(device, index);
@@ -323,30 +348,40 @@ fn write<'a>(
     interfaces: &[Interface],
     packets: impl Iterator<Item = (u32, &'a Packet)>,
 ) -> PcapResult<Vec<u8>> {
+    let mut writer = begin(Vec::new())?;
+    for interface in interfaces {
+        writer.write_pcapng_block(interface.block())?;
+    }
+    for (interface, packet) in packets {
+        writer.write_pcapng_block(packet.block(interface))?;
+    }
+    Ok(writer.into_inner())
+}
+
+fn begin<W: Write>(sink: W) -> PcapResult<PcapNgWriter<W>> {
     let application = SectionHeaderOption::UserApplication(Cow::Borrowed("linkspan"));
     let section = SectionHeaderBlock {
         endianness: Endianness::Little,
         options: vec![application],
         ..SectionHeaderBlock::default()
     };
-    let mut writer = PcapNgWriter::with_section_header(Vec::new(), section)?;
-    for interface in interfaces {
-        writer.write_pcapng_block(interface.block())?;
-    }
-    for (interface_id, packet) in packets {
-        let mut options = vec![EnhancedPacketOption::Flags(packet.flags)];
-        if !packet.comment.is_empty() {
-            options.push(EnhancedPacketOption::Comment(Cow::Borrowed(&packet.comment)));
+    PcapNgWriter::with_section_header(sink, section)
+}
+
+impl Packet {
+    fn block(&self, interface_id: u32) -> EnhancedPacketBlock<'_> {
+        let mut options = vec![EnhancedPacketOption::Flags(self.flags)];
+        if !self.comment.is_empty() {
+            options.push(EnhancedPacketOption::Comment(Cow::Borrowed(&self.comment)));
         }
-        writer.write_pcapng_block(EnhancedPacketBlock {
+        EnhancedPacketBlock {
             interface_id,
-            timestamp: packet.time,
-            original_len: u32::try_from(packet.frame.len()).unwrap_or(u32::MAX),
-            data: Cow::Borrowed(&packet.frame),
+            timestamp: self.time,
+            original_len: u32::try_from(self.frame.len()).unwrap_or(u32::MAX),
+            data: Cow::Borrowed(&self.frame),
             options,
-        })?;
+        }
     }
-    Ok(writer.into_inner())
 }
 
 /// `NAMESPACE-DEVICE.pcapng`, with a number where that is taken.

@@ -170,6 +170,11 @@ pub fn sockets(views: &[SocketView]) -> String {
     )
 }
 
+/// Names: the network, the name, its address.
+pub fn names(rows: Vec<[String; 3]>) -> String {
+    render(&["NETWORK", "NAME", "ADDRESS"], rows.into_iter().map(Vec::from))
+}
+
 /// What a run came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Totals<'a> {

@@ -21,6 +21,7 @@ mod resolvers;
 mod sim;
 pub mod stage;
 mod survey;
+pub mod tables;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};

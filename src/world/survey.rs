@@ -4,12 +4,19 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::probe::Attempt;
 use super::{HostId, Location, World, WorldError};
 use crate::engine::plan::Transport;
 use crate::engine::view::Scope;
 
 impl World {
+    /// The Docker hosts.
+    pub fn hosts(&self) -> impl Iterator<Item = HostId> {
+        (0..self.hosts.len()).map(HostId)
+    }
+
     /// A Docker host's name.
     pub fn host_name(&self, host: HostId) -> Result<String, WorldError> {
         Ok(self.locate(&Location::Host(host))?.hostname.clone())
@@ -23,6 +30,28 @@ impl World {
         let addresses = loopback.flat_map(|interface| &interface.addresses);
         let global = addresses.filter(|address| address.scope == Scope::Global);
         Ok(global.map(|address| address.address.addr()).collect())
+    }
+
+    /// The addresses of a place with the names of its cards, in the order of [`World::addresses`].
+    pub fn card_addresses(&self, location: &Location) -> Result<Vec<(String, IpNet)>, WorldError> {
+        let place = self.locate(location)?;
+        let interfaces = self.engine.borrow().interfaces(place.namespace);
+        let mut list = Vec::new();
+        for interface in interfaces.iter().filter(|interface| interface.name != "lo") {
+            let global = interface.addresses.iter().filter(|address| address.scope == Scope::Global);
+            list.extend(global.map(|address| (interface.name.clone(), address.address)));
+        }
+        list.sort_by_key(|(_, address)| address.addr().is_ipv6());
+        Ok(list)
+    }
+
+    /// The LANs by name, each with the machines and hosts that are plugged in and the names of their cards.
+    pub fn lans(&self) -> Vec<(&str, Vec<(&str, &str)>)> {
+        let plugged = |namespace: &str| {
+            let cables = self.cables.iter().filter(|cable| cable.port.namespace.as_str() == namespace);
+            cables.map(|cable| (cable.card.namespace.as_str(), cable.card.name.as_str())).collect()
+        };
+        self.lans.iter().map(|(name, lan)| (name.as_str(), plugged(lan.namespace.as_str()))).collect()
     }
 
     /// What can be tried on the ports that a place listens on, ascending, TCP first. What listens on a loopback address

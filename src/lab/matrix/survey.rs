@@ -13,6 +13,8 @@ use crate::world::{HostId, Location, World, WorldError};
 pub(super) const KNOWN_NAME: &str = "www.example.test";
 /// The machine that stands for everything outside on the default stage.
 const OUTSIDE: &str = "outside";
+/// What addresses behind a machine's cards are on.
+const INTERNET: &str = "internet";
 /// The network that containers in the host's namespace are on.
 const HOST_NETWORK: &str = "host";
 
@@ -80,7 +82,8 @@ pub(super) fn parties(
     host: HostId,
     subjects: &[Subject],
 ) -> Result<Vec<PartyPlace>, WorldError> {
-    let own = world.addresses(&Location::Host(host))?;
+    let cards = world.card_addresses(&Location::Host(host))?;
+    let own: Vec<IpAddr> = cards.iter().map(|(_, address)| address.addr()).collect();
     let mut places: Vec<PartyPlace> =
         subjects.iter().map(|subject| container(world, host, subject, &own)).collect::<Result<_, _>>()?;
     let published: BTreeSet<u16> =
@@ -94,8 +97,8 @@ pub(super) fn parties(
             label: name.clone(),
             name,
             names: Vec::new(),
-            own: own.clone(),
-            addresses: own.into_iter().map(|address| (HOST_NETWORK.to_owned(), address)).collect(),
+            addresses: cards.into_iter().map(|(card, address)| (card, address.addr())).collect(),
+            own,
             ports: open.into_iter().filter(|port| !published.contains(&port_number(*port))).collect(),
             published: Vec::new(),
             state: PartyState::Up,
@@ -107,9 +110,14 @@ pub(super) fn parties(
         let location = Location::Machine(name.clone());
         // A machine that stands for the Internet is known by the addresses behind its cards.
         let behind = world.loopback_addresses(&location)?;
-        let cards = world.addresses(&location)?;
-        let own: Vec<IpAddr> = cards.iter().chain(&behind).copied().collect();
-        let (network, addresses) = if behind.is_empty() { ("card", cards) } else { ("internet", behind) };
+        let cards = world.card_addresses(&location)?;
+        let mut own: Vec<IpAddr> = cards.iter().map(|(_, address)| address.addr()).collect();
+        own.extend(&behind);
+        let addresses = if behind.is_empty() {
+            cards.into_iter().map(|(card, address)| (card, address.addr())).collect()
+        } else {
+            behind.into_iter().map(|address| (INTERNET.to_owned(), address)).collect()
+        };
         let names = if name == OUTSIDE { vec![KNOWN_NAME.to_owned()] } else { Vec::new() };
         let party = Party {
             kind: PartyKind::Machine,
@@ -117,7 +125,7 @@ pub(super) fn parties(
             name,
             names,
             own,
-            addresses: addresses.into_iter().map(|address| (network.to_owned(), address)).collect(),
+            addresses,
             ports: world.listening_ports(&location)?,
             published: Vec::new(),
             state: PartyState::Up,

@@ -1,0 +1,144 @@
+//! `linkspan tables`: every table of every namespace at an instant of a run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use linkspan::lab::tables::{self, Moment, NoSnapshot, Snapshot};
+use linkspan::scenario::Scenario;
+use linkspan::scenario::diagnostic::nearest;
+use linkspan::scenario::render::counted;
+
+use super::terminal::Terminal;
+use super::{LoadArguments, Verdict, files};
+
+/// Show FDB, neighbours, routes, rules, connections, sockets and DNS names of every namespace
+///
+/// At the end of the run, behind one of its steps, or at a moment of virtual time.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  linkspan tables scenarios/quickstart.yaml
+  linkspan tables --of host --after-step 1 scenarios/quickstart.yaml   what step 1 left behind
+  linkspan tables --of web --at 1.5s lab.yaml
+  linkspan tables --format json lab.yaml
+
+Exit codes: 0 shown, 2 bad input or the file cannot be run so far.")]
+pub(super) struct Arguments {
+    /// A scenario or Compose file, or a folder with a Compose file
+    #[arg(default_value = ".")]
+    file: PathBuf,
+    #[command(flatten)]
+    load: LoadArguments,
+    /// Only this container, service, host, machine or LAN; may be repeated
+    #[arg(long, value_name = "NAME")]
+    of: Vec<String>,
+    /// At this moment of virtual time: 300ms, 1.5s, 2m
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    at: Option<Duration>,
+    /// Behind so many steps; 0 is when everything was started
+    #[arg(long, value_name = "N", conflicts_with = "at")]
+    after_step: Option<usize>,
+    /// How they are printed
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// Another order of what happens at equal times and other random values
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+/// How tables are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
+    let file = files::compose_file(&arguments.file)?;
+    let Some(scenario) = arguments.load.load(&file, terminal) else { return Ok(Verdict::BadInput) };
+    let moment = match (arguments.at, arguments.after_step) {
+        (Some(time), _) => Moment::At(time),
+        (None, Some(step)) => Moment::AfterStep(step),
+        (None, None) => Moment::End,
+    };
+    let snapshot = match tables::at(&scenario, arguments.seed, moment) {
+        Ok(snapshot) => snapshot,
+        Err(NoSnapshot::Failed(diagnostic)) => {
+            terminal.error(&diagnostic.render(&scenario.sources, terminal.error_style().is_colour()));
+            return Ok(Verdict::BadInput);
+        }
+        Err(NoSnapshot::NoStep { wanted, steps }) => {
+            bail!("there is no step {wanted}: {} has {}", file.display(), counted(steps as u64, "step"));
+        }
+    };
+    let snapshot = chosen(snapshot, &scenario, &arguments.of)?;
+    match arguments.format {
+        Format::Text => terminal.lines(&snapshot.text(terminal.style())),
+        Format::Json => terminal.line(&snapshot.json().to_string()),
+    }
+    Ok(Verdict::Passed)
+}
+
+/// The places asked for: by their own name, or by the service of their containers.
+fn chosen(snapshot: Snapshot, scenario: &Scenario, of: &[String]) -> anyhow::Result<Snapshot> {
+    if of.is_empty() {
+        return Ok(snapshot);
+    }
+    let mut wanted: Vec<String> = Vec::new();
+    for name in of {
+        let mut own: Vec<String> =
+            snapshot.names().filter(|known| known == name).map(str::to_owned).collect();
+        if let Some(service) = scenario.service(name) {
+            let containers = scenario.container_names(service);
+            own.extend(
+                snapshot.names().filter(|known| containers.iter().any(|c| c == known)).map(str::to_owned),
+            );
+        }
+        if own.is_empty() {
+            let services = scenario.services.iter().map(|service| service.name.value.as_str());
+            let mut known: Vec<&str> = snapshot.names().chain(services).collect();
+            known.sort_unstable();
+            known.dedup();
+            match nearest(name, known.iter().copied()) {
+                Some(near) => bail!("nothing is called `{name}`; did you mean `{near}`?"),
+                None => bail!("nothing is called `{name}`; there are {}", known.join(", ")),
+            }
+        }
+        wanted.extend(own);
+    }
+    Ok(snapshot.only(|place| wanted.contains(&place.name)))
+}
+
+/// A moment as people write it: a number and `ms`, `s` or `m`; without a unit, seconds.
+fn time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is no time; write 300ms, 1.5s or 2m");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let scale = match &text[digits.len()..] {
+        "ms" => 0.001,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = digits.parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * scale).map_err(|_| wrong())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        assert_eq!(time("300ms"), Ok(Duration::from_millis(300)));
+        assert_eq!(time("1.5s"), Ok(Duration::from_millis(1_500)));
+        assert_eq!(time("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(time("7"), Ok(Duration::from_secs(7)));
+        for wrong in ["", "s", "-1s", "1h", "infs", "1e300s", "½s"] {
+            assert!(time(wrong).is_err(), "{wrong}");
+        }
+    }
+}

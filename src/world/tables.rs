@@ -1,0 +1,149 @@
+//! Every table of every namespace at this moment, as values: what `ip`, `bridge`, `iptables`, `conntrack` and `netstat`
+//! would print there, and the names that Docker's DNS answers.
+//!
+//! Copies, taken once: nothing of the world is held on to, so a run can go on and the tables of an instant stay.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use linkspan_nat::conntrack::{Connection, ConnectionId};
+use linkspan_nat::ruleset::RuleSet;
+
+use super::World;
+use crate::docker::container::SandboxKind;
+use crate::engine::id::NamespaceId;
+use crate::engine::plan::NamespaceName;
+use crate::engine::sys::Family;
+use crate::engine::view::{FdbView, InterfaceView, NeighbourView, RouteView, SocketView};
+
+/// The tables of one namespace.
+#[derive(Debug, Clone)]
+pub struct Tables {
+    /// Whose it is: a host, a container, a machine, or the switch of a LAN.
+    pub name: String,
+    /// What kind of place.
+    pub kind: PlaceKind,
+    /// Virtual time when they were taken.
+    pub time: Duration,
+    /// Devices with addresses and counters.
+    pub interfaces: Vec<InterfaceView>,
+    /// Forwarding tables of bridges.
+    pub fdb: Vec<FdbView>,
+    /// Neighbours, IPv4 and IPv6.
+    pub neighbours: Vec<NeighbourView>,
+    /// Routes, IPv4 before IPv6.
+    pub routes: Vec<RouteView>,
+    /// Rules, IPv4 before IPv6.
+    pub rules: Vec<RuleSet>,
+    /// Tracked connections.
+    pub connections: Vec<(ConnectionId, Connection)>,
+    /// Sockets.
+    pub sockets: Vec<SocketView>,
+    /// Names that Docker's DNS answers here.
+    pub names: Vec<NameRecord>,
+}
+
+/// Kinds of places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceKind {
+    /// A Docker host.
+    Host,
+    /// A container.
+    Container,
+    /// An outside machine.
+    Machine,
+    /// The switch of a LAN.
+    Lan,
+}
+
+impl PlaceKind {
+    /// The word for it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            PlaceKind::Host => "host",
+            PlaceKind::Container => "container",
+            PlaceKind::Machine => "machine",
+            PlaceKind::Lan => "LAN",
+        }
+    }
+}
+
+/// A name and an address that it has on a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameRecord {
+    /// The network.
+    pub network: String,
+    /// The name.
+    pub name: String,
+    /// The address.
+    pub address: IpAddr,
+}
+
+impl World {
+    /// The tables of every namespace: hosts, their containers in the order they were made, machines, LANs.
+    pub fn tables(&self) -> Vec<Tables> {
+        let mut all = Vec::new();
+        for (host, daemon) in self.hosts.iter().zip(&self.daemons) {
+            let place = &host.place;
+            let zones = daemon.networks().flat_map(|network| {
+                let records = daemon.zone(network);
+                records.into_iter().map(|(name, address)| NameRecord {
+                    network: network.name.clone(),
+                    name: name.to_owned(),
+                    address,
+                })
+            });
+            let zones: Vec<NameRecord> = zones.collect();
+            let mut tables = self.tables_of(place.namespace, &place.hostname, PlaceKind::Host);
+            tables.names.clone_from(&zones);
+            all.push(tables);
+            for container in daemon.containers() {
+                let sandbox = container.sandbox.as_ref().filter(|sandbox| sandbox.kind == SandboxKind::Own);
+                let Some(namespace) = sandbox.and_then(|sandbox| self.known(&sandbox.namespace)) else {
+                    continue;
+                };
+                let mut tables = self.tables_of(namespace, &container.name, PlaceKind::Container);
+                let on = |record: &&NameRecord| {
+                    container.endpoints.iter().any(|endpoint| endpoint.network_name == record.network)
+                };
+                tables.names = zones.iter().filter(on).cloned().collect();
+                all.push(tables);
+            }
+        }
+        for (name, place) in &self.machines {
+            all.push(self.tables_of(place.namespace, name, PlaceKind::Machine));
+        }
+        for (name, lan) in &self.lans {
+            if let Some(namespace) = self.known(&lan.namespace) {
+                all.push(self.tables_of(namespace, name, PlaceKind::Lan));
+            }
+        }
+        all
+    }
+
+    fn known(&self, namespace: &NamespaceName) -> Option<NamespaceId> {
+        self.engine.borrow().namespace(namespace)
+    }
+
+    fn tables_of(&self, namespace: NamespaceId, name: &str, kind: PlaceKind) -> Tables {
+        let engine = self.engine.borrow();
+        let families = [Family::Ipv4, Family::Ipv6];
+        Tables {
+            name: name.to_owned(),
+            kind,
+            time: engine.now(),
+            interfaces: engine.interfaces(namespace),
+            fdb: engine.fdb(namespace),
+            neighbours: engine.neighbours(namespace),
+            routes: families.into_iter().flat_map(|family| engine.routes(namespace, family)).collect(),
+            rules: families
+                .into_iter()
+                .filter_map(|family| engine.rules(namespace, family).cloned())
+                .collect(),
+            connections: engine.tracked(namespace),
+            sockets: engine.sockets(namespace),
+            names: Vec::new(),
+        }
+    }
+}
