@@ -4,6 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
+// Rules and connections are values already.
+pub use linkspan_nat::conntrack::{Connection, ConnectionId};
+pub use linkspan_nat::ruleset::RuleSet;
 use linkspan_switch::mac::MacAddress;
 
 use super::event::NeighbourState;

@@ -6,15 +6,14 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use linkspan_nat::conntrack::{Connection, ConnectionId};
-use linkspan_nat::ruleset::RuleSet;
-
 use super::World;
 use crate::docker::container::SandboxKind;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::NamespaceName;
 use crate::engine::sys::Family;
-use crate::engine::view::{FdbView, InterfaceView, NeighbourView, RouteView, SocketView};
+use crate::engine::view::{
+    Connection, ConnectionId, FdbView, InterfaceView, NeighbourView, RouteView, RuleSet, SocketView,
+};
 
 /// The tables of one namespace.
 #[derive(Debug, Clone)]

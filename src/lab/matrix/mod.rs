@@ -146,7 +146,7 @@ pub enum By {
     Name(String),
     /// By an address it has on a network or card.
     Address {
-        /// The network or, of a machine, `lo` or its card's network.
+        /// The network; of a host or machine, a card without a Docker network, or `internet` behind its cards.
         network: String,
         /// The address.
         address: IpAddr,

@@ -91,13 +91,19 @@ pub(super) fn parties(
     let location = Location::Host(host);
     let open = world.listening_ports(&location)?;
     let name = world.host_name(host)?;
+    // A bridge is named by a number that two engines do not share; its network is what readers know.
+    let network_of = |card: String| {
+        let mut networks = world.daemon(host).into_iter().flat_map(|daemon| daemon.networks());
+        let own = networks.find(|network| network.bridge.as_ref().is_some_and(|b| b.to_string() == card));
+        own.map_or(card, |network| network.name.clone())
+    };
     places.push(PartyPlace {
         party: Party {
             kind: PartyKind::Host,
             label: name.clone(),
             name,
             names: Vec::new(),
-            addresses: cards.into_iter().map(|(card, address)| (card, address.addr())).collect(),
+            addresses: cards.into_iter().map(|(card, address)| (network_of(card), address.addr())).collect(),
             own,
             ports: open.into_iter().filter(|port| !published.contains(&port_number(*port))).collect(),
             published: Vec::new(),

@@ -2,7 +2,8 @@
 //!
 //! Networks are horizontal bars, as on a whiteboard. Containers stand in a row above them, each with one vertical wire
 //! for each network it is on; a dot marks where the wire is plugged in, with the address beside it. The host's frame
-//! holds both; below it lie the LANs and then the machines, drawn in the same way.
+//! holds both; below it lie the LANs and then the machines, drawn in the same way. What a bar is called stands at its
+//! left end, where no wire passes.
 //!
 //! Text is monospaced and measured by its number of characters, so wide characters may overlap a frame; a line longer
 //! than [`LINE`] characters is cut, and the element's title has it whole.
@@ -21,7 +22,7 @@ const GAP: usize = 24;
 const BAR: usize = 24;
 const BAR_GAP: usize = 26;
 /// Characters of the longest line.
-const LINE: usize = 48;
+const LINE: usize = 64;
 
 const STYLE: &str = "text{font:12px monospace;fill:#1a1a1a}\
 .title{font-weight:bold}\
@@ -108,7 +109,8 @@ fn draw_host(canvas: &mut Canvas, host: &HostNode, top: usize) -> usize {
     let boxes = top + ROW + PADDING;
     let tallest = columns.iter().map(Column::height).max().unwrap_or(0);
     let first_bar = boxes + tallest + BAR_GAP;
-    let mut right = draw_columns(canvas, &columns, inside, boxes + tallest, first_bar, Side::Above);
+    let left = inside + gutter(&bars);
+    let mut right = draw_columns(canvas, &columns, left, boxes + tallest, first_bar, Side::Above);
     right = right.max(draw_bars(canvas, &bars, inside, right, first_bar));
     let bottom = first_bar + bars.len() * (BAR + BAR_GAP);
     let right = right.max(inside + width(&host.name)) + PADDING;
@@ -123,7 +125,9 @@ fn draw_outside(canvas: &mut Canvas, topology: &Topology, hosts: &[(&str, usize)
         return;
     }
     let first_bar = top + ROW;
-    let mut x = GAP + PADDING;
+    let bars: Vec<(&'static str, String)> =
+        topology.lans.iter().map(|lan| ("lan", format!("LAN {}", lan.name))).collect();
+    let mut x = GAP + PADDING + gutter(&bars);
     for (index, lan) in topology.lans.iter().enumerate() {
         let y = first_bar + index * (BAR + BAR_GAP);
         for plug in &lan.plugs {
@@ -151,8 +155,6 @@ fn draw_outside(canvas: &mut Canvas, topology: &Topology, hosts: &[(&str, usize)
             tied: None,
         })
         .collect();
-    let bars: Vec<(&'static str, String)> =
-        topology.lans.iter().map(|lan| ("lan", format!("LAN {}", lan.name))).collect();
     let boxes = first_bar + bars.len() * (BAR + BAR_GAP);
     // Machines stand to the right of the host's wires, so that none is drawn over another.
     let right = draw_columns(canvas, &columns, x + GAP, boxes, first_bar, Side::Below);
@@ -217,8 +219,7 @@ fn draw_bars(
     right: usize,
     first: usize,
 ) -> usize {
-    let longest = bars.iter().map(|(_, text)| width(text)).max().unwrap_or(0) + 2 * PADDING;
-    let right = right.max(left + longest);
+    let right = right.max(left + gutter(bars));
     for (index, (class, text)) in bars.iter().enumerate() {
         let y = first + index * (BAR + BAR_GAP);
         let place = canvas.reserve();
@@ -226,6 +227,12 @@ fn draw_bars(
         canvas.text(left + PADDING, y + ROW, "", text);
     }
     right
+}
+
+/// The left part of bars, which holds their text and no wire.
+fn gutter(bars: &[(&'static str, String)]) -> usize {
+    let longest = bars.iter().map(|(_, text)| width(text)).max();
+    longest.map_or(0, |longest| longest + 2 * PADDING)
 }
 
 fn width(text: &str) -> usize {

@@ -1,0 +1,231 @@
+//! The verbs that show a scenario rather than judge it, from outside: `matrix`, `diff`, `graph`, `tables`, `capture`.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests read what the command wrote")]
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+const FILE: &str = "\
+services:
+  web: {image: nginx, networks: [front]}
+  client: {image: busybox, command: sleep infinity, networks: [front]}
+  db: {image: postgres, networks: [back]}
+networks: {front: {}, back: {}}
+steps:
+  - {in: client, run: ping -c 1 web}
+  - {in: client, run: ping -c 1 -W 1 web}
+checks:
+  - client -> web:80: ok
+";
+
+/// A folder of one test, gone when the test ends.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(test: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("views-{test}"));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(path.join("shop")).unwrap();
+        std::fs::write(path.join("shop/compose.yaml"), FILE).unwrap();
+        Self(path)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_linkspan"));
+        command.args(arguments).current_dir(&self.0).env_remove("COMPOSE_PROFILES").stdin(Stdio::null());
+        command
+    }
+
+    /// Standard output, standard error and the exit code.
+    fn linkspan(&self, arguments: &[&str]) -> (String, String, i32) {
+        let output = self.command(arguments).output().unwrap();
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        (text(&output.stdout), text(&output.stderr), output.status.code().unwrap())
+    }
+
+    #[track_caller]
+    fn refuses(&self, arguments: &[&str], parts: &[&str]) {
+        let (out, err, code) = self.linkspan(arguments);
+        assert_eq!((code, out.as_str()), (2, ""), "{err}");
+        for part in parts {
+            assert!(err.contains(part), "{part:?} is missing in:\n{err}");
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn each_verb_has_help_with_an_example() {
+    let folder = Folder::new("help");
+    let (all, ..) = folder.linkspan(&["--help"]);
+    for verb in ["matrix", "diff", "graph", "tables", "capture"] {
+        assert!(all.contains(&format!("\n  {verb} ")), "{verb} in\n{all}");
+        let (help, _, code) = folder.linkspan(&[verb, "--help"]);
+        assert_eq!(code, 0);
+        let parts = [
+            "Examples:".to_owned(),
+            format!("linkspan {verb}"),
+            "scenarios/".to_owned(),
+            "Exit codes:".to_owned(),
+        ];
+        for part in parts {
+            assert!(help.contains(&part), "{part:?} is missing in:\n{help}");
+        }
+        folder.refuses(
+            &[verb, "nowhere.yaml", "nowhere.yaml"]
+                [..if verb == "diff" || verb == "capture" { 3 } else { 2 }],
+            &[],
+        );
+    }
+}
+
+#[test]
+fn a_matrix_in_every_format() {
+    let folder = Folder::new("matrix");
+    let (table, err, code) = folder.linkspan(&["matrix", "shop"]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(table.starts_with("from \\ to") && !table.contains('\u{1b}'), "{table}");
+    assert!(table.contains("frames") && table.contains("of virtual time"), "{table}");
+    let (verbose, ..) = folder.linkspan(&["matrix", "--verbose", "shop"]);
+    assert!(verbose.contains("name shop-web-1"), "{verbose}");
+
+    let (json, ..) = folder.linkspan(&["matrix", "--format", "json", "shop"]);
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(value["name"], "shop");
+    assert!(value["totals"]["frames"].as_u64().unwrap() > 100);
+    let attempts = value["attempts"].as_array().unwrap();
+    let web = attempts
+        .iter()
+        .find(|a| a["from"] == "client" && a["by"]["name"] == "web" && a["attempt"] == "80/tcp");
+    assert_eq!(web.unwrap()["outcome"], "ok");
+
+    let (junit, ..) = folder.linkspan(&["matrix", "--format", "junit", "--junit", "m.xml", "shop"]);
+    let written = std::fs::read_to_string(folder.0.join("m.xml")).unwrap();
+    assert_eq!(junit.trim_end(), written.trim_end());
+    assert!(
+        junit.contains("<testcase name=\"client -&gt; db name db ping\"")
+            && junit.contains("message=\"unresolved\""),
+        "{junit}"
+    );
+
+    let (oracle, ..) = folder.linkspan(&["matrix", "--format", "oracle", "shop"]);
+    assert!(oracle.starts_with("ADDR shop-web-1 shop_front=172.18.0.2\n"), "{oracle}");
+    assert!(oracle.contains("shop-client-1 -> shop-web-1 name web ping=ok tcp80=ok\n"), "{oracle}");
+    folder.refuses(&["matrix", "--format", "xml", "shop"], &["junit", "oracle"]);
+}
+
+#[test]
+fn a_comparison_has_the_exit_code_of_diff() {
+    let folder = Folder::new("diff");
+    std::fs::create_dir_all(folder.0.join("other")).unwrap();
+    std::fs::write(
+        folder.0.join("other/compose.yaml"),
+        FILE.replace("networks: [back]", "networks: [front, back]"),
+    )
+    .unwrap();
+    let (same, _, code) = folder.linkspan(&["diff", "shop", "shop"]);
+    assert_eq!(code, 0);
+    assert!(same.starts_with("no difference in "), "{same}");
+    let name = ["-p", "shop"];
+    let (changed, _, code) = folder.linkspan(&["diff", "shop", "other", name[0], name[1]]);
+    assert_eq!(code, 1);
+    assert!(changed.contains("FROM") && changed.contains("unresolved"), "{changed}");
+    let (json, _, code) = folder.linkspan(&["diff", "--format", "json", "shop", "other", name[0], name[1]]);
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(code, 1);
+    assert!(!value["changes"].as_array().unwrap().is_empty());
+    let (_, _, code) = folder.linkspan(&["diff", "shop", "--profiles", "28,28"]);
+    assert_eq!(code, 0);
+    folder.refuses(&["diff", "shop"], &["<AFTER>"]);
+    folder.refuses(&["diff", "shop", "--profiles", "28"], &["two releases", "20.10,28"]);
+    folder.refuses(&["diff", "shop", "--profiles", "27,28"], &["20.10", "29"]);
+}
+
+#[test]
+fn a_drawing_in_every_format() {
+    let folder = Folder::new("graph");
+    let (mermaid, ..) = folder.linkspan(&["graph", "shop"]);
+    assert!(
+        mermaid.starts_with("flowchart TB\n") && mermaid.contains("shop_front<br/>bridge<br/>172.18.0.0/16"),
+        "{mermaid}"
+    );
+    let (dot, ..) = folder.linkspan(&["graph", "--format", "dot", "shop"]);
+    assert!(dot.starts_with("graph \"shop\" {"), "{dot}");
+    let (out, _, code) = folder.linkspan(&["graph", "--format", "svg", "-o", "net.svg", "shop"]);
+    assert_eq!((code, out.as_str()), (0, ""));
+    let svg = std::fs::read_to_string(folder.0.join("net.svg")).unwrap();
+    assert!(svg.contains("<svg xmlns=") && svg.contains("172.18.0.2"), "{svg}");
+}
+
+#[test]
+fn tables_at_an_instant() {
+    let folder = Folder::new("tables");
+    let neighbours = |arguments: &[&str]| {
+        let (json, err, code) = folder
+            .linkspan(&[&["tables", "--format", "json", "--of", "client"], arguments, &["shop"]].concat());
+        assert_eq!(code, 0, "{err}");
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["places"].as_array().unwrap().len(), 1);
+        value["places"][0]["neighbours"].as_array().unwrap().len()
+    };
+    assert_eq!(neighbours(&["--after-step", "0"]), 0, "nobody was asked for yet");
+    assert_eq!(neighbours(&["--after-step", "1"]), 1);
+    assert_eq!(neighbours(&["--at", "0s"]), 1, "no wire has a delay");
+    let (text, ..) = folder.linkspan(&["tables", "shop"]);
+    for part in [
+        "host host",
+        "container shop-web-1",
+        "machine outside",
+        "LAN uplink",
+        "tracked connections",
+        "DOCKER",
+        "NETWORK",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+    folder.refuses(&["tables", "--of", "wbe", "shop"], &["did you mean `web`?"]);
+    folder.refuses(&["tables", "--after-step", "3", "shop"], &["no step 3", "2 steps"]);
+    folder.refuses(&["tables", "--at", "soon", "shop"], &["300ms"]);
+}
+
+#[test]
+fn a_capture_goes_to_a_pipe_or_a_file() {
+    let folder = Folder::new("capture");
+    let output = folder.command(&["capture", "shop", "front"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.stdout[..4], [0x0a, 0x0d, 0x0d, 0x0a], "a pcapng section");
+    let (out, err, code) = folder.linkspan(&["capture", "shop", "front", "-o", "front.pcapng"]);
+    assert_eq!((code, out.as_str()), (0, ""));
+    assert!(err.contains("packets in front.pcapng"), "{err}");
+    assert_eq!(std::fs::read(folder.0.join("front.pcapng")).unwrap(), output.stdout);
+
+    folder.refuses(
+        &["capture", "shop", "frnt"],
+        &["no network, container, host or machine `frnt`", "did you mean `front`?"],
+    );
+    folder
+        .refuses(&["capture", "shop", "web:eth7"], &["web has no interface `eth7`", "did you mean `eth0`?"]);
+    folder.refuses(&["capture", "shop", "wbe", "-o", "none.pcapng"], &["did you mean `web`?"]);
+    assert!(!folder.0.join("none.pcapng").exists(), "a refused name leaves no file");
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_a_capture_quietly() {
+    let folder = Folder::new("closed");
+    let mut child = folder
+        .command(&["capture", "shop", "front"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
