@@ -579,7 +579,11 @@ mod tests {
     #[test]
     fn only_what_is_selected_is_kept() {
         let only = |namespace: &str, device: Option<&str>| {
-            let choice = Choice { namespace: namespace.to_owned(), device: device.map(str::to_owned) };
+            let choice = Choice {
+                namespace: namespace.to_owned(),
+                device: device.map(str::to_owned),
+                frames: Frames::Both,
+            };
             let (_, files) = capture(Selection::Only(vec![choice]), AMPLE);
             files.into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };

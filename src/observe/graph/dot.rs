@@ -10,6 +10,8 @@ use super::{NamespaceOf, Topology, safe};
 pub fn dot(topology: &Topology) -> String {
     let mut lines = vec![
         format!("graph {} {{", quoted(&[topology.title.clone()])),
+        // Edges may end at the frame of a cluster.
+        "  compound=true;".to_owned(),
         "  node [shape=box, fontname=\"monospace\"];".to_owned(),
         "  edge [fontname=\"monospace\", fontsize=10];".to_owned(),
     ];
