@@ -123,7 +123,7 @@ impl Matrix {
     }
 
     fn published(&self, style: Style) -> Vec<String> {
-        let mut lines: Vec<(String, Vec<(Outcome, Vec<String>)>)> = Vec::new();
+        let mut lines: Vec<(String, Vec<Sources>)> = Vec::new();
         for tried in &self.attempts {
             let By::Published { address, port, container, target } = &tried.by else { continue };
             let at = std::net::SocketAddr::new(*address, *port);
@@ -141,7 +141,7 @@ impl Matrix {
             }
         }
         let width = lines.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
-        let told = |(outcome, sources): &(Outcome, Vec<String>)| {
+        let told = |(outcome, sources): &Sources| {
             format!("{} from {}", painted(*outcome, style), sources.join(", "))
         };
         lines
@@ -228,6 +228,9 @@ impl Matrix {
         lines
     }
 }
+
+/// An outcome and those who have it.
+type Sources = (Outcome, Vec<String>);
 
 /// What one pair came to.
 #[derive(Debug, Default)]

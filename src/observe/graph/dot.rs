@@ -9,7 +9,7 @@ use super::{NamespaceOf, Topology, safe};
 #[must_use]
 pub fn dot(topology: &Topology) -> String {
     let mut lines = vec![
-        format!("graph {} {{", quoted(&[topology.title.clone()])),
+        format!("graph {} {{", quoted(std::slice::from_ref(&topology.title))),
         // Edges may end at the frame of a cluster.
         "  compound=true;".to_owned(),
         "  node [shape=box, fontname=\"monospace\"];".to_owned(),
@@ -17,7 +17,7 @@ pub fn dot(topology: &Topology) -> String {
     ];
     for (h, host) in topology.hosts.iter().enumerate() {
         lines.push(format!("  subgraph cluster_h{h} {{"));
-        lines.push(format!("    label={};", quoted(&[host.name.clone()])));
+        lines.push(format!("    label={};", quoted(std::slice::from_ref(&host.name))));
         // A cluster cannot be the end of an edge; this node stands for the host.
         lines.push(format!("    h{h} [shape=point, style=invis];"));
         for (n, network) in host.networks.iter().enumerate() {

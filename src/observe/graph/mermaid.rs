@@ -11,7 +11,7 @@ use super::{NamespaceOf, Topology, safe};
 pub fn mermaid(topology: &Topology) -> String {
     let mut text = String::from("flowchart TB\n");
     for (h, host) in topology.hosts.iter().enumerate() {
-        put(&mut text, &format!("  subgraph h{h}[\"{}\"]", label(&[host.name.clone()])));
+        put(&mut text, &format!("  subgraph h{h}[\"{}\"]", label(std::slice::from_ref(&host.name))));
         for (n, network) in host.networks.iter().enumerate() {
             put(&mut text, &format!("    h{h}n{n}([\"{}\"])", label(&network.lines())));
         }
