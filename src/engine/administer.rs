@@ -110,6 +110,7 @@ pub struct RouteChange {
 impl Engine {
     /// Changes a namespace as a program with `CAP_NET_ADMIN` may. On an error everything is as before.
     pub fn administer(&mut self, namespace: NamespaceId, change: &Change) -> Result<(), Errno> {
+        self.epoch += 1;
         match change {
             Change::AddAddress(device, address) => {
                 let (id, device) = self.named(namespace, device)?;
