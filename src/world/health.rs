@@ -61,12 +61,12 @@ impl World {
             && entry.key().0 <= now
         {
             let ((_, id), host) = entry.remove_entry();
-            self.start_probe(&id, host, now)?;
+            self.start_health_check(&id, host, now)?;
         }
         Ok(())
     }
 
-    fn start_probe(&mut self, id: &str, host: HostId, now: Duration) -> Result<(), WorldError> {
+    fn start_health_check(&mut self, id: &str, host: HostId, now: Duration) -> Result<(), WorldError> {
         let (Some(probe), Some(place)) = (self.daemons[host.0].health_due(id), self.running_place(id)) else {
             return Ok(());
         };

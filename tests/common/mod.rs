@@ -258,6 +258,7 @@ impl Bench {
             environment: BTreeMap::new(),
             environment_order: Rc::default(),
             hostname: namespace.to_owned(),
+            net_admin: true,
             files: Rc::new(NoFiles),
             launcher: Rc::new(NoChildren),
             stdin: Pipe::empty(),
