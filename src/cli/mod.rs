@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod diff;
 mod doctor;
+mod explain;
 mod files;
 mod graph;
 mod matrix;
@@ -61,6 +62,7 @@ Examples:
   linkspan test scenarios/           run every scenario of a folder, say only what failed
   linkspan check compose.yaml        judge a file without running it
   linkspan matrix compose.yaml       who reaches whom
+  linkspan explain compose.yaml \"web -> db:5432\"    why it works, or why not
 
 Exit codes: 0 all held, 1 something did not hold, 2 bad input.
 Colours are used on a terminal unless NO_COLOR is set.")]
@@ -79,6 +81,7 @@ enum Verb {
     Graph(graph::Arguments),
     Tables(tables::Arguments),
     Capture(capture::Arguments),
+    Explain(explain::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
     Doctor(doctor::Arguments),
@@ -182,6 +185,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termin
         Verb::Graph(arguments) => graph::run(&arguments, terminal),
         Verb::Tables(arguments) => tables::run(&arguments, terminal),
         Verb::Capture(arguments) => capture::run(&arguments, terminal),
+        Verb::Explain(arguments) => explain::run(&arguments, terminal),
         Verb::Schema(arguments) => schema::run(&arguments, terminal),
         Verb::Completions(arguments) => completions::run(&arguments, terminal),
         Verb::Doctor(arguments) => doctor::run(&arguments, terminal),

@@ -299,6 +299,17 @@ impl Engine {
         Some(text_emit::emit_rule(entry.rule(), family))
     }
 
+    /// Whether a rule came with a plan; the others were added by `iptables` command lines.
+    pub fn rule_is_planned(&self, namespace: NamespaceId, family: Family, rule: u64) -> bool {
+        let found = self.rules(namespace, family).and_then(|rules| rules.find(RuleId(rule)));
+        found.is_some_and(|(_, _, _, entry)| entry.owner().is_some())
+    }
+
+    /// What kind of device this is; `None` once it is gone.
+    pub fn device_kind(&self, device: DeviceId) -> Option<InterfaceKind> {
+        self.living(device).map(Device::interface_kind)
+    }
+
     fn space_ref(&self, namespace: NamespaceId) -> Option<&Namespace> {
         self.namespaces.get(namespace.index())?.as_ref()
     }

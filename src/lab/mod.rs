@@ -2,10 +2,13 @@
 
 pub mod capture;
 pub mod matrix;
+pub mod explain;
 pub mod reach;
 pub mod tables;
 pub mod topology;
 
+pub use crate::observe::explain::{Explanation, Layout};
+pub use explain::{ExplainError, ExplainOptions, Question, QuestionError, explain, explain_in};
 pub use reach::{Names, Reach, Reachability, reach};
 
 use crate::observe::decisive::decisive;

@@ -11,6 +11,7 @@
 //! | [`summary`] | one line for the bytes of a packet |
 //! | [`story`] | what happens to each packet, in words, as it happens |
 //! | [`pcapng`] | captures for Wireshark and tcpdump, with verdicts as comments |
+//! | [`explain`](mod@explain) | the way of one attempt hop by hop, its verdict and its cause, as a value |
 //! | [`decisive`] | the packet that decided how an attempt ended |
 //! | [`json`] | one JSON object for each event |
 //! | [`graph`] | a topology as Mermaid, DOT or SVG |
@@ -30,6 +31,7 @@ use crate::engine::plan::Owner;
 
 pub mod decisive;
 pub mod graph;
+pub mod explain;
 pub mod json;
 pub mod pcapng;
 mod rules;

@@ -23,9 +23,8 @@ impl Rules<'_> {
     /// `rule filter FORWARD 3 -o docker0 -j DOCKER`.
     pub(super) fn rule(&self, rule: &RuleRef) -> String {
         let mut text = format!("rule {} {} {}", rule.table.name(), rule.chain, rule.number);
-        if let Some(specification) = self.naming.rule_text(self.namespace, self.family, rule)
-            && !specification.is_empty()
-        {
+        let specification = self.specification(rule);
+        if !specification.is_empty() {
             text.push(' ');
             text.push_str(&specification);
         }
@@ -44,6 +43,11 @@ impl Rules<'_> {
             | HookStep::Bound { .. }
             | HookStep::Rewritten { .. } => None,
         })
+    }
+
+    /// What a rule says; empty once it is gone.
+    pub(super) fn specification(&self, rule: &RuleRef) -> String {
+        self.naming.rule_text(self.namespace, self.family, rule).unwrap_or_default()
     }
 
     /// One line for each step that tells something; rules that did not match tell nothing.
@@ -91,7 +95,7 @@ pub(super) fn rewritings(steps: &[HookStep]) -> impl Iterator<Item = String> {
     })
 }
 
-fn rewriting(manipulation: Manipulation, before: &Tuple, after: &Tuple) -> String {
+pub(super) fn rewriting(manipulation: Manipulation, before: &Tuple, after: &Tuple) -> String {
     let (from, to) = (side(before, manipulation), side(after, manipulation));
     format!("{} {from} becomes {to}", end(manipulation))
 }
@@ -111,12 +115,20 @@ fn end(manipulation: Manipulation) -> &'static str {
     }
 }
 
-fn state(state: CtState) -> &'static str {
+pub(super) fn state(state: CtState) -> &'static str {
     match state {
         CtState::Invalid => "INVALID, belongs to no connection",
         CtState::New => "NEW",
         CtState::Related => "RELATED",
         CtState::Established => "ESTABLISHED",
         CtState::Untracked => "UNTRACKED",
+    }
+}
+
+/// What a packet looks like after a rewriting; `None` for other steps.
+pub(super) fn tuple_after(step: &HookStep) -> Option<&Tuple> {
+    match step {
+        HookStep::Rewritten { after, .. } => Some(after),
+        HookStep::Table(_) | HookStep::Tracked { .. } | HookStep::Bound { .. } => None,
     }
 }

@@ -142,6 +142,13 @@ impl SourceMap {
         Some(Position { path: file.path.clone(), line: line + 1, column: column + 1 })
     }
 
+    /// The line a span begins in, without its line end.
+    #[must_use]
+    pub fn line(&self, span: Span) -> Option<&str> {
+        let file = self.file(span.file)?;
+        Some(file.line(file.line_of(span.start)))
+    }
+
     /// The source text a span covers.
     #[must_use]
     pub fn text(&self, span: Span) -> Option<&str> {

@@ -8,6 +8,7 @@
 //! [`translate`] turns the model into requests to a daemon, [`report`] is what a run found.
 
 mod build;
+pub mod causes;
 pub mod checks;
 pub mod diagnostic;
 pub mod dockerfile;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::causes::KeySpans;
 use super::checks::Check;
 use super::diagnostic::{Diagnostic, SourceMap, Span, Spanned};
 use super::keys::Ignored;
@@ -46,6 +47,8 @@ pub struct Scenario {
     pub warnings: Vec<Diagnostic>,
     /// Keys that were accepted and not used, for `--verbose`.
     pub ignored: Vec<Ignored>,
+    /// Where each key was written.
+    pub key_spans: KeySpans,
     /// The files read, to show a span's line.
     pub sources: SourceMap,
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use super::build;
+use super::causes::KeySpans;
 use super::checks::{Check, Claim, Endpoint, Place};
 use super::diagnostic::{Diagnostic, Diagnostics, SourceMap, Span, Spanned, did_you_mean};
 use super::keys::linkspan::TOP;
@@ -68,6 +69,7 @@ pub(super) fn scenario(loader: &mut Loader<'_>, path: &Path, tree: &Node, profil
         checks: read_checks(part("checks"), diagnostics),
         warnings: Vec::new(),
         ignored,
+        key_spans: KeySpans::of(tree),
         sources: SourceMap::default(),
     };
     judge_targets(&scenario, diagnostics);

@@ -1,0 +1,101 @@
+//! `linkspan explain`: why one place reaches another, or why not, hop by hop.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use linkspan::lab::{self, ExplainError, ExplainOptions, Layout, Question};
+use linkspan::scenario::{DiskSource, load};
+
+use super::check::show_warnings;
+use super::terminal::Terminal;
+use super::{LoadArguments, Verdict, files};
+
+/// Say why one place reaches another or does not, hop by hop
+///
+/// Builds the file's networks and containers, does its steps, then makes one real attempt: the name is looked up, the
+/// connection opened, and every place the packets came through is told, there and back. The verdict names the reason,
+/// the rule and the line of the file that caused it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+FROM is a service, a container, host, host:NAME or world:NAME. TO is a name, an address, host, world:NAME or
+localhost; without a port it is pinged. PROTO is tcp (as without it), udp or icmp. Quote the arrow: the shell takes
+an unquoted > for itself.
+
+Examples:
+  linkspan explain compose.yaml \"web -> db:5432\"
+  linkspan explain compose.yaml web '->' db:53/udp
+  linkspan explain lab.yaml \"world:outside -> host:8080\"
+  linkspan explain --before-steps lab.yaml \"web -> db\"
+  linkspan explain --format json compose.yaml \"web -> db:5432\"
+
+JSON is one object: attempt, outcome, seen, sentence, errors, drop, cause, lookup, passages (one for each packet, with
+its hops), story. Fields are only ever added.
+
+Exit codes: 0 it was reached, 1 it was not, 2 the file or the question was refused.")]
+pub(super) struct Arguments {
+    /// A scenario or Compose file, or a folder with a Compose file
+    file: PathBuf,
+    /// FROM -> TO[:PORT[/PROTO]], as one quoted argument or as three
+    #[arg(required = true, num_args = 1..=3, value_name = "FROM -> TO", allow_hyphen_values = true)]
+    question: Vec<String>,
+    #[command(flatten)]
+    load: LoadArguments,
+    /// Ask before the file's steps, not after them
+    #[arg(long)]
+    before_steps: bool,
+    /// Another order of what happens at equal times, other losses and other random values
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+    /// How the answer is given
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
+    /// Tell every event besides
+    #[arg(short, long)]
+    verbose: bool,
+}
+
+/// How the answer is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
+    let question: Question =
+        arguments.question.join(" ").parse().context("the question is not understood")?;
+    let file = files::compose_file(&arguments.file)?;
+    let mut scenario = match load(&DiskSource, &file, &arguments.load.options()) {
+        Ok(scenario) => scenario,
+        Err(error) => {
+            terminal.error(&error.render(terminal.error_style().is_colour()));
+            return Ok(Verdict::BadInput);
+        }
+    };
+    arguments.load.apply(&mut scenario);
+    show_warnings(&scenario, arguments.verbose, terminal);
+    let options = ExplainOptions {
+        seed: arguments.seed,
+        before_steps: arguments.before_steps,
+        verbose: arguments.verbose,
+    };
+    let explanation = match lab::explain(&scenario, &question, options) {
+        Ok(explanation) => explanation,
+        Err(ExplainError::Scenario(diagnostic)) => {
+            terminal.error(&diagnostic.render(&scenario.sources, terminal.error_style().is_colour()));
+            return Ok(Verdict::BadInput);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    match arguments.format {
+        Format::Json => terminal.line(&explanation.to_json().to_string()),
+        Format::Text => {
+            let layout = if terminal.style().is_colour() { Layout::Ansi } else { Layout::Plain };
+            terminal.line(&explanation.render(layout));
+        }
+    }
+    Ok(if explanation.outcome.is_reached() { Verdict::Passed } else { Verdict::Failed })
+}

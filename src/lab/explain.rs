@@ -1,0 +1,243 @@
+//! Why one place reaches another or does not: the scenario's world is built, one attempt is made with real packets,
+//! and its events become an [`Explanation`] with the line of the file that caused it.
+
+mod diagnosis;
+mod question;
+
+use crate::observe::explain::{self, Attempt as Asked, Explanation, Observed, Outcome, Protocol};
+use crate::observe::story::{Palette, Story, Verbosity};
+use crate::scenario::diagnostic::nearest;
+use crate::scenario::{Diagnostic, Place, Scenario, Target, run};
+use crate::world::probe::{Attempt, ProbeOutcome};
+use crate::world::{Event, HostId, Location, World, WorldError};
+
+pub use question::{Question, QuestionError};
+
+/// How to explain.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExplainOptions {
+    /// 0 is plain order, as for a run.
+    pub seed: u64,
+    /// Ask before the scenario's steps, not after them.
+    pub before_steps: bool,
+    /// Tell every event besides.
+    pub verbose: bool,
+}
+
+/// Why nothing can be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The scenario does not run.
+    #[error("{}", .0.message)]
+    Scenario(Box<Diagnostic>),
+    /// There is no such place to ask from.
+    #[error("there is no container, host or machine `{name}`{}; there are {}", hint(.nearest), known.join(", "))]
+    NoPlace {
+        /// The name.
+        name: String,
+        /// What may have been meant.
+        nearest: Option<String>,
+        /// The places there are.
+        known: Vec<String>,
+    },
+    /// The container does not run.
+    #[error("container {name} is not running, so it cannot send anything: {why}")]
+    NotRunning {
+        /// The container.
+        name: String,
+        /// What became of it.
+        why: String,
+    },
+    /// The target has no address to send to.
+    #[error("`{0}` has no address of its own")]
+    NoAddress(String),
+    /// The world gave up: frames multiply, or a program never waits.
+    #[error("{0}")]
+    World(WorldError),
+}
+
+fn hint(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+}
+
+impl From<WorldError> for ExplainError {
+    fn from(error: WorldError) -> ExplainError {
+        match error {
+            WorldError::NotRunning { name, why } => ExplainError::NotRunning { name, why },
+            other => ExplainError::World(other),
+        }
+    }
+}
+
+/// Builds a scenario's world and explains one attempt in it.
+///
+/// The networks are made, the services started and the steps done, unless the options say not to; checks are not made.
+/// The answer is a function of the scenario, the question and the seed.
+///
+/// # Errors
+/// What keeps the scenario from running, or the question from being asked.
+pub fn explain(
+    scenario: &Scenario,
+    question: &Question,
+    options: ExplainOptions,
+) -> Result<Explanation, ExplainError> {
+    let built = if options.before_steps {
+        run::up(scenario, options.seed)
+    } else {
+        run::up_and_stepped(scenario, options.seed)
+    };
+    let (mut world, host) = built.map_err(ExplainError::Scenario)?;
+    explain_in(&mut world, host, scenario, question, options)
+}
+
+/// Explains one attempt in a world that runs. Events that were recorded before are taken and lost.
+///
+/// # Errors
+/// When the question cannot be asked.
+pub fn explain_in(
+    world: &mut World,
+    host: HostId,
+    scenario: &Scenario,
+    question: &Question,
+    options: ExplainOptions,
+) -> Result<Explanation, ExplainError> {
+    let mut inquiry = Inquiry { world, host, scenario };
+    let from = inquiry.locate(&question.from)?;
+    let target = inquiry.target(question)?;
+    inquiry.world.watch(true);
+    drop(inquiry.world.take_events());
+    let observed = inquiry.attempt(&from, &target, question)?;
+    let events = inquiry.world.take_events();
+    let mut explanation = explain::explain(observed, &events, &inquiry.world.names());
+    if options.verbose {
+        explanation.story = inquiry.story(&events);
+    }
+    explanation.cause =
+        diagnosis::diagnose(inquiry.world, host, scenario, &from, !options.before_steps, &explanation);
+    Ok(explanation)
+}
+
+/// One question in one world.
+struct Inquiry<'a> {
+    world: &'a mut World,
+    host: HostId,
+    scenario: &'a Scenario,
+}
+
+impl Inquiry<'_> {
+    /// The place a question is asked from. A machine or the host may be named without its prefix.
+    fn locate(&self, from: &Target) -> Result<Location, ExplainError> {
+        match from {
+            Target::Host(None) => Ok(Location::Host(self.host)),
+            Target::Host(Some(name)) if *name == self.host_name() => Ok(Location::Host(self.host)),
+            Target::World(name) if self.world.machines().any(|machine| machine == name) => {
+                Ok(Location::Machine(name.clone()))
+            }
+            Target::Container(name) => {
+                let service = self.scenario.service(name);
+                let first = service.and_then(|s| self.scenario.container_names(s).into_iter().next());
+                let container = first.unwrap_or_else(|| name.clone());
+                let known = self.world.daemon(self.host).is_some_and(|d| d.container(&container).is_ok());
+                if known {
+                    Ok(Location::Container(self.host, container))
+                } else if self.world.machines().any(|machine| machine == name) {
+                    Ok(Location::Machine(name.clone()))
+                } else if *name == self.host_name() {
+                    Ok(Location::Host(self.host))
+                } else {
+                    Err(self.unknown(name))
+                }
+            }
+            Target::Host(Some(name)) => Err(self.unknown(&format!("host:{name}"))),
+            Target::World(name) => Err(self.unknown(&format!("world:{name}"))),
+        }
+    }
+
+    fn host_name(&self) -> &str {
+        self.scenario.hosts.first().map_or("host", |host| host.name.value.as_str())
+    }
+
+    fn unknown(&self, name: &str) -> ExplainError {
+        let mut known: Vec<String> = self.scenario.services.iter().map(|s| s.name.value.clone()).collect();
+        let containers = self.world.daemon(self.host).into_iter().flat_map(|d| d.containers());
+        let own = containers.map(|container| container.name.clone());
+        let services: Vec<String> =
+            self.scenario.services.iter().flat_map(|s| self.scenario.container_names(s)).collect();
+        known.extend(own.filter(|name| !services.contains(name)));
+        known.push("host".to_owned());
+        known.extend(self.world.machines().map(|machine| format!("world:{machine}")));
+        let candidates = known.iter().chain(&services).map(String::as_str);
+        let nearest = nearest(name, candidates).map(str::to_owned);
+        ExplainError::NoPlace { name: name.to_owned(), nearest, known }
+    }
+
+    /// The name or address to try.
+    fn target(&self, question: &Question) -> Result<String, ExplainError> {
+        let first = |location: &Location| -> Result<String, ExplainError> {
+            let addresses = self.world.addresses(location)?;
+            let first = addresses.first().map(ToString::to_string);
+            first.ok_or_else(|| ExplainError::NoAddress(question.to.to_string()))
+        };
+        match &question.to.place {
+            Place::Name(name) => Ok(name.clone()),
+            Place::Address(address) => Ok(address.to_string()),
+            Place::Host(None) => first(&Location::Host(self.host)),
+            Place::Host(Some(name)) => first(&self.locate(&Target::Host(Some(name.clone())))?),
+            Place::World(name) => first(&self.locate(&Target::World(name.clone()))?),
+        }
+    }
+
+    /// Looks the name up and tries the first address, with real packets both.
+    fn attempt(
+        &mut self,
+        from: &Location,
+        target: &str,
+        question: &Question,
+    ) -> Result<Observed, ExplainError> {
+        let (protocol, attempt) = match (question.protocol, question.to.port) {
+            (Protocol::Tcp, Some(port)) => (Protocol::Tcp, Attempt::Tcp(port)),
+            (Protocol::Udp, Some(port)) => (Protocol::Udp, Attempt::Udp(port)),
+            (Protocol::Icmp, _) | (_, None) => (Protocol::Icmp, Attempt::Ping),
+        };
+        let asked = Asked {
+            from: self.readable(from),
+            to: question.to_text(),
+            target: target.to_owned(),
+            protocol,
+            port: question.to.port,
+        };
+        let literal = target.parse::<std::net::IpAddr>().is_ok();
+        let addresses = self.world.resolve(from, target)?;
+        let outcome = match addresses.first() {
+            Some(address) => outcome(self.world.probe(from, &address.to_string(), attempt)?),
+            None => Outcome::Unresolved,
+        };
+        Ok(Observed { attempt: asked, addresses: (!literal).then_some(addresses), outcome })
+    }
+
+    fn readable(&self, location: &Location) -> String {
+        match location {
+            Location::Host(_) => self.host_name().to_owned(),
+            Location::Machine(name) | Location::Container(_, name) => name.clone(),
+        }
+    }
+
+    fn story(&self, events: &[Event]) -> Vec<String> {
+        let names = self.world.names();
+        let mut story = Story::new(Verbosity::Verbose, Palette::Plain);
+        let mut lines: Vec<String> = events.iter().flat_map(|event| story.push(event, &names)).collect();
+        lines.extend(story.finish());
+        lines
+    }
+}
+
+fn outcome(found: ProbeOutcome) -> Outcome {
+    match found {
+        ProbeOutcome::Ok(seen) => Outcome::Reached(seen),
+        ProbeOutcome::Refused => Outcome::Refused,
+        ProbeOutcome::Timeout => Outcome::TimedOut,
+        ProbeOutcome::Unreachable => Outcome::Unreachable,
+        ProbeOutcome::Unresolved => Outcome::Unresolved,
+        ProbeOutcome::NoAnswer => Outcome::NoAnswer,
+    }
+}

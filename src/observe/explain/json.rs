@@ -1,0 +1,133 @@
+//! An explanation as one JSON object, for programs.
+//!
+//! ```text
+//! attempt    {from, to, target, protocol: tcp|udp|icmp, port: number|null}
+//! outcome    ok | closed | refused | timeout | unreachable | unresolved | no-answer
+//! seen       the source address the server saw, or null
+//! sentence   the verdict in words
+//! errors     [what the program saw, as strerror(3)]
+//! drop       null, or {reason, text, place, device: name|null, rule: RULE|null}
+//! cause      null, or {text, suggestion, line: null | {file, line, column, text}}
+//! lookup     null, or {name, answers: [..], addresses: [..]}
+//! passages   [{part: lookup|lookup_answer|request|answer|relay, packet, time_ns, from, to, summary, repeated,
+//!             end: {kind: delivered, place} | {kind: dropped, drop} | {kind: unfinished},
+//!             hops: [{time_ns, layer, hook: name|null, place, device: name|null, text, rule: RULE|null}]}]
+//! story      [lines], empty unless asked for
+//! RULE       {table, chain, number: number|null for a policy, text, docker: bool}
+//! ```
+//!
+//! Times are virtual and count from the beginning of the attempt. Fields are only ever added; names and meanings stay.
+
+use serde_json::{Value, json};
+
+use super::{
+    Cause, Drop, End, Explanation, Hop, Layer, Lookup, Outcome, Part, Passage, Protocol, Rule, SourceLine,
+};
+
+pub(super) fn value(explanation: &Explanation) -> Value {
+    let attempt = &explanation.attempt;
+    let seen = match explanation.outcome {
+        Outcome::Reached(seen) => seen.map(|address| address.to_string()),
+        _ => None,
+    };
+    json!({
+        "attempt": {
+            "from": attempt.from,
+            "to": attempt.to,
+            "target": attempt.target,
+            "protocol": protocol(attempt.protocol),
+            "port": attempt.port,
+        },
+        "outcome": explanation.outcome.word(),
+        "seen": seen,
+        "sentence": explanation.sentence(),
+        "errors": explanation.errors,
+        "drop": explanation.drop.as_ref().map(drop),
+        "cause": explanation.cause.as_ref().map(cause),
+        "lookup": explanation.lookup.as_ref().map(lookup),
+        "passages": explanation.passages.iter().map(passage).collect::<Vec<_>>(),
+        "story": explanation.story,
+    })
+}
+
+fn protocol(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Tcp => "tcp",
+        Protocol::Udp => "udp",
+        Protocol::Icmp => "icmp",
+    }
+}
+
+fn drop(drop: &Drop) -> Value {
+    json!({
+        "reason": drop.reason_name(),
+        "text": drop.reason.text(),
+        "place": drop.place,
+        "device": drop.device,
+        "rule": drop.rule.as_ref().map(rule),
+    })
+}
+
+fn rule(rule: &Rule) -> Value {
+    json!({
+        "table": rule.table,
+        "chain": rule.chain,
+        "number": rule.number,
+        "text": rule.text,
+        "docker": rule.docker,
+    })
+}
+
+fn cause(cause: &Cause) -> Value {
+    let line = cause.line.as_ref().map(|SourceLine { file, line, column, text }| {
+        json!({ "file": file, "line": line, "column": column, "text": text })
+    });
+    json!({ "text": cause.text, "suggestion": cause.suggestion, "line": line })
+}
+
+fn lookup(lookup: &Lookup) -> Value {
+    let addresses: Vec<String> = lookup.addresses.iter().map(ToString::to_string).collect();
+    json!({ "name": lookup.name, "answers": lookup.answers, "addresses": addresses })
+}
+
+fn passage(passage: &Passage) -> Value {
+    let part = match passage.part {
+        Part::Lookup => "lookup",
+        Part::LookupAnswer => "lookup_answer",
+        Part::Request => "request",
+        Part::Answer => "answer",
+        Part::Relay => "relay",
+    };
+    let end = match &passage.end {
+        End::Delivered { place } => json!({ "kind": "delivered", "place": place }),
+        End::Dropped(found) => json!({ "kind": "dropped", "drop": drop(found) }),
+        End::Unfinished => json!({ "kind": "unfinished" }),
+    };
+    json!({
+        "part": part,
+        "packet": passage.packet,
+        "time_ns": passage.time.as_nanos() as u64,
+        "from": passage.ends.0,
+        "to": passage.ends.1,
+        "summary": passage.summary,
+        "repeated": passage.repeated,
+        "end": end,
+        "hops": passage.hops.iter().map(hop).collect::<Vec<_>>(),
+    })
+}
+
+fn hop(hop: &Hop) -> Value {
+    let hook = match hop.layer {
+        Layer::Hook(hook) => Some(hook.chain_name()),
+        _ => None,
+    };
+    json!({
+        "time_ns": hop.time.as_nanos() as u64,
+        "layer": hop.layer.name(),
+        "hook": hook,
+        "place": hop.place,
+        "device": hop.device,
+        "text": hop.text,
+        "rule": hop.rule.as_ref().map(rule),
+    })
+}

@@ -1,0 +1,264 @@
+//! Where a scenario says what turned out to matter: from keys, containers, networks, rules and links to the line that
+//! set them.
+//!
+//! A setting is found by its path of keys ([`KeySpans`], kept when the file is read); what steps did is found by
+//! reading their commands again. The last word counts: a step after a key, a later step after an earlier one.
+
+use std::collections::BTreeMap;
+
+use super::diagnostic::{Position, Span};
+use super::model::{NetworkMode, Scenario, Service};
+use super::steps::{Action, Event, Step, Target};
+use super::yaml::Node;
+use crate::docker::cli::{self, words};
+use crate::docker::request::Request;
+
+/// Where each key of the merged file was written, by the path of keys that leads to it. List items are not listed.
+#[derive(Clone, Debug, Default)]
+pub struct KeySpans(BTreeMap<Vec<String>, Span>);
+
+impl KeySpans {
+    /// The keys of a tree.
+    pub(super) fn of(tree: &Node) -> KeySpans {
+        let mut all = BTreeMap::new();
+        let mut waiting: Vec<(Vec<String>, &Node)> = vec![(Vec::new(), tree)];
+        while let Some((path, node)) = waiting.pop() {
+            for entry in node.entries() {
+                let mut path = path.clone();
+                path.push(entry.key.clone());
+                all.insert(path.clone(), entry.key_span.to(entry.value.span));
+                waiting.push((path, &entry.value));
+            }
+        }
+        KeySpans(all)
+    }
+
+    /// Where a key was written.
+    pub fn get(&self, path: &[&str]) -> Option<Span> {
+        let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
+        self.0.get(&path).copied()
+    }
+}
+
+/// Looks up the lines of one scenario.
+pub struct Causes<'a> {
+    scenario: &'a Scenario,
+    /// The steps that were done.
+    steps: &'a [Step],
+}
+
+impl<'a> Causes<'a> {
+    /// The lines of a scenario whose steps were done or not.
+    pub fn new(scenario: &'a Scenario, steps_done: bool) -> Causes<'a> {
+        Causes { scenario, steps: if steps_done { &scenario.steps } else { &[] } }
+    }
+
+    /// Where a key was written.
+    pub fn key(&self, path: &[&str]) -> Option<Span> {
+        self.scenario.key_spans.get(path)
+    }
+
+    /// The line of a span: where it is, and its text.
+    pub fn line(&self, span: Span) -> Option<(Position, &'a str)> {
+        let position = self.scenario.sources.position(span)?;
+        let text = self.scenario.sources.line(span)?;
+        Some((position, text))
+    }
+
+    /// What made a container: its service, or the step that ran it.
+    pub fn container(&self, name: &str) -> Option<Span> {
+        let made = self.docker(|request| match request {
+            Request::ContainerRun(create) | Request::ContainerCreate(create) => {
+                create.name.as_deref() == Some(name)
+            }
+            _ => false,
+        });
+        made.or_else(|| self.service_of(name).map(|service| service.name.span))
+    }
+
+    /// What says which networks a container is on.
+    pub fn networks_of(&self, name: &str) -> Option<Span> {
+        let changed = self.docker(|request| match request {
+            Request::NetworkConnect(connect) => connect.container == name,
+            Request::NetworkDisconnect(disconnect) => disconnect.container == name,
+            Request::ContainerRun(create) | Request::ContainerCreate(create) => {
+                create.name.as_deref() == Some(name)
+            }
+            _ => false,
+        });
+        changed
+            .or_else(|| {
+                let service = self.service_of(name)?;
+                let mode = || self.key(&["services", &service.name.value, "network_mode"]);
+                let attached = match &service.network {
+                    NetworkMode::Networks(list) => {
+                        self.key(&["services", &service.name.value, "networks"])?;
+                        list.first().map(|attachment| attachment.network.span)
+                    }
+                    _ => mode(),
+                };
+                attached.or(Some(service.name.span))
+            })
+            .or_else(|| self.container(name))
+    }
+
+    /// What stopped, removed or disconnected a container.
+    pub fn stopped(&self, name: &str) -> Option<Span> {
+        let asked = self.docker(|request| match request {
+            Request::ContainerStop(stop) => stop.containers.iter().any(|container| container == name),
+            Request::ContainerKill(kill) => kill.containers.iter().any(|container| container == name),
+            _ => false,
+        });
+        asked.or_else(|| self.event(|event| matches!(event, Event::Crash(crashed) if self.is(crashed, name))))
+    }
+
+    /// What made a network.
+    pub fn network(&self, name: &str) -> Option<Span> {
+        let made =
+            self.docker(|request| matches!(request, Request::NetworkCreate(create) if create.name == name));
+        made.or_else(|| {
+            let network = self.scenario.networks.iter().find(|network| network.name == name)?;
+            Some(network.key.span)
+        })
+    }
+
+    /// What sets a key of a network: the key, or the step that made the network; `key` is the path below the network.
+    pub fn network_setting(&self, name: &str, key: &[&str]) -> Option<Span> {
+        let declared = self.scenario.networks.iter().find(|network| network.name == name);
+        let Some(network) = declared else { return self.network(name) };
+        let mut path = vec!["networks", network.key.value.as_str()];
+        path.extend(key);
+        self.key(&path)
+    }
+
+    /// A published port of a service, or the step that ran the container.
+    pub fn published(&self, container: &str, target: u16) -> Option<Span> {
+        let Some(service) = self.service_of(container) else { return self.container(container) };
+        service.ports.iter().find(|port| port.target == target).map(|port| port.span)
+    }
+
+    /// What added a rule of a packet filter: the words of the rule as `iptables -S` prints them, and its chain.
+    pub fn rule(&self, chain: &str, rule: &str) -> Option<Span> {
+        let host = self.scenario.hosts.iter().flat_map(|host| &host.rules);
+        let before = host.map(|rule| (rule.value.as_str(), rule.span));
+        let steps = self.steps.iter().filter_map(|step| match &step.action {
+            Action::Run { command, .. } if command.contains("iptables") => {
+                Some((command.as_str(), step.span))
+            }
+            _ => None,
+        });
+        // The module names and the masks that iptables adds need not have been written.
+        let wanted: Vec<&str> = rule
+            .split_whitespace()
+            .map(|word| word.strip_suffix("/32").or(word.strip_suffix("/128")).unwrap_or(word))
+            .collect();
+        let likeness = |command: &str| {
+            let written: Vec<&str> = command.split_whitespace().collect();
+            let names_chain = written.contains(&chain);
+            let same = wanted
+                .iter()
+                .filter(|word| written.iter().any(|w| w.strip_suffix("/32").unwrap_or(w) == **word));
+            (names_chain, same.count())
+        };
+        before
+            .chain(steps)
+            .map(|(command, span)| (likeness(command), span))
+            .filter(|((names_chain, same), _)| *names_chain && *same * 2 >= wanted.len())
+            .max_by_key(|((_, same), _)| *same)
+            .map(|(_, span)| span)
+    }
+
+    /// The last command that has all of these words, wherever it ran.
+    pub fn command(&self, words: &[&str]) -> Option<Span> {
+        let has = |command: &str| {
+            let written: Vec<&str> = command.split_whitespace().collect();
+            words.iter().all(|word| written.contains(word))
+        };
+        let found = self.steps.iter().rev().find(|step| match &step.action {
+            Action::Run { command, .. } | Action::Docker { command, .. } => has(command),
+            Action::Event(_) | Action::Check(_) => false,
+        });
+        found.map(|step| step.span)
+    }
+
+    /// The last command that was run at a place and has all of these words.
+    pub fn command_in(&self, place: &str, words: &[&str]) -> Option<Span> {
+        let found = self.steps.iter().rev().find(|step| match &step.action {
+            Action::Run { target: Target::Container(name), command } => {
+                self.is(name, place)
+                    && words.iter().all(|word| command.split_whitespace().any(|w| w == *word))
+            }
+            Action::Docker { command, .. } => {
+                let written: Vec<&str> = command.split_whitespace().collect();
+                written.contains(&"exec")
+                    && written.contains(&place)
+                    && words.iter().all(|w| written.contains(w))
+            }
+            Action::Run { .. } | Action::Event(_) | Action::Check(_) => false,
+        });
+        found.map(|step| step.span)
+    }
+
+    /// The link that is cut, and where that was said.
+    pub fn cut(&self) -> Option<(String, Span)> {
+        let mut cut: BTreeMap<&str, Span> = BTreeMap::new();
+        for link in self.scenario.world.links.iter().filter(|link| link.down) {
+            let name = link.name.value.as_str();
+            cut.insert(name, self.key(&["world", "links", name, "down"]).unwrap_or(link.name.span));
+        }
+        for step in self.steps {
+            match &step.action {
+                Action::Event(Event::LinkDown(name)) => {
+                    cut.insert(name, step.span);
+                }
+                Action::Event(Event::LinkUp(name)) => {
+                    cut.remove(name.as_str());
+                }
+                _ => {}
+            }
+        }
+        cut.into_iter().next().map(|(name, span)| (name.to_owned(), span))
+    }
+
+    /// The first link that has a key set.
+    pub fn link_setting(&self, key: &str) -> Option<(String, Span)> {
+        self.scenario.world.links.iter().find_map(|link| {
+            let name = link.name.value.as_str();
+            Some((name.to_owned(), self.key(&["world", "links", name, key])?))
+        })
+    }
+
+    /// The service a container belongs to.
+    pub fn service_of(&self, container: &str) -> Option<&'a Service> {
+        let mut services = self.scenario.services.iter();
+        services.find(|service| self.scenario.container_names(service).iter().any(|name| name == container))
+    }
+
+    /// Whether a name in a step means this container.
+    fn is(&self, written: &str, container: &str) -> bool {
+        let service = self.scenario.service(written);
+        let first = service.and_then(|service| self.scenario.container_names(service).into_iter().next());
+        first.map_or(written == container, |first| first == container)
+    }
+
+    /// The last docker command that asks for something.
+    fn docker(&self, wanted: impl Fn(&Request) -> bool) -> Option<Span> {
+        let found = self.steps.iter().rev().find(|step| match &step.action {
+            Action::Docker { command, .. } => {
+                let parsed = words::split(command).ok().and_then(|words| cli::parse(&words).ok());
+                parsed.is_some_and(|parsed| wanted(&parsed.request))
+            }
+            Action::Run { .. } | Action::Event(_) | Action::Check(_) => false,
+        });
+        found.map(|step| step.span)
+    }
+
+    fn event(&self, wanted: impl Fn(&Event) -> bool) -> Option<Span> {
+        let found = self
+            .steps
+            .iter()
+            .rev()
+            .find(|step| matches!(&step.action, Action::Event(event) if wanted(event)));
+        found.map(|step| step.span)
+    }
+}
