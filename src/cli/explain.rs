@@ -47,6 +47,9 @@ pub(super) struct Arguments {
     /// Another order of what happens at equal times, other losses and other random values
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Bytes of payload to send, to see where large packets end
+    #[arg(long, value_name = "BYTES", value_parser = clap::value_parser!(u16).range(1..=60_000))]
+    size: Option<u16>,
     /// How the answer is given
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -80,6 +83,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
     let options = ExplainOptions {
         seed: arguments.seed,
         before_steps: arguments.before_steps,
+        size: arguments.size.map(usize::from),
         verbose: arguments.verbose,
     };
     let explanation = match lab::explain(&scenario, &question, options) {

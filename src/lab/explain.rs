@@ -4,12 +4,14 @@
 mod diagnosis;
 mod question;
 
-use crate::observe::explain::{self, Attempt as Asked, Explanation, Observed, Outcome, Protocol};
+use std::net::IpAddr;
+
+use crate::observe::explain::{self, Attempt as Asked, Events, Explanation, Observed, Outcome, Protocol};
 use crate::observe::story::{Palette, Story, Verbosity};
 use crate::scenario::diagnostic::nearest;
 use crate::scenario::{Diagnostic, Place, Scenario, Target, run};
 use crate::world::probe::{Attempt, ProbeOutcome};
-use crate::world::{Event, HostId, Location, World, WorldError};
+use crate::world::{HostId, Location, World, WorldError};
 
 pub use question::{Question, QuestionError};
 
@@ -20,6 +22,8 @@ pub struct ExplainOptions {
     pub seed: u64,
     /// Ask before the scenario's steps, not after them.
     pub before_steps: bool,
+    /// Bytes of payload to send; `None`: as few as it takes.
+    pub size: Option<usize>,
     /// Tell every event besides.
     pub verbose: bool,
 }
@@ -106,11 +110,14 @@ pub fn explain_in(
     let target = inquiry.target(question)?;
     inquiry.world.watch(true);
     drop(inquiry.world.take_events());
-    let observed = inquiry.attempt(&from, &target, question)?;
-    let events = inquiry.world.take_events();
-    let mut explanation = explain::explain(observed, &events, &inquiry.world.names());
+    let addresses = inquiry.world.resolve(&from, &target)?;
+    let lookup = inquiry.world.take_events();
+    let observed = inquiry.attempt(&from, &target, addresses, question, options.size)?;
+    let attempt = inquiry.world.take_events();
+    let events = Events { lookup: &lookup, attempt: &attempt };
+    let mut explanation = explain::explain(observed, events, &inquiry.world.names());
     if options.verbose {
-        explanation.story = inquiry.story(&events);
+        explanation.story = inquiry.story(events);
     }
     explanation.cause =
         diagnosis::diagnose(inquiry.world, host, scenario, &from, !options.before_steps, &explanation);
@@ -187,12 +194,14 @@ impl Inquiry<'_> {
         }
     }
 
-    /// Looks the name up and tries the first address, with real packets both.
+    /// Tries the first address.
     fn attempt(
         &mut self,
         from: &Location,
         target: &str,
+        addresses: Vec<IpAddr>,
         question: &Question,
+        size: Option<usize>,
     ) -> Result<Observed, ExplainError> {
         let (protocol, attempt) = match (question.protocol, question.to.port) {
             (Protocol::Tcp, Some(port)) => (Protocol::Tcp, Attempt::Tcp(port)),
@@ -206,10 +215,9 @@ impl Inquiry<'_> {
             protocol,
             port: question.to.port,
         };
-        let literal = target.parse::<std::net::IpAddr>().is_ok();
-        let addresses = self.world.resolve(from, target)?;
+        let literal = target.parse::<IpAddr>().is_ok();
         let outcome = match addresses.first() {
-            Some(address) => outcome(self.world.probe(from, &address.to_string(), attempt)?),
+            Some(address) => outcome(self.world.probe_sized(from, &address.to_string(), attempt, size)?),
             None => Outcome::Unresolved,
         };
         Ok(Observed { attempt: asked, addresses: (!literal).then_some(addresses), outcome })
@@ -222,10 +230,11 @@ impl Inquiry<'_> {
         }
     }
 
-    fn story(&self, events: &[Event]) -> Vec<String> {
+    fn story(&self, events: Events<'_>) -> Vec<String> {
         let names = self.world.names();
         let mut story = Story::new(Verbosity::Verbose, Palette::Plain);
-        let mut lines: Vec<String> = events.iter().flat_map(|event| story.push(event, &names)).collect();
+        let all = events.lookup.iter().chain(events.attempt);
+        let mut lines: Vec<String> = all.flat_map(|event| story.push(event, &names)).collect();
         lines.extend(story.finish());
         lines
     }

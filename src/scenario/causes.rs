@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use super::diagnostic::{Position, Span};
 use super::model::{NetworkMode, Scenario, Service};
-use super::steps::{Action, Event, Step, Target};
+use super::steps::{Action, Event, Step};
 use super::yaml::Node;
 use crate::docker::cli::{self, words};
 use crate::docker::request::Request;
 
-/// Where each key of the merged file was written, by the path of keys that leads to it. List items are not listed.
+/// Where each key and list item of the merged file was written, by the path that leads to it; items count from 0.
 #[derive(Clone, Debug, Default)]
 pub struct KeySpans(BTreeMap<Vec<String>, Span>);
 
@@ -28,6 +28,12 @@ impl KeySpans {
                 path.push(entry.key.clone());
                 all.insert(path.clone(), entry.key_span.to(entry.value.span));
                 waiting.push((path, &entry.value));
+            }
+            for (at, item) in node.items().iter().enumerate() {
+                let mut path = path.clone();
+                path.push(at.to_string());
+                all.insert(path.clone(), item.span);
+                waiting.push((path, item));
             }
         }
         KeySpans(all)
@@ -141,9 +147,9 @@ impl<'a> Causes<'a> {
     pub fn rule(&self, chain: &str, rule: &str) -> Option<Span> {
         let host = self.scenario.hosts.iter().flat_map(|host| &host.rules);
         let before = host.map(|rule| (rule.value.as_str(), rule.span));
-        let steps = self.steps.iter().filter_map(|step| match &step.action {
+        let steps = self.steps.iter().enumerate().filter_map(|(at, step)| match &step.action {
             Action::Run { command, .. } if command.contains("iptables") => {
-                Some((command.as_str(), step.span))
+                Some((command.as_str(), self.step(at)))
             }
             _ => None,
         });
@@ -170,33 +176,13 @@ impl<'a> Causes<'a> {
 
     /// The last command that has all of these words, wherever it ran.
     pub fn command(&self, words: &[&str]) -> Option<Span> {
-        let has = |command: &str| {
-            let written: Vec<&str> = command.split_whitespace().collect();
-            words.iter().all(|word| written.contains(word))
-        };
-        let found = self.steps.iter().rev().find(|step| match &step.action {
-            Action::Run { command, .. } | Action::Docker { command, .. } => has(command),
-            Action::Event(_) | Action::Check(_) => false,
-        });
-        found.map(|step| step.span)
-    }
-
-    /// The last command that was run at a place and has all of these words.
-    pub fn command_in(&self, place: &str, words: &[&str]) -> Option<Span> {
-        let found = self.steps.iter().rev().find(|step| match &step.action {
-            Action::Run { target: Target::Container(name), command } => {
-                self.is(name, place)
-                    && words.iter().all(|word| command.split_whitespace().any(|w| w == *word))
-            }
-            Action::Docker { command, .. } => {
+        self.last(|step| match &step.action {
+            Action::Run { command, .. } | Action::Docker { command, .. } => {
                 let written: Vec<&str> = command.split_whitespace().collect();
-                written.contains(&"exec")
-                    && written.contains(&place)
-                    && words.iter().all(|w| written.contains(w))
+                words.iter().all(|word| written.contains(word))
             }
-            Action::Run { .. } | Action::Event(_) | Action::Check(_) => false,
-        });
-        found.map(|step| step.span)
+            Action::Event(_) | Action::Check(_) => false,
+        })
     }
 
     /// The link that is cut, and where that was said.
@@ -243,22 +229,27 @@ impl<'a> Causes<'a> {
 
     /// The last docker command that asks for something.
     fn docker(&self, wanted: impl Fn(&Request) -> bool) -> Option<Span> {
-        let found = self.steps.iter().rev().find(|step| match &step.action {
+        self.last(|step| match &step.action {
             Action::Docker { command, .. } => {
                 let parsed = words::split(command).ok().and_then(|words| cli::parse(&words).ok());
                 parsed.is_some_and(|parsed| wanted(&parsed.request))
             }
             Action::Run { .. } | Action::Event(_) | Action::Check(_) => false,
-        });
-        found.map(|step| step.span)
+        })
     }
 
     fn event(&self, wanted: impl Fn(&Event) -> bool) -> Option<Span> {
-        let found = self
-            .steps
-            .iter()
-            .rev()
-            .find(|step| matches!(&step.action, Action::Event(event) if wanted(event)));
-        found.map(|step| step.span)
+        self.last(|step| matches!(&step.action, Action::Event(event) if wanted(event)))
+    }
+
+    fn last(&self, wanted: impl Fn(&Step) -> bool) -> Option<Span> {
+        self.steps.iter().rposition(wanted).map(|at| self.step(at))
+    }
+
+    /// Where a step says what it does: its command or event, not its first key.
+    fn step(&self, at: usize) -> Span {
+        let number = at.to_string();
+        let written = ["run", "event"].iter().find_map(|key| self.key(&["steps", &number, key]));
+        written.unwrap_or(self.steps[at].span)
     }
 }

@@ -115,8 +115,19 @@ impl World {
         target: &str,
         attempt: Attempt,
     ) -> Result<ProbeOutcome, WorldError> {
+        self.probe_sized(from, target, attempt, None)
+    }
+
+    /// As [`World::probe`], with so many bytes of payload in the echo request, the datagram or the TCP stream.
+    pub fn probe_sized(
+        &mut self,
+        from: &Location,
+        target: &str,
+        attempt: Attempt,
+        size: Option<usize>,
+    ) -> Result<ProbeOutcome, WorldError> {
         let origin = self.probe_origin(from)?;
-        let mut probe = self.start_probe(&origin, target, &[attempt]);
+        let mut probe = self.start_attempts(&origin, target, &[attempt], size);
         self.finish(&mut probe.job, RESOLVE_LIMIT)?;
         let report = probe.reports().and_then(|reports| reports.first().copied());
         Ok(report.map_or(ProbeOutcome::Timeout, |report| report.outcome))
@@ -129,6 +140,16 @@ impl World {
 
     /// Starts attempts at one target, one after the other, its name resolved once. They go on while the world does.
     pub fn start_probe(&mut self, from: &ProbeOrigin, target: &str, attempts: &[Attempt]) -> PendingProbe {
+        self.start_attempts(from, target, attempts, None)
+    }
+
+    fn start_attempts(
+        &mut self,
+        from: &ProbeOrigin,
+        target: &str,
+        attempts: &[Attempt],
+        size: Option<usize>,
+    ) -> PendingProbe {
         let reports: Rc<RefCell<Vec<ProbeReport>>> = Rc::default();
         let (slot, name, list) = (reports.clone(), target.to_owned(), attempts.to_vec());
         let job = self.start_task_at(&from.0, "probe", move |sys| async move {
@@ -142,7 +163,7 @@ impl World {
             let unresolved = ProbeReport { outcome: ProbeOutcome::Unresolved, detail };
             for attempt in list {
                 let report = match address {
-                    Some(address) => probe(&sys, address, attempt).await,
+                    Some(address) => probe(&sys, address, attempt, size).await,
                     None => unresolved,
                 };
                 slot.borrow_mut().push(report);
@@ -170,12 +191,12 @@ impl World {
     }
 }
 
-async fn probe(sys: &Sys, address: IpAddr, attempt: Attempt) -> ProbeReport {
+async fn probe(sys: &Sys, address: IpAddr, attempt: Attempt, size: Option<usize>) -> ProbeReport {
     let tried = sys.timeout(PATIENCE, async {
         match attempt {
-            Attempt::Ping => ping(sys, address).await,
-            Attempt::Tcp(port) => tcp(sys, SocketAddr::new(address, port)).await,
-            Attempt::Udp(port) => udp(sys, SocketAddr::new(address, port)).await,
+            Attempt::Ping => ping(sys, address, size).await,
+            Attempt::Tcp(port) => tcp(sys, SocketAddr::new(address, port), size).await,
+            Attempt::Udp(port) => udp(sys, SocketAddr::new(address, port), size).await,
         }
     });
     match (tried.await, attempt) {
@@ -198,14 +219,16 @@ fn plain(outcome: ProbeOutcome) -> ProbeReport {
 /// The address the server saw, if it said so, and how it behaved.
 type Answer = (Option<IpAddr>, Detail);
 
-async fn ping(sys: &Sys, address: IpAddr) -> Result<Answer, Errno> {
+async fn ping(sys: &Sys, address: IpAddr, size: Option<usize>) -> Result<Answer, Errno> {
     let (family, protocol) = match address {
         IpAddr::V4(_) => (Family::Ipv4, icmp::ICMP),
         IpAddr::V6(_) => (Family::Ipv6, icmp::ICMPV6),
     };
+    // As much as `ping` sends.
+    let payload = vec![0; size.unwrap_or(56)];
     let socket = sys.raw_socket(family, protocol)?;
     let id = (sys.random() & 0xffff) as u16;
-    socket.send_to(&icmp::echo_request(address.is_ipv6(), id, 0, &[0; 56]), address, None)?;
+    socket.send_to(&icmp::echo_request(address.is_ipv6(), id, 0, &payload), address, None)?;
     loop {
         let packet = socket.receive().await?;
         match icmp::parse(&packet.payload) {
@@ -220,13 +243,17 @@ async fn ping(sys: &Sys, address: IpAddr) -> Result<Answer, Errno> {
     }
 }
 
-async fn tcp(sys: &Sys, address: SocketAddr) -> Result<Answer, Errno> {
+async fn tcp(sys: &Sys, address: SocketAddr, size: Option<usize>) -> Result<Answer, Errno> {
     let stream = sys.tcp_connect(address).await?;
     // A server that speaks HTTP says whom it sees; one that does not has accepted all the same.
-    if stream.write_all(b"GET /cgi-bin/who HTTP/1.0\r\n\r\n").await.is_err() {
+    if stream.write_all(&request(size)).await.is_err() {
         return Ok((None, Detail::Closed));
     }
     let answer = sys.timeout(Duration::from_secs(1), stream.read_to_end(65_536)).await;
+    if size.is_some() && answer.is_none() {
+        // What was asked is whether so much arrives, not whether the connection opens.
+        return Err(Errno::TimedOut);
+    }
     Ok(match answer {
         Some(Ok(text)) if !text.is_empty() => (seen(&text), Detail::Plain),
         Some(Ok(_) | Err(_)) => (None, Detail::Closed),
@@ -234,14 +261,33 @@ async fn tcp(sys: &Sys, address: SocketAddr) -> Result<Answer, Errno> {
     })
 }
 
-async fn udp(sys: &Sys, address: SocketAddr) -> Result<Answer, Errno> {
+async fn udp(sys: &Sys, address: SocketAddr, size: Option<usize>) -> Result<Answer, Errno> {
     let socket = sys.udp_socket()?;
     socket.connect(address)?;
     // A name server answers nothing but queries; RFC 6761 keeps this name free.
     let query = (address.port() == resolver::DNS_PORT).then(|| dns::question(0, "probe.invalid", Rtype::A));
-    socket.send(&query.flatten().unwrap_or_else(|| b"probe\n".to_vec()))?;
+    let mut payload = query.flatten().unwrap_or_else(|| b"probe\n".to_vec());
+    if let Some(size) = size {
+        payload.resize(size, b'.');
+    }
+    socket.send(&payload)?;
     let answer = socket.receive().await?;
     Ok((seen(&answer.payload), Detail::Plain))
+}
+
+/// A request to a web server, made longer by a header that says nothing.
+fn request(size: Option<usize>) -> Vec<u8> {
+    const LINE: &[u8] = b"GET /cgi-bin/who HTTP/1.0\r\n";
+    const HEADER: &[u8] = b"X-Padding: ";
+    const END: &[u8] = b"\r\n";
+    let mut text = LINE.to_vec();
+    if let Some(padding) = size.map(|size| size.saturating_sub(LINE.len() + HEADER.len() + 2 * END.len())) {
+        text.extend_from_slice(HEADER);
+        text.resize(text.len() + padding, b'.');
+        text.extend_from_slice(END);
+    }
+    text.extend_from_slice(END);
+    text
 }
 
 /// The address behind `sees` in a server's answer.

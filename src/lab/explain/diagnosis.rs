@@ -47,7 +47,7 @@ impl Facts<'_> {
             Outcome::Unresolved => self.unresolved(),
             Outcome::Closed => self.behind_proxy(),
             Outcome::Refused | Outcome::TimedOut | Outcome::Unreachable | Outcome::NoAnswer => {
-                match &self.explanation.drop {
+                match self.explanation.root() {
                     Some(drop) => self.dropped(drop),
                     None if self.explanation.passages.is_empty() => self.no_way_out(),
                     None => self.silent(),
@@ -59,7 +59,14 @@ impl Facts<'_> {
     fn dropped(&self, drop: &Drop) -> Option<Cause> {
         match drop.reason {
             DropReason::Filtered | DropReason::Rejected => self.filtered(drop.rule.as_ref()?),
+            DropReason::NoSocket if self.is_of_an_answer(drop) => self.not_translated_back(),
             DropReason::NoSocket => self.no_socket(drop),
+            DropReason::BacklogFull | DropReason::ReceiveBufferFull => {
+                self.target_container().and_then(|target| self.not_running(&target))
+            }
+            DropReason::NeighbourQueueFull => self.no_neighbour(drop),
+            DropReason::OtherHost => self.stale_neighbour(),
+            DropReason::NotForUs => self.broadcast(),
             DropReason::NeighbourFailed => self.cut().or_else(|| self.no_neighbour(drop)),
             DropReason::NoRoute => self.no_route(drop),
             DropReason::ForwardingOff => self.forwarding_off(drop),
@@ -72,28 +79,22 @@ impl Facts<'_> {
             DropReason::FragmentationNeeded | DropReason::ExceedsMtu => self.too_big(drop),
             DropReason::TtlExceeded => self.loop_of_routes(drop),
             DropReason::Martian => self.martian(),
+            DropReason::BridgeNoPort => self.vanished(),
+            DropReason::BridgeBadSource => self.group_address(),
+            DropReason::NoFreePort | DropReason::Untranslatable => self.translation(),
             DropReason::BadFrame
             | DropReason::BadPacket
             | DropReason::BadChecksum
             | DropReason::NoCarrier
-            | DropReason::OtherHost
             | DropReason::UnknownEtherType
             | DropReason::BridgeSamePort
-            | DropReason::BridgeNoPort
             | DropReason::BridgeIsolated
             | DropReason::BridgeReserved
-            | DropReason::BridgeBadSource
             | DropReason::ConnectionTableFull
-            | DropReason::NoFreePort
-            | DropReason::Untranslatable
             | DropReason::Fragment
-            | DropReason::NeighbourQueueFull
             | DropReason::NeighbourTableFull
             | DropReason::Ipv6Disabled
-            | DropReason::ReceiveBufferFull
             | DropReason::NoProtocol
-            | DropReason::BacklogFull
-            | DropReason::NotForUs
             | DropReason::Gone => None,
         }
     }
@@ -287,10 +288,64 @@ impl Facts<'_> {
         }
     }
 
+    fn is_of_an_answer(&self, drop: &Drop) -> bool {
+        let answers = self.explanation.passages.iter().filter(|passage| passage.part == Part::Answer);
+        answers.map(|passage| &passage.end).any(|end| matches!(end, End::Dropped(found) if found == drop))
+    }
+
+    /// The answer comes from another address than was asked.
+    fn not_translated_back(&self) -> Option<Cause> {
+        let requests = self.explanation.passages.iter().filter(|passage| passage.part == Part::Request);
+        let mut rules = requests.flat_map(|passage| &passage.hops).filter_map(|hop| hop.rule.as_ref());
+        let own = rules.find(|rule| !rule.docker && rule.text.contains("DNAT"))?;
+        Some(Cause {
+            text: "the answer does not come back through the rule that translated the question".to_owned(),
+            line: self.line(self.causes.rule(&own.chain, &own.text)),
+            suggestion:
+                "translate the source too (`-t nat -A POSTROUTING ... -j MASQUERADE`), or publish the port \
+                         and let Docker do it"
+                    .to_owned(),
+        })
+    }
+
+    /// The neighbour table has a hardware address that nobody has any more.
+    fn stale_neighbour(&self) -> Option<Cause> {
+        let address = self.target_address()?;
+        let now = self.container_having(address, true)?;
+        let (from, name) = (&self.explanation.attempt.from, self.readable(&now));
+        Some(Cause {
+            text: format!(
+                "{from} still sends to the hardware address that {address} had before; {name} has it now"
+            ),
+            line: self.line(self.causes.container(&now)),
+            suggestion:
+                "wait until the entry is asked for anew (`ip neigh` shows it), or keep the hardware address"
+                    .to_owned(),
+        })
+    }
+
+    /// A packet for everybody, of a protocol that is for one.
+    fn broadcast(&self) -> Option<Cause> {
+        let address = self.target_address()?;
+        let daemon = self.world.daemon(self.host)?;
+        let mut networks = daemon.networks();
+        let network = networks.find(|n| n.subnets.iter().any(|s| s.pool.subnet().broadcast() == address))?;
+        Some(Cause {
+            text: format!("{address} is the broadcast address of `{}`", self.network_key(&network.name)),
+            line: None,
+            suggestion: "ask for the address or the name of one container".to_owned(),
+        })
+    }
+
     /// Nothing listens.
     fn no_socket(&self, drop: &Drop) -> Option<Cause> {
         let attempt = &self.explanation.attempt;
         let port = attempt.port?;
+        let address = self.target_address()?;
+        if !address.is_loopback() && self.world.address_owner(address).is_none() {
+            // Flooded to all, and meant for none of them.
+            return None;
+        }
         let container = self.world.daemon(self.host).and_then(|daemon| daemon.container(&drop.place).ok());
         let Some(container) = container else {
             return if self.is_host(&drop.place) {
@@ -315,9 +370,10 @@ impl Facts<'_> {
                 suggestion: "ask for the other container by its name".to_owned(),
             });
         }
-        let binding = container.bindings.iter().find(|binding| binding.host.port() == port);
-        if let Some(binding) = binding.filter(|binding| binding.container.port() != port) {
-            return Some(self.wrong_target(&name, &container.name, binding.container.port(), &listens));
+        if self.container_called(&attempt.target).is_none()
+            && let Some(cause) = self.leads_nowhere(&container.name)
+        {
+            return Some(cause);
         }
         let service = self.causes.service_of(&container.name);
         let image = service.and_then(|s| self.causes.key(&["services", &s.name.value, "image"]));
@@ -347,12 +403,25 @@ impl Facts<'_> {
 
     /// The userland proxy took the connection and could not pass it on.
     fn behind_proxy(&self) -> Option<Cause> {
-        let relays = self.explanation.passages.iter().filter(|passage| passage.part == Part::Relay);
-        let drop = relays.filter_map(|passage| match &passage.end {
+        let mut relays = self.explanation.passages.iter().filter(|passage| passage.part == Part::Relay);
+        let drop = relays.find_map(|passage| match &passage.end {
             End::Dropped(drop) => Some(drop),
             End::Delivered { .. } | End::Unfinished => None,
-        });
-        self.no_socket(drop.into_iter().next()?)
+        })?;
+        self.leads_nowhere(&drop.place)
+    }
+
+    /// A published port that leads to a port of a container where nothing listens.
+    fn leads_nowhere(&self, place: &str) -> Option<Cause> {
+        let container = self.world.daemon(self.host)?.container(place).ok()?;
+        let port = self.explanation.attempt.port?;
+        let binding = container.bindings.iter().find(|binding| binding.host.port() == port)?;
+        let target = binding.container.port();
+        if container.listens.iter().any(|listen| listen.port == target) {
+            return None;
+        }
+        let listens: Vec<String> = container.listens.iter().map(ToString::to_string).collect();
+        Some(self.wrong_target(&self.readable(place), place, target, &listens))
     }
 
     /// The host has nothing on a port.
@@ -404,8 +473,8 @@ impl Facts<'_> {
 
     fn no_neighbour(&self, drop: &Drop) -> Option<Cause> {
         let address = self.target_address()?;
-        if let Some(target) = self.container_having(address, false) {
-            return self.not_running(&target);
+        if let Some(cause) = self.vanished() {
+            return Some(cause);
         }
         let daemon = self.world.daemon(self.host)?;
         let on_it = daemon
@@ -414,7 +483,7 @@ impl Facts<'_> {
         let (text, line) = match on_it {
             Some(network) => (
                 format!("no container on `{}` has the address {address}", self.network_key(&network.name)),
-                self.causes.network(&network.name),
+                self.network_line(&network.name),
             ),
             None => {
                 (format!("nobody on the link of {} has the address that was asked for", drop.place), None)
@@ -423,6 +492,53 @@ impl Facts<'_> {
         let suggestion =
             "ask for a name instead of an address: addresses change when containers start anew".to_owned();
         Some(Cause { text, line: self.line(line), suggestion })
+    }
+
+    /// A container of the address's network that does not run any more.
+    fn vanished(&self) -> Option<Cause> {
+        let address = self.target_address()?;
+        let daemon = self.world.daemon(self.host)?;
+        let mut networks = daemon.networks();
+        let network = networks.find(|n| n.subnets.iter().any(|s| s.pool.subnet().contains(&address)))?;
+        let mut gone = daemon.containers().filter(|container| {
+            !container.state.is_up() && container.endpoints.iter().any(|e| e.network_name == network.name)
+        });
+        let (first, next) = (gone.next()?, gone.next());
+        if next.is_some() { None } else { self.not_running(&first.name) }
+    }
+
+    /// A container whose hardware address is that of a group.
+    fn group_address(&self) -> Option<Cause> {
+        let target = self.target_container()?;
+        let service = self.causes.service_of(&target)?;
+        let line = self.causes.key(&["services", &service.name.value, "mac_address"])?;
+        Some(Cause {
+            text: format!(
+                "{}'s hardware address is that of a group: its first byte is odd",
+                self.readable(&target)
+            ),
+            line: self.line(Some(line)),
+            suggestion: "take one with an even first byte, such as 02:42:ac:12:00:03, or none".to_owned(),
+        })
+    }
+
+    /// A rule of somebody's own that translates.
+    fn translation(&self) -> Option<Cause> {
+        let hops = &self.explanation.decisive()?.hops;
+        let own = hops.iter().rev().filter_map(|hop| hop.rule.as_ref()).find(|rule| !rule.docker)?;
+        Some(Cause {
+            text: "a rule that is not Docker's asks for a translation that cannot be made".to_owned(),
+            line: self.line(self.causes.rule(&own.chain, &own.text)),
+            suggestion: "let the rule choose among more ports, or remove it: Docker masquerades by itself"
+                .to_owned(),
+        })
+    }
+
+    /// Where a network is declared; Compose's default network need not be.
+    fn network_line(&self, network: &str) -> Option<Span> {
+        let implied =
+            self.scenario.networks.iter().any(|declared| declared.name == network && declared.implicit);
+        if implied { None } else { self.causes.network(network) }
     }
 
     /// Nothing could be sent at all.
@@ -445,8 +561,8 @@ impl Facts<'_> {
         let first = networks.first()?;
         v6.then(|| Cause {
             text: format!("`{}` has no IPv6 addresses", self.network_key(first)),
-            line: self.line(self.causes.network(first)),
-            suggestion: "set `enable_ipv6: true` on the network".to_owned(),
+            line: self.line(self.network_line(first)),
+            suggestion: format!("say `networks: {{{}: {{enable_ipv6: true}}}}`", self.network_key(first)),
         })
     }
 
@@ -520,23 +636,27 @@ impl Facts<'_> {
     }
 
     fn too_big(&self, drop: &Drop) -> Option<Cause> {
-        let network = self.world.daemon(self.host).and_then(|daemon| {
-            let named = |network: &&str| drop.device.as_deref() == Some(*network);
-            let mut all = daemon.networks();
-            let on = all.find(|n| n.bridge.is_some_and(|bridge| named(&bridge.to_string().as_str())))?;
-            Some(on.name.clone())
+        let device = drop.device.as_deref().unwrap_or_default();
+        let bridged = self.world.daemon(self.host).and_then(|daemon| {
+            let mut networks = daemon.networks();
+            let has = |bridge: String| bridge == device;
+            let network =
+                networks.find(|n| n.bridge.as_ref().is_some_and(|bridge| has(bridge.to_string())))?;
+            self.causes.network_setting(&network.name, &["driver_opts", MTU])
         });
-        let setting = network.and_then(|name| self.causes.network_setting(&name, &["driver_opts", MTU]));
+        let card = self.causes.key(&["hosts", &drop.place, "nics", device, "mtu"]);
         let linked = || self.causes.link_setting("mtu").map(|(_, span)| span);
-        let line = setting.or_else(linked).or_else(|| self.causes.command(&["mtu"]));
-        let place = match &drop.device {
-            Some(device) => format!("{device} of {}", drop.place),
-            None => drop.place.clone(),
+        let mut errors =
+            self.explanation.passages.iter().filter(|passage| passage.summary.starts_with("ICMP"));
+        let (unheard, allow) = if errors.any(|passage| matches!(passage.end, End::Dropped(_))) {
+            (", and the ICMP error that says so does not come back", "let ICMP through, and ")
+        } else {
+            ("", "")
         };
         Some(Cause {
-            text: format!("the packet is larger than the MTU of {place}"),
-            line: self.line(line),
-            suggestion: "give the network that MTU too (com.docker.network.driver.mtu)".to_owned(),
+            text: format!("the packet is larger than the MTU of {device} of {}{unheard}", drop.place),
+            line: self.line(bridged.or(card).or_else(linked)),
+            suggestion: format!("{allow}give the network that MTU too: `driver_opts: {{{MTU}: ...}}`"),
         })
     }
 
@@ -572,11 +692,16 @@ impl Facts<'_> {
         if state == "running" {
             return None;
         }
-        let how =
-            if state == "exited" { format!(" with status {}", container.exit_code) } else { String::new() };
-        let line = self.causes.stopped(target).or_else(|| self.causes.container(target));
+        let how = if state == "exited" {
+            format!("it ended with status {}", container.exit_code)
+        } else {
+            format!("it is {state}")
+        };
+        let paused = self.causes.command(&["docker", "pause", target]);
+        let line = paused.filter(|_| state == "paused").or_else(|| self.causes.stopped(target));
+        let line = line.or_else(|| self.causes.container(target));
         Some(Cause {
-            text: format!("{name} does not run: it is {state}{how}"),
+            text: format!("{name} does not run: {how}"),
             line: self.line(line),
             suggestion: if state == "paused" {
                 format!("let it go on: `docker unpause {target}`")

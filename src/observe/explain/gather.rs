@@ -8,7 +8,8 @@ use linkspan_switch::frame::TraceId;
 
 use super::hops::{Teller, drop_of};
 use super::{
-    Drop, DropReason, End, Explanation, Lookup, Observed, Outcome, PASSAGES, Part, Passage, Setting, is_error,
+    Drop, DropReason, End, Events, Explanation, Lookup, Observed, Outcome, PASSAGES, Part, Passage, Setting,
+    is_error,
 };
 use crate::engine::event::{Event, EventKind};
 use crate::engine::id::NamespaceId;
@@ -21,24 +22,37 @@ const DNS_PORT: u16 = 53;
 /// An end of a conversation: an address and, where the protocol has ports, a port.
 type Endpoint = (IpAddr, Option<u16>);
 
-pub(super) fn explain(observed: Observed, events: &[Event], setting: &dyn Setting) -> Explanation {
+pub(super) fn explain(observed: Observed, events: Events<'_>, setting: &dyn Setting) -> Explanation {
     let Observed { attempt, addresses, outcome } = observed;
-    let packets = Packets::of(events);
-    let began = events.first().map_or(Duration::ZERO, |event| event.time);
-    let teller = Teller { events, began, setting };
-    let unresolved = outcome == Outcome::Unresolved;
-    let passages = packets.passages(&teller, unresolved);
+    let first = events.lookup.first().or(events.attempt.first());
+    let began = first.map_or(Duration::ZERO, |event| event.time);
+    let lookups = Packets::of(events.lookup);
+    let teller = |events| Teller { events, began, setting };
+    let target = addresses.as_ref().and_then(|list| list.first().copied()).or(attempt.target.parse().ok());
+    let passages = match (outcome, target) {
+        (Outcome::Unresolved, _) => lookups.lookups(&teller(events.lookup)),
+        (_, Some(address)) => {
+            let goal = Goal { from: &attempt.from, to: (address, attempt.port) };
+            Packets::of(events.attempt).passages(&teller(events.attempt), &goal)
+        }
+        (_, None) => Vec::new(),
+    };
     let relay_failed = passages.iter().any(|p| p.part == Part::Relay && matches!(p.end, End::Dropped(_)));
     let outcome = if outcome == Outcome::Reached(None) && relay_failed { Outcome::Closed } else { outcome };
     let drop = (!outcome.is_reached()).then(|| first_drop(&passages)).flatten();
     let lookup = addresses.map(|addresses| Lookup {
         name: attempt.target.clone(),
-        answers: packets.answers(unresolved),
+        answers: lookups.answers(&attempt.from, setting),
         addresses,
     });
-    let own = packets.list.iter().find_map(|packet| packet.origin);
-    let errors = errors(events, own);
+    let errors = errors(events.attempt, &attempt.from, setting);
     Explanation { attempt, lookup, passages, outcome, errors, drop, cause: None, story: Vec::new() }
+}
+
+/// What an attempt sends, and whom to: other traffic of the same moment is not told.
+struct Goal<'a> {
+    from: &'a str,
+    to: Endpoint,
 }
 
 fn first_drop(passages: &[Passage]) -> Option<Drop> {
@@ -49,11 +63,11 @@ fn first_drop(passages: &[Passage]) -> Option<Drop> {
 }
 
 /// What the asking program saw, each error once.
-fn errors(events: &[Event], own: Option<NamespaceId>) -> Vec<String> {
+fn errors(events: &[Event], from: &str, setting: &dyn Setting) -> Vec<String> {
     let mut seen = Vec::new();
     for event in events {
         if let EventKind::SocketError { namespace, errno, .. } = &event.kind
-            && Some(*namespace) == own
+            && setting.namespace(*namespace) == from
         {
             let text = errno.text().to_owned();
             if !seen.contains(&text) {
@@ -100,65 +114,53 @@ impl<'a> Packets<'a> {
         Packets { list }
     }
 
-    fn passages(&self, teller: &Teller<'_>, unresolved: bool) -> Vec<Passage> {
-        let mut told: Vec<Told> = Vec::new();
-        let mut passages: Vec<Passage> = Vec::new();
-        for packet in &self.list {
-            let lookup = is_lookup(&packet.summary);
-            if lookup && !(unresolved && is_worth_telling(&packet.summary)) {
-                continue;
-            }
-            let end = end(packet, teller);
-            let known = told
-                .iter()
-                .position(|other| other.origin == packet.origin && other.text == packet.summary.text);
-            if let Some(at) = known {
-                if let Some(passage) = passages.get_mut(at) {
-                    passage.repeated += 1;
-                }
-                continue;
-            }
-            let dropped = matches!(end, End::Dropped(_));
-            let inside = matches!(packet.summary.role, Role::Carries | Role::Ends);
-            let reset = packet.summary.text.starts_with("TCP RST");
-            let opened = told.iter().any(|other| other.text.starts_with("TCP SYN-ACK"));
-            if inside && !dropped && !(reset && !opened) || passages.len() >= PASSAGES {
-                continue;
-            }
-            let part = part(packet, lookup, &told);
-            told.push(Told {
-                origin: packet.origin,
-                text: packet.summary.text.clone(),
-                sources: sources(packet),
-                lookup,
-            });
-            passages.push(Passage {
-                part,
-                packet: packet.trace.0,
-                time: packet.events.first().map_or(Duration::ZERO, |event| teller.since(event)),
-                ends: ends(&packet.summary, teller.setting),
-                summary: packet.summary.text.clone(),
-                repeated: 0,
-                hops: teller.hops(&packet.summary, &packet.events),
-                end,
-            });
+    /// The packets of a lookup that failed. Of the two families' lookups, which go the same way, that for IPv4.
+    fn lookups(&self, teller: &Teller<'_>) -> Vec<Passage> {
+        let mut telling = Telling::default();
+        let asked = self.list.iter().filter(|packet| is_dns(&packet.summary));
+        for packet in asked.filter(|packet| !packet.summary.text.contains(" AAAA ")) {
+            let answer = packet.summary.text.starts_with("DNS answer");
+            let part = if answer { Part::LookupAnswer } else { Part::Lookup };
+            telling.tell(packet, part, teller);
         }
-        passages
+        telling.passages
+    }
+
+    /// The packets of an attempt that decide.
+    fn passages(&self, teller: &Teller<'_>, goal: &Goal<'_>) -> Vec<Passage> {
+        let mut telling = Telling::default();
+        for packet in &self.list {
+            let Some(part) = telling.part(packet, goal, teller.setting) else { continue };
+            let reset = packet.summary.text.starts_with("TCP RST");
+            let refused = telling
+                .told
+                .iter()
+                .any(|other| matches!(other.end, End::Dropped(_)) && other.is_answered_by(packet));
+            let decides = match packet.summary.role {
+                Role::Opens | Role::Message => true,
+                Role::Carries | Role::Ends => {
+                    reset && refused || matches!(end(packet, teller), End::Dropped(_))
+                }
+                Role::Resolves => false,
+            };
+            if decides {
+                telling.tell(packet, part, teller);
+            }
+        }
+        telling.passages
     }
 
     /// What name servers answered to the asking namespace.
-    fn answers(&self, all: bool) -> Vec<String> {
-        let own = self.list.first().and_then(|packet| packet.origin);
+    fn answers(&self, from: &str, setting: &dyn Setting) -> Vec<String> {
         let mut answers: Vec<String> = Vec::new();
         for packet in &self.list {
             let text = &packet.summary.text;
             let Some((kind, answer)) = text.split_once(", ") else { continue };
             let Some((_, ends)) = kind.split_once("DNS answer ") else { continue };
-            let delivered = packet.events.iter().any(
-                |event| matches!(event.kind, EventKind::Delivered { namespace, .. } if Some(namespace) == own),
-            );
+            let delivered = taken(packet).is_some_and(|namespace| setting.namespace(namespace) == from);
+            // That a name has no address of the other family is nothing to tell.
             let empty = answer.starts_with("AAAA ") && answer.ends_with(": no such record");
-            if !delivered || empty && !all {
+            if !delivered || empty {
                 continue;
             }
             let server = ends.split(" → ").next().unwrap_or_default();
@@ -173,32 +175,95 @@ impl<'a> Packets<'a> {
     }
 }
 
+/// The packets told so far.
+#[derive(Default)]
+struct Telling {
+    told: Vec<Told>,
+    passages: Vec<Passage>,
+}
+
 /// What is remembered of a packet that was told.
 struct Told {
     origin: Option<NamespaceId>,
-    text: String,
+    likeness: String,
+    end: End,
     /// Where it comes from, as it was sent and as NAT made it look.
     sources: Vec<Endpoint>,
-    lookup: bool,
+    /// The namespace that took it.
+    taken: Option<NamespaceId>,
 }
 
-fn part(packet: &Packet<'_>, lookup: bool, told: &[Told]) -> Part {
-    let to = (packet.summary.destination, packet.summary.destination_port);
-    let error = is_error(&packet.summary);
-    let answers = told.iter().find(|other| {
-        other.sources.iter().any(|(address, port)| {
-            Some(*address) == to.0 && (error || *port == to.1) && other.lookup == lookup
-        })
-    });
-    match (answers.is_some(), lookup) {
-        (true, true) => Part::LookupAnswer,
-        (false, true) => Part::Lookup,
-        (true, false) => Part::Answer,
-        (false, false) => {
-            let own = told.iter().find(|other| !other.lookup).map(|first| first.origin);
-            if own.is_none() || own == Some(packet.origin) { Part::Request } else { Part::Relay }
-        }
+impl Told {
+    /// Whether a packet goes back to where this one came from.
+    fn is_answered_by(&self, packet: &Packet<'_>) -> bool {
+        let Some(address) = packet.summary.destination else { return false };
+        let error = is_error(&packet.summary);
+        let to =
+            |source: &Endpoint| source.0 == address && (error || source.1 == packet.summary.destination_port);
+        self.sources.iter().any(to)
     }
+}
+
+impl Telling {
+    /// What a packet is to the attempt; `None`: nothing.
+    fn part(&self, packet: &Packet<'_>, goal: &Goal<'_>, setting: &dyn Setting) -> Option<Part> {
+        let to = packet.summary.destination.map(|address| (address, packet.summary.destination_port));
+        let own = packet.origin.is_some_and(|namespace| setting.namespace(namespace) == goal.from);
+        if own && to == Some(goal.to) {
+            return Some(Part::Request);
+        }
+        if self.told.iter().any(|other| other.is_answered_by(packet)) {
+            return Some(Part::Answer);
+        }
+        let taken = self.told.iter().any(|other| other.taken.is_some() && other.taken == packet.origin);
+        let opens = packet.summary.text.starts_with("TCP SYN ") || packet.summary.text.starts_with("UDP ");
+        (taken && opens).then_some(Part::Relay)
+    }
+
+    fn tell(&mut self, packet: &Packet<'_>, part: Part, teller: &Teller<'_>) {
+        let (likeness, end) = (likeness(&packet.summary), end(packet, teller));
+        let same =
+            |other: &Told| (other.origin, &other.likeness, &other.end) == (packet.origin, &likeness, &end);
+        if let Some(passage) = self.told.iter().position(same).and_then(|at| self.passages.get_mut(at)) {
+            passage.repeated += 1;
+            return;
+        }
+        if self.passages.len() >= PASSAGES {
+            return;
+        }
+        self.told.push(Told {
+            origin: packet.origin,
+            likeness,
+            end: end.clone(),
+            sources: sources(packet),
+            taken: taken(packet),
+        });
+        self.passages.push(Passage {
+            part,
+            packet: packet.trace.0,
+            time: packet.events.first().map_or(Duration::ZERO, |event| teller.since(event)),
+            ends: ends(packet, teller.setting),
+            summary: packet.summary.text.clone(),
+            repeated: 0,
+            hops: teller.hops(&packet.summary, &packet.events),
+            end,
+        });
+    }
+}
+
+/// What packets have in common that are sent again, or are pings of one target.
+fn likeness(packet: &Summary) -> String {
+    match packet.text.split_once(", id ") {
+        Some((echo, _)) => echo.to_owned(),
+        None => packet.text.clone(),
+    }
+}
+
+fn taken(packet: &Packet<'_>) -> Option<NamespaceId> {
+    packet.events.iter().find_map(|event| match event.kind {
+        EventKind::Delivered { namespace, .. } => Some(namespace),
+        _ => None,
+    })
 }
 
 fn sources(packet: &Packet<'_>) -> Vec<Endpoint> {
@@ -217,46 +282,44 @@ fn sources(packet: &Packet<'_>) -> Vec<Endpoint> {
 
 /// Where the way ends: the place that takes it, or the drop. Copies of a flooded frame that reach others do not count.
 fn end(packet: &Packet<'_>, teller: &Teller<'_>) -> End {
-    let mut end = End::Unfinished;
-    for event in &packet.events {
-        match &event.kind {
-            EventKind::Delivered { namespace, .. } => {
-                return End::Delivered { place: teller.setting.namespace(*namespace) };
-            }
-            EventKind::Dropped { reason: DropReason::OtherHost | DropReason::NotForUs, .. } => {}
-            EventKind::Dropped { .. } if end == End::Unfinished => {
-                if let Some(drop) = drop_of(event, &packet.events, &packet.summary, teller.setting) {
-                    end = End::Dropped(drop);
-                }
-            }
-            _ => {}
+    let reason = |event: &Event| match event.kind {
+        EventKind::Dropped { reason, .. } => Some(reason),
+        _ => None,
+    };
+    let aside = |reason: DropReason| matches!(reason, DropReason::OtherHost | DropReason::NotForUs);
+    let delivered = packet.events.iter().find_map(|event| match event.kind {
+        EventKind::Delivered { namespace, .. } => Some(namespace),
+        _ => None,
+    });
+    // The socket was found, and had no room.
+    let full = packet.events.iter().find(|event| reason(event) == Some(DropReason::ReceiveBufferFull));
+    let dropped = match (full, delivered) {
+        (Some(full), _) => Some(full),
+        (None, Some(namespace)) => {
+            return End::Delivered { place: teller.setting.namespace(namespace) };
         }
-    }
-    if end == End::Unfinished {
-        let aside = packet.events.iter().rev().find(|e| matches!(e.kind, EventKind::Dropped { .. }));
-        let drop = aside.and_then(|e| drop_of(e, &packet.events, &packet.summary, teller.setting));
-        if let Some(drop) = drop {
-            end = End::Dropped(drop);
+        (None, None) => {
+            let mut drops = packet.events.iter().filter(|event| reason(event).is_some());
+            let last = drops.clone().next_back();
+            drops.find(|event| reason(event).is_some_and(|reason| !aside(reason))).or(last)
         }
-    }
-    end
+    };
+    let drop = dropped.and_then(|event| drop_of(event, &packet.events, &packet.summary, teller));
+    drop.map_or(End::Unfinished, End::Dropped)
 }
 
-fn ends(summary: &Summary, setting: &dyn Setting) -> (String, String) {
-    let who = |address: Option<IpAddr>| match address {
+fn ends(packet: &Packet<'_>, setting: &dyn Setting) -> (String, String) {
+    let origin = packet.origin.map(|namespace| setting.namespace(namespace)).unwrap_or_default();
+    let to = match packet.summary.destination {
+        Some(address) if address.is_loopback() => origin.clone(),
         Some(address) => setting.address_owner(address).unwrap_or_else(|| address.to_string()),
         None => "?".to_owned(),
     };
-    (who(summary.source), who(summary.destination))
+    (origin, to)
 }
 
-fn is_lookup(packet: &Summary) -> bool {
+fn is_dns(packet: &Summary) -> bool {
     packet.source_port == Some(DNS_PORT)
         || packet.destination_port == Some(DNS_PORT)
         || packet.text.starts_with("DNS ")
-}
-
-/// Of lookups that fail only those for IPv4 addresses are told; the others go the same way.
-fn is_worth_telling(packet: &Summary) -> bool {
-    !packet.text.contains(" AAAA ")
 }

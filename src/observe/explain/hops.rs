@@ -20,7 +20,7 @@ use crate::engine::id::{DeviceId, NamespaceId};
 use crate::engine::plan::Transport;
 use crate::engine::view::InterfaceKind;
 use crate::observe::rules::{Rules, rewriting, state};
-use crate::observe::summary::{Role as PacketRole, Summary, count, endpoint};
+use crate::observe::summary::{self, Role as PacketRole, Summary, count, endpoint};
 use crate::world::names::Role;
 
 /// Tells packets of one attempt.
@@ -39,6 +39,8 @@ struct Way {
     next_hop: Option<(IpAddr, DeviceId)>,
     /// The neighbour table had nothing and told so.
     asked: bool,
+    /// Whom the newest frame is for.
+    destination: Option<MacAddress>,
     /// The newest frame was flooded: its copies leave by several ports.
     flooded: bool,
     /// The newest frame crosses a bridge of the host without being routed.
@@ -61,7 +63,7 @@ impl Teller<'_> {
                 self.event(event, packet, &mut way);
             }
         }
-        way.hops
+        merged(way.hops)
     }
 
     fn event(&self, event: &Event, packet: &Summary, way: &mut Way) {
@@ -112,14 +114,9 @@ impl Teller<'_> {
                 self.at(way, event, Layer::Application, *namespace, format!("the program sees: {errno}"));
             }
             EventKind::Dropped { namespace, device, reason } => {
-                let device = device.map(|id| self.setting.device(id));
-                let place = match (namespace, &device) {
-                    (Some(namespace), _) => self.setting.namespace(*namespace),
-                    (None, Some(device)) => device.namespace.clone(),
-                    (None, None) => String::new(),
-                };
+                let (place, device) = place_of(*namespace, *device, self.setting);
                 let text = reason.text().to_owned();
-                way.hops.push(self.hop(event, Layer::Drop, place, device.map(|d| d.name), text));
+                way.hops.push(self.hop(event, Layer::Drop, place, device, text));
             }
             EventKind::Applied { .. } | EventKind::Undone { .. } => {}
         }
@@ -137,7 +134,8 @@ impl Teller<'_> {
     /// A hop at a device, in the place the device is in.
     fn on(&self, way: &mut Way, event: &Event, layer: Layer, device: DeviceId, text: String) {
         let device = self.setting.device(device);
-        way.hops.push(self.hop(event, layer, device.namespace, Some(device.name), text));
+        let place = readable(&device.namespace);
+        way.hops.push(self.hop(event, layer, place, Some(device.name), text));
     }
 
     fn route(
@@ -179,8 +177,11 @@ impl Teller<'_> {
         let text = match state {
             NeighbourState::Incomplete => match self.answer(event, device, address) {
                 Some(mac) => format!("{address} is unknown; {question} asks on the link: it is at {mac}"),
-                None => format!("{address} is unknown; {question} asks on the link, and nobody answers"),
+                None => {
+                    format!("{address} is unknown; {question} asks on the link: {}", self.unanswered(address))
+                }
             },
+            NeighbourState::Failed if way.asked => return,
             NeighbourState::Failed => format!("{address} does not answer {question}"),
             // Known: the frame that follows says where.
             NeighbourState::Reachable
@@ -207,8 +208,41 @@ impl Teller<'_> {
             .next()?
     }
 
+    fn unanswered(&self, address: IpAddr) -> String {
+        match self.lost(address) {
+            Some((what, drop)) => {
+                let device = drop.device.map(|device| format!("{device} of ")).unwrap_or_default();
+                format!("{what} is dropped at {device}{}, {}", drop.place, drop.reason.text())
+            }
+            None => "nobody answers".to_owned(),
+        }
+    }
+
+    /// The question for a neighbour, or its answer, where one was dropped.
+    pub(super) fn lost(&self, address: IpAddr) -> Option<(&'static str, Drop)> {
+        self.events.iter().find_map(|event| {
+            let EventKind::Dropped { namespace, device, reason } = &event.kind else { return None };
+            if matches!(reason, DropReason::OtherHost | DropReason::NotForUs) {
+                return None;
+            }
+            let mut frames = self.events.iter().filter(|other| other.trace == event.trace);
+            let frame = frames.find_map(|other| match &other.kind {
+                EventKind::Transmitted { frame, .. } => Some(summary::frame(frame)),
+                _ => None,
+            })?;
+            let what = match frame.role {
+                PacketRole::Resolves if frame.source == Some(address) => "the answer",
+                PacketRole::Resolves if frame.text.contains(&address.to_string()) => "the question",
+                _ => return None,
+            };
+            let (place, device) = place_of(*namespace, *device, self.setting);
+            Some((what, Drop { reason: *reason, place, device, rule: None, behind: None }))
+        })
+    }
+
     fn transmitted(&self, event: &Event, device: DeviceId, frame: &[u8], way: &mut Way) {
         let destination = frame.first_chunk::<6>().map(|bytes| MacAddress(*bytes));
+        way.destination = destination;
         if let (Some((next, by)), Some(mac)) = (way.next_hop, destination)
             && by == device
             && !self.setting.device(device).is_loopback()
@@ -226,12 +260,12 @@ impl Teller<'_> {
         match self.kind(device) {
             (Role::Lan, _) | (_, Some(InterfaceKind::Bridge)) => {}
             (_, Some(InterfaceKind::Loopback)) => {
-                self.on(way, event, Layer::Loopback, device, "the packet does not leave".to_owned());
+                self.on(way, event, Layer::Loopback, device, "keeps the packet in the namespace".to_owned());
             }
             (Role::Container, _) => self.on(way, event, Layer::ContainerInterface, device, text()),
             (Role::Host, Some(InterfaceKind::Veth)) if way.flooded => {}
             (Role::Host, Some(InterfaceKind::Veth)) => {
-                self.on(way, event, Layer::Veth, device, "into the container".to_owned());
+                self.on(way, event, Layer::Veth, device, "hands the frame to the container".to_owned());
             }
             (Role::Host, _) => self.on(way, event, Layer::HostInterface, device, text()),
             (Role::Machine, _) => self.on(way, event, Layer::Interface, device, text()),
@@ -244,7 +278,7 @@ impl Teller<'_> {
             (Role::Lan, _) | (_, Some(InterfaceKind::Bridge | InterfaceKind::Loopback)) => {}
             (Role::Container, _) => self.on(way, event, Layer::ContainerInterface, device, text),
             (Role::Host, Some(InterfaceKind::Veth)) => {
-                self.on(way, event, Layer::Veth, device, "out of the container".to_owned());
+                self.on(way, event, Layer::Veth, device, "receives the frame from the container".to_owned());
             }
             (Role::Host, _) => self.on(way, event, Layer::HostInterface, device, text),
             (Role::Machine, _) => self.on(way, event, Layer::Interface, device, text),
@@ -254,32 +288,32 @@ impl Teller<'_> {
     fn bridged(&self, event: &Event, bridge: DeviceId, decision: BridgeDecision, way: &mut Way) {
         let place = self.setting.device(bridge);
         let lan = self.kind(bridge).0 == Role::Lan;
+        let mac = way.destination.map_or_else(|| "the address".to_owned(), |mac| mac.to_string());
         let text = match decision {
             BridgeDecision::Forward(port) => {
                 let port = self.setting.device(port).name;
-                if lan {
-                    "carries the frame".to_owned()
-                } else {
-                    format!("FDB: that address is behind {port}")
-                }
+                if lan { "carries the frame".to_owned() } else { format!("{mac} is behind {port} (FDB)") }
             }
-            BridgeDecision::Local => "FDB: that address is the bridge's own, so up into the host".to_owned(),
+            BridgeDecision::Local => format!("{mac} is the bridge's own, so up into the host"),
             BridgeDecision::Flood { ports, local } => {
                 let own = if local { " and to the host itself" } else { "" };
-                format!("not in the FDB: flooded to {}{own}", count(ports, "port"))
+                let why = match way.destination {
+                    Some(mac) if mac.is_multicast() => "for many".to_owned(),
+                    _ => format!("{mac} is not in the FDB"),
+                };
+                format!("{why}, so out of {}{own}", count(ports, "port"))
             }
         };
         way.flooded = matches!(decision, BridgeDecision::Flood { .. });
         way.bridged = !lan && !matches!(decision, BridgeDecision::Local);
         if lan {
-            let name = place.namespace.strip_prefix("lan:").unwrap_or(&place.namespace).to_owned();
-            let place = format!("LAN {name}");
+            let place = readable(&place.namespace);
             way.hops.push(self.hop(event, Layer::Lan, place, None, text));
             return;
         }
         let text = match self.setting.network_of(bridge) {
-            Some(network) => format!("(network {network}) {text}"),
-            None => text,
+            Some(network) => format!("(network {network}): {text}"),
+            None => format!("has it: {text}"),
         };
         way.hops.push(self.hop(event, Layer::Bridge, place.namespace, Some(place.name), text));
     }
@@ -341,26 +375,75 @@ pub(super) fn drop_of(
     event: &Event,
     events: &[&Event],
     packet: &Summary,
-    setting: &dyn Setting,
+    teller: &Teller<'_>,
 ) -> Option<Drop> {
     let EventKind::Dropped { namespace, device, reason } = &event.kind else { return None };
+    let setting = teller.setting;
+    let (place, device) = place_of(*namespace, *device, setting);
+    let mut hooks = events.iter().rev().filter(|before| before.sequence <= event.sequence);
+    let rule = match reason {
+        DropReason::Filtered | DropReason::Rejected => hooks.find_map(|before| match &before.kind {
+            EventKind::Filtered { namespace, steps, accepted: false, .. } => {
+                refusing(*namespace, steps, packet, setting)
+            }
+            _ => None,
+        }),
+        _ => None,
+    };
+    let neighbour = match reason {
+        DropReason::NeighbourFailed => events.iter().find_map(|before| match &before.kind {
+            EventKind::Neighbour { address, .. } => Some(*address),
+            _ => None,
+        }),
+        _ => None,
+    };
+    let behind = neighbour.and_then(|address| teller.lost(address)).map(|(_, drop)| Box::new(drop));
+    Some(Drop { reason: *reason, place, device, rule, behind })
+}
+
+fn place_of(
+    namespace: Option<NamespaceId>,
+    device: Option<DeviceId>,
+    setting: &dyn Setting,
+) -> (String, Option<String>) {
     let device = device.map(|id| setting.device(id));
     let place = match (namespace, &device) {
-        (Some(namespace), _) => setting.namespace(*namespace),
+        (Some(namespace), _) => setting.namespace(namespace),
         (None, Some(device)) => device.namespace.clone(),
         (None, None) => String::new(),
     };
-    let hooks = events.iter().rev().filter(|before| before.sequence <= event.sequence);
-    let refusal = hooks.filter_map(|before| match &before.kind {
-        EventKind::Filtered { namespace, steps, accepted: false, .. } => Some((*namespace, steps)),
-        _ => None,
-    });
-    let rule = match reason {
-        DropReason::Filtered | DropReason::Rejected => refusal.into_iter().next(),
-        _ => None,
+    (readable(&place), device.map(|device| device.name))
+}
+
+/// A namespace's name for readers: the switch of a LAN has a namespace of its own.
+fn readable(namespace: &str) -> String {
+    match namespace.strip_prefix("lan:") {
+        Some(name) => format!("LAN {name}"),
+        None => namespace.to_owned(),
+    }
+}
+
+/// Fragments come one after the other through the same places: told once, counted.
+fn merged(hops: Vec<Hop>) -> Vec<Hop> {
+    let mut all: Vec<(Hop, usize)> = Vec::new();
+    for hop in hops {
+        match all.last_mut() {
+            Some((last, times))
+                if (last.layer, &last.place, &last.device, &last.text)
+                    == (hop.layer, &hop.place, &hop.device, &hop.text) =>
+            {
+                *times += 1;
+            }
+            _ => all.push((hop, 1)),
+        }
+    }
+    let told = |(mut hop, times): (Hop, usize)| {
+        if times > 1 {
+            hop.text.push_str(&format!(" ({times} times)"));
+        }
+        hop
     };
-    let rule = rule.and_then(|(namespace, steps)| refusing(namespace, steps, packet, setting));
-    Some(Drop { reason: *reason, place, device: device.map(|device| device.name), rule })
+    all.into_iter().map(told).collect()
 }
 
 fn refusing(
@@ -467,6 +550,9 @@ fn taking(receiver: Receiver, port: u16, source: &str, packet: &Summary) -> (Lay
             (Layer::Application, format!("UDP socket on port {port} takes it; it sees {source}"))
         }
         Receiver::Raw(_) => (Layer::Application, format!("the program's raw socket takes it, from {source}")),
+        Receiver::Stack if packet.text.starts_with("TCP SYN ") => {
+            (Layer::Kernel, format!("a program listens on port {port}; it will see {source}"))
+        }
         Receiver::Stack if is_error(packet) => (Layer::Kernel, "takes note of the error".to_owned()),
         Receiver::Stack => (Layer::Kernel, format!("takes it, from {source}")),
     }

@@ -6,11 +6,11 @@
 //! seen       the source address the server saw, or null
 //! sentence   the verdict in words
 //! errors     [what the program saw, as strerror(3)]
-//! drop       null, or {reason, text, place, device: name|null, rule: RULE|null}
+//! drop       null, or DROP: {reason, text, place, device: name|null, rule: RULE|null, behind: DROP|null}
 //! cause      null, or {text, suggestion, line: null | {file, line, column, text}}
 //! lookup     null, or {name, answers: [..], addresses: [..]}
 //! passages   [{part: lookup|lookup_answer|request|answer|relay, packet, time_ns, from, to, summary, repeated,
-//!             end: {kind: delivered, place} | {kind: dropped, drop} | {kind: unfinished},
+//!             end: {kind: delivered, place} | {kind: dropped, drop: DROP} | {kind: unfinished},
 //!             hops: [{time_ns, layer, hook: name|null, place, device: name|null, text, rule: RULE|null}]}]
 //! story      [lines], empty unless asked for
 //! RULE       {table, chain, number: number|null for a policy, text, docker: bool}
@@ -65,6 +65,7 @@ fn drop(drop: &Drop) -> Value {
         "place": drop.place,
         "device": drop.device,
         "rule": drop.rule.as_ref().map(rule),
+        "behind": drop.behind.as_deref().map(self::drop),
     })
 }
 

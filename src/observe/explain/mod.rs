@@ -239,6 +239,8 @@ pub struct Drop {
     pub device: Option<String>,
     /// The rule or policy, where one decided.
     pub rule: Option<Rule>,
+    /// Where the neighbour did not answer: the drop of the question or of its answer, if there was one.
+    pub behind: Option<Box<Drop>>,
 }
 
 impl Drop {
@@ -428,8 +430,17 @@ pub struct Observed {
     pub outcome: Outcome,
 }
 
+/// The events of one attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct Events<'a> {
+    /// While the name was looked up.
+    pub lookup: &'a [Event],
+    /// While the target was tried.
+    pub attempt: &'a [Event],
+}
+
 /// From the events of one attempt to its explanation; the cause and the story are left to others.
-pub fn explain(observed: Observed, events: &[Event], setting: &dyn Setting) -> Explanation {
+pub fn explain(observed: Observed, events: Events<'_>, setting: &dyn Setting) -> Explanation {
     gather::explain(observed, events, setting)
 }
 
@@ -442,6 +453,12 @@ impl Explanation {
     /// The JSON object; its shape is documented in the module's source and in the command's help.
     pub fn to_json(&self) -> serde_json::Value {
         json::value(self)
+    }
+
+    /// The drop at the bottom: the one behind the drop that decided, or that one itself.
+    pub fn root(&self) -> Option<&Drop> {
+        let drop = self.drop.as_ref()?;
+        Some(drop.behind.as_deref().unwrap_or(drop))
     }
 
     /// The packet whose end decided, if one did.

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use super::{Cause, Drop, End, Explanation, Hop, Layer, Lookup, Outcome, Part, Passage, SourceLine};
-use crate::observe::summary::count;
 
 /// Whether the text has colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -114,9 +113,8 @@ fn passage_text(number: usize, passage: &Passage, layout: Layout) -> String {
         let _ = writeln!(text, "    {}", hop_text(hop, layout));
     }
     if passage.repeated > 0 {
-        let again =
-            if passage.repeated == 1 { "once".to_owned() } else { format!("{} times", passage.repeated) };
-        let _ = writeln!(text, "    {}", layout.faint(&format!("sent {again} more, with the same end")));
+        let more = format!("{} more like it, with the same end", passage.repeated);
+        let _ = writeln!(text, "    {}", layout.faint(&more));
     }
     text
 }
@@ -142,6 +140,9 @@ fn verdict(explanation: &Explanation, layout: Layout) -> String {
     let mut field = |name: &str, text: &str| lines.push(format!("  {name:<10} {text}"));
     if let Some(drop) = &explanation.drop {
         field("reason", &reason(drop));
+        if let Some(behind) = &drop.behind {
+            field("behind it", &reason(behind));
+        }
         if let Some(rule) = &drop.rule {
             let whose = match (rule.number, rule.docker) {
                 (None, _) => "",
@@ -200,15 +201,7 @@ impl Explanation {
             Outcome::Reached(None) => format!("{from} reaches {to}"),
             Outcome::Closed => format!("{from} is connected, and the connection is closed at once"),
             Outcome::Refused => format!("{from} is told at once that {to} does not take it"),
-            Outcome::TimedOut => {
-                let sent = self.passages.len();
-                let packets = if sent == 0 {
-                    String::new()
-                } else {
-                    format!(" ({} told above)", count(sent, "packet"))
-                };
-                format!("nothing comes back, and {from} waits in vain{packets}")
-            }
+            Outcome::TimedOut => format!("nothing comes back, and {from} waits in vain"),
             Outcome::Unreachable if self.passages.is_empty() => {
                 format!("{from} cannot send anything to {to}")
             }

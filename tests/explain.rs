@@ -1,0 +1,301 @@
+//! `linkspan explain`: what it tells of every scenario under `scenarios/explain`, and what it says to wrong questions.
+//!
+//! The head of each scenario has the command to type; its answer is the golden of the same name under
+//! `tests/goldens/explain`. `LINKSPAN_BLESS=1` writes the goldens anew; a golden is to be read, as a learner would read
+//! it, before it is committed.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the goldens and the scenarios are on disk")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::{env, fs};
+
+use linkspan::lab::{self, ExplainError, ExplainOptions, Explanation, Question};
+use linkspan::observe::explain::{DropReason, Outcome};
+use linkspan::scenario::{DiskSource, LoadOptions, MemorySource, Scenario, load};
+
+const FOLDER: &str = "scenarios/explain";
+
+/// The scenarios, in the order of their names.
+fn scenarios() -> Vec<PathBuf> {
+    let entries = fs::read_dir(FOLDER).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> =
+        entries.filter(|path| path.extension().is_some_and(|e| e == "yaml")).collect();
+    files.sort();
+    files
+}
+
+/// The question and the payload's size of the command in a scenario's head.
+fn command(path: &Path) -> (Question, Option<usize>) {
+    let text = fs::read_to_string(path).unwrap();
+    let marker = format!("#   linkspan explain {} ", path.display());
+    let line = text.lines().find_map(|line| line.strip_prefix(&marker));
+    let line = line.unwrap_or_else(|| panic!("{}: no `{marker}` in its head", path.display()));
+    let (options, question) = line.split_once('"').unwrap();
+    let size = options.trim().strip_prefix("--size ").map(|size| size.parse().unwrap());
+    (question.trim_end_matches('"').parse().unwrap(), size)
+}
+
+fn explained(path: &Path) -> Explanation {
+    let (question, size) = command(path);
+    let scenario = load(&DiskSource, path, &LoadOptions::default()).unwrap();
+    lab::explain(&scenario, &question, ExplainOptions { size, ..ExplainOptions::default() }).unwrap()
+}
+
+/// Compares with a golden, or writes it.
+fn hold(name: &str, found: &str) -> Option<String> {
+    let path = Path::new("tests/goldens/explain").join(name);
+    if env::var_os("LINKSPAN_BLESS").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, found).unwrap();
+        return None;
+    }
+    let golden = fs::read_to_string(&path).unwrap_or_default();
+    if golden == found {
+        return None;
+    }
+    let (golden, found): (Vec<&str>, Vec<&str>) = (golden.lines().collect(), found.lines().collect());
+    let at = golden.iter().zip(&found).take_while(|(a, b)| a == b).count();
+    let line = |lines: &[&str]| lines.get(at).copied().unwrap_or("(the end)").to_owned();
+    Some(format!("{name}, line {}\n  golden: {}\n  found:  {}", at + 1, line(&golden), line(&found)))
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_stem().unwrap().to_string_lossy().into_owned()
+}
+
+/// Where a reason is shown, or why nobody can cause it.
+enum Cover {
+    /// By the golden of this name.
+    Golden(&'static str),
+    /// No scenario can make it the end of an attempt.
+    Cannot(&'static str),
+}
+
+/// A reason that is added does not compile until it is covered here.
+fn cover(reason: DropReason) -> Cover {
+    use Cover::{Cannot, Golden};
+    match reason {
+        DropReason::BadFrame => Cannot("no program sends frames of its own making"),
+        DropReason::BadPacket => Cannot("no program sends IP headers of its own making"),
+        DropReason::BadChecksum => Cannot("links that corrupt packets are refused in this release"),
+        DropReason::DeviceDown => Cannot("no program and no event sets an interface down"),
+        DropReason::NoCarrier => Cannot("every card is plugged into a LAN, and every veth has two ends"),
+        DropReason::OtherHost => Golden("29-address-moved"),
+        DropReason::UnknownEtherType => Cannot("no program sends frames of its own making"),
+        DropReason::ExceedsMtu => {
+            Cannot("both ends of a cable get one MTU, and LANs take what every card takes")
+        }
+        DropReason::LinkCut => Golden("09-link-cut"),
+        DropReason::LinkLoss => Golden("10-link-loss"),
+        DropReason::LinkQueueFull => Golden("12-slow-link"),
+        DropReason::BridgeSamePort => {
+            Cannot("frames for a station's own port come from floods by wires only")
+        }
+        DropReason::BridgeNoPort => Golden("14-stopped-container"),
+        DropReason::BridgeIsolated => Cannot("Docker isolates no bridge port, and no program can"),
+        DropReason::BridgeReserved => Cannot("no program sends to link-local groups of IEEE 802.1Q"),
+        DropReason::BridgeBadSource => Golden("15-multicast-mac"),
+        DropReason::Filtered => Golden("02-isolated-networks"),
+        DropReason::Rejected => Golden("03-rejected-by-docker-user"),
+        DropReason::ConnectionTableFull => {
+            Cannot("it takes 262,144 connections, and no key lowers the limit")
+        }
+        DropReason::NoFreePort => Golden("16-no-free-port"),
+        DropReason::Untranslatable => Golden("27-untranslatable"),
+        DropReason::Fragment => Cannot("programs leave cutting to the kernel, which makes no overlaps"),
+        DropReason::NoRoute => Golden("08-host-without-a-route"),
+        DropReason::ForwardingOff => Golden("07-forwarding-off"),
+        DropReason::Martian => Golden("13-translated-to-loopback"),
+        DropReason::TtlExceeded => {
+            Cannot("only the host and the machine outside forward: too few for a circle")
+        }
+        DropReason::FragmentationNeeded => Golden("11-large-packets"),
+        DropReason::NeighbourFailed => Golden("05-nobody-has-the-address"),
+        DropReason::NeighbourQueueFull => Golden("28-too-many-wait"),
+        DropReason::NeighbourTableFull => Cannot("it takes 65,536 neighbours, and no key lowers the limit"),
+        DropReason::Ipv6Disabled => Cannot("where IPv6 is off nobody has an address to send to"),
+        DropReason::NoSocket => Golden("04-nothing-listens"),
+        DropReason::ReceiveBufferFull => Golden("26-receive-buffer-full"),
+        DropReason::NoProtocol => Cannot("programs send TCP, UDP and ICMP, which every kernel takes"),
+        DropReason::BacklogFull => Golden("25-backlog-full"),
+        DropReason::NotForUs => Golden("30-broadcast"),
+        DropReason::Gone => Cannot("nothing is removed while one attempt is made"),
+    }
+}
+
+#[test]
+fn every_scenario_is_explained_as_its_golden_says() {
+    let mut wrong = Vec::new();
+    let mut reasons: BTreeMap<DropReason, Vec<String>> = BTreeMap::new();
+    for path in scenarios() {
+        let explanation = explained(&path);
+        let name = name_of(&path);
+        if let Some(root) = explanation.root() {
+            reasons.entry(root.reason).or_default().push(name.clone());
+        }
+        let again = explained(&path);
+        assert_eq!(explanation, again, "{name}: two runs, two explanations");
+        wrong.extend(hold(&format!("{name}.txt"), &format!("{explanation}\n")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for reason in DropReason::ALL {
+        let shown = reasons.get(&reason).map(Vec::as_slice).unwrap_or_default();
+        match cover(reason) {
+            Cover::Golden(name) => {
+                assert!(shown.iter().any(|s| s == name), "{reason:?} is not in {name}: {shown:?}")
+            }
+            Cover::Cannot(why) => assert!(shown.is_empty(), "{reason:?} is in {shown:?}, but: {why}"),
+        }
+    }
+}
+
+#[test]
+fn json_has_a_stable_shape() {
+    let mut wrong = Vec::new();
+    for name in ["02-isolated-networks", "15-multicast-mac", "22-published-port"] {
+        let value = explained(&Path::new(FOLDER).join(format!("{name}.yaml"))).to_json();
+        wrong.extend(hold(&format!("{name}.json"), &format!("{value:#}\n")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn scenario(text: &str) -> Scenario {
+    load(&MemorySource::default().with_file("a.yaml", text), Path::new("a.yaml"), &LoadOptions::default())
+        .unwrap()
+}
+
+fn ask(text: &str, question: &str) -> Result<Explanation, ExplainError> {
+    lab::explain(&scenario(text), &question.parse().unwrap(), ExplainOptions::default())
+}
+
+const SHOP: &str = "\
+name: shop
+services:
+  web: {image: nginx}
+  db: {image: postgres}
+  job: {image: busybox, command: 'true'}
+world:
+  machines:
+    bank: {address: 203.0.113.60/24, listen: [443]}
+";
+
+#[test]
+fn an_unknown_place_is_told_with_the_nearest() {
+    let error = ask(SHOP, "wbe -> db:5432").unwrap_err().to_string();
+    assert!(error.contains("no container, host or machine `wbe`; did you mean `web`?"), "{error}");
+    assert!(error.contains("web, db, job, host, world:bank, world:outside"), "{error}");
+    let error = ask(SHOP, "world:bnak -> host").unwrap_err().to_string();
+    assert!(error.contains("did you mean `world:bank`?"), "{error}");
+    let error = ask(SHOP, "web -> world:nowhere:80").unwrap_err().to_string();
+    assert!(error.contains("`world:nowhere`"), "{error}");
+}
+
+#[test]
+fn a_container_that_ended_cannot_ask() {
+    let error = ask(SHOP, "job -> db:5432").unwrap_err();
+    assert!(matches!(error, ExplainError::NotRunning { .. }));
+    assert!(
+        error.to_string().contains("shop-job-1 is not running, so it cannot send anything: its command"),
+        "{error}"
+    );
+}
+
+#[test]
+fn machines_and_containers_may_be_named_in_full() {
+    for from in ["bank", "world:bank"] {
+        assert!(ask(SHOP, &format!("{from} -> host")).unwrap().outcome.is_reached(), "{from}");
+    }
+    assert!(ask(SHOP, "shop-web-1 -> shop-db-1:5432").unwrap().outcome.is_reached());
+    assert!(ask(SHOP, "host -> world:bank:443").unwrap().outcome.is_reached());
+}
+
+fn cause(text: &str, question: &str) -> (Outcome, String, String) {
+    let explanation = ask(text, question).unwrap();
+    let cause = explanation.cause.clone().unwrap_or_else(|| panic!("no cause:\n{explanation}"));
+    (explanation.outcome, cause.text, cause.suggestion)
+}
+
+#[test]
+fn a_name_that_nobody_has_is_told_with_the_nearest() {
+    let (outcome, text, suggestion) = cause(SHOP, "web -> bd:5432");
+    assert_eq!((outcome, text.as_str()), (Outcome::Unresolved, "nothing has the name bd"));
+    assert_eq!(suggestion, "did you mean `db`?");
+    let (_, _, suggestion) = cause(SHOP, "web -> bank:443");
+    assert!(suggestion.contains("world:bank"), "{suggestion}");
+    let (_, text, _) = cause(SHOP, "web -> job");
+    assert_eq!(text, "job does not run: it ended with status 0");
+    let (_, text, suggestion) = cause(SHOP, "host -> db:5432");
+    assert!(text.contains("not to host"), "{text}");
+    assert!(suggestion.contains("publish it"), "{suggestion}");
+}
+
+#[test]
+fn steps_count_unless_asked_before_them() {
+    let text = "\
+name: steps
+services:
+  web: {image: nginx}
+  db: {image: postgres}
+steps:
+  - docker network disconnect steps_default steps-db-1
+";
+    let after = ask(text, "web -> db:5432").unwrap();
+    assert_eq!(after.outcome, Outcome::Unresolved);
+    let line = after.cause.unwrap().line.unwrap();
+    assert_eq!((line.line, line.column), (6, 5), "{line:?}");
+    let options = ExplainOptions { before_steps: true, ..ExplainOptions::default() };
+    let before = lab::explain(&scenario(text), &"web -> db:5432".parse().unwrap(), options).unwrap();
+    assert!(before.outcome.is_reached(), "{before}");
+}
+
+#[test]
+fn debug_is_the_text_so_that_assertions_tell_it() {
+    let explanation = ask(SHOP, "web -> db:1").unwrap();
+    assert_eq!(format!("{explanation:?}").trim_start(), explanation.to_string());
+}
+
+fn linkspan(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_linkspan")).args(arguments).env("NO_COLOR", "1").output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+const SCENARIO: &str = "scenarios/explain/04-nothing-listens.yaml";
+
+#[test]
+fn the_command_takes_the_arrow_quoted_or_alone() {
+    let quoted = linkspan(&["explain", SCENARIO, "web -> db:5432"]);
+    let alone = linkspan(&["explain", SCENARIO, "web", "->", "db:5432"]);
+    assert_eq!(quoted.status.code(), Some(0), "{}", text(&quoted.stderr));
+    assert_eq!((text(&quoted.stdout), quoted.status), (text(&alone.stdout), alone.status));
+    let refused = linkspan(&["explain", SCENARIO, "web -> db:3306", "--format", "json"]);
+    assert_eq!(refused.status.code(), Some(1));
+    let value: serde_json::Value = serde_json::from_str(&text(&refused.stdout)).unwrap();
+    assert_eq!(value["drop"]["reason"], "no_socket");
+    assert_eq!(value["story"], serde_json::json!([]));
+    let verbose = linkspan(&["explain", "--verbose", SCENARIO, "web -> db:3306"]);
+    assert!(text(&verbose.stdout).contains("every event"), "{}", text(&verbose.stdout));
+}
+
+#[test]
+fn the_command_refuses_with_a_reason() {
+    for (arguments, message) in [
+        (vec![SCENARIO, "web -> db:http"], "`http` is not a port"),
+        (vec![SCENARIO, "web db"], "expected `FROM -> TO[:PORT[/PROTO]]`"),
+        (vec![SCENARIO, "wbe -> db"], "did you mean `web`?"),
+        (vec!["tests/compose/own/failing.yaml", "web -> db"], "error"),
+        (vec!["scenarios/explain/no-such.yaml", "web -> db"], "no-such.yaml"),
+        (vec![SCENARIO], "FROM -> TO"),
+    ] {
+        let output = linkspan(&[vec!["explain"], arguments.clone()].concat());
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(message), "{arguments:?}: {said}");
+        assert!(output.stdout.is_empty());
+    }
+}
