@@ -91,9 +91,7 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::LinkCut => Golden("09-link-cut"),
         DropReason::LinkLoss => Golden("10-link-loss"),
         DropReason::LinkQueueFull => Golden("12-slow-link"),
-        DropReason::BridgeSamePort => {
-            Cannot("frames for a station's own port come from floods by wires only")
-        }
+        DropReason::BridgeSamePort => Golden("34-one-mac-for-two"),
         DropReason::BridgeNoPort => Golden("14-stopped-container"),
         DropReason::BridgeIsolated => Cannot("Docker isolates no bridge port, and no program can"),
         DropReason::BridgeReserved => Cannot("no program sends to link-local groups of IEEE 802.1Q"),
@@ -287,6 +285,7 @@ fn the_command_refuses_with_a_reason() {
     for (arguments, message) in [
         (vec![SCENARIO, "web -> db:http"], "`http` is not a port"),
         (vec![SCENARIO, "web db"], "expected `FROM -> TO[:PORT[/PROTO]]`"),
+        (vec![SCENARIO, "web", "-"], "quote the question"),
         (vec![SCENARIO, "wbe -> db"], "did you mean `web`?"),
         (vec!["tests/compose/own/failing.yaml", "web -> db"], "error"),
         (vec!["scenarios/explain/no-such.yaml", "web -> db"], "no-such.yaml"),

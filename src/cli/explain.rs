@@ -36,9 +36,13 @@ Exit codes: 0 it was reached, 1 it was not, 2 the file or the question was refus
 pub(super) struct Arguments {
     /// A scenario or Compose file, or a folder with a Compose file
     file: PathBuf,
-    /// FROM -> TO[:PORT[/PROTO]], as one quoted argument or as three
-    #[arg(required = true, num_args = 1..=3, value_name = "FROM -> TO", allow_hyphen_values = true)]
-    question: Vec<String>,
+    /// FROM -> TO[:PORT[/PROTO]], quoted; or FROM alone, and the arrow and TO after it
+    #[arg(value_name = "FROM -> TO")]
+    question: String,
+    #[arg(hide = true, allow_hyphen_values = true)]
+    arrow: Option<String>,
+    #[arg(hide = true)]
+    to: Option<String>,
     #[command(flatten)]
     load: LoadArguments,
     /// Ask before the file's steps, not after them
@@ -68,8 +72,9 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
-    let question: Question =
-        arguments.question.join(" ").parse().context("the question is not understood")?;
+    let words = [Some(&arguments.question), arguments.arrow.as_ref(), arguments.to.as_ref()];
+    let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
+    let question: Question = words.join(" ").parse().context("the question is not understood")?;
     let file = files::compose_file(&arguments.file)?;
     let mut scenario = match load(&DiskSource, &file, &arguments.load.options()) {
         Ok(scenario) => scenario,

@@ -81,13 +81,13 @@ impl Facts<'_> {
             DropReason::Martian => self.martian(),
             DropReason::BridgeNoPort => self.vanished(),
             DropReason::BridgeBadSource => self.group_address(),
+            DropReason::BridgeSamePort => self.twins(),
             DropReason::NoFreePort | DropReason::Untranslatable => self.translation(),
             DropReason::BadFrame
             | DropReason::BadPacket
             | DropReason::BadChecksum
             | DropReason::NoCarrier
             | DropReason::UnknownEtherType
-            | DropReason::BridgeSamePort
             | DropReason::BridgeIsolated
             | DropReason::BridgeReserved
             | DropReason::ConnectionTableFull
@@ -519,6 +519,29 @@ impl Facts<'_> {
             ),
             line: self.line(Some(line)),
             suggestion: "take one with an even first byte, such as 02:42:ac:12:00:03, or none".to_owned(),
+        })
+    }
+
+    /// Two containers with one hardware address.
+    fn twins(&self) -> Option<Cause> {
+        let (from, target) = (self.from.container()?, self.target_container()?);
+        let daemon = self.world.daemon(self.host)?;
+        let has = |container: &str| {
+            let active =
+                daemon.container(container).ok()?.endpoints.iter().find_map(|e| e.active.as_ref())?;
+            active.mac
+        };
+        let mac = has(from).filter(|mac| has(&target) == Some(*mac))?;
+        let service = self.causes.service_of(&target);
+        let line = service.and_then(|s| self.causes.key(&["services", &s.name.value, "mac_address"]));
+        Some(Cause {
+            text: format!(
+                "{} and {} have the same hardware address {mac}",
+                self.readable(from),
+                self.readable(&target)
+            ),
+            line: self.line(line.or_else(|| self.causes.container(&target))),
+            suggestion: "take `mac_address` away, and each gets one of its own".to_owned(),
         })
     }
 

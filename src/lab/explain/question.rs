@@ -24,6 +24,11 @@ pub enum QuestionError {
     /// No arrow.
     #[error("expected `FROM -> TO[:PORT[/PROTO]]`, as in `web -> db:5432`, found `{0}`")]
     Form(String),
+    /// Half an arrow.
+    #[error(
+        "expected `FROM -> TO[:PORT[/PROTO]]`, found `{0}`: quote the question, or the shell takes the `>` for itself"
+    )]
+    Unquoted(String),
     /// FROM is no place.
     #[error("FROM: {0}")]
     From(String),
@@ -46,7 +51,11 @@ impl FromStr for Question {
 
     fn from_str(text: &str) -> Result<Question, QuestionError> {
         let arrow = ["->", "→"].into_iter().find_map(|arrow| text.split_once(arrow));
-        let Some((from, to)) = arrow else { return Err(QuestionError::Form(text.trim().to_owned())) };
+        let Some((from, to)) = arrow else {
+            let text = text.trim().to_owned();
+            let half = text.ends_with('-');
+            return Err(if half { QuestionError::Unquoted(text) } else { QuestionError::Form(text) });
+        };
         let from: Target = from.trim().parse().map_err(QuestionError::From)?;
         let to = to.trim();
         let ping = to.strip_suffix("/icmp");
@@ -111,6 +120,7 @@ mod tests {
     fn what_is_wrong_is_said() {
         for (text, message) in [
             ("web db", "expected `FROM -> TO"),
+            ("web -", "quote the question"),
             ("-> db", "FROM:"),
             ("web ->", "a name is missing"),
             ("web -> db:0", "1 to 65535"),

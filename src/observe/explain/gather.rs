@@ -14,7 +14,7 @@ use super::{
 use crate::engine::event::{Event, EventKind};
 use crate::engine::id::NamespaceId;
 use crate::observe::rules::tuple_after;
-use crate::observe::summary::{self, Role, Summary};
+use crate::observe::summary::{self, Role, Summary, endpoint};
 
 /// DNS (RFC 1035 section 4.2).
 const DNS_PORT: u16 = 53;
@@ -178,6 +178,8 @@ impl<'a> Packets<'a> {
 /// The packets told so far.
 #[derive(Default)]
 struct Telling {
+    /// What the packets of the attempt itself have in common.
+    identity: Option<String>,
     told: Vec<Told>,
     passages: Vec<Passage>,
 }
@@ -197,9 +199,10 @@ impl Told {
     /// Whether a packet goes back to where this one came from.
     fn is_answered_by(&self, packet: &Packet<'_>) -> bool {
         let Some(address) = packet.summary.destination else { return false };
-        let error = is_error(&packet.summary);
-        let to =
-            |source: &Endpoint| source.0 == address && (error || source.1 == packet.summary.destination_port);
+        if is_error(&packet.summary) {
+            return self.sources.iter().any(|(source, port)| is_about(&packet.summary, *source, *port));
+        }
+        let to = |source: &Endpoint| source.0 == address && source.1 == packet.summary.destination_port;
         self.sources.iter().any(to)
     }
 }
@@ -210,7 +213,9 @@ impl Telling {
         let to = packet.summary.destination.map(|address| (address, packet.summary.destination_port));
         let own = packet.origin.is_some_and(|namespace| setting.namespace(namespace) == goal.from);
         if own && to == Some(goal.to) {
-            return Some(Part::Request);
+            // Another program of the same namespace may ask for the same at this moment.
+            let first = self.identity.as_ref();
+            return first.is_none_or(|first| *first == identity(&packet.summary)).then_some(Part::Request);
         }
         if self.told.iter().any(|other| other.is_answered_by(packet)) {
             return Some(Part::Answer);
@@ -230,6 +235,9 @@ impl Telling {
         }
         if self.passages.len() >= PASSAGES {
             return;
+        }
+        if part == Part::Request {
+            self.identity.get_or_insert_with(|| identity(&packet.summary));
         }
         self.told.push(Told {
             origin: packet.origin,
@@ -257,6 +265,19 @@ fn likeness(packet: &Summary) -> String {
         Some((echo, _)) => echo.to_owned(),
         None => packet.text.clone(),
     }
+}
+
+/// The source of a packet, and the identifier of an echo request.
+fn identity(packet: &Summary) -> String {
+    let echo = packet.text.split_once(", id ").and_then(|(_, rest)| rest.split(',').next());
+    format!("{:?} {:?} {echo:?}", packet.source, packet.source_port)
+}
+
+/// Whether an ICMP error is about a packet from this source.
+fn is_about(error: &Summary, source: IpAddr, port: Option<u16>) -> bool {
+    let about = error.text.split_once("about ").and_then(|(_, quoted)| quoted.split_once(' '));
+    let from = endpoint(source, port);
+    about.and_then(|(_, ends)| ends.split(" → ").next()).is_some_and(|quoted| quoted == from)
 }
 
 fn taken(packet: &Packet<'_>) -> Option<NamespaceId> {

@@ -247,7 +247,7 @@ impl Teller<'_> {
             && by == device
             && !self.setting.device(device).is_loopback()
         {
-            if !way.asked {
+            if !way.asked && !mac.is_multicast() {
                 let text = format!("{next} is known to be at {mac}");
                 self.on(way, event, Layer::Neighbour, device, text);
             }

@@ -212,10 +212,16 @@ impl Explanation {
                     self.attempt.target
                 )
             }
-            Outcome::NoAnswer => match self.passages.last().map(|passage| &passage.end) {
-                Some(End::Delivered { place }) => format!("{place} took the datagram and sent nothing back"),
-                _ => "the datagram was sent and nothing came back, not even an error".to_owned(),
-            },
+            Outcome::NoAnswer => {
+                let mut sent = self.passages.iter().rev().filter(|passage| passage.part != Part::Answer);
+                let taken = self.drop.is_none().then(|| sent.next()).flatten().map(|passage| &passage.end);
+                match taken {
+                    Some(End::Delivered { place }) => {
+                        format!("{place} took the datagram and sent nothing back")
+                    }
+                    _ => "the datagram was sent and nothing came back, not even an error".to_owned(),
+                }
+            }
         }
     }
 }
