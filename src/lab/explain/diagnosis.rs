@@ -144,7 +144,7 @@ impl Facts<'_> {
                     self.explanation.attempt.from
                 ),
                 line: None,
-                suggestion: self.from_outside(target),
+                suggestion: self.way_from_outside(target),
             });
         };
         let (own, others) = (self.networks(from), self.networks(target));
@@ -232,12 +232,12 @@ impl Facts<'_> {
         Some(Cause {
             text: format!("{name}'s own address is for its network; others reach it by published ports"),
             line: self.line(self.causes.container(&target)),
-            suggestion: self.from_outside(&target),
+            suggestion: self.way_from_outside(&target),
         })
     }
 
     /// How those who are not in a container reach one.
-    fn from_outside(&self, target: &str) -> String {
+    fn way_from_outside(&self, target: &str) -> String {
         let name = self.readable(target);
         let container = self.world.daemon(self.host).and_then(|daemon| daemon.container(target).ok());
         let published = container.and_then(|container| {

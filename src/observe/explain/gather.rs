@@ -227,8 +227,9 @@ impl Telling {
 
     fn tell(&mut self, packet: &Packet<'_>, part: Part, teller: &Teller<'_>) {
         let (likeness, end) = (likeness(&packet.summary), end(packet, teller));
-        let same =
-            |other: &Told| (other.origin, &other.likeness, &other.end) == (packet.origin, &likeness, &end);
+        let same = |other: &Told| {
+            other.origin == packet.origin && other.likeness == likeness && ends_alike(&other.end, &end)
+        };
         if let Some(passage) = self.told.iter().position(same).and_then(|at| self.passages.get_mut(at)) {
             passage.repeated += 1;
             return;
@@ -264,6 +265,17 @@ fn likeness(packet: &Summary) -> String {
     match packet.text.split_once(", id ") {
         Some((echo, _)) => echo.to_owned(),
         None => packet.text.clone(),
+    }
+}
+
+/// Whether two packets came to the same end. The first to ask for a neighbour waits for its question, the others do not.
+fn ends_alike(one: &End, other: &End) -> bool {
+    match (one, other) {
+        (End::Dropped(one), End::Dropped(other)) => {
+            let bare = |drop: &Drop| Drop { behind: None, ..drop.clone() };
+            bare(one) == bare(other)
+        }
+        _ => one == other,
     }
 }
 
