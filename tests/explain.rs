@@ -249,6 +249,115 @@ steps:
     assert!(before.outcome.is_reached(), "{before}");
 }
 
+/// Scenarios too small for a file of their own: what is asked, the line that is pointed at, and a part of what is said.
+const CAUSES: &[(&str, &str, usize, &str)] = &[
+    (
+        "daemon:\n  icc: false\nsteps:\n  - docker run -d --name aa nginx\n  - docker run -d --name bb nginx\n",
+        "aa -> 172.17.0.3:80",
+        2,
+        "icc is off",
+    ),
+    (
+        "steps:\n  - docker network create -o com.docker.network.bridge.enable_icc=false n\n  - docker run -d --name aa --network n nginx\n  - docker run -d --name bb --network n nginx\n",
+        "aa -> bb:80",
+        2,
+        "icc is off",
+    ),
+    (
+        "services:\n  a:\n    image: nginx\n    network_mode: none\n  b: {image: nginx}\n",
+        "a -> 172.18.0.2:80",
+        4,
+        "no network but its loopback",
+    ),
+    (
+        "services:\n  a:\n    image: nginx\n    network_mode: host\n  b: {image: nginx}\n",
+        "b -> a:80",
+        4,
+        "uses the host's network",
+    ),
+    (
+        "services:\n  a: {image: nginx}\nnetworks:\n  default:\n    internal: true\n",
+        "a -> example.com:80",
+        5,
+        "is internal",
+    ),
+    ("services:\n  a: {image: nginx}\n", "world:outside -> host:80", 2, "no container publishes port 80"),
+    (
+        "services:\n  a:\n    image: nginx\n    ports: ['8080:81']\nimages:\n  nginx: {listen: [80]}\n",
+        "world:outside -> host:8080",
+        4,
+        "leads to port 81",
+    ),
+    ("services:\n  a: {image: nginx}\n", "world:outside -> 172.18.0.2:80", 2, "known on their host only"),
+    (
+        "services:\n  a: {image: nginx}\nworld:\n  machines:\n    bank:\n      address: 203.0.113.60/24\n      listen: [443]\n",
+        "a -> 203.0.113.60:80",
+        7,
+        "bank does not listen on 80",
+    ),
+    (
+        "services:\n  a: {image: nginx}\nworld:\n  links:\n    eth0:\n      down: true\n",
+        "a -> 203.0.113.1",
+        6,
+        "the link eth0 is cut",
+    ),
+    (
+        "services:\n  a: {image: nginx}\nhosts:\n  host:\n    nics:\n      eth0: {address: 203.0.113.10/24, gateway: 203.0.113.1}\n    rules:\n      - -A INPUT -p icmp -j DROP\n",
+        "a -> host",
+        8,
+        "not Docker's",
+    ),
+    (
+        "services:\n  a: {image: nginx}\n  b: {image: nginx}\nsteps:\n  - crash b\n  - wait 1s\n",
+        "a -> b",
+        5,
+        "b does not run",
+    ),
+    (
+        "services:\n  a: {image: nginx}\n  b:\n    image: nginx\n    networks:\n      - other\nnetworks:\n  other: {}\n",
+        "a -> b",
+        6,
+        "they share no network",
+    ),
+    (
+        "services:\n  a: {image: nginx}\nnetworks:\n  default: {}\n",
+        "a -> [fd00::1]:80",
+        4,
+        "no IPv6 addresses",
+    ),
+    (
+        "services:\n  a: {image: nginx}\nworld:\n  machines:\n    bank:\n      address: 203.0.113.60/24\n      routes: [172.18.0.0/16 via 203.0.113.10]\n",
+        "world:bank -> 172.18.0.2:80",
+        2,
+        "own address is for its network",
+    ),
+];
+
+#[test]
+fn a_cause_points_at_its_line() {
+    for (text, question, line, said) in CAUSES {
+        let explanation = ask(&format!("{text}name: small\n"), question).unwrap();
+        let cause =
+            explanation.cause.clone().unwrap_or_else(|| panic!("{question}: no cause:\n{explanation}"));
+        assert!(cause.text.contains(said), "{question}: {}\n{explanation}", cause.text);
+        assert_eq!(cause.line.map(|line| line.line), Some(*line), "{text}{question}\n{explanation}");
+    }
+}
+
+#[test]
+fn a_step_that_failed_is_told() {
+    let text = "name: x\nservices:\n  a: {image: nginx}\nsteps:\n  - docker run -d --name c nginx\n";
+    let explanation = ask(text, "a -> host").unwrap();
+    assert_eq!(explanation.notes.len(), 1);
+    assert!(
+        explanation
+            .to_string()
+            .contains("note: the step `docker run -d --name c nginx` (a.yaml:5:5) expected")
+    );
+    let error = ask(text, "c -> host").unwrap_err().to_string();
+    assert!(error.contains("Invalid container name (c)"), "{error}");
+}
+
 #[test]
 fn debug_is_the_text_so_that_assertions_tell_it() {
     let explanation = ask(SHOP, "web -> db:1").unwrap();

@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use crate::observe::explain::{self, Attempt as Asked, Events, Explanation, Observed, Outcome, Protocol};
 use crate::observe::story::{Palette, Story, Verbosity};
 use crate::scenario::diagnostic::nearest;
+use crate::scenario::report::StepReport;
 use crate::scenario::{Diagnostic, Place, Scenario, Target, run};
 use crate::world::probe::{Attempt, ProbeOutcome};
 use crate::world::{HostId, Location, World, WorldError};
@@ -35,7 +36,10 @@ pub enum ExplainError {
     #[error("{}", .0.message)]
     Scenario(Box<Diagnostic>),
     /// There is no such place to ask from.
-    #[error("there is no container, host or machine `{name}`{}; there are {}", hint(.nearest), known.join(", "))]
+    #[error(
+        "there is no container, host or machine `{name}`{}; there are {}{}",
+        hint(.nearest), known.join(", "), .note.as_ref().map(|note| format!("; {note}")).unwrap_or_default()
+    )]
     NoPlace {
         /// The name.
         name: String,
@@ -43,6 +47,8 @@ pub enum ExplainError {
         nearest: Option<String>,
         /// The places there are.
         known: Vec<String>,
+        /// The first step that did not do what was expected of it: it may have been to make the place.
+        note: Option<String>,
     },
     /// The container does not run.
     #[error("container {name} is not running, so it cannot send anything: {why}")]
@@ -86,12 +92,27 @@ pub fn explain(
     options: ExplainOptions,
 ) -> Result<Explanation, ExplainError> {
     let built = if options.before_steps {
-        run::up(scenario, options.seed)
+        run::up(scenario, options.seed).map(|(world, host)| (world, host, Vec::new()))
     } else {
         run::up_and_stepped(scenario, options.seed)
     };
-    let (mut world, host) = built.map_err(ExplainError::Scenario)?;
-    explain_in(&mut world, host, scenario, question, options)
+    let (mut world, host, steps) = built.map_err(ExplainError::Scenario)?;
+    let notes: Vec<String> = steps.iter().filter_map(|step| unmet(scenario, step)).collect();
+    match explain_in(&mut world, host, scenario, question, options) {
+        Ok(explanation) => Ok(Explanation { notes, ..explanation }),
+        Err(ExplainError::NoPlace { name, nearest, known, .. }) => {
+            Err(ExplainError::NoPlace { name, nearest, known, note: notes.into_iter().next() })
+        }
+        Err(other) => Err(other),
+    }
+}
+
+/// What a step expected in vain, in a sentence.
+fn unmet(scenario: &Scenario, step: &StepReport) -> Option<String> {
+    let failure = step.failures.first()?;
+    let at = scenario.sources.position(step.span).map(|at| format!(" ({at})")).unwrap_or_default();
+    let said = step.output.lines().next().map(|line| format!(": {line}")).unwrap_or_default();
+    Some(format!("the step `{}`{at} {failure}{said}", step.title))
 }
 
 /// Explains one attempt in a world that runs. Events that were recorded before are taken and lost.
@@ -175,7 +196,7 @@ impl Inquiry<'_> {
         known.extend(self.world.machines().map(|machine| format!("world:{machine}")));
         let candidates = known.iter().chain(&services).map(String::as_str);
         let nearest = nearest(name, candidates).map(str::to_owned);
-        ExplainError::NoPlace { name: name.to_owned(), nearest, known }
+        ExplainError::NoPlace { name: name.to_owned(), nearest, known, note: None }
     }
 
     /// The name or address to try.

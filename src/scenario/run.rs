@@ -80,12 +80,15 @@ pub fn play(scenario: &Scenario, seed: u64) -> Result<(World, HostId), Box<Diagn
     Ok((runner.world, host))
 }
 
-/// Builds a scenario's world, starts its services and does its steps; what steps expect and all checks are passed over.
-/// Nothing is recorded.
+/// Builds a scenario's world, starts its services and does its steps; checks are passed over. Nothing is recorded. The
+/// steps come back with it, for what they expected in vain.
 ///
 /// # Errors
 /// What keeps the scenario from running.
-pub fn up_and_stepped(scenario: &Scenario, seed: u64) -> Result<(World, HostId), Box<Diagnostic>> {
+pub fn up_and_stepped(
+    scenario: &Scenario,
+    seed: u64,
+) -> Result<(World, HostId, Vec<StepReport>), Box<Diagnostic>> {
     let mut watcher = Unwatched;
     let mut runner = Runner::new(scenario, seed, &mut watcher);
     let host = runner.up()?;
@@ -93,7 +96,7 @@ pub fn up_and_stepped(scenario: &Scenario, seed: u64) -> Result<(World, HostId),
     for step in steps {
         runner.step(host, step)?;
     }
-    Ok((runner.world, host))
+    Ok((runner.world, host, runner.report.steps))
 }
 
 /// Nobody watches.

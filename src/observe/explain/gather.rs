@@ -46,7 +46,17 @@ pub(super) fn explain(observed: Observed, events: Events<'_>, setting: &dyn Sett
         addresses,
     });
     let errors = errors(events.attempt, &attempt.from, setting);
-    Explanation { attempt, lookup, passages, outcome, errors, drop, cause: None, story: Vec::new() }
+    Explanation {
+        attempt,
+        lookup,
+        passages,
+        outcome,
+        errors,
+        drop,
+        cause: None,
+        notes: Vec::new(),
+        story: Vec::new(),
+    }
 }
 
 /// What an attempt sends, and whom to: other traffic of the same moment is not told.

@@ -12,6 +12,7 @@
 //! passages   [{part: lookup|lookup_answer|request|answer|relay, packet, time_ns, from, to, summary, repeated,
 //!             end: {kind: delivered, place} | {kind: dropped, drop: DROP} | {kind: unfinished},
 //!             hops: [{time_ns, layer, hook: name|null, place, device: name|null, text, rule: RULE|null}]}]
+//! notes      [lines]: steps that did not do what was expected of them
 //! story      [lines], empty unless asked for
 //! RULE       {table, chain, number: number|null for a policy, text, docker: bool}
 //! ```
@@ -46,6 +47,7 @@ pub(super) fn value(explanation: &Explanation) -> Value {
         "cause": explanation.cause.as_ref().map(cause),
         "lookup": explanation.lookup.as_ref().map(lookup),
         "passages": explanation.passages.iter().map(passage).collect::<Vec<_>>(),
+        "notes": explanation.notes,
         "story": explanation.story,
     })
 }

@@ -163,6 +163,8 @@ pub struct Explanation {
     pub drop: Option<Drop>,
     /// What of the scenario made it so, if that is known.
     pub cause: Option<Cause>,
+    /// What a reader should know of the time before: steps that did not do what was expected of them.
+    pub notes: Vec<String>,
     /// Every event, told, when asked for.
     pub story: Vec<String>,
 }

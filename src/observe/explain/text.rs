@@ -53,6 +53,9 @@ pub(super) fn render(explanation: &Explanation, layout: Layout) -> String {
     let attempt = &explanation.attempt;
     let title = format!("{} -> {}", attempt.from, attempt.to);
     let mut text = format!("{} ({})\n", layout.strong(&title), explanation.kind());
+    for note in &explanation.notes {
+        let _ = writeln!(text, "note: {note}");
+    }
     if let Some(lookup) = &explanation.lookup {
         text.push_str(&looked_up(lookup, &attempt.from, layout));
     }

@@ -1,0 +1,124 @@
+//! Names without an address, and containers without a common network.
+
+use super::{Facts, is_joinable};
+use crate::observe::explain::Cause;
+use crate::scenario::diagnostic::nearest;
+
+impl Facts<'_> {
+    /// A name without an address.
+    pub(super) fn unresolved(&self) -> Option<Cause> {
+        let name = self.explanation.attempt.target.as_str();
+        if let Some(target) = self.container_called(name) {
+            return self.unresolved_container(&target);
+        }
+        let from = self.from.container().map(|name| self.readable(name));
+        let machine = self.world.machines().find(|machine| *machine == name);
+        if machine.is_some() {
+            return Some(Cause {
+                text: format!("{name} is a machine outside, and its name is in no DNS zone"),
+                line: self.line(self.causes.key(&["world", "machines", name])),
+                suggestion: format!("ask for world:{name}, or give the machine `names: [{name}]`"),
+            });
+        }
+        if let (Some(from), Some(network)) = (&from, self.only_internal())
+            && name.contains('.')
+        {
+            return Some(self.internal(from, &network));
+        }
+        let services = self.scenario.services.iter().map(|service| service.name.value.as_str());
+        let containers = self.world.daemon(self.host).into_iter().flat_map(|daemon| daemon.containers());
+        let containers: Vec<String> = containers.map(|container| container.name.clone()).collect();
+        let near = nearest(name, services.chain(containers.iter().map(String::as_str)));
+        let suggestion = match near {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                "name a service or container, an address, or put the name into `world: {dns: ...}`".to_owned()
+            }
+        };
+        Some(Cause { text: format!("nothing has the name {name}"), line: None, suggestion })
+    }
+
+    pub(super) fn unresolved_container(&self, target: &str) -> Option<Cause> {
+        let name = self.readable(target);
+        if let Some(cause) = self.not_running(target) {
+            return Some(cause);
+        }
+        let Some(from) = self.from.container() else {
+            return Some(Cause {
+                text: format!(
+                    "the names of containers are known to Docker's DNS server in containers only, not to {}",
+                    self.explanation.attempt.from
+                ),
+                line: None,
+                suggestion: self.way_from_outside(target),
+            });
+        };
+        let (own, others) = (self.networks(from), self.networks(target));
+        let common: Vec<&String> = own.iter().filter(|network| others.contains(network)).collect();
+        if others.iter().any(|network| network == "host") {
+            return Some(Cause {
+                text: format!("{name} uses the host's network, where containers have no names"),
+                line: self.line(self.causes.networks_of(target)),
+                suggestion: "ask for the host's address, or host.docker.internal with `extra_hosts`"
+                    .to_owned(),
+            });
+        }
+        if common.iter().all(|network| *network == "bridge") && !common.is_empty() {
+            let address = self.address_of(target).map(|a| format!(", or ask for {a}")).unwrap_or_default();
+            return Some(Cause {
+                text: format!(
+                    "{} and {name} are on the default bridge, where containers have no names",
+                    self.readable(from)
+                ),
+                line: self.line(self.causes.networks_of(target)),
+                suggestion: format!("put both on a network of their own{address}"),
+            });
+        }
+        self.apart(target)
+    }
+
+    /// Two containers without a common network.
+    pub(super) fn apart(&self, target: &str) -> Option<Cause> {
+        let from = self.from.container()?;
+        let (own, others) = (self.networks(from), self.networks(target));
+        if own.iter().any(|network| others.contains(network)) {
+            return None;
+        }
+        let (a, b) = (self.readable(from), self.readable(target));
+        let list = |names: &[String]| match names {
+            [] => "no network".to_owned(),
+            names => {
+                names.iter().map(|n| format!("`{}`", self.network_key(n))).collect::<Vec<_>>().join(" and ")
+            }
+        };
+        let only = if others.len() == 1 { "only on " } else { "on " };
+        let join = match (others.iter().find(|n| is_joinable(n)), own.iter().find(|n| is_joinable(n))) {
+            (Some(network), _) => format!("connect {a} to `{}`", self.network_key(network)),
+            (None, Some(network)) => format!("connect {b} to `{}`", self.network_key(network)),
+            (None, None) => "put both on one network".to_owned(),
+        };
+        let publish = match self.explanation.attempt.port {
+            Some(port) if others.iter().any(|n| is_joinable(n) && !self.is_internal(n)) => {
+                format!(", or publish {port} and ask for the host's address")
+            }
+            _ => String::new(),
+        };
+        Some(Cause {
+            text: format!("{b} is {only}{}, {a} on {}: they share no network", list(&others), list(&own)),
+            line: self.line(self.causes.networks_of(target)),
+            suggestion: format!("{join}{publish}"),
+        })
+    }
+
+    pub(super) fn internal(&self, from: &str, network: &str) -> Cause {
+        let line = self.causes.network_setting(network, &["internal"]);
+        Cause {
+            text: format!(
+                "`{}`, {from}'s only network, is internal: no way leads out",
+                self.network_key(network)
+            ),
+            line: self.line(line),
+            suggestion: format!("connect {from} to a network that is not internal"),
+        }
+    }
+}

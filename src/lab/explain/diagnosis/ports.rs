@@ -1,0 +1,142 @@
+//! Ports that nothing listens on: in a container, behind a published port, on the host, on a machine outside.
+
+use std::net::IpAddr;
+
+use super::Facts;
+use crate::observe::explain::{Cause, Drop, End, Part};
+
+impl Facts<'_> {
+    /// Nothing listens.
+    pub(super) fn no_socket(&self, drop: &Drop) -> Option<Cause> {
+        let attempt = &self.explanation.attempt;
+        let port = attempt.port?;
+        let address = self.target_address()?;
+        if !address.is_loopback() && self.world.address_owner(address).is_none() {
+            // Flooded to all, and meant for none of them.
+            return None;
+        }
+        let container = self.world.daemon(self.host).and_then(|daemon| daemon.container(&drop.place).ok());
+        let Some(container) = container else {
+            return if self.is_host(&drop.place) {
+                self.not_published(port)
+            } else {
+                self.machine(drop, port)
+            };
+        };
+        let name = self.readable(&container.name);
+        let listens: Vec<String> = container.listens.iter().map(ToString::to_string).collect();
+        let own = Some(container.name.as_str()) == self.from.container();
+        if own
+            && (attempt.target == "localhost"
+                || attempt.target.parse().is_ok_and(|a: IpAddr| a.is_loopback()))
+        {
+            return Some(Cause {
+                text: format!(
+                    "in {name}, {} is {name} itself, where nothing listens on {port}",
+                    attempt.target
+                ),
+                line: self.line(self.causes.container(&container.name)),
+                suggestion: "ask for the other container by its name".to_owned(),
+            });
+        }
+        if self.container_called(&attempt.target).is_none()
+            && let Some(cause) = self.leads_nowhere(&container.name)
+        {
+            return Some(cause);
+        }
+        let service = self.causes.service_of(&container.name);
+        let image = service.and_then(|s| self.causes.key(&["services", &s.name.value, "image"]));
+        let text = match listens.as_slice() {
+            [] => format!("nothing listens in {name}"),
+            list => format!("{name} listens on {}, not on {port}", list.join(" and ")),
+        };
+        let suggestion = match container.listens.first() {
+            Some(first) => format!(
+                "ask for port {}, or say `expose: [\"{port}\"]` if {name} does listen there",
+                first.port
+            ),
+            None => format!("say what {name} listens on: `expose: [\"{port}\"]`, or `images:`"),
+        };
+        let line = self.line(image.or_else(|| self.causes.container(&container.name)));
+        Some(Cause { text, line, suggestion })
+    }
+
+    pub(super) fn wrong_target(&self, name: &str, container: &str, port: u16, listens: &[String]) -> Cause {
+        let list = if listens.is_empty() { "nothing".to_owned() } else { listens.join(" and ") };
+        Cause {
+            text: format!("the published port leads to port {port} of {name}, which listens on {list}"),
+            line: self.line(self.causes.published(container, port)),
+            suggestion: "publish the port that the program listens on: HOST:CONTAINER".to_owned(),
+        }
+    }
+
+    /// The userland proxy took the connection and could not pass it on.
+    pub(super) fn behind_proxy(&self) -> Option<Cause> {
+        let mut relays = self.explanation.passages.iter().filter(|passage| passage.part == Part::Relay);
+        let drop = relays.find_map(|passage| match &passage.end {
+            End::Dropped(drop) => Some(drop),
+            End::Delivered { .. } | End::Unfinished => None,
+        })?;
+        self.leads_nowhere(&drop.place)
+    }
+
+    /// A published port that leads to a port of a container where nothing listens.
+    pub(super) fn leads_nowhere(&self, place: &str) -> Option<Cause> {
+        let container = self.world.daemon(self.host)?.container(place).ok()?;
+        let port = self.explanation.attempt.port?;
+        let binding = container.bindings.iter().find(|binding| binding.host.port() == port)?;
+        let target = binding.container.port();
+        if container.listens.iter().any(|listen| listen.port == target) {
+            return None;
+        }
+        let listens: Vec<String> = container.listens.iter().map(ToString::to_string).collect();
+        Some(self.wrong_target(&self.readable(place), place, target, &listens))
+    }
+
+    /// The host has nothing on a port.
+    pub(super) fn not_published(&self, port: u16) -> Option<Cause> {
+        let daemon = self.world.daemon(self.host)?;
+        let bindings = || {
+            daemon.containers().flat_map(|container| {
+                container.bindings.iter().map(move |binding| (container.name.as_str(), binding))
+            })
+        };
+        if let Some((name, binding)) = bindings().find(|(_, binding)| binding.host.port() == port) {
+            let only = binding.host.ip();
+            return Some(Cause {
+                text: format!("port {port} of {} is published on {only} alone", self.readable(name)),
+                line: self.line(self.causes.published(name, binding.container.port())),
+                suggestion: format!("publish it without the address, or ask for {only}:{port} on the host"),
+            });
+        }
+        let mut published: Vec<String> = bindings()
+            .map(|(name, b)| format!("{} leads to {}", b.host.port(), self.readable(name)))
+            .collect();
+        published.sort();
+        published.dedup();
+        let inside = daemon.containers().find(|container| container.listens.iter().any(|l| l.port == port));
+        let suggestion = match (inside, published.as_slice()) {
+            (Some(container), _) => {
+                format!("publish it: `ports: [\"{port}:{port}\"]` in {}", self.readable(&container.name))
+            }
+            (None, []) => "publish a port of a container with `ports:`".to_owned(),
+            (None, list) => format!("ask for a published port: {}", list.join(", ")),
+        };
+        let line = inside.and_then(|container| self.causes.container(&container.name));
+        Some(Cause {
+            text: format!("no container publishes port {port}, and nothing on the host listens there"),
+            line: self.line(line),
+            suggestion,
+        })
+    }
+
+    pub(super) fn machine(&self, drop: &Drop, port: u16) -> Option<Cause> {
+        let listen = self.causes.key(&["world", "machines", &drop.place, "listen"]);
+        let line = listen.or_else(|| self.causes.key(&["world", "machines", &drop.place]));
+        Some(Cause {
+            text: format!("{} does not listen on {port}", drop.place),
+            line: self.line(line),
+            suggestion: format!("add {port} to the machine's `listen:`, or ask for another port"),
+        })
+    }
+}

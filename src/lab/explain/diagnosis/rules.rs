@@ -1,0 +1,118 @@
+//! Rules that refuse a packet, or translate it so that nothing comes of it.
+
+use super::{Facts, ICC};
+use crate::observe::explain::{Cause, Drop, End, Part, Rule};
+
+impl Facts<'_> {
+    /// A rule said no.
+    pub(super) fn filtered(&self, rule: &Rule) -> Option<Cause> {
+        if !rule.docker && rule.number.is_some() {
+            return Some(Cause {
+                text: "a rule that is not Docker's refuses it".to_owned(),
+                line: self.line(self.causes.rule(&rule.chain, &rule.text)),
+                suggestion: format!(
+                    "remove the rule, or put one that accepts this before it in {}",
+                    rule.chain
+                ),
+            });
+        }
+        let target = self.target_container();
+        if let Some(cause) = target.as_deref().and_then(|target| self.apart(target)) {
+            return Some(cause);
+        }
+        if let (Some(from), Some(target)) = (self.from.container(), &target) {
+            return self.no_icc(from, target);
+        }
+        if let Some(from) = self.from.container() {
+            let network = self.only_internal()?;
+            return Some(self.internal(&self.readable(from), &network));
+        }
+        let target = target?;
+        let name = self.readable(&target);
+        Some(Cause {
+            text: format!("{name}'s own address is for its network; others reach it by published ports"),
+            line: self.line(self.causes.container(&target)),
+            suggestion: self.way_from_outside(&target),
+        })
+    }
+
+    /// How those who are not in a container reach one.
+    pub(super) fn way_from_outside(&self, target: &str) -> String {
+        let name = self.readable(target);
+        let container = self.world.daemon(self.host).and_then(|daemon| daemon.container(target).ok());
+        let published = container.and_then(|container| {
+            let port = self.explanation.attempt.port;
+            let mut bindings = container.bindings.iter();
+            bindings.find(|b| port.is_none_or(|port| b.container.port() == port)).map(|b| b.host)
+        });
+        let port = self.explanation.attempt.port;
+        match (published, port) {
+            (Some(at), _) => format!("ask for port {} of the host, which leads to {name}", at.port()),
+            (None, Some(port)) => format!("publish it: `ports: [\"{port}:{port}\"]` in {name}"),
+            (None, None) => format!("ask for {name}'s address from the host, or publish a port"),
+        }
+    }
+
+    /// Containers of one network that may not talk.
+    pub(super) fn no_icc(&self, from: &str, target: &str) -> Option<Cause> {
+        let others = self.networks(target);
+        let network = self.networks(from).into_iter().find(|network| others.contains(network))?;
+        let daemon = self.world.daemon(self.host)?;
+        let options = &daemon.network(&network).ok()?.options;
+        let off = options.get(ICC).is_some_and(|value| value == "false");
+        let key = self.network_key(&network);
+        let line = match network.as_str() {
+            "bridge" => self.causes.key(&["daemon", "icc"]),
+            _ => self.causes.network_setting(&network, &["driver_opts", ICC]),
+        };
+        let target = self.readable(target);
+        off.then(|| Cause {
+            text: format!("containers on `{key}` may not talk to each other (icc is off)"),
+            line: self.line(line),
+            suggestion: match network.as_str() {
+                "bridge" => format!("take the option away, or link {target} to {}", self.readable(from)),
+                _ => "take the option away, or put both on another network".to_owned(),
+            },
+        })
+    }
+
+    pub(super) fn is_of_an_answer(&self, drop: &Drop) -> bool {
+        let answers = self.explanation.passages.iter().filter(|passage| passage.part == Part::Answer);
+        answers.map(|passage| &passage.end).any(|end| matches!(end, End::Dropped(found) if found == drop))
+    }
+
+    /// The answer comes from another address than was asked.
+    pub(super) fn not_translated_back(&self) -> Option<Cause> {
+        let requests = self.explanation.passages.iter().filter(|passage| passage.part == Part::Request);
+        let mut rules = requests.flat_map(|passage| &passage.hops).filter_map(|hop| hop.rule.as_ref());
+        let own = rules.find(|rule| !rule.docker && rule.text.contains("DNAT"))?;
+        Some(Cause {
+            text: "the answer does not come back through the rule that translated the question".to_owned(),
+            line: self.line(self.causes.rule(&own.chain, &own.text)),
+            suggestion:
+                "translate the source too (`-t nat -A POSTROUTING ... -j MASQUERADE`), or publish the port \
+                         and let Docker do it"
+                    .to_owned(),
+        })
+    }
+
+    /// A rule of somebody's own that translates.
+    pub(super) fn translation(&self, suggestion: &str) -> Option<Cause> {
+        let hops = &self.explanation.decisive()?.hops;
+        let own = hops.iter().rev().filter_map(|hop| hop.rule.as_ref()).find(|rule| !rule.docker)?;
+        Some(Cause {
+            text: "a rule that is not Docker's asks for a translation that cannot be made".to_owned(),
+            line: self.line(self.causes.rule(&own.chain, &own.text)),
+            suggestion: suggestion.to_owned(),
+        })
+    }
+
+    pub(super) fn martian(&self) -> Option<Cause> {
+        let line = self.causes.command(&["DNAT"]);
+        line.map(|span| Cause {
+            text: "packets from elsewhere may not be sent to a loopback address".to_owned(),
+            line: self.line(Some(span)),
+            suggestion: "translate to an address that is not 127.0.0.0/8".to_owned(),
+        })
+    }
+}

@@ -1,0 +1,226 @@
+//! Ways that end: no route, no neighbour, links that are cut, lossy, slow or narrow.
+
+use super::{Facts, MTU};
+use crate::observe::explain::{Cause, Drop, End};
+
+impl Facts<'_> {
+    /// The neighbour table has a hardware address that nobody has any more.
+    pub(super) fn stale_neighbour(&self) -> Option<Cause> {
+        let address = self.target_address()?;
+        let now = self.container_having(address, true)?;
+        let (from, name) = (&self.explanation.attempt.from, self.readable(&now));
+        Some(Cause {
+            text: format!(
+                "{from} still sends to the hardware address that {address} had before; {name} has it now"
+            ),
+            line: self.line(self.causes.container(&now)),
+            suggestion:
+                "wait until the entry is asked for anew (`ip neigh` shows it), or keep the hardware address"
+                    .to_owned(),
+        })
+    }
+
+    /// A packet for everybody, of a protocol that is for one.
+    pub(super) fn broadcast(&self) -> Option<Cause> {
+        let address = self.target_address()?;
+        let daemon = self.world.daemon(self.host)?;
+        let mut networks = daemon.networks();
+        let network = networks.find(|n| n.subnets.iter().any(|s| s.pool.subnet().broadcast() == address))?;
+        Some(Cause {
+            text: format!("{address} is the broadcast address of `{}`", self.network_key(&network.name)),
+            line: None,
+            suggestion: "ask for the address or the name of one container".to_owned(),
+        })
+    }
+
+    pub(super) fn no_neighbour(&self, drop: &Drop) -> Option<Cause> {
+        let address = self.target_address()?;
+        if let Some(cause) = self.vanished() {
+            return Some(cause);
+        }
+        let daemon = self.world.daemon(self.host)?;
+        let on_it = daemon
+            .networks()
+            .find(|network| network.subnets.iter().any(|s| s.pool.subnet().contains(&address)));
+        let (text, line) = match on_it {
+            Some(network) => (
+                format!("no container on `{}` has the address {address}", self.network_key(&network.name)),
+                self.network_line(&network.name),
+            ),
+            None => {
+                (format!("nobody on the link of {} has the address that was asked for", drop.place), None)
+            }
+        };
+        let suggestion =
+            "ask for a name instead of an address: addresses change when containers start anew".to_owned();
+        Some(Cause { text, line: self.line(line), suggestion })
+    }
+
+    /// A container of the address's network that does not run any more.
+    pub(super) fn vanished(&self) -> Option<Cause> {
+        let address = self.target_address()?;
+        let daemon = self.world.daemon(self.host)?;
+        let mut networks = daemon.networks();
+        let network = networks.find(|n| n.subnets.iter().any(|s| s.pool.subnet().contains(&address)))?;
+        let mut gone = daemon.containers().filter(|container| {
+            !container.state.is_up() && container.endpoints.iter().any(|e| e.network_name == network.name)
+        });
+        let (first, next) = (gone.next()?, gone.next());
+        if next.is_some() { None } else { self.not_running(&first.name) }
+    }
+
+    /// A container whose hardware address is that of a group.
+    pub(super) fn group_address(&self) -> Option<Cause> {
+        let target = self.target_container()?;
+        let service = self.causes.service_of(&target)?;
+        let line = self.causes.key(&["services", &service.name.value, "mac_address"])?;
+        Some(Cause {
+            text: format!(
+                "{}'s hardware address is that of a group: its first byte is odd",
+                self.readable(&target)
+            ),
+            line: self.line(Some(line)),
+            suggestion: "take one with an even first byte, such as 02:42:ac:12:00:03, or none".to_owned(),
+        })
+    }
+
+    /// Two containers with one hardware address.
+    pub(super) fn twins(&self) -> Option<Cause> {
+        let (from, target) = (self.from.container()?, self.target_container()?);
+        let daemon = self.world.daemon(self.host)?;
+        let has = |container: &str| {
+            let active =
+                daemon.container(container).ok()?.endpoints.iter().find_map(|e| e.active.as_ref())?;
+            active.mac
+        };
+        let mac = has(from).filter(|mac| has(&target) == Some(*mac))?;
+        let service = self.causes.service_of(&target);
+        let line = service.and_then(|s| self.causes.key(&["services", &s.name.value, "mac_address"]));
+        Some(Cause {
+            text: format!(
+                "{} and {} have the same hardware address {mac}",
+                self.readable(from),
+                self.readable(&target)
+            ),
+            line: self.line(line.or_else(|| self.causes.container(&target))),
+            suggestion: "take `mac_address` away, and each gets one of its own".to_owned(),
+        })
+    }
+
+    /// Nothing could be sent at all.
+    pub(super) fn no_way_out(&self) -> Option<Cause> {
+        let Some(from) = self.from.container() else {
+            let (from, target) = (&self.explanation.attempt.from, self.target_container()?);
+            return Some(Cause {
+                text: format!(
+                    "the addresses of containers are known on their host only: {from} has no route there"
+                ),
+                line: self.line(self.causes.container(&target)),
+                suggestion: self.way_from_outside(&target),
+            });
+        };
+        let name = self.readable(from);
+        let networks = self.networks(from);
+        if let Some(network) = self.only_internal() {
+            return Some(self.internal(&name, &network));
+        }
+        let none = networks.is_empty() || networks.iter().all(|network| network == "none");
+        if none {
+            return Some(Cause {
+                text: format!("{name} has no network but its loopback"),
+                line: self.line(self.causes.networks_of(from)),
+                suggestion: format!("connect {name} to a network"),
+            });
+        }
+        let v6 = self.target_address().is_some_and(|address| address.is_ipv6());
+        let first = networks.first()?;
+        v6.then(|| Cause {
+            text: format!("`{}` has no IPv6 addresses", self.network_key(first)),
+            line: self.line(self.network_line(first)),
+            suggestion: format!("say `networks: {{{}: {{enable_ipv6: true}}}}`", self.network_key(first)),
+        })
+    }
+
+    pub(super) fn no_route(&self, drop: &Drop) -> Option<Cause> {
+        if let Some(cause) = self.no_way_out() {
+            return Some(cause);
+        }
+        let line = if self.is_host(&drop.place) {
+            let host = self.scenario.hosts.first()?;
+            self.causes.key(&["hosts", &host.name.value, "routes"]).or(Some(host.name.span))
+        } else {
+            let routes = self.causes.key(&["world", "machines", &drop.place, "routes"]);
+            routes.or_else(|| self.causes.key(&["world", "machines", &drop.place]))
+        };
+        Some(Cause {
+            text: format!("{} has no route to {}", drop.place, self.explanation.attempt.target),
+            line: self.line(line),
+            suggestion: format!("give {} a `gateway:` or a route", drop.place),
+        })
+    }
+
+    pub(super) fn forwarding_off(&self, drop: &Drop) -> Option<Cause> {
+        if !self.is_host(&drop.place) {
+            return Some(Cause {
+                text: format!("{} is no router: it does not pass packets on", drop.place),
+                line: self.line(self.causes.key(&["world", "machines", &drop.place])),
+                suggestion: "let the route lead to a machine that forwards".to_owned(),
+            });
+        }
+        let name = self.scenario.hosts.first().map_or("host", |host| host.name.value.as_str());
+        let daemon = self.causes.key(&["daemon", "ip-forward"]);
+        let sysctl = self.causes.command(&["sysctl"]);
+        let line = sysctl.or(daemon).or_else(|| self.causes.key(&["hosts", name, "ip_forward"]));
+        Some(Cause {
+            text: "the host does not forward packets, so its containers reach nothing beyond their network"
+                .to_owned(),
+            line: self.line(line),
+            suggestion:
+                "let Docker switch it on (`ip-forward: true`, as without it), or set net.ipv4.ip_forward=1"
+                    .to_owned(),
+        })
+    }
+
+    pub(super) fn cut(&self) -> Option<Cause> {
+        let (link, span) = self.causes.cut()?;
+        Some(Cause {
+            text: format!("the link {link} is cut"),
+            line: self.line(Some(span)),
+            suggestion: format!("heal it with `link up {link}`"),
+        })
+    }
+
+    pub(super) fn link(&self, key: &str, what: &str, suggestion: &str) -> Option<Cause> {
+        let (link, span) = self.causes.link_setting(key).or_else(|| self.causes.link_setting("rate"))?;
+        Some(Cause {
+            text: format!("the link {link} {what}"),
+            line: self.line(Some(span)),
+            suggestion: suggestion.to_owned(),
+        })
+    }
+
+    pub(super) fn too_big(&self, drop: &Drop) -> Option<Cause> {
+        let device = drop.device.as_deref().unwrap_or_default();
+        let bridged = self.world.daemon(self.host).and_then(|daemon| {
+            let mut networks = daemon.networks();
+            let has = |bridge: String| bridge == device;
+            let network =
+                networks.find(|n| n.bridge.as_ref().is_some_and(|bridge| has(bridge.to_string())))?;
+            self.causes.network_setting(&network.name, &["driver_opts", MTU])
+        });
+        let card = self.causes.key(&["hosts", &drop.place, "nics", device, "mtu"]);
+        let linked = || self.causes.link_setting("mtu").map(|(_, span)| span);
+        let mut errors =
+            self.explanation.passages.iter().filter(|passage| passage.summary.starts_with("ICMP"));
+        let (unheard, allow) = if errors.any(|passage| matches!(passage.end, End::Dropped(_))) {
+            (", and the ICMP error that says so does not come back", "let ICMP through, and ")
+        } else {
+            ("", "")
+        };
+        Some(Cause {
+            text: format!("the packet is larger than the MTU of {device} of {}{unheard}", drop.place),
+            line: self.line(bridged.or(card).or_else(linked)),
+            suggestion: format!("{allow}give the network that MTU too: `driver_opts: {{{MTU}: ...}}`"),
+        })
+    }
+}
