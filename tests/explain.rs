@@ -151,6 +151,16 @@ fn every_scenario_is_explained_as_its_golden_says() {
 }
 
 #[test]
+fn colours_wrap_the_same_words() {
+    let explanation = explained(&Path::new(FOLDER).join("02-isolated-networks.yaml"));
+    let coloured = explanation.render(lab::Layout::Ansi);
+    assert!(coloured.contains("\x1b[34m── from here Docker's rules:"), "{coloured}");
+    let codes = ["\x1b[0m", "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[34m"];
+    let plain = codes.iter().fold(coloured, |text, code| text.replace(code, ""));
+    assert_eq!(plain, explanation.to_string());
+}
+
+#[test]
 fn json_has_a_stable_shape() {
     let mut wrong = Vec::new();
     for name in ["02-isolated-networks", "15-multicast-mac", "22-published-port"] {

@@ -13,37 +13,40 @@ use super::yaml::Node;
 use crate::docker::cli::{self, words};
 use crate::docker::request::Request;
 
-/// Where each key and list item of the merged file was written, by the path that leads to it; items count from 0.
+/// Where each key and list item of the merged file was written, by the path that leads to it; items count from 0. As
+/// large as the file's tree, whose size and depth are bounded.
 #[derive(Clone, Debug, Default)]
-pub struct KeySpans(BTreeMap<Vec<String>, Span>);
+pub struct KeySpans {
+    span: Option<Span>,
+    below: BTreeMap<String, KeySpans>,
+}
 
 impl KeySpans {
     /// The keys of a tree.
     pub(super) fn of(tree: &Node) -> KeySpans {
-        let mut all = BTreeMap::new();
-        let mut waiting: Vec<(Vec<String>, &Node)> = vec![(Vec::new(), tree)];
-        while let Some((path, node)) = waiting.pop() {
-            for entry in node.entries() {
-                let mut path = path.clone();
-                path.push(entry.key.clone());
-                all.insert(path.clone(), entry.key_span.to(entry.value.span));
-                waiting.push((path, &entry.value));
-            }
-            for (at, item) in node.items().iter().enumerate() {
-                let mut path = path.clone();
-                path.push(at.to_string());
-                all.insert(path.clone(), item.span);
-                waiting.push((path, item));
-            }
-        }
-        KeySpans(all)
+        KeySpans { span: None, below: below(tree) }
     }
 
     /// Where a key was written.
     pub fn get(&self, path: &[&str]) -> Option<Span> {
-        let path: Vec<String> = path.iter().map(|key| (*key).to_owned()).collect();
-        self.0.get(&path).copied()
+        let mut at = self;
+        for key in path {
+            at = at.below.get(*key)?;
+        }
+        at.span
     }
+}
+
+fn below(node: &Node) -> BTreeMap<String, KeySpans> {
+    let keys = node.entries().iter().map(|entry| {
+        let span = Some(entry.key_span.to(entry.value.span));
+        (entry.key.clone(), KeySpans { span, below: below(&entry.value) })
+    });
+    let items =
+        node.items().iter().enumerate().map(|(number, item)| {
+            (number.to_string(), KeySpans { span: Some(item.span), below: below(item) })
+        });
+    keys.chain(items).collect()
 }
 
 /// Looks up the lines of one scenario.
@@ -251,5 +254,76 @@ impl<'a> Causes<'a> {
         let number = at.to_string();
         let written = ["run", "event"].iter().find_map(|key| self.key(&["steps", &number, key]));
         written.unwrap_or(self.steps[at].span)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::scenario::{LoadOptions, MemorySource, load};
+
+    const FILE: &str = "\
+name: small
+networks:
+  back:
+    internal: true
+services:
+  web:
+    image: nginx
+    ports: ['8080:80']
+  db:
+    image: postgres
+    networks:
+      - back
+world:
+  links:
+    eth0: {down: true}
+steps:
+  - link up eth0
+  - in: host
+    run: iptables -I DOCKER-USER -d 10.0.0.1 -j DROP
+  - run: iptables -I FORWARD -j ACCEPT
+  - docker run -d --name extra --network small_back nginx
+  - docker network connect small_default small-db-1
+  - link down eth0
+";
+
+    fn scenario() -> Scenario {
+        let source = MemorySource::default().with_file("a.yaml", FILE);
+        load(&source, Path::new("a.yaml"), &LoadOptions::default()).unwrap()
+    }
+
+    fn line(causes: &Causes<'_>, span: Option<Span>) -> Option<usize> {
+        Some(causes.line(span?)?.0.line)
+    }
+
+    #[test]
+    fn keys_and_steps_are_found_where_they_were_written() {
+        let scenario = scenario();
+        let causes = Causes::new(&scenario, true);
+        let at = |span| line(&causes, span);
+        assert_eq!(at(causes.key(&["networks", "back", "internal"])), Some(4));
+        assert_eq!(at(causes.key(&["networks", "back", "driver"])), None);
+        assert_eq!(at(causes.network("small_back")), Some(3));
+        assert_eq!(at(causes.network_setting("small_back", &["internal"])), Some(4));
+        assert_eq!(at(causes.published("small-web-1", 80)), Some(8));
+        assert_eq!(at(causes.container("small-db-1")), Some(9));
+        assert_eq!(at(causes.container("extra")), Some(21));
+        assert_eq!(at(causes.rule("DOCKER-USER", "-d 10.0.0.1/32 -j DROP")), Some(19));
+        assert_eq!(at(causes.rule("FORWARD", "-j ACCEPT")), Some(20));
+        assert_eq!(at(causes.rule("INPUT", "-j DROP")), None);
+    }
+
+    #[test]
+    fn the_last_word_counts() {
+        let scenario = scenario();
+        let (before, after) = (Causes::new(&scenario, false), Causes::new(&scenario, true));
+        assert_eq!(line(&before, before.networks_of("small-db-1")), Some(12));
+        assert_eq!(line(&after, after.networks_of("small-db-1")), Some(22));
+        let cut = |causes: &Causes<'_>| causes.cut().and_then(|(_, span)| line(causes, Some(span)));
+        assert_eq!((cut(&before), cut(&after)), (Some(15), Some(23)));
+        assert_eq!(line(&before, before.container("extra")), None);
     }
 }

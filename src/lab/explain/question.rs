@@ -116,6 +116,17 @@ mod tests {
         assert_eq!("web → db:53/udp".parse::<Question>().unwrap().protocol, Protocol::Udp);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_question_or_is_refused(text in "[ a-z0-9:/\\[\\].>→-]{0,40}") {
+            if let Ok(question) = text.parse::<Question>() {
+                let printed = question.to_string();
+                let again = printed.parse::<Question>();
+                proptest::prop_assert_eq!(again.map(|again| again.to), Ok(question.to), "{}", printed);
+            }
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_said() {
         for (text, message) in [

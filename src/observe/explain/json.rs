@@ -1,23 +1,4 @@
-//! An explanation as one JSON object, for programs.
-//!
-//! ```text
-//! attempt    {from, to, target, protocol: tcp|udp|icmp, port: number|null}
-//! outcome    ok | closed | refused | timeout | unreachable | unresolved | no-answer
-//! seen       the source address the server saw, or null
-//! sentence   the verdict in words
-//! errors     [what the program saw, as strerror(3)]
-//! drop       null, or DROP: {reason, text, place, device: name|null, rule: RULE|null, behind: DROP|null}
-//! cause      null, or {text, suggestion, line: null | {file, line, column, text}}
-//! lookup     null, or {name, answers: [..], addresses: [..]}
-//! passages   [{part: lookup|lookup_answer|request|answer|relay, packet, time_ns, from, to, summary, repeated,
-//!             end: {kind: delivered, place} | {kind: dropped, drop: DROP} | {kind: unfinished},
-//!             hops: [{time_ns, layer, hook: name|null, place, device: name|null, text, rule: RULE|null}]}]
-//! notes      [lines]: steps that did not do what was expected of them
-//! story      [lines], empty unless asked for
-//! RULE       {table, chain, number: number|null for a policy, text, docker: bool}
-//! ```
-//!
-//! Times are virtual and count from the beginning of the attempt. Fields are only ever added; names and meanings stay.
+//! An explanation as one JSON object, for programs. The shape is documented at [`Explanation::to_json`].
 
 use serde_json::{Value, json};
 
