@@ -54,7 +54,7 @@ pub(super) fn render(explanation: &Explanation, layout: Layout) -> String {
     let title = format!("{} -> {}", attempt.from, attempt.to);
     let mut text = format!("{} ({})\n", layout.strong(&title), explanation.kind());
     for note in &explanation.notes {
-        let _ = writeln!(text, "note: {note}");
+        let _ = writeln!(text, "note: {}", shown(note));
     }
     if let Some(lookup) = &explanation.lookup {
         text.push_str(&looked_up(lookup, &attempt.from, layout));
@@ -126,13 +126,18 @@ fn hop_text(hop: &Hop, layout: Layout) -> String {
     let label = format!("{:LABEL$}", hop.layer.label());
     let device = hop.device.as_ref().map(|name| format!("{name} ")).unwrap_or_default();
     let line = match hop.layer {
-        Layer::Drop | Layer::Neighbour => format!("{label} {}", hop.text),
-        _ => format!("{label} {device}{}", hop.text),
+        Layer::Drop | Layer::Neighbour => format!("{label} {}", shown(&hop.text)),
+        _ => format!("{label} {device}{}", shown(&hop.text)),
     };
     match hop.layer {
         Layer::Drop => layout.bad(&line),
         _ => line,
     }
+}
+
+/// Text that came from elsewhere (what programs print, comments in rules, lines of files) must not steer the terminal.
+fn shown(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
 fn verdict(explanation: &Explanation, layout: Layout) -> String {
@@ -152,7 +157,7 @@ fn verdict(explanation: &Explanation, layout: Layout) -> String {
                 (Some(_), true) => "  (Docker's)",
                 (Some(_), false) => "  (not Docker's)",
             };
-            field("rule", &format!("{rule}{whose}"));
+            field("rule", &shown(&format!("{rule}{whose}")));
         }
     }
     for error in &explanation.errors {
@@ -162,7 +167,7 @@ fn verdict(explanation: &Explanation, layout: Layout) -> String {
         field("cause", text);
         if let Some(SourceLine { file, line, column, text }) = line {
             field("", &format!("{file}:{line}:{column}"));
-            field("", &format!("{}{}", layout.faint(&format!("{line} | ")), text.trim_end()));
+            field("", &format!("{}{}", layout.faint(&format!("{line} | ")), shown(text.trim_end())));
         }
         if !suggestion.is_empty() {
             field("try", suggestion);
@@ -226,5 +231,39 @@ impl Explanation {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Attempt, Protocol};
+    use super::*;
+
+    #[test]
+    fn text_from_elsewhere_cannot_steer_the_terminal() {
+        let attempt = Attempt {
+            from: "web".to_owned(),
+            to: "db".to_owned(),
+            target: "db".to_owned(),
+            protocol: Protocol::Icmp,
+            port: None,
+        };
+        let text = "run: \u{1b}[2J".to_owned();
+        let line = SourceLine { file: "a.yaml".to_owned(), line: 3, column: 1, text };
+        let cause = Cause { text: "a step".to_owned(), line: Some(line), suggestion: "remove it".to_owned() };
+        let explanation = Explanation {
+            attempt,
+            lookup: None,
+            passages: Vec::new(),
+            outcome: Outcome::TimedOut,
+            errors: Vec::new(),
+            drop: None,
+            cause: Some(cause),
+            notes: vec!["a program printed \u{9b}2J".to_owned()],
+            story: Vec::new(),
+        };
+        let text = explanation.to_string();
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{text:?}");
+        assert!(text.contains("printed \u{fffd}2J") && text.contains("3 | run: \u{fffd}[2J"), "{text}");
     }
 }
