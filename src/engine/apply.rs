@@ -229,6 +229,7 @@ impl Engine {
             Op::AddNamespace { namespace, disable_ipv6 } => self.add_namespace(namespace, *disable_ipv6),
             Op::AddDevice { device, spec, mac, mtu } => self.add_device(device, spec, *mac, *mtu),
             Op::Connect { a, b, quality } => self.connect(a, b, *quality),
+            Op::SetMac { device, mac } => self.set_mac(device, *mac),
             Op::SetMaster { device, bridge, hairpin, isolated } => {
                 self.set_master(device, *bridge, *hairpin, *isolated)
             }
@@ -241,6 +242,11 @@ impl Engine {
                 }
                 self.add_address(id, *address);
                 Ok(Undo::Address(id, *address))
+            }
+            Op::RemoveAddress { device, address } => {
+                let id = self.find_device(device)?;
+                self.remove_address(id, *address);
+                Ok(Undo::Nothing)
             }
             Op::AddRoute { namespace, destination, next_hop, device, source, metric } => {
                 self.add_route(namespace, *destination, *next_hop, *device, *source, *metric)
@@ -602,6 +608,22 @@ impl Engine {
             if let Some(Some(device)) = self.devices.get_mut(end.index()) {
                 device.kind = Kind::Nic { link: None };
             }
+        }
+    }
+
+    fn set_mac(&mut self, name: &DeviceName, mac: Option<MacAddress>) -> Result<Undo, ApplyError> {
+        let id = self.find_device(name)?;
+        let mac = mac.unwrap_or_else(|| self.random_mac());
+        match self.devices.get_mut(id.index()) {
+            Some(Some(device)) if device.master.is_some() => Err(ApplyError::Attached(name.clone())),
+            Some(Some(device)) if matches!(device.kind, Kind::Bridge(_) | Kind::Loopback) => {
+                Err(wrong_kind(name, "a device with a hardware address of its own"))
+            }
+            Some(Some(device)) => {
+                device.mac = mac;
+                Ok(Undo::Nothing)
+            }
+            _ => Err(ApplyError::NoDevice(name.clone())),
         }
     }
 

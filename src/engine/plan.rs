@@ -256,6 +256,14 @@ pub enum Op {
         /// Quality of each direction.
         quality: [LinkQuality; 2],
     },
+    /// Gives a device another hardware address, as `ip link set DEVICE address`; undoing it does not bring the old one
+    /// back.
+    SetMac {
+        /// The device, not yet a port of a bridge.
+        device: DeviceName,
+        /// Its new hardware address; `None` draws one from the seed.
+        mac: Option<MacAddress>,
+    },
     /// Makes a device a port of a bridge of the same namespace. The bridge's MTU follows the smallest port's.
     SetMaster {
         /// The port.
@@ -274,6 +282,14 @@ pub enum Op {
     },
     /// Adds an address and the connected route of its prefix.
     AddAddress {
+        /// The device.
+        device: DeviceName,
+        /// Address and prefix length.
+        address: IpNet,
+    },
+    /// Takes an address and the routes that need it from a device, whoever owns it; undoing it does not bring it
+    /// back. Absent is no error.
+    RemoveAddress {
         /// The device.
         device: DeviceName,
         /// Address and prefix length.
