@@ -139,6 +139,8 @@ const IMPURE: &[&str] = &[
     "std::collections::hash_map::RandomState",
     "crossbeam",
     "tun_tap",
+    "rustix",
+    "signal_hook",
 ];
 
 /// Pairs of names that are impure whichever way the first came into scope.

@@ -3,6 +3,7 @@
 pub mod capture;
 pub mod matrix;
 pub mod explain;
+pub mod outside;
 pub mod reach;
 pub mod tables;
 pub mod topology;
@@ -27,13 +28,22 @@ const STORY_LIMIT: usize = 60;
 ///
 /// A run is a function of the scenario and the seed: two runs tell the same, byte for byte.
 pub fn run(scenario: &Scenario, options: &RunOptions, tell: &mut dyn FnMut(Progress<'_>)) -> Report {
+    observed(options, tell, |observer| run::run(scenario, options.seed, observer))
+}
+
+/// Watches a run: tells it, captures it.
+fn observed(
+    options: &RunOptions,
+    tell: &mut dyn FnMut(Progress<'_>),
+    run: impl FnOnce(&mut Observer<'_>) -> Report,
+) -> Report {
     let mut observer = Observer {
         tell,
         story: Story::new(verbosity(options.story), Palette::Plain),
         json: options.json.then(JsonLines::new),
         capture: options.capture.then(|| Capture::new(Selection::All)),
     };
-    let mut report = run::run(scenario, options.seed, &mut observer);
+    let mut report = run(&mut observer);
     let rest = observer.story.finish();
     if !rest.is_empty() {
         (observer.tell)(Progress::Story { lines: &rest });

@@ -1,14 +1,17 @@
 //! TAP devices: the kernel's way of handing Ethernet frames to a process.
 //!
 //! A device is opened without the four bytes of packet information in front of each frame (`IFF_NO_PI`), so that one
-//! read is one Ethernet frame and one write sends one. It exists as long as the [`Tap`] does. The owner needs
+//! read is one Ethernet frame and one write sends one. It exists as long as the [`Tap`] does, whichever process holds
+//! it: an open device can be handed on as a descriptor ([`Tap::into_parts`]). Who opens it needs
 //! `CAP_NET_ADMIN` in the user namespace that owns the current network namespace: root, or an ordinary user in a user
 //! and network namespace of their own, and read and write permission on `/dev/net/tun`.
 //!
 //! Limits: one queue, no offload (`IFF_VNET_HDR`): a frame that still has its checksum or its segmentation to do must
 //! be finished before [`Tap::send`].
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, IntoRawFd as _, OwnedFd};
 
 use thiserror::Error;
 use tun_tap::{Iface, Mode};
@@ -28,7 +31,8 @@ const ENODEV: i32 = 19;
 /// An open TAP device; dropping it removes the device unless it was made persistent beforehand.
 #[derive(Debug)]
 pub struct Tap {
-    interface: Iface,
+    name: String,
+    file: File,
 }
 
 /// Why a TAP device could not be opened. Each text says what to do.
@@ -88,26 +92,53 @@ pub fn open(name: &str) -> Result<Tap, TapError> {
         return Err(TapError::Name { name: name.to_owned() });
     }
     match Iface::without_packet_info(name, Mode::Tap) {
-        Ok(interface) => Ok(Tap { interface }),
+        Ok(interface) => {
+            let name = interface.name().to_owned();
+            // SAFETY: `into_raw_fd` gives up the descriptor, which is open and has no other owner.
+            #[allow(unsafe_code, reason = "tun-tap hands its descriptor out as a number only")]
+            let descriptor = unsafe { OwnedFd::from_raw_fd(interface.into_raw_fd()) };
+            Ok(Tap::from_parts(name, descriptor))
+        }
         Err(error) => Err(explain(name, &error)),
     }
 }
 
 impl Tap {
-    /// The device's name.
+    /// A device that another process opened.
+    pub fn from_parts(name: String, descriptor: OwnedFd) -> Tap {
+        Tap { name, file: descriptor.into() }
+    }
+
+    /// Name and descriptor, to be handed on.
+    pub fn into_parts(self) -> (String, OwnedFd) {
+        (self.name, self.file.into())
+    }
+
+    /// The device's name where it was opened.
     pub fn name(&self) -> &str {
-        self.interface.name()
+        &self.name
+    }
+
+    /// From now on [`Tap::receive`] and [`Tap::send`] say [`io::ErrorKind::WouldBlock`] instead of waiting.
+    pub fn set_nonblocking(&self) -> io::Result<()> {
+        Ok(rustix::io::ioctl_fionbio(&self.file, true)?)
     }
 
     /// Waits for the next Ethernet frame that the kernel sends into the device and returns its length. A frame longer
     /// than `buffer` is cut: the buffer must hold the device's MTU and 18 bytes (header and one VLAN tag).
     pub fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.interface.recv(buffer)
+        (&self.file).read(buffer)
     }
 
     /// Hands one Ethernet frame, header included, to the kernel, as if it had come in by the wire.
     pub fn send(&self, frame: &[u8]) -> io::Result<usize> {
-        self.interface.send(frame)
+        (&self.file).write(frame)
+    }
+}
+
+impl AsFd for Tap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

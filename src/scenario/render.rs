@@ -66,6 +66,7 @@ pub fn progress(progress: &Progress<'_>, sources: &SourceMap, style: Style) -> V
     match progress {
         Progress::Network { text } => vec![format!("{}   {}", style.faint("network"), clean(text))],
         Progress::Container { text } => vec![format!("{} {}", style.faint("container"), clean(text))],
+        Progress::Replaced { text } => vec![format!("{}   {}", style.faint("outside"), clean(text))],
         Progress::StepStarted { place, title, time } => {
             let at = style.faint(&format!("[{}]", duration(*time)));
             let prompt = if place.is_empty() { "*".to_owned() } else { format!("{place}$") };
@@ -90,6 +91,7 @@ pub fn progress_json(progress: &Progress<'_>, sources: &SourceMap) -> Vec<String
     let value = match progress {
         Progress::Network { text } => json!({ "event": "network", "text": text }),
         Progress::Container { text } => json!({ "event": "container", "text": text }),
+        Progress::Replaced { text } => json!({ "event": "replaced", "text": text }),
         Progress::StepStarted { place, title, time } => {
             json!({ "event": "step", "place": place, "title": title, "time": time.as_secs_f64() })
         }

@@ -104,6 +104,11 @@ pub enum Progress<'a> {
         /// Its name, networks and addresses.
         text: &'a str,
     },
+    /// A container's place was taken by something outside.
+    Replaced {
+        /// The container, its interfaces and addresses; or what its user should know.
+        text: &'a str,
+    },
     /// A step begins.
     StepStarted {
         /// Where it runs; empty for events.

@@ -3,7 +3,9 @@
 //! Everything happens through requests to the daemon, programs in namespaces and real packets; this file decides the
 //! order and compares. What is seen on the way goes to a [`Watcher`]; the result is a [`Report`].
 
+use std::cell::RefCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::checks::{Check, Claim, Endpoint, Outcome, Place};
@@ -18,6 +20,7 @@ use crate::docker::container::State;
 use crate::docker::daemon::Daemon;
 use crate::docker::health::HealthStatus;
 use crate::docker::request::Request;
+use crate::world::outside::{Outside, OutsideError, Replacement};
 use crate::world::probe::{Attempt, ProbeOutcome};
 use crate::world::{HostId, Job, Location, World, WorldError};
 
@@ -38,11 +41,42 @@ pub trait Watcher {
     fn explain(&mut self, events: &[crate::world::Event], world: &World) -> Vec<String>;
 }
 
-/// Runs a scenario.
+/// What a run shares with the outside of its world.
+pub struct Attachment<'a> {
+    /// The containers that something outside takes the place of, by name.
+    pub containers: &'a [String],
+    /// What waits for deadlines from then on.
+    pub outside: Rc<RefCell<dyn Outside>>,
+    /// Called once the containers stand and before time goes on, with what each one outside has to be given; answers
+    /// with what its user should know.
+    pub begin: &'a mut Begin<'a>,
+}
+
+/// See [`Attachment::begin`].
+pub type Begin<'a> = dyn FnMut(&[Replacement]) -> Result<Vec<String>, OutsideError> + 'a;
+
+/// Runs a scenario in virtual time.
 pub fn run(scenario: &Scenario, seed: u64, watcher: &mut dyn Watcher) -> Report {
-    let mut runner = Runner::new(scenario, seed, watcher);
+    conduct(Runner::new(scenario, seed, watcher), Runner::run)
+}
+
+/// Runs a scenario with something outside: services come up in virtual time, then steps and checks go at the pace of
+/// the outside, and the world goes on until the outside stops it.
+///
+/// Steps and checks that would be made from a container that is outside are left out with a warning: linkspan has no
+/// programs there.
+pub fn run_outside(
+    scenario: &Scenario,
+    seed: u64,
+    attachment: &mut Attachment<'_>,
+    watcher: &mut dyn Watcher,
+) -> Report {
+    conduct(Runner::new(scenario, seed, watcher), |runner| runner.run_outside(attachment))
+}
+
+fn conduct<'a>(mut runner: Runner<'a>, run: impl FnOnce(&mut Runner<'a>) -> Result<(), Stop>) -> Report {
     runner.world.watch(true);
-    if let Err(diagnostic) = runner.run() {
+    if let Err(diagnostic) = run(&mut runner) {
         runner.report.failure = Some(*diagnostic);
     }
     runner.flush();
@@ -119,6 +153,8 @@ struct Runner<'a> {
     watcher: &'a mut dyn Watcher,
     /// Events of the check that is being made.
     held: Option<Vec<crate::world::Event>>,
+    /// Containers whose place something outside has taken.
+    replaced: Vec<String>,
     report: Report,
 }
 
@@ -130,6 +166,7 @@ impl<'a> Runner<'a> {
             host: None,
             watcher,
             held: None,
+            replaced: Vec::new(),
             report: Report {
                 name: scenario.name.clone(),
                 file: scenario.file.clone(),
@@ -146,6 +183,10 @@ impl<'a> Runner<'a> {
 
     fn run(&mut self) -> Result<(), Stop> {
         let host = self.up()?;
+        self.act(host)
+    }
+
+    fn act(&mut self, host: HostId) -> Result<(), Stop> {
         for step in &self.scenario.steps {
             self.step(host, step)?;
         }
@@ -153,6 +194,49 @@ impl<'a> Runner<'a> {
             self.check(host, check)?;
         }
         Ok(())
+    }
+
+    fn run_outside(&mut self, attachment: &mut Attachment<'_>) -> Result<(), Stop> {
+        let host = self.up()?;
+        let failed = |error: String| Box::new(Diagnostic::error(None, error));
+        self.world.enter(attachment.outside.clone());
+        let mut replacements = Vec::new();
+        for container in attachment.containers {
+            let replacement = self.world.replace(host, container).map_err(|e| failed(e.to_string()))?;
+            self.watcher.progress(Progress::Replaced { text: &describe_replacement(&replacement) });
+            replacements.push(replacement);
+        }
+        self.replaced = attachment.containers.to_vec();
+        for note in (attachment.begin)(&replacements).map_err(|error| failed(error.to_string()))? {
+            self.watcher.progress(Progress::Replaced { text: &note });
+        }
+        self.act(host)?;
+        loop {
+            self.flush();
+            match self.world.step(Duration::MAX) {
+                Ok(true) => {}
+                Ok(false) | Err(WorldError::Stopped) => return Ok(()),
+                Err(error) => return Err(failed(error.to_string())),
+            }
+        }
+    }
+
+    /// Whether somebody outside would have to do it; then a warning says that it is left out.
+    fn left_out(&mut self, from: &[&Target], what: &str, span: Span) -> bool {
+        let outside = |target: &&Target| match target {
+            Target::Container(name) => {
+                let name = self.container_name(name);
+                self.replaced.contains(&name).then_some(name)
+            }
+            Target::Host(_) | Target::World(_) => None,
+        };
+        let Some(name) = from.iter().find_map(outside) else { return false };
+        let message = format!("left out: {what}");
+        let help = format!("{name} is a process outside; do it there");
+        let warning = Diagnostic::warning(span, message).label("here").help(help);
+        self.watcher.progress(Progress::Warning(&warning));
+        self.report.warnings.push(warning);
+        true
     }
 
     /// The stage, the networks, the containers.
@@ -352,6 +436,11 @@ impl<'a> Runner<'a> {
     }
 
     fn step(&mut self, host: HostId, step: &Step) -> Result<(), Stop> {
+        if let Action::Run { target, command } = &step.action
+            && self.left_out(&[target], command, step.span)
+        {
+            return Ok(());
+        }
         let began = self.world.now();
         let (place, written) = match &step.action {
             Action::Run { target, command } => (target.to_string(), command.clone()),
@@ -516,6 +605,14 @@ impl<'a> Runner<'a> {
     }
 
     fn check(&mut self, host: HostId, check: &Check) -> Result<(), Stop> {
+        let from: Vec<Target> = match &check.claim {
+            Claim::Reach { from, .. } | Claim::Resolve { from, .. } => vec![from.clone()],
+            // Every container is tried.
+            Claim::Only { .. } => self.replaced.iter().cloned().map(Target::Container).collect(),
+        };
+        if self.left_out(&from.iter().collect::<Vec<_>>(), &check.claim.to_string(), check.span) {
+            return Ok(());
+        }
         let began = self.world.now();
         self.flush();
         self.held = Some(Vec::new());
@@ -731,6 +828,17 @@ enum Verdict {
     Unhealthy,
     Ended(u8),
     Undecided,
+}
+
+/// A container outside, as it has to be: `client eth0=172.18.0.3/16 names=169.254.1.1`.
+fn describe_replacement(replacement: &Replacement) -> String {
+    let mut words = vec![replacement.container.clone()];
+    for interface in &replacement.interfaces {
+        let addresses: Vec<String> = interface.addresses.iter().map(ToString::to_string).collect();
+        words.push(format!("{}={}", interface.name, addresses.join(",")));
+    }
+    words.extend(replacement.resolver.as_ref().map(|resolver| format!("names={}", resolver.address)));
+    words.join("  ")
 }
 
 fn stopped(span: Span, error: &WorldError) -> Stop {

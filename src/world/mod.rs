@@ -15,6 +15,7 @@ mod health;
 pub mod job;
 mod name_server;
 pub mod names;
+pub mod outside;
 pub mod probe;
 mod process;
 mod resolvers;
@@ -42,6 +43,7 @@ use docker_host::{ContainerRuntime, DockerHost};
 use environment::Environment;
 use files::FileTable;
 use health::HealthChecks;
+use outside::Outdoors;
 use process::{Place, Processes, Started, Streams, Tools};
 use resolvers::Resolvers;
 use stage::{Cable, Lan, MachineSpec};
@@ -80,6 +82,8 @@ pub struct World {
     /// What proxies of bindings run as.
     proxies: BTreeMap<Owner, Started>,
     names: BTreeMap<IpAddr, String>,
+    /// What waits for deadlines and plays containers; `None`: time is virtual and nothing is outside.
+    outside: Option<Outdoors>,
 }
 
 /// Why the world cannot do something.
@@ -121,6 +125,15 @@ pub enum WorldError {
     /// A program that linkspan does not have.
     #[error("{0}: not found")]
     NoProgram(String),
+    /// The container has no interface of its own that something outside could be.
+    #[error("{0} has no network interface of its own that a process outside could have")]
+    NoInterface(String),
+    /// What is outside cannot go on.
+    #[error("{0}")]
+    Outside(outside::OutsideError),
+    /// What is outside wants the run to end.
+    #[error("the run was stopped from outside")]
+    Stopped,
 }
 
 /// Where a program runs.
@@ -169,6 +182,7 @@ impl World {
             next_place: 0,
             proxies: BTreeMap::new(),
             names: BTreeMap::new(),
+            outside: None,
         }
     }
 

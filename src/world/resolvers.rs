@@ -61,6 +61,19 @@ impl Resolvers {
         self.places.insert(service, Resolver { daemon, container, host });
     }
 
+    /// The resolver that lives in a namespace.
+    pub(crate) fn of(&self, namespace: NamespaceId) -> Option<ServiceId> {
+        self.places.iter().find(|(_, place)| place.container == namespace).map(|(service, _)| *service)
+    }
+
+    /// From now on a resolver asks servers from its host's namespace, whatever it would have asked from its
+    /// container's.
+    pub(crate) fn ask_from_host(&mut self, service: ServiceId) {
+        if let Some(place) = self.places.get_mut(&service) {
+            place.container = place.host;
+        }
+    }
+
     /// A resolver ends; its exchanges are forgotten.
     pub(crate) fn stop(&mut self, engine: &mut Engine, service: ServiceId) {
         self.places.remove(&service);

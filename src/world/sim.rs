@@ -1,7 +1,8 @@
-//! The virtual clock: from deadline to deadline, as fast as the machine allows.
+//! Time: from deadline to deadline, as fast as the machine allows, or at the pace of what is outside the world.
 
 use std::time::Duration;
 
+use super::outside::Moment;
 use super::{Job, World, WorldError};
 
 /// How far a run may go.
@@ -10,13 +11,26 @@ pub struct Limit(pub Duration);
 
 impl World {
     /// Goes to the next moment at which something happens, but not past `until`; false if nothing happens before.
+    ///
+    /// # Errors
+    /// [`WorldError::Stopped`] if the outside wants the run to end.
     pub fn step(&mut self, until: Duration) -> Result<bool, WorldError> {
-        match self.deadline() {
-            Some(next) if next <= until => {
+        let next = self.deadline().filter(|next| *next <= until);
+        match (self.await_outside(next.unwrap_or(until))?, next) {
+            (Moment::Reached, Some(next)) => {
                 self.advance(next)?;
                 Ok(true)
             }
-            _ => Ok(false),
+            (Moment::Reached, None) => Ok(false),
+            (Moment::Frames { time, frames }, _) => {
+                self.advance(time)?;
+                self.receive(&frames)?;
+                Ok(true)
+            }
+            (Moment::Stop { time }, _) => {
+                self.advance(time)?;
+                Err(WorldError::Stopped)
+            }
         }
     }
 
