@@ -4,6 +4,7 @@
 //! not there or was refused). Results go to standard output, diagnostics to standard error ([`terminal`]).
 
 mod capture;
+mod attach;
 mod check;
 mod completions;
 mod diff;
@@ -12,11 +13,13 @@ mod explain;
 mod files;
 mod graph;
 mod matrix;
+mod replay;
 mod run;
 mod schema;
 mod tables;
 mod terminal;
 mod test;
+mod up;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -63,6 +66,7 @@ Examples:
   linkspan check compose.yaml        judge a file without running it
   linkspan matrix compose.yaml       who reaches whom
   linkspan explain compose.yaml \"web -> db:5432\"    why it works, or why not
+  linkspan up --tap client=PID compose.yaml   in real time, with a real process for a container
 
 Exit codes: 0 all held, 1 something did not hold, 2 bad input.
 Colours are used on a terminal unless NO_COLOR is set.")]
@@ -82,9 +86,13 @@ enum Verb {
     Tables(tables::Arguments),
     Capture(capture::Arguments),
     Explain(explain::Arguments),
+    Up(up::Arguments),
+    Replay(replay::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
     Doctor(doctor::Arguments),
+    #[command(hide = true)]
+    Attach(attach::Arguments),
 }
 
 /// How a file is read; the same for every verb that reads one.
@@ -186,6 +194,9 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termin
         Verb::Tables(arguments) => tables::run(&arguments, terminal),
         Verb::Capture(arguments) => capture::run(&arguments, terminal),
         Verb::Explain(arguments) => explain::run(&arguments, terminal),
+        Verb::Up(arguments) => up::run(&arguments, terminal),
+        Verb::Replay(arguments) => replay::run(&arguments, terminal),
+        Verb::Attach(arguments) => attach::run(&arguments),
         Verb::Schema(arguments) => schema::run(&arguments, terminal),
         Verb::Completions(arguments) => completions::run(&arguments, terminal),
         Verb::Doctor(arguments) => doctor::run(&arguments, terminal),

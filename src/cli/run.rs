@@ -174,7 +174,7 @@ fn published(port: &PublishedPort) -> String {
     format!("{address}{host}->{}/{}", port.target, port.protocol)
 }
 
-fn write_captures(folder: &std::path::Path, report: &Report) -> anyhow::Result<()> {
+pub(super) fn write_captures(folder: &std::path::Path, report: &Report) -> anyhow::Result<()> {
     std::fs::create_dir_all(folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     for (name, content) in &report.captures {
