@@ -2,16 +2,16 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::Args;
-use linkspan::lab::outside::{Attachment, OutsideError, container, run_outside, shared};
-use linkspan::run::attach::{self, Entered, Files};
+use linkspan::lab::outside::{Attachment, OutsideError, Replacement, container, run_outside, shared};
+use linkspan::run::attach::{self, Entered, Files, Furnished};
 use linkspan::run::live::Live;
 use linkspan::run::recording::{Header, LIMIT, Recorder, StopReason};
+use linkspan::run::tap::Tap;
 use linkspan::scenario::report::{Progress, Report, RunOptions, StoryLevel};
 use linkspan::scenario::{DiskSource, Scenario, load, render};
 
@@ -130,14 +130,15 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
     let live = shared(live);
     let mut refused = false;
     let mut entered = entered.into_iter();
-    let mut begin = |replacements: &[_]| {
+    let mut begin = |replacements: &[Replacement]| {
         let mut notes = Vec::new();
         for (replacement, entered) in replacements.iter().zip(entered.by_ref()) {
+            let pid = entered.pid();
             let furnished = entered.furnish(replacement).map_err(|error| {
                 refused = true;
                 OutsideError(error.to_string())
             })?;
-            notes.extend(note(&furnished.files, replacement.resolver.as_ref().map(|r| r.address)));
+            notes.push(note(replacement, &furnished, pid));
             live.borrow_mut().attach(furnished).map_err(|error| OutsideError(error.to_string()))?;
         }
         Ok(notes)
@@ -252,20 +253,21 @@ fn create(file: &Path) -> anyhow::Result<File> {
     File::create(file).with_context(|| format!("writing {}", file.display()))
 }
 
-/// What the user of a process has to know about names there.
-fn note(files: &Files, resolver: Option<Ipv4Addr>) -> Option<String> {
-    let server = resolver.map_or_else(String::new, |address| format!(" the name server is {address}"));
-    match (files, resolver) {
-        (Files::Mounted, _) => None,
-        (Files::Shared, None) => None,
-        (Files::Shared, Some(_)) => Some(format!(
-            "the process shares /etc/resolv.conf with this machine, so it was left alone;{server} \
-             (a process with a mount namespace of its own, `unshare --mount`, gets the container's)"
-        )),
-        (Files::Failed(message), _) => {
-            Some(format!("the container's /etc/resolv.conf could not be mounted ({message});{server}"))
-        }
-    }
+/// What the user of a process has to know.
+fn note(replacement: &Replacement, furnished: &Furnished, pid: u32) -> String {
+    let names: Vec<&str> = furnished.taps.iter().map(Tap::name).collect();
+    let server =
+        replacement.resolver.as_ref().map(|resolver| format!("; the name server is {}", resolver.address));
+    let server = server.unwrap_or_default();
+    let files = match &furnished.files {
+        Files::Mounted => "/etc/resolv.conf and /etc/hosts there are the container's".to_owned(),
+        Files::Shared => format!(
+            "its /etc/resolv.conf is shared with this machine and was left alone{server} (`unshare --mount` gives a \
+             process files of its own)"
+        ),
+        Files::Failed(message) => format!("its /etc/resolv.conf was left alone ({message}){server}"),
+    };
+    format!("{} is up in process {pid}; {files}", names.join(", "))
 }
 
 fn ending(live: &Live) -> String {

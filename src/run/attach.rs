@@ -153,6 +153,11 @@ pub fn enter(pid: u32, program: &Path, arguments: &[&str]) -> Result<Entered, At
 }
 
 impl Entered {
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
     /// Makes a container's interfaces there.
     ///
     /// # Errors
