@@ -42,6 +42,8 @@ const THINKING: Duration = Duration::from_nanos(123_457);
 struct Station {
     own: Option<Replacement>,
     asks: Option<Duration>,
+    /// A line that is typed, and when.
+    types: Option<(Duration, String)>,
     until: Duration,
     /// Frames to send and when.
     queue: VecDeque<(Duration, Vec<u8>)>,
@@ -57,6 +59,7 @@ impl Station {
         Station {
             own: None,
             asks: Some(Duration::from_millis(1_500)),
+            types: Some((Duration::from_secs(20), "web$ ping -c 1 client".to_owned())),
             until: Duration::from_secs(30),
             queue: VecDeque::new(),
             now: Duration::ZERO,
@@ -136,6 +139,11 @@ impl Outside for Station {
             let at = self.asks.take().unwrap();
             self.send(at, self.query());
         }
+        if self.types.as_ref().is_some_and(|(at, _)| *at <= until) {
+            let (time, line) = self.types.take().unwrap();
+            self.recorder.typed(time, &line).unwrap();
+            return Ok(Moment::Command { time, line });
+        }
         let moment = match self.queue.front().map(|(time, _)| *time) {
             Some(time) if time <= until => {
                 let time = time.max(now + Duration::from_nanos(1));
@@ -148,7 +156,7 @@ impl Outside for Station {
         match &moment {
             Moment::Frames { time, frames } => self.recorder.entered(*time, frames).unwrap(),
             Moment::Stop { time } => self.recorder.stop(*time, StopReason::Interrupted).unwrap(),
-            Moment::Reached => {}
+            Moment::Reached | Moment::Command { .. } => {}
         }
         Ok(moment)
     }
@@ -220,6 +228,9 @@ fn a_station_outside_is_the_container() {
     assert_eq!(answer[answer.len() - 4..], [172, 18, 0, 3]);
     assert_eq!(report.totals.time, Duration::from_secs(30));
     assert!(log.len() > 100);
+    // The line typed at 20 s was done then: an echo request left web.
+    let typed = "\"time_ns\":20000000000,";
+    assert!(log.iter().any(|line| line.contains(typed) && line.contains("echo request")));
 }
 
 #[test]
@@ -227,7 +238,7 @@ fn the_replay_makes_the_same_events_byte_for_byte() {
     let (report, log, _, file) = recorded("same");
     let recording = Recording::open(&file).unwrap();
     let expected = recording.emitted;
-    assert!(expected.frames > 3 && recording.frames.len() > 3, "{recording:?}");
+    assert!(expected.frames > 3 && recording.entries.len() > 3, "{recording:?}");
     let containers = recording.header.containers.clone();
     let replay = shared(Replay::new(recording));
     let (again, log_again) = run(&scenario(FILE), replay.clone(), &containers, |_| {});
@@ -266,7 +277,7 @@ fn what_would_be_done_in_a_replaced_container_is_left_out_aloud() {
     let containers = [container(&scenario, "a").unwrap()];
     let recording = Recording {
         header: Header { seed: 0, containers: containers.to_vec() },
-        frames: Vec::new(),
+        entries: Vec::new(),
         stop: (Duration::from_secs(100), StopReason::ProcessEnded),
         emitted: linkspan::run::recording::Emitted::NONE,
     };

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -41,6 +42,11 @@ Examples:
     ping -c 1 web
     wget -O - http://web/
 
+  linkspan up -i lab.yaml --tap client=4242    and type, while it runs, lines such as these:
+    docker stop web
+    web$ ping -c 1 client
+    link down eth0
+
   linkspan up lab.yaml --tap client=4242 --record run.jsonl   keep what entered
   linkspan replay lab.yaml run.jsonl                          and run it again, in virtual time
 
@@ -54,8 +60,11 @@ pub(super) struct Arguments {
     /// Put a process in the place of a container (or of a service's first container); may be repeated
     #[arg(long = "tap", value_name = "CONTAINER=PID")]
     taps: Vec<TapArgument>,
-    /// Write what enters by the TAP devices, with its time, to this file
-    #[arg(long, value_name = "FILE", requires = "taps")]
+    /// Take lines from standard input while the networks stay: docker commands, events, PLACE$ COMMAND
+    #[arg(short, long)]
+    interactive: bool,
+    /// Write what enters (frames, and lines of --interactive), with its time, to this file
+    #[arg(long, value_name = "FILE")]
     record: Option<PathBuf>,
     #[command(flatten)]
     telling: Telling,
@@ -121,6 +130,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
         entered.push(found.with_context(|| format!("--tap {}={}", tap.container, tap.pid))?);
     }
     let mut live = Live::new().context("waiting for signals")?;
+    if arguments.interactive {
+        live.listen(std::io::stdin().as_fd().try_clone_to_owned().context("standard input")?);
+    }
     if let Some(file) = &arguments.record {
         let out = BufWriter::new(create(file)?);
         let header = Header { seed: arguments.seed, containers: containers.clone() };

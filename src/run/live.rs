@@ -1,7 +1,8 @@
 //! The clock: a world at the machine's pace, with real processes for containers.
 //!
 //! [`Live`] is an [`Outside`]: the world says until when it has nothing to do, and this file waits for that moment, for
-//! frames from TAP devices, for a signal and for the end of the processes, in one `poll(2)`. One thread does it all: the
+//! frames from TAP devices, for lines that somebody types, for a signal and for the end of the processes, in one
+//! `poll(2)`. One thread does it all: the
 //! world runs between two polls, and nothing else touches it.
 //!
 //! # Time
@@ -17,6 +18,7 @@
 //! Limits: no offload, one read and one write for each frame. A frame that the kernel does not take at once (its queue
 //! is full, or the interface is down) is lost and counted ([`Live::lost`]), as on a wire.
 
+use std::collections::VecDeque;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -37,11 +39,20 @@ const BURST: usize = 64;
 /// Room for the largest MTU, an Ethernet header and a VLAN tag.
 const LONGEST_FRAME: usize = 65_535 + 18;
 
+/// Bytes of a typed line that are kept.
+const LONGEST_COMMAND: usize = 65_536;
+
 /// The machine as a world's outside. See the module documentation.
 pub struct Live {
     taps: Vec<Tap>,
     processes: Vec<OwnedFd>,
     signals: UnixStream,
+    /// Where lines are typed; `None`: nowhere, or no more.
+    keyboard: Option<OwnedFd>,
+    /// The beginning of a line.
+    half: Vec<u8>,
+    /// Lines that the world has not got yet.
+    lines: VecDeque<String>,
     /// Virtual time and the clock at the same moment.
     began: Option<(Duration, Instant)>,
     recorder: Option<Recorder>,
@@ -54,6 +65,7 @@ pub struct Live {
 /// What a poll found.
 struct Ready {
     taps: Vec<bool>,
+    keyboard: bool,
     stop: Option<StopReason>,
 }
 
@@ -69,6 +81,9 @@ impl Live {
             taps: Vec::new(),
             processes: Vec::new(),
             signals,
+            keyboard: None,
+            half: Vec::new(),
+            lines: VecDeque::new(),
             began: None,
             recorder: None,
             buffer: vec![0; LONGEST_FRAME],
@@ -86,6 +101,11 @@ impl Live {
         }
         self.processes.push(furnished.process);
         Ok(())
+    }
+
+    /// Lines from this descriptor are typed into the world from now on.
+    pub fn listen(&mut self, keyboard: OwnedFd) {
+        self.keyboard = Some(keyboard);
     }
 
     /// Keeps what enters from now on.
@@ -128,30 +148,32 @@ impl Live {
         descriptors.push(PollFd::new(&self.signals, PollFlags::IN));
         descriptors.extend(self.processes.iter().map(|process| PollFd::new(process, PollFlags::IN)));
         descriptors.extend(self.taps.iter().map(|tap| PollFd::from_borrowed_fd(tap.as_fd(), PollFlags::IN)));
+        descriptors.extend(self.keyboard.iter().map(|keyboard| PollFd::new(keyboard, PollFlags::IN)));
         // A time that does not fit is for ever.
         let timeout = Timespec::try_from(left).ok();
         match poll(&mut descriptors, timeout.as_ref()) {
             Ok(_) => {}
             // The signal has written to its socket; the next poll sees it.
-            Err(Errno::INTR) => return Ok(Ready { taps: vec![false; self.taps.len()], stop: None }),
+            Err(Errno::INTR) => return Ok(Ready { taps: Vec::new(), keyboard: false, stop: None }),
             Err(error) => return Err(error.into()),
         }
         let found: Vec<bool> = descriptors.iter().map(|one| !one.revents().is_empty()).collect();
         let (signalled, rest) = (found[0], &found[1..]);
         let (processes, taps) = rest.split_at(self.processes.len());
-        let (ended, taps) = (processes.contains(&true), taps.to_vec());
+        let (taps, keyboard) = taps.split_at(self.taps.len());
+        let ended = processes.contains(&true);
         let stop = match (signalled, ended) {
             (true, _) => Some(StopReason::Interrupted),
             (false, true) => Some(StopReason::ProcessEnded),
             (false, false) => None,
         };
-        Ok(Ready { taps, stop })
+        Ok(Ready { taps: taps.to_vec(), keyboard: keyboard.contains(&true), stop })
     }
 
     /// Reads what has arrived.
     fn read(&mut self, ready: &mut Ready) -> io::Result<Vec<(Port, Vec<u8>)>> {
         let mut frames = Vec::new();
-        for (at, tap) in self.taps.iter().enumerate().filter(|(at, _)| ready.taps[*at]) {
+        for (at, tap) in self.taps.iter().enumerate().filter(|(at, _)| ready.taps.get(*at) == Some(&true)) {
             for _ in 0..BURST {
                 match tap.receive(&mut self.buffer) {
                     Ok(length) => frames.push((Port(at as u16), self.buffer[..length].to_vec())),
@@ -169,11 +191,38 @@ impl Live {
         Ok(frames)
     }
 
+    /// Reads what was typed, once: more would wait for more.
+    fn read_lines(&mut self) -> io::Result<()> {
+        let Some(keyboard) = &self.keyboard else { return Ok(()) };
+        let mut bytes = [0; 4_096];
+        let length = match rustix::io::read(keyboard, &mut bytes) {
+            Ok(length) => length,
+            Err(Errno::INTR | Errno::AGAIN) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        for byte in &bytes[..length] {
+            if *byte == b'\n' {
+                let line = String::from_utf8_lossy(&std::mem::take(&mut self.half)).trim().to_owned();
+                self.lines.extend((!line.is_empty()).then_some(line));
+            } else if self.half.len() < LONGEST_COMMAND {
+                self.half.push(*byte);
+            }
+        }
+        if length == 0 {
+            self.keyboard = None;
+        }
+        Ok(())
+    }
+
     fn moment(&mut self, now: Duration, until: Duration) -> io::Result<Moment> {
         self.began.get_or_insert_with(|| (now, Instant::now()));
         let earliest = now + Duration::from_nanos(1);
         loop {
-            let mut ready = self.poll(until.saturating_sub(self.clock(now)))?;
+            let left = until.saturating_sub(self.clock(now));
+            let mut ready = self.poll(if self.lines.is_empty() { left } else { Duration::ZERO })?;
+            if ready.keyboard && self.lines.is_empty() {
+                self.read_lines()?;
+            }
             let time = self.clock(now).clamp(earliest, until);
             let frames = self.read(&mut ready)?;
             if let Some(reason) = ready.stop {
@@ -190,6 +239,12 @@ impl Live {
                     recorder.entered(time, &frames)?;
                 }
                 return Ok(Moment::Frames { time, frames });
+            }
+            if let Some(line) = self.lines.pop_front() {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.typed(time, &line)?;
+                }
+                return Ok(Moment::Command { time, line });
             }
             let clock = self.clock(now);
             if clock >= until {

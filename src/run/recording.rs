@@ -1,11 +1,12 @@
 //! Recordings of what entered a world from outside, and the replay of them.
 //!
-//! A run is a function of the scenario, the seed and the frames that entered with their times. So a recording holds
-//! these and nothing else, one JSON object a line:
+//! A run is a function of the scenario, the seed and what entered with its times: frames, and lines that somebody typed.
+//! So a recording holds these and nothing else, one JSON object a line:
 //!
 //! ```text
 //! {"recording":"linkspan","version":1,"seed":0,"containers":["shop-client-1"]}
 //! {"time":1804233,"port":0,"frame":"ffffffffffff0242ac120003..."}
+//! {"time":6211093377,"command":"docker network disconnect shop_front web"}
 //! {"time":9120551823,"stop":"interrupted"}
 //! {"emitted":412,"digest":"9a3c6d1f00b27e55"}
 //! ```
@@ -43,7 +44,7 @@ pub struct Recording {
     /// Seed and containers of the run.
     pub header: Header,
     /// What entered, in order of time.
-    pub frames: Vec<Arrival>,
+    pub entries: Vec<Entry>,
     /// When and why the run, or its recording, ended.
     pub stop: (Duration, StopReason),
     /// What left until then.
@@ -59,15 +60,27 @@ pub struct Header {
     pub containers: Vec<String>,
 }
 
-/// A frame that entered.
+/// Something that entered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Arrival {
+pub struct Entry {
     /// When, in virtual time.
     pub time: Duration,
-    /// Where.
-    pub port: Port,
-    /// The frame, header included.
-    pub frame: Vec<u8>,
+    /// What.
+    pub input: Input,
+}
+
+/// What can enter a world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A frame.
+    Frame {
+        /// Where.
+        port: Port,
+        /// The frame, header included.
+        frame: Vec<u8>,
+    },
+    /// A line that somebody typed.
+    Command(String),
 }
 
 /// Why a run with something outside ended.
@@ -136,8 +149,11 @@ impl Recording {
     /// Writes the text of a recording.
     pub fn emit(&self, out: &mut dyn Write) -> std::io::Result<()> {
         writeln!(out, "{}", self.header.line())?;
-        for arrival in &self.frames {
-            writeln!(out, "{}", frame_line(arrival.time, arrival.port, &arrival.frame))?;
+        for Entry { time, input } in &self.entries {
+            match input {
+                Input::Frame { port, frame } => writeln!(out, "{}", frame_line(*time, *port, frame))?,
+                Input::Command(line) => writeln!(out, "{}", command_line(*time, line))?,
+            }
         }
         writeln!(out, "{}", stop_line(self.stop.0, self.stop.1))?;
         writeln!(out, "{}", self.emitted.line())
@@ -160,13 +176,13 @@ impl Recording {
         let mut lines = Lines { input, line: 0, bytes: 0 };
         let first = lines.next()?.ok_or(RecordingError::NoRecording)?;
         let header = Header::parse(&first)?;
-        let mut frames: Vec<Arrival> = Vec::new();
+        let mut entries: Vec<Entry> = Vec::new();
         loop {
             let value = lines.next()?.ok_or(RecordingError::Truncated { line: lines.line })?;
             let fail = |expected| RecordingError::Line { line: lines.line, expected };
             let time = value.get("time").and_then(Value::as_u64).map(Duration::from_nanos);
             let time = time.ok_or(fail("a time in nanoseconds"))?;
-            if frames.last().is_some_and(|last| last.time > time) {
+            if entries.last().is_some_and(|last| last.time > time) {
                 return Err(fail("a time that is not before that of the line above"));
             }
             if let Some(reason) = value.get("stop") {
@@ -178,13 +194,18 @@ impl Recording {
                 if lines.next()?.is_some() {
                     return Err(RecordingError::Line { line: lines.line, expected: "nothing after the end" });
                 }
-                return Ok(Recording { header, frames, stop: (time, reason), emitted });
+                return Ok(Recording { header, entries, stop: (time, reason), emitted });
+            }
+            if let Some(line) = value.get("command") {
+                let line = line.as_str().ok_or(fail("a command as text"))?;
+                entries.push(Entry { time, input: Input::Command(line.to_owned()) });
+                continue;
             }
             let port = value.get("port").and_then(Value::as_u64).and_then(|p| u16::try_from(p).ok());
             let port = Port(port.ok_or(fail("a port's number"))?);
             let frame = value.get("frame").and_then(Value::as_str).and_then(from_hexadecimal);
             let frame = frame.ok_or(fail("a frame in hexadecimal digits"))?;
-            frames.push(Arrival { time, port, frame });
+            entries.push(Entry { time, input: Input::Frame { port, frame } });
         }
     }
 }
@@ -208,11 +229,17 @@ impl Recorder {
 
     /// Frames entered together.
     pub fn entered(&mut self, time: Duration, frames: &[(Port, Vec<u8>)]) -> std::io::Result<()> {
-        let mut text = String::new();
-        for (port, frame) in frames {
-            text.push_str(&frame_line(time, *port, frame).to_string());
-            text.push('\n');
-        }
+        let lines = frames.iter().map(|(port, frame)| frame_line(time, *port, frame).to_string() + "\n");
+        self.write(time, &lines.collect::<String>())
+    }
+
+    /// Somebody typed a line.
+    pub fn typed(&mut self, time: Duration, line: &str) -> std::io::Result<()> {
+        self.write(time, &format!("{}\n", command_line(time, line)))
+    }
+
+    /// Writes whole lines, or ends the recording if they are too many.
+    fn write(&mut self, time: Duration, text: &str) -> std::io::Result<()> {
         if !self.open {
             return Ok(());
         }
@@ -254,7 +281,7 @@ impl Recorder {
 
 /// A recording that takes the place of the machine: the second run of what was recorded.
 pub struct Replay {
-    frames: VecDeque<Arrival>,
+    entries: VecDeque<Entry>,
     stop: Duration,
     emitted: Emitted,
 }
@@ -262,7 +289,7 @@ pub struct Replay {
 impl Replay {
     /// Begins at the beginning.
     pub fn new(recording: Recording) -> Replay {
-        Replay { frames: recording.frames.into(), stop: recording.stop.0, emitted: Emitted::NONE }
+        Replay { entries: recording.entries.into(), stop: recording.stop.0, emitted: Emitted::NONE }
     }
 
     /// What left the world so far.
@@ -270,9 +297,9 @@ impl Replay {
         self.emitted
     }
 
-    /// How many recorded frames have not entered.
+    /// How much of the recording has not entered.
     pub fn left(&self) -> usize {
-        self.frames.len()
+        self.entries.len()
     }
 }
 
@@ -281,15 +308,23 @@ impl Outside for Replay {
         if until <= now {
             return Ok(Moment::Reached);
         }
-        let Some(time) = self.frames.front().map(|arrival| arrival.time) else {
+        let Some(time) = self.entries.front().map(|entry| entry.time) else {
             return Ok(if self.stop <= until { Moment::Stop { time: self.stop } } else { Moment::Reached });
         };
         if time > until {
             return Ok(Moment::Reached);
         }
         let mut frames = Vec::new();
-        while let Some(arrival) = self.frames.pop_front_if(|arrival| arrival.time == time) {
-            frames.push((arrival.port, arrival.frame));
+        while let Some(entry) = self.entries.pop_front_if(|entry| entry.time == time) {
+            match entry.input {
+                Input::Frame { port, frame } => frames.push((port, frame)),
+                // A line enters alone.
+                Input::Command(line) if frames.is_empty() => return Ok(Moment::Command { time, line }),
+                input @ Input::Command(_) => {
+                    self.entries.push_front(Entry { time, input });
+                    break;
+                }
+            }
         }
         Ok(Moment::Frames { time, frames })
     }
@@ -373,6 +408,10 @@ fn frame_line(time: Duration, port: Port, frame: &[u8]) -> Value {
     json!({ "time": nanoseconds(time), "port": port.0, "frame": to_hexadecimal(frame) })
 }
 
+fn command_line(time: Duration, line: &str) -> Value {
+    json!({ "time": nanoseconds(time), "command": line })
+}
+
 fn stop_line(time: Duration, reason: StopReason) -> Value {
     json!({ "time": nanoseconds(time), "stop": reason.word() })
 }
@@ -438,15 +477,19 @@ mod tests {
 
     use super::*;
 
-    fn arrivals() -> impl Strategy<Value = Vec<Arrival>> {
-        let one = (0u64..5_000_000_000, any::<u16>(), prop::collection::vec(any::<u8>(), 0..80));
-        prop::collection::vec(one, 0..20).prop_map(|list| {
+    fn entries() -> impl Strategy<Value = Vec<Entry>> {
+        let frame = (any::<u16>(), prop::collection::vec(any::<u8>(), 0..80));
+        let input = prop_oneof![
+            frame.prop_map(|(port, frame)| Input::Frame { port: Port(port), frame }),
+            ".{0,30}".prop_map(Input::Command),
+        ];
+        prop::collection::vec((0u64..5_000_000_000, input), 0..20).prop_map(|list| {
             let mut time = Duration::ZERO;
-            let arrival = |(later, port, frame)| {
+            let entry = |(later, input)| {
                 time += Duration::from_nanos(later);
-                Arrival { time, port: Port(port), frame }
+                Entry { time, input }
             };
-            list.into_iter().map(arrival).collect()
+            list.into_iter().map(entry).collect()
         })
     }
 
@@ -458,11 +501,11 @@ mod tests {
             StopReason::Full,
         ]);
         let header = (any::<u64>(), prop::collection::vec(".{0,12}", 0..3));
-        (header, arrivals(), reason, any::<u64>(), any::<u64>()).prop_map(
-            |((seed, containers), frames, reason, count, digest)| Recording {
+        (header, entries(), reason, any::<u64>(), any::<u64>()).prop_map(
+            |((seed, containers), entries, reason, count, digest)| Recording {
                 header: Header { seed, containers },
-                stop: (frames.last().map_or(Duration::ZERO, |last| last.time), reason),
-                frames,
+                stop: (entries.last().map_or(Duration::ZERO, |last| last.time), reason),
+                entries,
                 emitted: Emitted { frames: count, digest },
             },
         )
@@ -520,6 +563,7 @@ mod tests {
                 vec![HEADER, r#"{"time":9,"port":0,"frame":"00"}"#, stop],
                 "line 3: expected a time that is not before",
             ),
+            (vec![HEADER, r#"{"time":1,"command":7}"#], "line 2: expected a command as text"),
             (vec![HEADER, r#"{"time":1,"stop":"tired"}"#], "line 2: expected interrupted, process-ended"),
             (vec![HEADER, stop, stop], "line 3: expected emitted and digest"),
             (vec![HEADER, stop, end, end], "line 4: expected nothing after the end"),
@@ -551,7 +595,7 @@ mod tests {
         recorder.stop(Duration::from_secs(1), StopReason::Interrupted).unwrap();
         let recording = parse(&shared.borrow()).unwrap();
         assert_eq!(recording.header, header);
-        assert_eq!(recording.frames.len(), 1);
+        assert_eq!(recording.entries.len(), 1);
         assert_eq!(recording.stop, (Duration::from_nanos(2), StopReason::Full));
         assert_eq!(recording.emitted.frames, 1);
     }
@@ -559,10 +603,17 @@ mod tests {
     #[test]
     fn a_replay_answers_as_the_clock_did() {
         let at = Duration::from_nanos;
-        let arrival = |time, byte| Arrival { time: at(time), port: Port(0), frame: vec![byte] };
+        let frame = |byte| Input::Frame { port: Port(0), frame: vec![byte] };
+        let entry = |time, input| Entry { time: at(time), input };
+        let line = || "crash web".to_owned();
         let mut replay = Replay::new(Recording {
             header: Header { seed: 0, containers: Vec::new() },
-            frames: vec![arrival(5, 1), arrival(5, 2), arrival(9, 3)],
+            entries: vec![
+                entry(5, frame(1)),
+                entry(5, frame(2)),
+                entry(9, frame(3)),
+                entry(10, Input::Command(line())),
+            ],
             stop: (at(12), StopReason::ProcessEnded),
             emitted: Emitted::NONE,
         });
@@ -575,7 +626,8 @@ mod tests {
         assert_eq!(replay.wait(at(4), at(4)), Ok(Moment::Reached));
         assert_eq!(replay.wait(at(4), at(5)), entered(5, &[1, 2]));
         assert_eq!(replay.wait(at(5), Duration::MAX), entered(9, &[3]));
-        assert_eq!(replay.wait(at(9), at(11)), Ok(Moment::Reached));
+        assert_eq!(replay.wait(at(9), at(11)), Ok(Moment::Command { time: at(10), line: line() }));
+        assert_eq!(replay.wait(at(10), at(11)), Ok(Moment::Reached));
         assert_eq!(replay.wait(at(11), Duration::MAX), Ok(Moment::Stop { time: at(12) }));
     }
 }

@@ -21,6 +21,11 @@ const MAX_SHOWN_LINE: usize = 1000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(u32);
 
+impl FileId {
+    /// The file that was read first: the scenario itself.
+    pub const FIRST: FileId = FileId(0);
+}
+
 /// A half-open byte range in one source file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {

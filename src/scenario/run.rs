@@ -9,10 +9,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::checks::{Check, Claim, Endpoint, Outcome, Place};
-use super::diagnostic::{Diagnostic, Span};
+use super::diagnostic::{Diagnostic, FileId, Span};
 use super::model::{Condition, Protocol, Scenario};
 use super::report::{CheckFailure, CheckReport, Progress, Report, StepReport, Totals};
-use super::steps::{Action, Event, Expect, Step, Target};
+use super::steps::{Action, Event, Expect, Step, Target, typed};
 use super::translate;
 use super::{build, keys_in_requests};
 use crate::docker::cli::{self, words};
@@ -213,12 +213,64 @@ impl<'a> Runner<'a> {
         self.act(host)?;
         loop {
             self.flush();
+            if let Some(line) = self.world.take_command() {
+                match self.typed(host, &line) {
+                    Err(_) if self.world.is_stopped() => return Ok(()),
+                    done => done?,
+                }
+                continue;
+            }
             match self.world.step(Duration::MAX) {
                 Ok(true) => {}
                 Ok(false) | Err(WorldError::Stopped) => return Ok(()),
                 Err(error) => return Err(failed(error.to_string())),
             }
         }
+    }
+
+    /// Does what somebody typed. What fails is told, and is no failure of the run.
+    fn typed(&mut self, host: HostId, line: &str) -> Result<(), Stop> {
+        // The line stands in no file.
+        let span = Span::start_of(FileId::FIRST);
+        let action = match typed(line) {
+            Ok(action) => action,
+            Err(message) => {
+                self.watcher.progress(Progress::Output { text: &format!("{message}\n") });
+                return Ok(());
+            }
+        };
+        let place = match &action {
+            Action::Run { target, .. } => target.to_string(),
+            Action::Docker { .. } => "host".to_owned(),
+            Action::Event(_) | Action::Check(_) => String::new(),
+        };
+        let title = match &action {
+            Action::Run { command, .. } | Action::Docker { command, .. } => command.as_str(),
+            Action::Event(_) | Action::Check(_) => line,
+        };
+        self.watcher.progress(Progress::StepStarted { place: &place, title, time: self.world.now() });
+        let (status, failures) = match &action {
+            Action::Run { target, command } if self.left_out(&[target], command, span) => return Ok(()),
+            Action::Run { target, command } => {
+                let (_, status, failures) = self.run_command(host, target, command, span)?;
+                (status, failures)
+            }
+            Action::Docker { command, .. } => {
+                let (_, status, failures) = self.run_docker(host, command, span)?;
+                (status, failures)
+            }
+            Action::Event(event) => {
+                self.event(host, event, span)?;
+                (None, Vec::new())
+            }
+            Action::Check(_) => (None, Vec::new()),
+        };
+        let status = status.filter(|status| *status != 0).map(|status| format!("exit status {status}"));
+        for text in failures.into_iter().chain(status) {
+            self.watcher.progress(Progress::Output { text: &format!("{text}\n") });
+        }
+        self.flush();
+        Ok(())
     }
 
     /// Whether somebody outside would have to do it; then a warning says that it is left out.

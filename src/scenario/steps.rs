@@ -213,6 +213,31 @@ fn short(text: &str) -> String {
     text.chars().take(60).collect()
 }
 
+/// A line typed while a world runs: a docker command, an event, or a place, `$` and a command, as the story prints them.
+///
+/// # Errors
+/// What was expected instead, for people.
+pub fn typed(line: &str) -> Result<Action, String> {
+    let line = line.trim();
+    if is_docker(line) {
+        return Ok(Action::Docker { host: None, command: line.to_owned() });
+    }
+    match line.split_once('$') {
+        Some((place, command)) if !place.contains(char::is_whitespace) && !command.trim().is_empty() => {
+            let command = command.trim().to_owned();
+            match place.parse()? {
+                Target::Host(host) if is_docker(&command) => Ok(Action::Docker { host, command }),
+                target => Ok(Action::Run { target, command }),
+            }
+        }
+        _ => line.parse().map(Action::Event).map_err(|message: String| {
+            format!(
+                "{message}; type a docker command, an event, or PLACE$ COMMAND, such as web$ ping -c 1 client"
+            )
+        }),
+    }
+}
+
 /// Reads `steps:`.
 pub(super) fn read_steps(node: &Node, diagnostics: &mut Diagnostics) -> Vec<Step> {
     node.items().iter().filter_map(|item| read_step(item, diagnostics)).collect()
@@ -381,6 +406,23 @@ mod tests {
         for bad in ["", "5", "s", "1x", "-1s", "1..2s", "99999999999h", "1s x"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn typed_lines_are_commands_events_or_places() {
+        let run = |place: &str, command: &str| {
+            Ok(Action::Run { target: place.parse().unwrap(), command: command.to_owned() })
+        };
+        let docker = |line: &str| Ok(Action::Docker { host: None, command: line.to_owned() });
+        assert_eq!(typed(" docker stop web "), docker("docker stop web"));
+        assert_eq!(typed("host$ docker ps"), docker("docker ps"));
+        assert_eq!(typed("web$ echo $HOME"), run("web", "echo $HOME"));
+        assert_eq!(typed("world:outside$ ip a"), run("world:outside", "ip a"));
+        assert_eq!(typed("crash web"), Ok(Action::Event(Event::Crash("web".to_owned()))));
+        for line in ["", "web$", "$ ls", "pign web", "a b$ c"] {
+            assert!(typed(line).is_err(), "{line:?}");
+        }
+        assert!(typed("pign web").unwrap_err().contains("PLACE$ COMMAND"));
     }
 
     #[test]

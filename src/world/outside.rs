@@ -29,7 +29,7 @@
 //! network there was no way out before, and there is none now.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
@@ -84,6 +84,13 @@ pub enum Moment {
         time: Duration,
         /// Where each arrived, in order.
         frames: Vec<(Port, Vec<u8>)>,
+    },
+    /// Somebody typed a line. It is done when what is under way is over.
+    Command {
+        /// When.
+        time: Duration,
+        /// The line, without its end.
+        line: String,
     },
     /// The run is to end.
     Stop {
@@ -159,6 +166,9 @@ pub(super) struct Outdoors {
     ports: Vec<DeviceId>,
     numbers: BTreeMap<DeviceId, Port>,
     replaced: usize,
+    /// Lines that nobody has taken.
+    commands: VecDeque<String>,
+    stopped: bool,
 }
 
 impl fmt::Display for Port {
@@ -170,8 +180,24 @@ impl fmt::Display for Port {
 impl World {
     /// From now on time passes as `outside` says.
     pub fn enter(&mut self, outside: Rc<RefCell<dyn Outside>>) {
-        let outdoors = Outdoors { outside, ports: Vec::new(), numbers: BTreeMap::new(), replaced: 0 };
-        self.outside = Some(outdoors);
+        self.outside = Some(Outdoors {
+            outside,
+            ports: Vec::new(),
+            numbers: BTreeMap::new(),
+            replaced: 0,
+            commands: VecDeque::new(),
+            stopped: false,
+        });
+    }
+
+    /// The next line that somebody outside typed.
+    pub fn take_command(&mut self) -> Option<String> {
+        self.outside.as_mut()?.commands.pop_front()
+    }
+
+    /// Whether the outside has ended the run.
+    pub fn is_stopped(&self) -> bool {
+        self.outside.as_ref().is_some_and(|outdoors| outdoors.stopped)
     }
 
     /// Makes a process outside take the place of a running container; says what the process has to be given.
@@ -330,6 +356,20 @@ impl World {
             }
         }
         outside.wait(now, until).map_err(WorldError::Outside)
+    }
+
+    /// Keeps a line until it is taken.
+    pub(super) fn typed(&mut self, line: String) {
+        if let Some(outdoors) = &mut self.outside {
+            outdoors.commands.push_back(line);
+        }
+    }
+
+    /// The outside ends the run.
+    pub(super) fn end(&mut self) {
+        if let Some(outdoors) = &mut self.outside {
+            outdoors.stopped = true;
+        }
     }
 
     /// Frames enter by their ports.

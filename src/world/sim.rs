@@ -27,8 +27,14 @@ impl World {
                 self.receive(&frames)?;
                 Ok(true)
             }
+            (Moment::Command { time, line }, _) => {
+                self.advance(time)?;
+                self.typed(line);
+                Ok(true)
+            }
             (Moment::Stop { time }, _) => {
                 self.advance(time)?;
+                self.end();
                 Err(WorldError::Stopped)
             }
         }
