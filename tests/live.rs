@@ -56,6 +56,8 @@ fn a_real_process_is_a_container_and_its_recording_replays_the_same() {
     // Behind the simulated host's NAT.
     assert!(inside.ask("get www.example.test:80").contains("sees 203.0.113.10"));
     assert_eq!(inside.ask("get web:81"), "Connection refused (os error 111)");
+    // The end of the process would stop a check that is under way.
+    up.until("web -> client:81: refused");
     inside.end();
 
     let (output, code) = up.finish();
@@ -128,6 +130,7 @@ fn a_device_in_the_way_is_named() {
     assert_eq!(code, Some(2), "{output}");
     assert!(output.contains("TAP device \"eth0\" is in use by another process"), "{output}");
     assert_eq!(inside.ask("device eth0"), "there");
+    first.until("web -> client:81: refused");
     inside.end();
     assert_eq!(first.finish().1, Some(0));
 }
