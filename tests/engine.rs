@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::Bench;
+use common::{Bench, device};
 use linkspan::engine::event::{DropReason, EventKind, NeighbourState};
 use linkspan::engine::plan::{LinkQuality, Op, Owner, Plan};
 use linkspan::engine::sys::{Errno, Family, Sys};
@@ -298,6 +298,32 @@ fn bridge_netfilter_lets_the_hosts_rules_stop_neighbours() {
     assert_eq!(bench.run("a", |sys| async move { ping(&sys, "10.0.0.3").await }), None);
     assert_eq!(bench.drops(DropReason::Filtered), 1);
     assert_eq!(bench.run("a", |sys| async move { ping(&sys, "10.0.0.1").await }), Some(Duration::ZERO));
+}
+
+#[test]
+fn a_veth_pair_is_a_wire_once_it_is_told_and_ideal_again_without_the_owner() {
+    let mut bench = Bench::new(0);
+    bench.bridge("host", "br0", "10.0.0.1/24");
+    bench.container("a", "br0", "10.0.0.2/24", None);
+    let (inner, outer) = (device("a", "eth0"), device("host", "vetha"));
+    let slow = LinkQuality { delay: Duration::from_millis(10), ..LinkQuality::default() };
+    bench.apply("fault", vec![Op::SetLink { device: inner.clone(), quality: slow }]);
+    let (out, back) = (bench.engine.borrow().wire_end(&inner), bench.engine.borrow().wire_end(&outer));
+    assert_eq!(out, Some((outer.clone(), slow)));
+    assert_eq!(back, Some((inner.clone(), LinkQuality::default())));
+    let answer = bench.run("a", |sys| async move { ping(&sys, "10.0.0.1").await });
+    assert_eq!(answer, Some(Duration::from_millis(20)), "the ARP request and the echo request, one way each");
+
+    bench.apply("cut", vec![Op::SetLink { device: outer, quality: LinkQuality { cut: true, ..slow } }]);
+    assert_eq!(bench.run("a", |sys| async move { ping(&sys, "10.0.0.1").await }), None);
+    assert!(bench.drops(DropReason::LinkCut) > 0);
+
+    bench.remove("cut");
+    bench.remove("fault");
+    assert_eq!(bench.run("a", |sys| async move { ping(&sys, "10.0.0.1").await }), Some(Duration::ZERO));
+    bench.remove("a");
+    assert_eq!(bench.engine.borrow().wire_end(&inner), None);
+    assert_eq!(bench.engine.borrow().frames_outstanding(), 0);
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn many_at_once_end_as_one_at_a_time() {
     for name in ["compose/front-back.yaml", "docs/13-icc-false.yaml", "compose/vpn-sidecar.yaml"] {
         let scenario = file(name);
         let found = matrix(&scenario, 0, Scope::Everything).unwrap();
-        let (mut world, host) = run::play(&scenario, 0).unwrap();
+        let (mut world, host, _) = run::play(&scenario, 0).unwrap();
         assert!(found.attempts.len() > 40, "{name}: {} attempts", found.attempts.len());
         for tried in &found.attempts {
             let from = found.party(tried.from);

@@ -3,8 +3,8 @@
 //! Exit codes are the same everywhere: 0 all held, 1 something did not hold, 2 bad input (a wrong option, a file that is
 //! not there or was refused). Results go to standard output, diagnostics to standard error ([`terminal`]).
 
-mod capture;
 mod attach;
+mod capture;
 mod check;
 mod completions;
 mod diff;

@@ -22,7 +22,9 @@ use super::event::EventKind;
 use super::id::{DeviceId, LinkId, NamespaceId, SocketId};
 use super::link::{Direction, Link};
 use super::namespace::Namespace;
-use super::plan::{DeviceName, DeviceSpec, NamespaceName, NextHop, Op, Owner, Plan, Position, Sysctl};
+use super::plan::{
+    DeviceName, DeviceSpec, LinkQuality, NamespaceName, NextHop, Op, Owner, Plan, Position, Sysctl,
+};
 use super::route::{Route, is_loopback};
 use super::view::Counters;
 
@@ -144,7 +146,7 @@ pub(super) enum Undo {
     Rule(NamespaceId, Family, RuleId),
     Policy(NamespaceId, Family, Table, Hook, Policy),
     Socket(SocketId),
-    Quality(LinkId, usize, super::plan::LinkQuality),
+    Quality(LinkId, usize, LinkQuality),
     Nothing,
 }
 
@@ -320,14 +322,17 @@ impl Engine {
                 Ok(Undo::Socket(socket))
             }
             Op::SetLink { device, quality } => {
+                const WIRED: &str = "a NIC with a wire, or a veth";
                 let id = self.find_device(device)?;
-                let wire = match self.devices[id.index()].as_ref().map(|d| &d.kind) {
-                    Some(Kind::Nic { link: Some((link, end)) }) => (*link, *end),
-                    _ => return Err(wrong_kind(device, "a NIC with a wire")),
+                let (link, end) = match self.devices[id.index()].as_ref().map(|d| &d.kind) {
+                    Some(
+                        Kind::Nic { link: Some((link, end)) } | Kind::Veth { link: Some((link, end)), .. },
+                    ) => (*link, *end),
+                    Some(Kind::Veth { peer, link: None }) => (self.wire_veth([id, *peer]), 0),
+                    _ => return Err(wrong_kind(device, WIRED)),
                 };
-                let (link, end) = wire;
                 let Some(Some(wire)) = self.links.get_mut(link.index()) else {
-                    return Err(wrong_kind(device, "a NIC with a wire"));
+                    return Err(wrong_kind(device, WIRED));
                 };
                 let before = wire.directions[end].quality;
                 wire.directions[end].quality = *quality;
@@ -496,8 +501,8 @@ impl Engine {
                 let other = DeviceId(self.devices.len() as u32 + 1);
                 let peer_mac = peer_mac.unwrap_or_else(|| self.random_mac());
                 let mac = mac.unwrap_or_else(|| self.random_mac());
-                self.insert_device(name, Kind::Veth { peer: other }, mac, mtu)?;
-                self.insert_device(peer, Kind::Veth { peer: own }, peer_mac, mtu)?;
+                self.insert_device(name, Kind::Veth { peer: other, link: None }, mac, mtu)?;
+                self.insert_device(peer, Kind::Veth { peer: own, link: None }, peer_mac, mtu)?;
                 return Ok(Undo::Device(own));
             }
         };
@@ -562,7 +567,12 @@ impl Engine {
         }
         let Some(device) = self.devices[id.index()].take() else { return };
         match device.kind {
-            Kind::Veth { peer } => self.remove_device(peer),
+            Kind::Veth { peer, link } => {
+                if let Some((link, _)) = link {
+                    self.remove_link(link);
+                }
+                self.remove_device(peer);
+            }
             Kind::Nic { link: Some((link, _)) } => self.remove_link(link),
             Kind::Bridge(bridge) => {
                 for port in bridge.ports.into_iter().flatten() {
@@ -579,7 +589,7 @@ impl Engine {
         &mut self,
         a: &DeviceName,
         b: &DeviceName,
-        quality: [super::plan::LinkQuality; 2],
+        quality: [LinkQuality; 2],
     ) -> Result<Undo, ApplyError> {
         let ends = [self.find_device(a)?, self.find_device(b)?];
         let link = LinkId(self.links.len() as u32);
@@ -602,11 +612,48 @@ impl Engine {
         Ok(Undo::Link(link))
     }
 
+    /// Puts an ideal wire between the ends of a veth pair. It stays for as long as the pair.
+    fn wire_veth(&mut self, ends: [DeviceId; 2]) -> LinkId {
+        let id = LinkId(self.links.len() as u32);
+        for (end, device) in ends.iter().enumerate() {
+            if let Some(Some(device)) = self.devices.get_mut(device.index())
+                && let Kind::Veth { link, .. } = &mut device.kind
+            {
+                *link = Some((id, end));
+            }
+        }
+        self.links.push(Some(Link { ends, directions: Default::default() }));
+        id
+    }
+
+    /// The other end of a NIC's wire or of a veth pair, and the quality of the way there.
+    pub fn wire_end(&self, device: &DeviceName) -> Option<(DeviceName, LinkQuality)> {
+        let id = self.find_device(device).ok()?;
+        let (other, link) = match &self.devices.get(id.index())?.as_ref()?.kind {
+            Kind::Veth { peer, link } => (*peer, *link),
+            Kind::Nic { link: Some((link, end)) } => {
+                (self.links.get(link.index())?.as_ref()?.ends[1 - end], Some((*link, *end)))
+            }
+            Kind::Nic { link: None } | Kind::Bridge(_) | Kind::Loopback | Kind::Dummy | Kind::External => {
+                return None;
+            }
+        };
+        let quality = match link {
+            Some((link, end)) => self.links.get(link.index())?.as_ref()?.directions[end].quality,
+            None => LinkQuality::default(),
+        };
+        let (namespace, name) = self.device_name(other)?;
+        Some((DeviceName { namespace: self.namespace_name(namespace)?.clone(), name }, quality))
+    }
+
     fn remove_link(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(id.index()).and_then(Option::take) else { return };
         for end in link.ends {
             if let Some(Some(device)) = self.devices.get_mut(end.index()) {
-                device.kind = Kind::Nic { link: None };
+                match &mut device.kind {
+                    Kind::Nic { link } | Kind::Veth { link, .. } => *link = None,
+                    Kind::Bridge(_) | Kind::Loopback | Kind::Dummy | Kind::External => {}
+                }
             }
         }
     }

@@ -32,8 +32,14 @@ pub(crate) struct Device {
 pub(crate) enum Kind {
     Loopback,
     Dummy,
-    Veth { peer: DeviceId },
-    Nic { link: Option<(LinkId, usize)> },
+    /// `link` is there once a quality was set: a wire between the two ends.
+    Veth {
+        peer: DeviceId,
+        link: Option<(LinkId, usize)>,
+    },
+    Nic {
+        link: Option<(LinkId, usize)>,
+    },
     Bridge(Box<BridgeDevice>),
     External,
 }

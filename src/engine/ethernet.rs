@@ -89,13 +89,15 @@ impl Engine {
         sender.counters.transmitted_packets += 1;
         sender.counters.transmitted_bytes += frame.len() as u64;
         let next = match &sender.kind {
-            Kind::Veth { peer } if !self.watched => {
+            Kind::Veth { peer, link: None } if !self.watched => {
                 return self.fifo.push_back(Arrival { device: *peer, frame, tracked });
             }
-            Kind::Veth { peer } => Next::Arrive(*peer),
+            Kind::Veth { peer, link: None } => Next::Arrive(*peer),
             Kind::Loopback => Next::Arrive(device),
             Kind::Bridge(_) => Next::Bridge,
-            Kind::Nic { link: Some((link, end)) } => Next::Wire(*link, *end),
+            Kind::Nic { link: Some((link, end)) } | Kind::Veth { link: Some((link, end)), .. } => {
+                Next::Wire(*link, *end)
+            }
             Kind::Nic { link: None } => Next::Nowhere,
             Kind::Dummy => Next::Swallow,
             Kind::External => Next::Outside,

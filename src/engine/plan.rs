@@ -403,7 +403,7 @@ pub enum Op {
     },
     /// Moves a wire's quality, for instance to cut or heal it.
     SetLink {
-        /// The NIC whose outgoing direction changes.
+        /// The NIC, or the end of a veth pair, whose outgoing direction changes.
         device: DeviceName,
         /// The new quality.
         quality: LinkQuality,

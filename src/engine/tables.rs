@@ -78,7 +78,7 @@ impl Engine {
     fn interface(&self, id: DeviceId) -> Option<InterfaceView> {
         let device = self.living(id)?;
         let peer = match device.kind {
-            Kind::Veth { peer } => self.living(peer),
+            Kind::Veth { peer, .. } => self.living(peer),
             _ => None,
         };
         let plugged = match &device.kind {

@@ -94,7 +94,7 @@ pub fn explain(
     let built = if options.before_steps {
         run::up(scenario, options.seed).map(|(world, host)| (world, host, Vec::new()))
     } else {
-        run::up_and_stepped(scenario, options.seed)
+        run::play(scenario, options.seed)
     };
     let (mut world, host, steps) = built.map_err(ExplainError::Scenario)?;
     let notes: Vec<String> = steps.iter().filter_map(|step| unmet(scenario, step)).collect();

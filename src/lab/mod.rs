@@ -1,28 +1,55 @@
-//! The library's public face: a scenario run with its story, its captures and its events.
+//! The library's public face: [`Lab`] for tests, and [`run()`] for a scenario as a whole.
+//!
+//! A test brings a Compose file, a scenario or a few lines of code up, tries things with real packets in virtual time,
+//! breaks and heals what is between, and asserts. A message of a failed assertion says what happened, hop by hop. It
+//! needs this module alone, and [`engine::sys`](crate::engine::sys) for programs of its own.
 
+mod attempt;
+mod builder;
 pub mod capture;
-pub mod matrix;
+mod captured;
+mod check;
+mod closed_world;
+mod error;
 pub mod explain;
+mod fault;
+pub mod matrix;
+mod output;
 pub mod outside;
+mod program;
 pub mod reach;
+mod session;
 pub mod tables;
 pub mod topology;
+mod way;
 
 pub use crate::observe::explain::{Explanation, Layout};
+pub use attempt::{Attempt, Resolved};
+pub use builder::{Builder, HostBuilder, LinkBuilder, MachineBuilder, NetworkBuilder, ServiceBuilder};
+pub use captured::{Capture, Packet};
+pub use closed_world::{Breach, Only};
+pub use error::LabError;
 pub use explain::{ExplainError, ExplainOptions, Question, QuestionError, explain, explain_in};
+pub use output::Output;
+pub use program::Program;
 pub use reach::{Names, Reach, Reachability, reach};
+pub use session::Lab;
 
-use crate::observe::decisive::decisive;
+pub use crate::observe::pcapng::Direction;
+pub use crate::scenario::model::Profile;
+pub use crate::world::probe::ProbeOutcome as Outcome;
+pub use crate::world::stage::LinkQuality;
+pub use crate::world::{ExitCode, Sys};
+
+use way::way;
+
 use crate::observe::json::JsonLines;
-use crate::observe::pcapng::{Capture, Selection};
+use crate::observe::pcapng::{self, Selection};
 use crate::observe::story::{Palette, Story, Verbosity};
 use crate::scenario::report::{Progress, Report, RunOptions, StoryLevel};
 use crate::scenario::run::{self, Watcher};
 use crate::scenario::{Diagnostic, Scenario};
 use crate::world::{Event, World};
-
-/// Lines of story kept for a check that failed.
-const STORY_LIMIT: usize = 60;
 
 /// Runs a scenario in virtual time and tells what happens while it happens.
 ///
@@ -41,7 +68,7 @@ fn observed(
         tell,
         story: Story::new(verbosity(options.story), Palette::Plain),
         json: options.json.then(JsonLines::new),
-        capture: options.capture.then(|| Capture::new(Selection::All)),
+        capture: options.capture.then(|| pcapng::Capture::new(Selection::All)),
     };
     let mut report = run(&mut observer);
     let rest = observer.story.finish();
@@ -64,7 +91,7 @@ struct Observer<'a> {
     tell: &'a mut dyn FnMut(Progress<'_>),
     story: Story,
     json: Option<JsonLines>,
-    capture: Option<Capture>,
+    capture: Option<pcapng::Capture>,
 }
 
 impl Watcher for Observer<'_> {
@@ -92,18 +119,7 @@ impl Watcher for Observer<'_> {
     }
 
     fn explain(&mut self, events: &[Event], world: &World) -> Vec<String> {
-        let names = world.names();
-        let Some(packet) = decisive(events) else { return Vec::new() };
-        let mut story = Story::new(Verbosity::Verbose, Palette::Plain);
-        let own = events.iter().filter(|event| event.trace == packet);
-        let mut lines: Vec<String> = own.flat_map(|event| story.push(event, &names)).collect();
-        lines.extend(story.finish());
-        if lines.len() > STORY_LIMIT {
-            let left = lines.len() - STORY_LIMIT;
-            lines.truncate(STORY_LIMIT);
-            lines.push(format!("({left} more lines: `linkspan run --verbose` tells them)"));
-        }
-        lines
+        way(events, world, ": `linkspan run --verbose` tells them")
     }
 }
 

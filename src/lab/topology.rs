@@ -12,7 +12,7 @@ use crate::world::{HostId, Location, World, WorldError};
 /// # Errors
 /// What keeps the scenario from running.
 pub fn topology(scenario: &Scenario, seed: u64) -> Result<Topology, Box<Diagnostic>> {
-    let (world, host) = run::play(scenario, seed)?;
+    let (world, host, _) = run::play(scenario, seed)?;
     let found = topology_of(&world, host, &scenario.name);
     found.map_err(|error| Box::new(Diagnostic::error(None, error.to_string())))
 }

@@ -30,8 +30,8 @@ use crate::engine::id::{DeviceId, NamespaceId};
 use crate::engine::plan::Owner;
 
 pub mod decisive;
-pub mod graph;
 pub mod explain;
+pub mod graph;
 pub mod json;
 pub mod pcapng;
 mod rules;

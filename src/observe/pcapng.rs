@@ -30,7 +30,7 @@ use pcap_file::pcapng::blocks::section_header::{SectionHeaderBlock, SectionHeade
 use pcap_file::{DataLink, Endianness, PcapResult};
 
 use super::rules::rewritings;
-use super::summary::{count, endpoint};
+use super::summary::{self, Summary, count, endpoint};
 use super::trail::Trails;
 use super::{DeviceNaming, Naming};
 use crate::engine::event::{DropReason, Event, EventKind, Receiver};
@@ -146,6 +146,37 @@ struct Packet {
     comment: String,
 }
 
+/// A captured packet.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// Virtual time since the start of the run.
+    pub time: Duration,
+    /// Where it was seen.
+    pub device: &'a DeviceNaming,
+    /// Whether it came in or went out there.
+    pub direction: Direction,
+    /// The Ethernet frame; on a loopback device the IP packet.
+    pub frame: &'a [u8],
+    /// What became of it; empty if nothing in particular.
+    pub comment: &'a str,
+}
+
+/// Which way a packet passed a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// It came in.
+    In,
+    /// It went out.
+    Out,
+}
+
+impl Seen<'_> {
+    /// What it is.
+    pub fn summary(&self) -> Summary {
+        if self.device.is_loopback() { summary::packet(self.frame) } else { summary::frame(self.frame) }
+    }
+}
+
 /// A packet between its first and last event.
 #[derive(Debug, Default)]
 struct UnderWay {
@@ -235,9 +266,23 @@ impl Capture {
             let bytes = write(std::slice::from_ref(interface), packets.map(|packet| (0, packet)))?;
             files.push((file_name(&interface.naming, &mut used), bytes));
         }
-        let packets = self.packets.iter().map(|packet| (packet.interface as u32, packet));
-        files.push(("merged.pcapng".to_owned(), write(&self.interfaces, packets)?));
+        files.push(("merged.pcapng".to_owned(), self.merged()?));
         Ok(files)
+    }
+
+    /// One file with what was captured so far on all interfaces.
+    pub fn merged(&self) -> PcapResult<Vec<u8>> {
+        write(&self.interfaces, self.packets.iter().map(|packet| (packet.interface as u32, packet)))
+    }
+
+    /// What was captured so far, in order.
+    pub fn seen(&self) -> impl Iterator<Item = Seen<'_>> {
+        self.packets.iter().filter_map(|packet| {
+            let direction = if packet.flags == INBOUND { Direction::In } else { Direction::Out };
+            let device = &self.interfaces.get(packet.interface)?.naming;
+            let (time, frame, comment) = (packet.time, &packet.frame, packet.comment.as_str());
+            Some(Seen { time, device, direction, frame, comment })
+        })
     }
 
     fn keep(&mut self, event: &Event, device: DeviceId, frame: &Bytes, flags: u32, naming: &dyn Naming) {

@@ -1,5 +1,6 @@
 //! Docker commands of a scenario's steps may use the file's own keys: `docker network connect back visitor` means the
-//! network and the first container that Compose made of these keys. A name that the daemon knows itself always wins.
+//! network and the first container that Compose made of these keys. A name that the daemon knows itself always wins; the
+//! beginning of an id does not, because a key such as `db` or `a` can be one by chance.
 
 use super::model::Scenario;
 use crate::docker::daemon::Daemon;
@@ -8,13 +9,13 @@ use crate::docker::request::{EndpointConfig, NetworkMode, Request};
 /// Puts real names in place of keys.
 pub(super) fn translate(request: &mut Request, scenario: &Scenario, daemon: &Daemon) {
     let container = |name: &mut String| {
-        let service = scenario.service(name).filter(|_| daemon.container(name).is_err());
+        let service = scenario.service(name).filter(|_| daemon.containers().all(|c| c.name != *name));
         if let Some(real) = service.and_then(|s| scenario.container_names(s).into_iter().next()) {
             *name = real;
         }
     };
     let network = |name: &mut String| {
-        let known = scenario.network(name).filter(|_| daemon.network(name).is_err());
+        let known = scenario.network(name).filter(|_| daemon.networks().all(|n| n.name != *name));
         if let Some(known) = known {
             *name = known.name.clone();
         }

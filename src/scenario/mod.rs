@@ -20,6 +20,7 @@ mod keys_in_requests;
 pub mod load;
 mod merge;
 pub mod model;
+pub mod places;
 mod ports;
 mod read;
 pub mod render;

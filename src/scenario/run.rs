@@ -8,20 +8,20 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::build;
 use super::checks::{Check, Claim, Endpoint, Outcome, Place};
 use super::diagnostic::{Diagnostic, FileId, Span};
-use super::model::{Condition, Protocol, Scenario};
+use super::model::{Condition, Scenario};
+use super::places::{DockerAnswer, DockerCommand, DockerCommandError, Places};
 use super::report::{CheckFailure, CheckReport, Progress, Report, StepReport, Totals};
 use super::steps::{Action, Event, Expect, Step, Target, typed};
 use super::translate;
-use super::{build, keys_in_requests};
-use crate::docker::cli::{self, words};
 use crate::docker::container::State;
 use crate::docker::daemon::Daemon;
 use crate::docker::health::HealthStatus;
 use crate::docker::request::Request;
 use crate::world::outside::{Outside, OutsideError, Replacement};
-use crate::world::probe::{Attempt, ProbeOutcome};
+use crate::world::probe::ProbeOutcome;
 use crate::world::{HostId, Job, Location, World, WorldError};
 
 /// Virtual time a step may take before it is stopped and called a failure.
@@ -93,24 +93,17 @@ fn conduct<'a>(mut runner: Runner<'a>, run: impl FnOnce(&mut Runner<'a>) -> Resu
 /// # Errors
 /// What keeps the scenario from running.
 pub fn up(scenario: &Scenario, seed: u64) -> Result<(World, HostId), Box<Diagnostic>> {
-    let mut watcher = Unwatched;
-    let mut runner = Runner::new(scenario, seed, &mut watcher);
-    let host = runner.up()?;
-    Ok((runner.world, host))
+    up_in(World::new(seed), scenario)
 }
 
-/// Builds a scenario's world, starts its services and makes its steps. Checks among the steps are made and not judged;
-/// a step whose expectation does not hold does not end the run.
+/// The same in a new world that was given programs of its own before.
 ///
 /// # Errors
 /// What keeps the scenario from running.
-pub fn play(scenario: &Scenario, seed: u64) -> Result<(World, HostId), Box<Diagnostic>> {
+pub fn up_in(world: World, scenario: &Scenario) -> Result<(World, HostId), Box<Diagnostic>> {
     let mut watcher = Unwatched;
-    let mut runner = Runner::new(scenario, seed, &mut watcher);
+    let mut runner = Runner::in_world(scenario, world, &mut watcher);
     let host = runner.up()?;
-    for step in &scenario.steps {
-        runner.step(host, step)?;
-    }
     Ok((runner.world, host))
 }
 
@@ -119,10 +112,7 @@ pub fn play(scenario: &Scenario, seed: u64) -> Result<(World, HostId), Box<Diagn
 ///
 /// # Errors
 /// What keeps the scenario from running.
-pub fn up_and_stepped(
-    scenario: &Scenario,
-    seed: u64,
-) -> Result<(World, HostId, Vec<StepReport>), Box<Diagnostic>> {
+pub fn play(scenario: &Scenario, seed: u64) -> Result<(World, HostId, Vec<StepReport>), Box<Diagnostic>> {
     let mut watcher = Unwatched;
     let mut runner = Runner::new(scenario, seed, &mut watcher);
     let host = runner.up()?;
@@ -160,9 +150,13 @@ struct Runner<'a> {
 
 impl<'a> Runner<'a> {
     fn new(scenario: &'a Scenario, seed: u64, watcher: &'a mut dyn Watcher) -> Runner<'a> {
+        Runner::in_world(scenario, World::new(seed), watcher)
+    }
+
+    fn in_world(scenario: &'a Scenario, world: World, watcher: &'a mut dyn Watcher) -> Runner<'a> {
         Runner {
             scenario,
-            world: World::new(seed),
+            world,
             host: None,
             watcher,
             held: None,
@@ -194,6 +188,10 @@ impl<'a> Runner<'a> {
             self.check(host, check)?;
         }
         Ok(())
+    }
+
+    fn places(&self, host: HostId) -> Places<'a> {
+        Places::new(self.scenario, host)
     }
 
     fn run_outside(&mut self, attachment: &mut Attachment<'_>) -> Result<(), Stop> {
@@ -250,7 +248,7 @@ impl<'a> Runner<'a> {
         };
         self.watcher.progress(Progress::StepStarted { place: &place, title, time: self.world.now() });
         let (status, failures) = match &action {
-            Action::Run { target, command } if self.left_out(&[target], command, span) => return Ok(()),
+            Action::Run { target, command } if self.left_out(host, &[target], command, span) => return Ok(()),
             Action::Run { target, command } => {
                 let (_, status, failures) = self.run_command(host, target, command, span)?;
                 (status, failures)
@@ -274,10 +272,10 @@ impl<'a> Runner<'a> {
     }
 
     /// Whether somebody outside would have to do it; then a warning says that it is left out.
-    fn left_out(&mut self, from: &[&Target], what: &str, span: Span) -> bool {
+    fn left_out(&mut self, host: HostId, from: &[&Target], what: &str, span: Span) -> bool {
         let outside = |target: &&Target| match target {
             Target::Container(name) => {
-                let name = self.container_name(name);
+                let name = self.places(host).container_name(name);
                 self.replaced.contains(&name).then_some(name)
             }
             Target::Host(_) | Target::World(_) => None,
@@ -293,7 +291,7 @@ impl<'a> Runner<'a> {
 
     /// The stage, the networks, the containers.
     fn up(&mut self) -> Result<HostId, Stop> {
-        let knows = |name: &str| crate::world::has_program(name);
+        let knows = self.world.known_programs();
         let host = build::stage(&mut self.world, self.scenario, &knows)?;
         self.host = Some(host);
         self.flush();
@@ -489,7 +487,7 @@ impl<'a> Runner<'a> {
 
     fn step(&mut self, host: HostId, step: &Step) -> Result<(), Stop> {
         if let Action::Run { target, command } = &step.action
-            && self.left_out(&[target], command, step.span)
+            && self.left_out(host, &[target], command, step.span)
         {
             return Ok(());
         }
@@ -533,7 +531,7 @@ impl<'a> Runner<'a> {
         command: &str,
         span: Span,
     ) -> Result<(String, Option<u8>, Vec<String>), Stop> {
-        let location = self.locate(host, target);
+        let location = self.places(host).locate(target);
         let arguments = vec!["sh".to_owned(), "-c".to_owned(), command.to_owned()];
         match self.world.start(&location, arguments) {
             Ok(mut job) => {
@@ -556,38 +554,28 @@ impl<'a> Runner<'a> {
                 runner.watcher.progress(Progress::Output { text });
             }
         };
-        let words = match words::split(command) {
-            Ok(words) => words,
-            Err(error) => return Err(Box::new(Diagnostic::error(span, error.to_string()))),
-        };
-        let mut parsed = match cli::parse(&words) {
-            Ok(parsed) => parsed,
-            Err(error) => {
-                let text = format!("{error}\n");
-                aloud(self, &text);
-                return Ok((text, Some(error.exit_code()), Vec::new()));
+        let answer = self.places(host).docker(&mut self.world, command);
+        let DockerCommand { mut said, then } = match answer {
+            Ok(answer) => answer,
+            Err(DockerCommandError::Words(message)) => {
+                return Err(Box::new(Diagnostic::error(span, message)));
+            }
+            Err(DockerCommandError::World(error @ (WorldError::Storm(_) | WorldError::Spinning(_)))) => {
+                return Err(stopped(span, &error));
+            }
+            Err(error @ DockerCommandError::World(_)) => {
+                return Ok((String::new(), None, vec![error.to_string()]));
             }
         };
-        let mut said: String = parsed.warnings.iter().map(|w| format!("{w}\n")).collect();
-        let profile = self.world.daemon(host).map(|d| d.config().profile).unwrap_or_default();
-        if let Err(error) = cli::check_api_version(&parsed, profile) {
-            said.push_str(&format!("{error}\n"));
-            aloud(self, &said);
-            return Ok((said, Some(error.exit_code()), Vec::new()));
-        }
         aloud(self, &said);
-        if let Some(daemon) = self.world.daemon(host) {
-            keys_in_requests::translate(&mut parsed.request, self.scenario, daemon);
-        }
-        match self.world.request(host, &parsed.request) {
-            Ok(mut job) => {
+        match then {
+            DockerAnswer::Refused(status) => Ok((said, Some(status), Vec::new())),
+            DockerAnswer::Asked(mut job) => {
                 let (output, status) = self.drive(&mut job, span, STEP_LIMIT, true)?;
                 said.push_str(&output);
                 let failures = overdue(&output, status);
                 Ok((said, status, failures))
             }
-            Err(error @ (WorldError::Storm(_) | WorldError::Spinning(_))) => Err(stopped(span, &error)),
-            Err(error) => Ok((said, None, vec![error.to_string()])),
         }
     }
 
@@ -601,10 +589,10 @@ impl<'a> Runner<'a> {
                 }
                 self.world.advance(until)
             }
-            Event::LinkDown(name) => self.link(name, true),
-            Event::LinkUp(name) => self.link(name, false),
+            Event::LinkDown(name) => self.places(host).set_link(&mut self.world, name, true),
+            Event::LinkUp(name) => self.places(host).set_link(&mut self.world, name, false),
             Event::Crash(name) => {
-                let name = self.container_name(name);
+                let name = self.places(host).container_name(name);
                 self.world.crash(host, &name)
             }
             Event::DaemonRestart => {
@@ -651,18 +639,13 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn link(&mut self, name: &str, cut: bool) -> Result<(), WorldError> {
-        let (machine, card) = build::link_end(self.scenario, name);
-        self.world.set_link(&machine, card.as_deref(), cut)
-    }
-
     fn check(&mut self, host: HostId, check: &Check) -> Result<(), Stop> {
         let from: Vec<Target> = match &check.claim {
             Claim::Reach { from, .. } | Claim::Resolve { from, .. } => vec![from.clone()],
             // Every container is tried.
             Claim::Only { .. } => self.replaced.iter().cloned().map(Target::Container).collect(),
         };
-        if self.left_out(&from.iter().collect::<Vec<_>>(), &check.claim.to_string(), check.span) {
+        if self.left_out(host, &from.iter().collect::<Vec<_>>(), &check.claim.to_string(), check.span) {
             return Ok(());
         }
         let began = self.world.now();
@@ -698,8 +681,8 @@ impl<'a> Runner<'a> {
     }
 
     fn reach(&mut self, host: HostId, from: &Target, to: &Endpoint, wanted: Outcome) -> Difference {
-        let location = self.locate(host, from);
-        let found = self.attempt(host, &location, to)?;
+        let location = self.places(host).locate(from);
+        let found = self.places(host).attempt(&mut self.world, &location, to)?;
         let holds = match (wanted, found) {
             (Outcome::Ok(None), ProbeOutcome::Ok(_))
             | (Outcome::Refused, ProbeOutcome::Refused)
@@ -715,34 +698,15 @@ impl<'a> Runner<'a> {
         }
         let mut text = describe(found);
         if !matches!(found, ProbeOutcome::Ok(_))
-            && let Some(hint) = self.apart(host, &location, to)
+            && let Some(hint) = self.places(host).apart(&self.world, &location, to)
         {
             text.push_str(&format!(" ({hint})"));
         }
         Ok(Some((wanted.to_string(), text)))
     }
 
-    /// Says so if the two ends are containers without a common network.
-    fn apart(&self, host: HostId, from: &Location, to: &Endpoint) -> Option<String> {
-        let Place::Name(name) = &to.place else { return None };
-        let daemon = self.world.daemon(host)?;
-        let networks = |name: &str| -> Option<Vec<String>> {
-            let container = daemon.container(name).ok()?;
-            Some(container.endpoints.iter().map(|e| e.network_name.clone()).collect())
-        };
-        let source = from.container()?;
-        let target = self.container_name(name);
-        let (own, other) = (networks(source)?, networks(&target)?);
-        let common = own.iter().any(|network| other.contains(network));
-        let list =
-            |names: &[String]| if names.is_empty() { "no network".to_owned() } else { names.join(", ") };
-        (!common).then(|| {
-            format!("{source} is on {}, {target} on {}: no common network", list(&own), list(&other))
-        })
-    }
-
     fn resolve(&mut self, host: HostId, from: &Target, name: &str, wanted: &[IpAddr]) -> Difference {
-        let location = self.locate(host, from);
+        let location = self.places(host).locate(from);
         let mut found = self.world.resolve(&location, name)?;
         let mut wanted = wanted.to_vec();
         found.sort();
@@ -755,9 +719,9 @@ impl<'a> Runner<'a> {
     }
 
     fn only(&mut self, host: HostId, from: &[Target], to: &Endpoint) -> Difference {
-        let allowed: Vec<Location> = from.iter().map(|target| self.locate(host, target)).collect();
+        let allowed: Vec<Location> = from.iter().map(|target| self.places(host).locate(target)).collect();
         let target = match &to.place {
-            Place::Name(name) => Some(self.container_name(name)),
+            Place::Name(name) => Some(self.places(host).container_name(name)),
             Place::Address(_) | Place::Host(_) | Place::World(_) => None,
         };
         let running = self.world.daemon(host).into_iter().flat_map(|d| d.containers());
@@ -770,10 +734,13 @@ impl<'a> Runner<'a> {
             if location.container().is_some() && location.container() == target.as_deref() {
                 continue;
             }
-            if location.container().is_some() && self.is_itself(&location, &to.place)? {
+            if location.container().is_some()
+                && self.places(host).is_itself(&mut self.world, &location, &to.place)?
+            {
                 continue;
             }
-            let reaches = matches!(self.attempt(host, &location, to)?, ProbeOutcome::Ok(_));
+            let reaches =
+                matches!(self.places(host).attempt(&mut self.world, &location, to)?, ProbeOutcome::Ok(_));
             let name = location.container().unwrap_or("host").to_owned();
             match (reaches, allowed.contains(&location)) {
                 (true, false) => wrong.push(format!("{name} reaches it")),
@@ -784,53 +751,6 @@ impl<'a> Runner<'a> {
         let listed: Vec<String> = from.iter().map(ToString::to_string).collect();
         let expected = || format!("of all containers only {} reach it", listed.join(", "));
         Ok((!wrong.is_empty()).then(|| (expected(), wrong.join(", "))))
-    }
-
-    /// Whether a place, by an alias or by an address, is the one who asks.
-    fn is_itself(&mut self, location: &Location, place: &Place) -> Result<bool, WorldError> {
-        let target = match place {
-            Place::Address(address) => vec![*address],
-            Place::Name(name) => self.world.resolve(location, name)?,
-            Place::Host(_) | Place::World(_) => return Ok(false),
-        };
-        let own = self.world.addresses(location)?;
-        Ok(!target.is_empty() && target.iter().all(|address| own.contains(address)))
-    }
-
-    fn attempt(&mut self, host: HostId, from: &Location, to: &Endpoint) -> Result<ProbeOutcome, WorldError> {
-        let target = match &to.place {
-            Place::Name(name) => name.clone(),
-            Place::Address(address) => address.to_string(),
-            Place::Host(_) => self.first_address(&Location::Host(host))?,
-            Place::World(name) => self.first_address(&Location::Machine(name.clone()))?,
-        };
-        let attempt = match (to.port, to.protocol) {
-            (None, _) => Attempt::Ping,
-            (Some(port), Protocol::Udp) => Attempt::Udp(port),
-            (Some(port), Protocol::Tcp | Protocol::Sctp) => Attempt::Tcp(port),
-        };
-        self.world.probe(from, &target, attempt)
-    }
-
-    fn first_address(&self, location: &Location) -> Result<String, WorldError> {
-        let addresses = self.world.addresses(location)?;
-        let first = addresses.first().map(IpAddr::to_string);
-        first.ok_or_else(|| WorldError::NoPlace("address of its own".to_owned()))
-    }
-
-    fn locate(&self, host: HostId, target: &Target) -> Location {
-        match target {
-            Target::Host(_) => Location::Host(host),
-            Target::World(name) => Location::Machine(name.clone()),
-            Target::Container(name) => Location::Container(host, self.container_name(name)),
-        }
-    }
-
-    /// A service's first container, or the container of that name.
-    fn container_name(&self, name: &str) -> String {
-        let service = self.scenario.service(name);
-        let first = service.and_then(|s| self.scenario.container_names(s).into_iter().next());
-        first.unwrap_or_else(|| name.to_owned())
     }
 
     fn describe_network(&self, host: HostId, name: &str) -> String {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::disposition::Disposition;
 use super::environment::Environment;
 use super::files::FileTable;
-use super::process::{Place, Streams, Tools};
+use super::process::{Executable, Place, Streams, Tools};
 use super::stage::MachineSpec;
 use super::{Job, Location, OUTPUT_LIMIT, World, WorldError};
 use crate::docker::cli::ports::Protocol;
@@ -27,9 +27,8 @@ use crate::docker::request::{ExposedPort, Request};
 use crate::docker::signal::Signal;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::Owner;
-use crate::engine::sys::{ExitCode, ExitSlot, Family, Pipe, ProcessId, Program};
+use crate::engine::sys::{ExitCode, ExitSlot, Family, Pipe, ProcessId};
 use crate::engine::view::InterfaceKind;
-use crate::programs;
 
 /// What dockerd remembers for `docker events --since`: its newest 256 events.
 const EVENTS_KEPT: usize = 256;
@@ -268,7 +267,8 @@ impl World {
         self.carry_out(host, &outcome)?;
         self.settle()?;
         if outcome.output.exit == 0
-            && let Some(name) = outcome.spawns.iter().find_map(missing_program)
+            && let Some(name) =
+                outcome.spawns.iter().find_map(|spawn| missing_program(spawn, &self.known_programs()))
         {
             outcome.output.exit = 127;
             outcome.asks.clear();
@@ -352,14 +352,14 @@ impl World {
         let output = Pipe::with_capacity(OUTPUT_LIMIT);
         let stdin = if process.interactive { Pipe::new() } else { Pipe::empty() };
         let streams = Streams { stdin, stdout: output.clone(), stderr: output.clone() };
-        let (program, arguments) = main_program(process);
+        let (program, arguments) = main_program(&place, process);
         let stands_in = arguments != process.argv || program.is_none() && !process.own_command;
         let disposition = Disposition::of(process, stands_in);
         let exited = self.exited.clone();
         let name = id.clone();
-        let missing = missing_program(&Spawn::Container(process.clone())).is_some();
+        let missing = missing_program(&Spawn::Container(process.clone()), &self.known_programs()).is_some();
         let started = self.processes.start_future(&place, arguments, environment, streams, move |sys| {
-            let main = program.map(|program| program(sys.clone()));
+            let main = program.map(|program| program.run(sys));
             Box::pin(async move {
                 let status = match main {
                     Some(main) => main.await,
@@ -537,32 +537,32 @@ fn has(endpoint: &crate::docker::endpoint::Active, address: IpAddr) -> bool {
 
 /// The program of a container's main process. An image's own command that is no web server of ours, and a command
 /// that is not here, are played by one that listens on the image's ports.
-fn main_program(process: &ContainerProcess) -> (Option<Program>, Vec<String>) {
+fn main_program(place: &Place, process: &ContainerProcess) -> (Option<Executable>, Vec<String>) {
     let name = process.argv.first().map_or("", String::as_str);
     let serves = name.rsplit('/').next() == Some("httpd");
-    let found = programs::find(name);
-    if process.listens.is_empty() || serves || process.own_command && found.is_some() {
+    let found = place.find(name).ok();
+    let brought = matches!(found, Some(Executable::Own(_)));
+    if process.listens.is_empty() || serves || brought || process.own_command && found.is_some() {
         return (found, process.argv.clone());
     }
     let answered = |port: &&ExposedPort| {
         port.protocol == Protocol::Tcp && process.pages.iter().any(|(page, _)| *page == port.port)
     };
     if process.listens.iter().all(|port| answered(&port)) {
-        return (programs::find("sleep"), ["sleep", "infinity"].map(str::to_owned).to_vec());
+        return (place.find("sleep").ok(), ["sleep", "infinity"].map(str::to_owned).to_vec());
     }
     let ports = process.listens.iter().filter(|port| !answered(port)).map(port_word);
-    (programs::find("listen"), std::iter::once("listen".to_owned()).chain(ports).collect())
+    (place.find("listen").ok(), std::iter::once("listen".to_owned()).chain(ports).collect())
 }
 
 /// The command of a container that its image is known not to have. Of other images than these nothing is known: there,
 /// a program that is not here runs and does nothing that a network sees.
-fn missing_program(spawn: &Spawn) -> Option<&str> {
+fn missing_program<'a>(spawn: &'a Spawn, knows: &dyn Fn(&str) -> bool) -> Option<&'a str> {
     let Spawn::Container(process) = spawn else { return None };
     let name = process.argv.first().map_or("", String::as_str);
     let image = process.image.rsplit('/').next().unwrap_or_default().split([':', '@']).next();
     let complete = matches!(image, Some("busybox" | "alpine"));
-    (complete && process.own_command && process.listens.is_empty() && programs::find(name).is_none())
-        .then_some(name)
+    (complete && process.own_command && process.listens.is_empty() && !knows(name)).then_some(name)
 }
 
 fn port_word(port: &ExposedPort) -> String {

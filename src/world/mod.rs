@@ -23,6 +23,7 @@ mod sim;
 pub mod stage;
 mod survey;
 pub mod tables;
+mod wire;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -34,8 +35,8 @@ use crate::docker::daemon::Daemon;
 use crate::docker::outcome::DockerEvent;
 use crate::engine::event::DropReason;
 use crate::engine::id::NamespaceId;
-use crate::engine::plan::{LinkQuality, NamespaceName, Op, Owner, Plan};
-use crate::engine::sys::{ExitCode, Pipe, Sys};
+use crate::engine::plan::{DeviceName, NamespaceName, Owner, Plan};
+use crate::engine::sys::Pipe;
 use crate::engine::{ApplyError, Engine, Storm};
 
 use authority::AuthorityZone;
@@ -44,13 +45,15 @@ use environment::Environment;
 use files::FileTable;
 use health::HealthChecks;
 use outside::Outdoors;
-use process::{Place, Processes, Started, Streams, Tools};
+use process::{OwnPrograms, Place, Processes, Started, Streams, Tools};
 use resolvers::Resolvers;
-use stage::{Cable, Lan, MachineSpec};
+use stage::{Lan, MachineSpec};
 
 pub use crate::engine::event::Event;
+pub use crate::engine::sys::{ExitCode, Sys};
 pub use docker_host::HostId;
 pub use job::Job;
+pub use process::{OwnProgram, own_program};
 pub use sim::Limit;
 
 /// Bytes of output kept for a program that nobody reads.
@@ -61,7 +64,8 @@ pub struct World {
     engine: Rc<RefCell<Engine>>,
     processes: Processes,
     lans: BTreeMap<String, Lan>,
-    cables: Vec<Cable>,
+    /// Cards that are plugged in, in the order they were.
+    cables: Vec<DeviceName>,
     machines: BTreeMap<String, Rc<Place>>,
     hosts: Vec<DockerHost>,
     daemons: Vec<Daemon>,
@@ -84,6 +88,7 @@ pub struct World {
     names: BTreeMap<IpAddr, String>,
     /// What waits for deadlines and plays containers; `None`: time is virtual and nothing is outside.
     outside: Option<Outdoors>,
+    own_programs: OwnPrograms,
 }
 
 /// Why the world cannot do something.
@@ -183,7 +188,19 @@ impl World {
             proxies: BTreeMap::new(),
             names: BTreeMap::new(),
             outside: None,
+            own_programs: OwnPrograms::default(),
         }
+    }
+
+    /// Adds a program that every place of this world has from now on, under this name. It wins over linkspan's own.
+    pub fn add_program(&mut self, name: impl Into<String>, program: OwnProgram) {
+        self.own_programs.borrow_mut().insert(name.into(), program);
+    }
+
+    /// Tells whether places have a program of a name.
+    pub fn known_programs(&self) -> impl Fn(&str) -> bool + use<> {
+        let own = self.own_programs.clone();
+        move |name| own.borrow().contains_key(name) || crate::programs::find(name).is_some()
     }
 
     /// Records events from now on, or stops recording.
@@ -194,6 +211,11 @@ impl World {
     /// The engine's events since the last call.
     pub fn take_events(&self) -> Vec<Event> {
         self.engine.borrow_mut().take_events()
+    }
+
+    /// What it draws from and is ordered by.
+    pub fn seed(&self) -> u64 {
+        self.engine.borrow().seed()
     }
 
     /// Virtual time since the start of the run.
@@ -309,29 +331,6 @@ impl World {
     /// A file of a place.
     pub fn file(&self, location: &Location, path: &str) -> Result<String, WorldError> {
         Ok(self.locate(location)?.files.text(path))
-    }
-
-    /// Cuts the wires of a machine's or host's card, or heals them; the first card if none is named.
-    pub fn set_link(&mut self, machine: &str, card: Option<&str>, cut: bool) -> Result<(), WorldError> {
-        let found: Vec<(crate::engine::plan::DeviceName, LinkQuality)> = self
-            .cables
-            .iter()
-            .filter(|c| {
-                c.card.namespace.as_str() == machine && card.is_none_or(|name| c.card.name.as_str() == name)
-            })
-            .take(1)
-            .flat_map(|c| [(c.card.clone(), c.quality), (c.port.clone(), c.quality)])
-            .collect();
-        if found.is_empty() {
-            let card = card.map(|c| format!(" with a card {c}")).unwrap_or_default();
-            return Err(WorldError::NoPlace(format!("machine {machine}{card} that is plugged in")));
-        }
-        let owner = self.next_machine_owner();
-        let mut plan = Plan::new();
-        for (device, quality) in found {
-            plan.push(owner, Op::SetLink { device, quality: LinkQuality { cut, ..quality } });
-        }
-        self.apply(&plan)
     }
 
     /// Who has an address, for readers.
@@ -467,6 +466,7 @@ impl World {
             environment,
             files,
             tools,
+            own: self.own_programs.clone(),
         }))
     }
 
@@ -479,11 +479,6 @@ impl World {
         self.next_owner += 1;
         Owner::Machine(self.next_owner)
     }
-}
-
-/// True if linkspan has a program of this name.
-pub fn has_program(name: &str) -> bool {
-    crate::programs::find(name).is_some()
 }
 
 /// Frames processed between two looks at processes.

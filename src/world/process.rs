@@ -48,6 +48,38 @@ pub(crate) struct Place {
     pub(crate) files: Rc<FileTable>,
     /// Whose tools are found when a program is called by its bare name.
     pub(crate) tools: Tools,
+    /// Programs that whoever owns the world brought along.
+    pub(crate) own: OwnPrograms,
+}
+
+/// A program that whoever owns the world brought along.
+pub type OwnProgram = Rc<dyn Fn(Sys) -> Pin<Box<dyn Future<Output = ExitCode>>>>;
+
+/// Those programs by name; every place of a world has the same.
+pub(crate) type OwnPrograms = Rc<RefCell<BTreeMap<String, OwnProgram>>>;
+
+/// An async function as a program that can be started any number of times.
+pub fn own_program(main: impl AsyncFn(Sys) -> ExitCode + 'static) -> OwnProgram {
+    let main = Rc::new(main);
+    Rc::new(move |sys| {
+        let main = main.clone();
+        Box::pin(async move { main(sys).await })
+    })
+}
+
+/// What is found under a program's name.
+pub(crate) enum Executable {
+    Known(Program),
+    Own(OwnProgram),
+}
+
+impl Executable {
+    pub(crate) fn run(self, sys: Sys) -> Pin<Box<dyn Future<Output = ExitCode>>> {
+        match self {
+            Self::Known(program) => program(sys),
+            Self::Own(program) => program(sys),
+        }
+    }
 }
 
 /// Whose tools a place has.
@@ -60,12 +92,15 @@ pub(crate) enum Tools {
 }
 
 impl Place {
-    fn find(&self, name: &str) -> Result<Program, Errno> {
+    pub(crate) fn find(&self, name: &str) -> Result<Executable, Errno> {
+        if let Some(own) = self.own.borrow().get(name) {
+            return Ok(Executable::Own(own.clone()));
+        }
         let name = match (self.tools, name) {
             (Tools::Machine, "ip") => "/usr/sbin/ip",
             (Tools::Machine | Tools::BusyBox, name) => name,
         };
-        programs::find(name).ok_or(Errno::NoSuchFile)
+        programs::find(name).map(Executable::Known).ok_or(Errno::NoSuchFile)
     }
 }
 
@@ -190,19 +225,7 @@ impl Processes {
     ) -> Result<Started, Errno> {
         let name = arguments.first().map_or("", String::as_str);
         let program = place.find(name)?;
-        Ok(self.start_program(place, program, arguments, environment, streams))
-    }
-
-    /// Starts a program that is not in the table.
-    pub(crate) fn start_program(
-        &mut self,
-        place: &Rc<Place>,
-        program: Program,
-        arguments: Vec<String>,
-        environment: Environment,
-        streams: Streams,
-    ) -> Started {
-        self.start_future(place, arguments, environment, streams, program)
+        Ok(self.start_future(place, arguments, environment, streams, |sys| program.run(sys)))
     }
 
     /// Starts any future as a process.
@@ -398,7 +421,8 @@ impl Launcher for PlaceLauncher {
         self.spawner.requests.borrow_mut().admit(self.place.number)?;
         let streams = Streams { stdin: launch.stdin, stdout: launch.stdout, stderr: launch.stderr };
         let environment = Environment { values: launch.environment, order: self.order.clone() };
-        let (id, mut task) = self.spawner.task(&self.place, launch.arguments, environment, streams, program);
+        let (id, mut task) =
+            self.spawner.task(&self.place, launch.arguments, environment, streams, |sys| program.run(sys));
         task.child = true;
         let exit = task.exit.clone();
         self.spawner.requests.borrow_mut().starts.push((id, task));

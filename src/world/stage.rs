@@ -161,8 +161,8 @@ impl World {
                 isolated: false,
             },
         );
-        plan.push(owner, Op::SetUp { device: port.clone() });
-        self.cables.push(Cable { card: card.clone(), port, quality });
+        plan.push(owner, Op::SetUp { device: port });
+        self.cables.push(card.clone());
         Ok(())
     }
 }
@@ -171,13 +171,6 @@ impl World {
 pub(super) struct Lan {
     pub(super) namespace: NamespaceName,
     pub(super) ports: u32,
-}
-
-/// A wire between a card and a LAN.
-pub(super) struct Cable {
-    pub(super) card: DeviceName,
-    pub(super) port: DeviceName,
-    pub(super) quality: LinkQuality,
 }
 
 /// A LAN carries jumbo frames; what limits a path is its NICs.

@@ -47,9 +47,12 @@ impl World {
 
     /// The LANs by name, each with the machines and hosts that are plugged in and the names of their cards.
     pub fn lans(&self) -> Vec<(&str, Vec<(&str, &str)>)> {
+        let engine = self.engine.borrow();
         let plugged = |namespace: &str| {
-            let cables = self.cables.iter().filter(|cable| cable.port.namespace.as_str() == namespace);
-            cables.map(|cable| (cable.card.namespace.as_str(), cable.card.name.as_str())).collect()
+            let cards = self.cables.iter().filter(|card| {
+                engine.wire_end(card).is_some_and(|(port, _)| port.namespace.as_str() == namespace)
+            });
+            cards.map(|card| (card.namespace.as_str(), card.name.as_str())).collect()
         };
         self.lans.iter().map(|(name, lan)| (name.as_str(), plugged(lan.namespace.as_str()))).collect()
     }

@@ -279,7 +279,7 @@ impl Matrix {
 /// # Errors
 /// What keeps the scenario from running.
 pub fn matrix(scenario: &Scenario, seed: u64, scope: Scope) -> Result<Matrix, Box<Diagnostic>> {
-    let (mut world, host) = run::play(scenario, seed)?;
+    let (mut world, host, _) = run::play(scenario, seed)?;
     let subjects = subjects(scenario, &world, host);
     let found = measure(&mut world, host, &subjects, scope);
     let mut found = found.map_err(|error| Box::new(Diagnostic::error(None, error.to_string())))?;
