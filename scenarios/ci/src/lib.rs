@@ -1,0 +1,1 @@
+//! A project of yours: what matters here is `tests/`.
