@@ -174,7 +174,7 @@ impl Attempt {
     /// ```
     /// # use linkspan::lab::Lab;
     /// # let mut lab = Lab::from_compose("services: {web: {image: nginx}, app: {image: busybox, command: sleep 1h}}")?;
-    /// lab.exec("web", "iptables -A INPUT -p tcp --dport 80 -j DROP").assert_success();
+    /// lab.exec("host", "iptables -I DOCKER-USER -p tcp --dport 80 -j DROP").assert_success();
     /// lab.connect("app", "web:80").assert_timeout();
     /// # Ok::<(), linkspan::lab::LabError>(())
     /// ```
@@ -226,7 +226,7 @@ impl Attempt {
     /// ```
     /// # use linkspan::lab::Lab;
     /// # let mut lab = Lab::from_compose("services: {dns: {image: coredns/coredns}, app: {image: busybox, command: sleep 1h}}")?;
-    /// lab.exec("dns", "iptables -A INPUT -p udp -j DROP").assert_success();
+    /// lab.exec("host", "iptables -I DOCKER-USER -p udp --dport 53 -j DROP").assert_success();
     /// lab.connect("app", "dns:53/udp").assert_no_answer();
     /// # Ok::<(), linkspan::lab::LabError>(())
     /// ```
