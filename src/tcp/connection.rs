@@ -12,6 +12,7 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 use smoltcp::wire::TcpControl;
 
+use super::device::Packet;
 use super::segment::{Segment, is_after};
 use super::timers::Ticket;
 use super::types::{ConnectionEntry, ConnectionId, ListenerId, Options, Scope, SocketError, State};
@@ -37,6 +38,10 @@ const TIMESTAMP: u32 = 1;
 
 /// The first segments with data are acknowledged at once (`TCP_MAX_QUICKACKS`).
 const QUICK_ACKNOWLEDGMENTS: u8 = 16;
+
+/// How long the acknowledgment of the peer's FIN waits for our own (`TCP_DELACK_MIN`): a program that closes in answer
+/// sends one segment, as on Linux, not two. smoltcp would acknowledge a bare FIN at once.
+const FIN_ACKNOWLEDGMENT_DELAY: Duration = Duration::from_millis(40);
 
 /// How long later acknowledgments wait for company.
 const ACKNOWLEDGMENT_DELAY: smoltcp::time::Duration = smoltcp::time::Duration::from_millis(10);
@@ -89,6 +94,13 @@ pub(super) enum Expiry {
     Finished,
 }
 
+/// An acknowledgment that waits for company.
+struct Held {
+    until: Duration,
+    /// `None` until smoltcp made it.
+    octets: Option<Vec<u8>>,
+}
+
 /// One connection.
 pub(super) struct Connection {
     pub(super) scope: Scope,
@@ -122,6 +134,8 @@ pub(super) struct Connection {
     /// Since when something sent is unanswered.
     pub(super) stalled: Option<Duration>,
     pub(super) ticket: Option<Ticket>,
+    /// The acknowledgment of the peer's FIN, until something else is sent or its time has come.
+    held: Option<Held>,
     /// Segments with data that are still acknowledged at once.
     quick_acknowledgments: u8,
     /// Received and not read when the socket was given up.
@@ -160,6 +174,7 @@ impl Connection {
             since: now,
             stalled: None,
             ticket: None,
+            held: None,
             quick_acknowledgments: QUICK_ACKNOWLEDGMENTS,
             unread: VecDeque::new(),
         };
@@ -212,6 +227,38 @@ impl Connection {
         {
             socket.set_ack_delay(Some(ACKNOWLEDGMENT_DELAY));
         }
+    }
+
+    /// The peer's FIN came, alone and for the first time: its acknowledgment waits from now on.
+    pub(super) fn hold_acknowledgment(&mut self, now: Duration) {
+        self.held = Some(Held { until: now.saturating_add(FIN_ACKNOWLEDGMENT_DELAY), octets: None });
+    }
+
+    /// The acknowledgment whose time has come.
+    pub(super) fn take_held(&mut self, now: Duration) -> Option<Vec<u8>> {
+        if self.held.as_ref()?.until > now {
+            return None;
+        }
+        self.held.take()?.octets
+    }
+
+    /// Keeps back what the socket just sent, if it is the one acknowledgment that waits; whatever else it sent goes,
+    /// and nothing waits any longer. Returns memory that is free again.
+    pub(super) fn keep_back(&mut self, sent: &mut VecDeque<Packet>, before: usize) -> Option<Vec<u8>> {
+        let held = self.held.as_mut()?;
+        let last = sent.back().filter(|_| sent.len() > before)?;
+        let bare = Segment::parse(&last.octets, true)
+            .is_some_and(|segment| segment.length == 0 && segment.control == TcpControl::None);
+        if !bare || sent.len() > before + 1 {
+            return self.held.take()?.octets;
+        }
+        let packet = sent.pop_back()?;
+        held.octets.replace(packet.octets)
+    }
+
+    /// When the acknowledgment that waits is to go.
+    pub(super) fn held_until(&self) -> Option<Duration> {
+        self.held.as_ref().map(|held| held.until)
     }
 
     /// Gives the socket and its buffers up for `body`; what was received stays readable.

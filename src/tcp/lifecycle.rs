@@ -14,7 +14,7 @@ use smoltcp::socket::tcp;
 use smoltcp::wire::TcpControl;
 
 use super::connection::{Body, Connection, Expiry, Holder, LAST_SYN, alone, new_socket};
-use super::device::{Packet, Port, duration, instant};
+use super::device::{Packet, Port, duration, instant, recycle};
 use super::segment::{Segment, emit, is_after};
 use super::timers::Ticket;
 use super::{Change, ConnectionId, Ingress, ListenerId, Options, Scope, SocketError, State, TcpStack};
@@ -110,6 +110,9 @@ impl TcpStack {
             Body::Socket { .. } if connection.is_overtaken(segment) => {}
             Body::Socket { .. } => {
                 connection.note_window(segment);
+                if segment.control == TcpControl::Fin && segment.length == 1 && before == State::Established {
+                    connection.hold_acknowledgment(now);
+                }
                 self.give(id, packet);
                 let Some(connection) = self.connections.get_mut(&id) else { return true };
                 if segment.length > 0 {
@@ -152,6 +155,9 @@ impl TcpStack {
         let Some(connection) = self.connections.get_mut(&id) else { return };
         connection.ready = false;
         connection.adjust_keepalive(now);
+        if let Some(octets) = connection.take_held(now) {
+            self.outgoing.push_back(Packet { scope: connection.scope, octets });
+        }
         let mut sent = 0;
         if let Body::Socket { set, .. } = &mut connection.body {
             let mut port =
@@ -166,6 +172,9 @@ impl TcpStack {
             self.counters.sockets_polled += 1;
             let last = port.last_sent(before);
             note_sent(connection, last);
+            if let Some(octets) = connection.keep_back(&mut self.outgoing, before) {
+                recycle(&mut self.spare, octets);
+            }
         }
         if sent == BURST {
             self.mark_ready(id);
@@ -252,7 +261,7 @@ impl TcpStack {
         }
         let wake = wake.map(|at| if at <= now { now + IDLE_RETRY } else { at });
         let expiry = connection.expiry().map(|(deadline, _)| deadline);
-        let Some(deadline) = [wake, expiry].into_iter().flatten().min() else {
+        let Some(deadline) = [wake, expiry, connection.held_until()].into_iter().flatten().min() else {
             connection.ticket = None;
             return;
         };

@@ -193,6 +193,35 @@ fn each_side_may_half_close_first_and_nothing_is_left() {
     }
 }
 
+/// As tcpdump shows it between Linux hosts: FIN, FIN, ACK where the program closes in answer, FIN and an ACK of its own
+/// 40 ms later where it does not.
+#[test]
+fn the_acknowledgment_of_a_fin_waits_for_a_fin() {
+    let mut link = Link::new();
+    let (client, server) = link.pair();
+    let begin = link.sent.len();
+    link.stack.close(client).unwrap();
+    link.run_with(link.now + ms(100), &mut |stack| {
+        if stack.state(server) == State::CloseWait {
+            stack.close(server).unwrap();
+        }
+    });
+    let told = |sent: &[(Duration, Scope, Segment, usize)]| -> Vec<(Scope, TcpControl)> {
+        sent.iter().map(|(_, from, segment, _)| (*from, segment.control)).collect()
+    };
+    let expected = [(CLIENT, TcpControl::Fin), (SERVER, TcpControl::Fin), (CLIENT, TcpControl::None)];
+    assert_eq!(told(&link.sent[begin..]), expected);
+
+    let mut link = Link::new();
+    let (client, server) = link.pair();
+    let begin = link.sent.len();
+    link.stack.shutdown_write(client).unwrap();
+    link.run(ms(100));
+    assert_eq!(told(&link.sent[begin..]), [(CLIENT, TcpControl::Fin), (SERVER, TcpControl::None)]);
+    assert_eq!(link.sent[begin + 1].0 - link.sent[begin].0, ms(41), "a millisecond on the way and the delay");
+    assert_eq!(link.stack.state(server), State::CloseWait);
+}
+
 #[test]
 fn both_may_close_at_once() {
     let mut link = Link::new();
