@@ -55,10 +55,11 @@ fn a_failed_assertion_names_the_rule_and_stands_at_the_callers_line() {
     for part in [
         "expected outside -> host:8080 to succeed\noutside -> host:8080: timeout\n",
         "took 5s",
-        "the packet that decided:\n",
+        "what happened:\n",
         "TCP SYN 203.0.113.1:",
         "DOCKER-USER",
-        "--dport 80 -j DROP",
+        "rule       filter DOCKER-USER 1: -p tcp -m tcp --dport 80 -j DROP  (not Docker's)",
+        "try        remove the rule",
     ] {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }

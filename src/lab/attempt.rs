@@ -1,7 +1,7 @@
 //! What came of an attempt to reach something or to resolve a name, and assertions about it.
 //!
-//! An assertion that does not hold panics with what was expected, what was found, what may be the reason, and the way of
-//! the packet that decided, hop by hop.
+//! An assertion that does not hold panics with what was expected, what was found and the explanation: the way of the
+//! packets hop by hop, the rule and the reason, the line of the file that caused it and what to do.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -39,7 +39,9 @@ pub(super) struct Told {
     pub(super) seed: u64,
     /// What may be the reason, in sentences.
     pub(super) hints: Vec<String>,
-    /// The way of the packet that decided.
+    /// What stands above the way.
+    pub(super) title: &'static str,
+    /// What happened to the packets, or to the one that decided.
     pub(super) way: Vec<String>,
 }
 
@@ -440,10 +442,11 @@ impl fmt::Display for Told {
             write!(f, "\n  {hint}")?;
         }
         if !self.way.is_empty() {
-            write!(f, "\n\nthe packet that decided:")?;
+            write!(f, "\n\n{}", self.title)?;
         }
         for line in &self.way {
-            write!(f, "\n  {line}")?;
+            let indent = if line.is_empty() { "" } else { "  " };
+            write!(f, "\n{indent}{line}")?;
         }
         Ok(())
     }

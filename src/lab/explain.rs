@@ -133,7 +133,8 @@ pub fn explain_in(
     drop(inquiry.world.take_events());
     let addresses = inquiry.world.resolve(&from, &target)?;
     let lookup = inquiry.world.take_events();
-    let observed = inquiry.attempt(&from, &target, addresses, question, options.size)?;
+    let outcome = inquiry.attempt(&from, &addresses, question, options.size)?;
+    let observed = inquiry.observed(&from, target, addresses, question, outcome);
     let attempt = inquiry.world.take_events();
     let events = Events { lookup: &lookup, attempt: &attempt };
     let mut explanation = explain::explain(observed, events, &inquiry.world.names());
@@ -143,6 +144,46 @@ pub fn explain_in(
     explanation.cause =
         diagnosis::diagnose(inquiry.world, host, scenario, &from, !options.before_steps, &explanation);
     Ok(explanation)
+}
+
+/// What was tried in a running world, and what was seen of it.
+pub(super) struct Made<'a> {
+    /// The place it was tried from.
+    pub(super) from: &'a Location,
+    /// The question it answers.
+    pub(super) question: &'a Question,
+    /// The name or address that was tried.
+    pub(super) target: String,
+    /// The addresses of the target; none if it has none.
+    pub(super) addresses: Vec<IpAddr>,
+    /// How it ended.
+    pub(super) outcome: ProbeOutcome,
+    /// The events of the lookup, and of the attempt.
+    pub(super) events: Events<'a>,
+}
+
+/// Explains an attempt that was made already.
+pub(super) fn explain_made(
+    world: &mut World,
+    host: HostId,
+    scenario: &Scenario,
+    made: Made<'_>,
+) -> Explanation {
+    let Made { from, question, target, addresses, outcome: found, events } = made;
+    let inquiry = Inquiry { world, host, scenario };
+    let observed = inquiry.observed(from, target, addresses, question, outcome(found));
+    let mut explanation = explain::explain(observed, events, &inquiry.world.names());
+    explanation.cause = diagnosis::diagnose(inquiry.world, host, scenario, from, true, &explanation);
+    explanation
+}
+
+/// What a question is tried with.
+pub(super) fn means(question: &Question) -> (Protocol, Attempt) {
+    match (question.protocol, question.to.port) {
+        (Protocol::Tcp, Some(port)) => (Protocol::Tcp, Attempt::Tcp(port)),
+        (Protocol::Udp, Some(port)) => (Protocol::Udp, Attempt::Udp(port)),
+        (Protocol::Icmp, _) | (_, None) => (Protocol::Icmp, Attempt::Ping),
+    }
 }
 
 /// One question in one world.
@@ -219,29 +260,32 @@ impl Inquiry<'_> {
     fn attempt(
         &mut self,
         from: &Location,
-        target: &str,
-        addresses: Vec<IpAddr>,
+        addresses: &[IpAddr],
         question: &Question,
         size: Option<usize>,
-    ) -> Result<Observed, ExplainError> {
-        let (protocol, attempt) = match (question.protocol, question.to.port) {
-            (Protocol::Tcp, Some(port)) => (Protocol::Tcp, Attempt::Tcp(port)),
-            (Protocol::Udp, Some(port)) => (Protocol::Udp, Attempt::Udp(port)),
-            (Protocol::Icmp, _) | (_, None) => (Protocol::Icmp, Attempt::Ping),
-        };
-        let asked = Asked {
+    ) -> Result<Outcome, ExplainError> {
+        let Some(address) = addresses.first() else { return Ok(Outcome::Unresolved) };
+        let (_, attempt) = means(question);
+        Ok(outcome(self.world.probe_sized(from, &address.to_string(), attempt, size)?))
+    }
+
+    fn observed(
+        &self,
+        from: &Location,
+        target: String,
+        addresses: Vec<IpAddr>,
+        question: &Question,
+        outcome: Outcome,
+    ) -> Observed {
+        let literal = target.parse::<IpAddr>().is_ok();
+        let attempt = Asked {
             from: self.readable(from),
             to: question.to_text(),
-            target: target.to_owned(),
-            protocol,
+            target,
+            protocol: means(question).0,
             port: question.to.port,
         };
-        let literal = target.parse::<IpAddr>().is_ok();
-        let outcome = match addresses.first() {
-            Some(address) => outcome(self.world.probe_sized(from, &address.to_string(), attempt, size)?),
-            None => Outcome::Unresolved,
-        };
-        Ok(Observed { attempt: asked, addresses: (!literal).then_some(addresses), outcome })
+        Observed { attempt, addresses: (!literal).then_some(addresses), outcome }
     }
 
     fn readable(&self, location: &Location) -> String {

@@ -19,9 +19,11 @@ use std::time::Duration;
 use super::attempt::{Attempt, Resolved, Told};
 use super::builder::Builder;
 use super::error::LabError;
+use super::explain::{Made, Question, explain_made, means};
 use super::fault::Faults;
 use super::output::{Ended, Output};
 use super::way::way;
+use crate::observe::explain::Events;
 use crate::observe::pcapng;
 use crate::scenario::checks::Endpoint;
 use crate::scenario::diagnostic::nearest;
@@ -418,21 +420,36 @@ impl Lab {
     fn try_to_reach(&mut self, from: &str, to: &str, destination: Result<Endpoint, LabError>) -> Attempt {
         let began = self.now();
         let title = format!("{from} -> {to}");
+        let mut lookup = 0;
         let (found, events) = self.observed(|lab| {
             let (location, endpoint) = (lab.place(from)?, destination?);
-            let places = Places::new(&lab.scenario, lab.host);
-            let outcome = places.attempt(&mut lab.world, &location, &endpoint)?;
-            Ok((location, endpoint, outcome))
+            let question = Question::new(from.parse().map_err(|_| lab.unknown(from))?, endpoint);
+            let target = Places::new(&lab.scenario, lab.host).target(&lab.world, &question.to)?;
+            let addresses = lab.world.resolve(&location, &target)?;
+            lab.flush();
+            lookup = lab.held.as_ref().map_or(0, VecDeque::len);
+            let outcome = match addresses.first() {
+                Some(address) => lab.world.probe(&location, &address.to_string(), means(&question).1)?,
+                None => ProbeOutcome::Unresolved,
+            };
+            Ok((location, question, target, addresses, outcome))
         });
         let mut told = self.told(began, &events);
         let mut seen_as = Vec::new();
-        if let Ok((location, endpoint, outcome)) = &found {
+        let found = found.map(|(from, question, target, addresses, outcome)| {
             match outcome {
                 ProbeOutcome::Ok(source) => seen_as = source.map(|s| self.names_of(s)).unwrap_or_default(),
-                _ => told.hints.extend(self.hints(location, endpoint, *outcome)),
+                _ => told.hints.extend(self.hints(&from, &question.to, outcome)),
             }
-        }
-        Attempt { title, found: found.map(|(_, _, outcome)| outcome), seen_as, told }
+            let (lookup, attempt) = events.split_at(lookup.min(events.len()));
+            let events = Events { lookup, attempt };
+            let made = Made { from: &from, question: &question, target, addresses, outcome, events };
+            let explanation = explain_made(&mut self.world, self.host, &self.scenario, made);
+            told.title = "what happened:";
+            told.way = explanation.to_string().lines().map(str::to_owned).collect();
+            outcome
+        });
+        Attempt { title, found, seen_as, told }
     }
 
     /// What may be the reason of a failure.
@@ -483,7 +500,14 @@ impl Lab {
     fn told(&self, began: Duration, events: &[Event]) -> Told {
         let took = self.now().saturating_sub(began);
         let way = way(events, &self.world, "");
-        Told { began, took, seed: self.world.seed(), hints: Vec::new(), way }
+        Told {
+            began,
+            took,
+            seed: self.world.seed(),
+            hints: Vec::new(),
+            title: "the packet that decided:",
+            way,
+        }
     }
 
     /// Does something and returns the events it caused.

@@ -86,18 +86,23 @@ impl<'a> Places<'a> {
         from: &Location,
         to: &Endpoint,
     ) -> Result<ProbeOutcome, WorldError> {
-        let target = match &to.place {
-            Place::Name(name) => name.clone(),
-            Place::Address(address) => address.to_string(),
-            Place::Host(_) => first_address(world, &Location::Host(self.host))?,
-            Place::World(name) => first_address(world, &Location::Machine(name.clone()))?,
-        };
+        let target = self.target(world, to)?;
         let attempt = match (to.port, to.protocol) {
             (None, _) => Attempt::Ping,
             (Some(port), Protocol::Udp) => Attempt::Udp(port),
             (Some(port), Protocol::Tcp | Protocol::Sctp) => Attempt::Tcp(port),
         };
         world.probe(from, &target, attempt)
+    }
+
+    /// The name or address that an endpoint is tried by.
+    pub fn target(&self, world: &World, to: &Endpoint) -> Result<String, WorldError> {
+        Ok(match &to.place {
+            Place::Name(name) => name.clone(),
+            Place::Address(address) => address.to_string(),
+            Place::Host(_) => first_address(world, &Location::Host(self.host))?,
+            Place::World(name) => first_address(world, &Location::Machine(name.clone()))?,
+        })
     }
 
     /// Whether a place, by an alias or by an address, is the one who asks.

@@ -84,6 +84,16 @@ fn endpoint(text: &str) -> Result<Endpoint, QuestionError> {
 }
 
 impl Question {
+    /// Whether `from` reaches an endpoint, by the endpoint's own protocol.
+    pub(in crate::lab) fn new(from: Target, to: Endpoint) -> Question {
+        let protocol = match (to.port, to.protocol) {
+            (None, _) => Protocol::Icmp,
+            (Some(_), Transport::Udp) => Protocol::Udp,
+            (Some(_), Transport::Tcp | Transport::Sctp) => Protocol::Tcp,
+        };
+        Question { from, to, protocol }
+    }
+
     /// The target as it was asked for.
     pub fn to_text(&self) -> String {
         self.to.to_string()
