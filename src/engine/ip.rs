@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use linkspan_nat::evaluate::TraceStep;
 use linkspan_nat::fragment;
 use linkspan_nat::icmp::{self, IcmpError};
 use linkspan_nat::netfilter::{Defragmentation, DropCause, HookContext, HookStep, PacketConnection, Verdict};
@@ -685,9 +686,11 @@ impl Engine {
         if let Some(draft) = &mut self.draft {
             draft.passed(steps.take().unwrap_or_default(), packet.tracked);
         }
-        if let Some(steps) = steps
+        if let Some(mut steps) = steps.filter(|_| self.watched)
             && (!steps.is_empty() || !accepted)
         {
+            // Rules that were looked at and did not match are as many as there are networks; nobody tells of them.
+            steps.retain(|step| !matches!(step, HookStep::Table(TraceStep::Rule { matched: false, .. })));
             let trace = packet.frame.trace();
             self.event(trace, |_| EventKind::Filtered { namespace, hook, ingress, egress, steps, accepted });
         }

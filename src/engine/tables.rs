@@ -34,19 +34,27 @@ impl Engine {
         views
     }
 
-    /// As [`Engine::interfaces`], of those devices only that `wanted` accepts by kind, whether they have an address and
-    /// whether they are a bridge's port.
-    pub fn interfaces_where(
+    /// Names and addresses of those devices that `wanted` accepts by kind, whether they have an address and whether they
+    /// are a bridge's port.
+    pub fn addresses_of_devices(
         &self,
         namespace: NamespaceId,
         wanted: impl Fn(InterfaceKind, bool, bool) -> bool,
-    ) -> Vec<InterfaceView> {
+    ) -> Vec<(String, Vec<IpNet>)> {
         let devices = self.space_ref(namespace).map_or(&[][..], |s| &s.devices);
         let asked = devices.iter().filter(|id| {
             self.living(**id)
                 .is_some_and(|d| wanted(d.interface_kind(), !d.addresses.is_empty(), d.master.is_some()))
         });
-        asked.filter_map(|id| self.interface(*id)).collect()
+        let living = asked.filter_map(|id| self.living(*id));
+        living.map(|device| (device.name.to_string(), device.addresses.clone())).collect()
+    }
+
+    /// Destinations that a namespace reaches without a gateway, its main routes of both families.
+    pub fn on_link(&self, namespace: NamespaceId) -> Vec<IpNet> {
+        let space = self.space_ref(namespace).into_iter();
+        let routes = space.flat_map(|space| [space.routes.list(false), space.routes.list(true)]).flatten();
+        routes.filter(|route| route.gateway.is_none()).map(|route| route.destination).collect()
     }
 
     /// Whether packets to an address end in a namespace.

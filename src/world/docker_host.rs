@@ -488,18 +488,13 @@ impl World {
     fn host_view(&self, host: HostId) -> HostView {
         let Some(place) = self.hosts.get(host.0).map(|h| &h.place) else { return HostView::default() };
         let engine = self.engine.borrow();
-        let interfaces = engine.interfaces_where(place.namespace, |kind, has_address, has_master| {
+        let interfaces = engine.addresses_of_devices(place.namespace, |kind, has_address, has_master| {
             has_address || (!has_master && kind != InterfaceKind::Loopback)
         });
-        let interfaces = interfaces.into_iter().map(|i| HostInterface {
-            name: i.name,
-            addresses: i.addresses.into_iter().map(|a| a.address).collect(),
-        });
-        let on_link =
-            [Family::Ipv4, Family::Ipv6].into_iter().flat_map(|f| engine.routes(place.namespace, f));
+        let interfaces = interfaces.into_iter().map(|(name, addresses)| HostInterface { name, addresses });
         HostView {
             interfaces: interfaces.collect(),
-            on_link: on_link.filter(|r| r.gateway.is_none()).map(|r| r.destination).collect(),
+            on_link: engine.on_link(place.namespace),
             resolv_conf: place.files.text("/etc/resolv.conf"),
             hosts: place.files.text("/etc/hosts"),
             ip_forward: engine.ipv4_forward(place.namespace),
