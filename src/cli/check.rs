@@ -73,6 +73,7 @@ fn contents(scenario: &Scenario) -> String {
         (scenario.services.len(), "service"),
         (scenario.steps.len(), "step"),
         (scenario.checks.len(), "check"),
+        (scenario.tasks.len(), "task"),
         (warnings, "warning"),
     ];
     let always = ["network", "service"];

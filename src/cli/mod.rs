@@ -11,11 +11,13 @@ mod diff;
 mod doctor;
 mod explain;
 mod files;
+mod grade;
 mod graph;
 mod matrix;
 mod replay;
 mod run;
 mod schema;
+mod step;
 mod tables;
 mod terminal;
 mod test;
@@ -62,6 +64,7 @@ impl From<Verdict> for ExitCode {
 Examples:
   linkspan run compose.yaml          watch the containers of a Compose file come up
   linkspan run scenarios/quickstart.yaml
+  linkspan run --step scenarios/labs/01-names.yaml   a lab, step by step, with tasks
   linkspan test scenarios/           run every scenario of a folder, say only what failed
   linkspan check compose.yaml        judge a file without running it
   linkspan matrix compose.yaml       who reaches whom
@@ -78,6 +81,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     Run(run::Arguments),
+    Grade(grade::Arguments),
     Test(test::Arguments),
     Check(check::Arguments),
     Matrix(matrix::Arguments),
@@ -186,6 +190,7 @@ fn dispatch(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termin
     };
     let verdict = match cli.verb {
         Verb::Run(arguments) => run::run(&arguments, terminal),
+        Verb::Grade(arguments) => grade::run(&arguments, terminal),
         Verb::Test(arguments) => test::run(&arguments, terminal),
         Verb::Check(arguments) => check::run(&arguments, terminal),
         Verb::Matrix(arguments) => matrix::run(&arguments, terminal),

@@ -12,7 +12,7 @@ use linkspan::scenario::{DiskSource, Scenario, load, render};
 
 use super::check::show_warnings;
 use super::terminal::Terminal;
-use super::{LoadArguments, Verdict, files};
+use super::{LoadArguments, Verdict, files, step};
 
 /// Run one scenario or Compose file, told as it happens
 #[derive(Debug, Args)]
@@ -22,6 +22,7 @@ Examples:
   linkspan run scenarios/quickstart.yaml
   linkspan run --verbose lab.yaml        with every hop of every packet
   linkspan run --pcap captures lab.yaml  captures of every interface, for Wireshark
+  linkspan run --step lab.yaml           step by step, forwards and back, from standard input (`help` there)
   linkspan run --docker 20.10 lab.yaml   as an older engine would do it
   linkspan run --format json lab.yaml    one JSON object a line, the report last
 
@@ -35,6 +36,9 @@ pub(super) struct Arguments {
     /// Another order of what happens at equal times, other losses and other random values
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    /// Do one step at a time as standard input says: next, back, tables, explain, tasks, grade; `help` lists all
+    #[arg(long, conflicts_with_all = ["pcap", "format", "verbose", "quiet"])]
+    step: bool,
     /// Write captures (pcapng) of every interface into this folder
     #[arg(long, value_name = "DIR")]
     pcap: Option<PathBuf>,
@@ -70,6 +74,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
     arguments.load.apply(&mut scenario);
     if !arguments.quiet {
         show_warnings(&scenario, arguments.verbose, terminal);
+    }
+    if arguments.step {
+        return step::run(&scenario, arguments.seed, terminal);
     }
     let report = lab::run(&scenario, &arguments.options(), &mut |progress| {
         if !arguments.quiet {

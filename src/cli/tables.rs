@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use linkspan::lab::tables::{self, Moment, NoSnapshot, Snapshot};
-use linkspan::scenario::Scenario;
-use linkspan::scenario::diagnostic::nearest;
+use linkspan::lab::tables::{self, Moment, NoSnapshot};
 use linkspan::scenario::render::counted;
 
 use super::terminal::Terminal;
@@ -75,42 +73,13 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
             bail!("there is no step {wanted}: {} has {}", file.display(), counted(steps as u64, "step"));
         }
     };
-    let snapshot = chosen(snapshot, &scenario, &arguments.of)?;
+    let snapshot =
+        if arguments.of.is_empty() { snapshot } else { snapshot.chosen(&scenario, &arguments.of)? };
     match arguments.format {
         Format::Text => terminal.lines(&snapshot.text(terminal.style())),
         Format::Json => terminal.line(&snapshot.json().to_string()),
     }
     Ok(Verdict::Passed)
-}
-
-/// The places asked for: by their own name, or by the service of their containers.
-fn chosen(snapshot: Snapshot, scenario: &Scenario, of: &[String]) -> anyhow::Result<Snapshot> {
-    if of.is_empty() {
-        return Ok(snapshot);
-    }
-    let mut wanted: Vec<String> = Vec::new();
-    for name in of {
-        let mut own: Vec<String> =
-            snapshot.names().filter(|known| known == name).map(str::to_owned).collect();
-        if let Some(service) = scenario.service(name) {
-            let containers = scenario.container_names(service);
-            own.extend(
-                snapshot.names().filter(|known| containers.iter().any(|c| c == known)).map(str::to_owned),
-            );
-        }
-        if own.is_empty() {
-            let services = scenario.services.iter().map(|service| service.name.value.as_str());
-            let mut known: Vec<&str> = snapshot.names().chain(services).collect();
-            known.sort_unstable();
-            known.dedup();
-            match nearest(name, known.iter().copied()) {
-                Some(near) => bail!("nothing is called `{name}`; did you mean `{near}`?"),
-                None => bail!("nothing is called `{name}`; there are {}", known.join(", ")),
-            }
-        }
-        wanted.extend(own);
-    }
-    Ok(snapshot.only(|place| wanted.contains(&place.name)))
 }
 
 /// A moment as people write it: a number and `ms`, `s` or `m`; without a unit, seconds.

@@ -39,6 +39,11 @@ impl Terminal {
         self.out.write(&[text, "\n"]);
     }
 
+    /// Writes the beginning of a line that somebody else ends.
+    pub(super) fn prompt(&mut self, text: &str) {
+        self.out.write(&[text]);
+    }
+
     /// Writes lines of results.
     pub(super) fn lines(&mut self, lines: &[String]) {
         lines.iter().for_each(|line| self.line(line));

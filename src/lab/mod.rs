@@ -19,6 +19,7 @@ pub mod outside;
 mod program;
 pub mod reach;
 mod session;
+pub mod stepper;
 pub mod tables;
 pub mod topology;
 mod way;
@@ -34,6 +35,7 @@ pub use output::Output;
 pub use program::Program;
 pub use reach::{Names, Reach, Reachability, reach};
 pub use session::Lab;
+pub use stepper::{Grade, Reply, Stepper};
 
 pub use crate::observe::pcapng::Direction;
 pub use crate::scenario::model::Profile;

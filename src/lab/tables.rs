@@ -6,11 +6,13 @@
 //! Limit: the instant of a time is the last one at or before it at which anything happened; ages and expiries are those
 //! of that moment.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::observe::{tables, tables_json};
+use crate::scenario::diagnostic::nearest;
 use crate::scenario::render::{Style, duration};
 use crate::scenario::report::Progress;
 use crate::scenario::run::{self, Watcher};
@@ -50,6 +52,75 @@ pub enum NoSnapshot {
         /// How many there are.
         steps: usize,
     },
+}
+
+/// Nothing in the world has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "nothing is called `{name}`; {}",
+    match .nearest {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("there are {}", .known.join(", ")),
+    }
+)]
+pub struct UnknownPlace {
+    /// The name.
+    pub name: String,
+    /// What may have been meant.
+    pub nearest: Option<String>,
+    /// The names there are.
+    pub known: Vec<String>,
+}
+
+/// One table of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Table {
+    /// Interfaces and their addresses.
+    Interfaces,
+    /// Forwarding tables of bridges.
+    Fdb,
+    /// Neighbours: ARP and NDP.
+    Neighbours,
+    /// Routes.
+    Routes,
+    /// Rules, both families.
+    Rules,
+    /// Tracked connections.
+    Connections,
+    /// Sockets.
+    Sockets,
+    /// Names that Docker's DNS answers.
+    Names,
+}
+
+/// The words for tables, as people ask for them.
+const TABLE_WORDS: [(&str, Table); 13] = [
+    ("interfaces", Table::Interfaces),
+    ("fdb", Table::Fdb),
+    ("neighbours", Table::Neighbours),
+    ("neighbors", Table::Neighbours),
+    ("arp", Table::Neighbours),
+    ("routes", Table::Routes),
+    ("rules", Table::Rules),
+    ("iptables", Table::Rules),
+    ("conntrack", Table::Connections),
+    ("connections", Table::Connections),
+    ("sockets", Table::Sockets),
+    ("dns", Table::Names),
+    ("names", Table::Names),
+];
+
+impl FromStr for Table {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Table, String> {
+        let found = TABLE_WORDS.iter().find(|(word, _)| *word == text);
+        found.map(|(_, table)| *table).ok_or_else(|| {
+            format!(
+                "`{text}` is no table; there are interfaces, fdb, neighbours, routes, rules, conntrack, sockets, dns"
+            )
+        })
+    }
 }
 
 /// Runs a scenario to an instant and takes every table.
@@ -132,14 +203,55 @@ impl Snapshot {
         self
     }
 
+    /// Keeps the places of these names: a place's own, or the service of its containers.
+    ///
+    /// # Errors
+    /// The first name that is nobody's.
+    pub fn chosen(self, scenario: &Scenario, names: &[String]) -> Result<Snapshot, UnknownPlace> {
+        let mut wanted: Vec<String> = Vec::new();
+        for name in names {
+            let mut own: Vec<String> =
+                self.names().filter(|known| known == name).map(str::to_owned).collect();
+            if let Some(service) = scenario.service(name) {
+                let containers = scenario.container_names(service);
+                own.extend(
+                    self.names().filter(|known| containers.iter().any(|c| c == known)).map(str::to_owned),
+                );
+            }
+            if own.is_empty() {
+                let services = scenario.services.iter().map(|service| service.name.value.as_str());
+                let mut known: Vec<String> = self.names().chain(services).map(str::to_owned).collect();
+                known.sort_unstable();
+                known.dedup();
+                let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
+                return Err(UnknownPlace { name: name.clone(), nearest, known });
+            }
+            wanted.extend(own);
+        }
+        Ok(self.only(|place| wanted.contains(&place.name)))
+    }
+
     /// Lines for people. Tables without rows are left out.
     #[must_use]
     pub fn text(&self, style: Style) -> Vec<String> {
+        self.text_of(style, None)
+    }
+
+    /// The same of one table; places without it are left out.
+    #[must_use]
+    pub fn text_of(&self, style: Style, table: Option<Table>) -> Vec<String> {
         let mut lines = vec![style.faint(&format!("at {} of virtual time", duration(self.time)))];
         for place in &self.places {
+            let mut sections = sections(place);
+            if let Some(table) = table {
+                sections.retain(|(of, _, _)| *of == table);
+                if sections.is_empty() {
+                    continue;
+                }
+            }
             lines.push(String::new());
             lines.push(style.strong(&format!("{} {}", place.kind.word(), clean(&place.name))));
-            for (heading, rows) in sections(place) {
+            for (_, heading, rows) in sections {
                 lines.push(format!("  {}", style.strong(heading)));
                 lines.extend(rows.lines().map(|line| format!("    {}", clean(line))));
             }
@@ -180,24 +292,28 @@ impl Snapshot {
 }
 
 /// The tables of a place that have rows, with their headings.
-fn sections(place: &Tables) -> Vec<(&'static str, String)> {
+fn sections(place: &Tables) -> Vec<(Table, &'static str, String)> {
     let connections: Vec<_> = place.connections.iter().map(|(id, connection)| (*id, connection)).collect();
     let rules = |index: usize| place.rules.get(index).map(tables::rules).unwrap_or_default();
     let record =
         |record: &NameRecord| [record.network.clone(), record.name.clone(), record.address.to_string()];
     let all = [
-        ("interfaces", tables::interfaces(&place.interfaces)),
-        ("forwarding tables of bridges", tables::fdb(&place.fdb)),
-        ("neighbours", tables::neighbours(&place.neighbours)),
-        ("routes", tables::routes(&place.routes)),
-        ("rules (iptables)", rules(0)),
-        ("rules (ip6tables)", rules(1)),
-        ("tracked connections", tables::connections(&connections, place.time)),
-        ("sockets", tables::sockets(&place.sockets)),
-        ("names that Docker's DNS answers", tables::names(place.names.iter().map(record).collect())),
+        (Table::Interfaces, "interfaces", tables::interfaces(&place.interfaces)),
+        (Table::Fdb, "forwarding tables of bridges", tables::fdb(&place.fdb)),
+        (Table::Neighbours, "neighbours", tables::neighbours(&place.neighbours)),
+        (Table::Routes, "routes", tables::routes(&place.routes)),
+        (Table::Rules, "rules (iptables)", rules(0)),
+        (Table::Rules, "rules (ip6tables)", rules(1)),
+        (Table::Connections, "tracked connections", tables::connections(&connections, place.time)),
+        (Table::Sockets, "sockets", tables::sockets(&place.sockets)),
+        (
+            Table::Names,
+            "names that Docker's DNS answers",
+            tables::names(place.names.iter().map(record).collect()),
+        ),
     ];
     // One line is the heading alone; a set of rules that only has accepting policies has no row of its own.
-    all.into_iter().filter(|(_, text)| text.lines().count() > 1).collect()
+    all.into_iter().filter(|(_, _, text)| text.lines().count() > 1).collect()
 }
 
 /// Names come from files and must not steer a terminal.

@@ -1,7 +1,7 @@
 //! Reading a scenario: the one place where files and the environment enter.
 //!
 //! Files come through a [`Source`], so that tests and library users can hand in text. A file is read, its variables
-//! interpolated (values only, as Compose does; `steps` and `checks` keep their dollar signs, which belong to the
+//! interpolated (values only, as Compose does; `steps`, `checks`, `text` and `tasks` keep their dollar signs, which belong to the
 //! shell), its documents merged, relative paths resolved against its folder, `extends` and `include` followed, and the
 //! one tree that results is handed to the typed readers. Cycles are refused; the number and size of files and the
 //! growth through `extends` are bounded.
@@ -325,7 +325,7 @@ impl<'a> Loader<'a> {
         let Value::Mapping(entries) = &mut document.value else { return };
         for entry in entries {
             // Their dollar signs are for the shell that runs the command.
-            if entry.key != "steps" && entry.key != "checks" {
+            if !["steps", "checks", "text", "tasks"].contains(&entry.key.as_str()) {
                 self.interpolate_node(&mut entry.value);
             }
         }
@@ -518,7 +518,7 @@ impl<'a> Loader<'a> {
         Some(all)
     }
 
-    /// Two projects as one: named things may not differ, steps and checks follow each other.
+    /// Two projects as one: named things may not differ, steps, checks and tasks follow each other.
     fn import(&mut self, mut base: Node, over: Node) -> Node {
         let Value::Mapping(more) = over.value else { return base };
         let Value::Mapping(entries) = &mut base.value else { return base };
@@ -532,7 +532,7 @@ impl<'a> Loader<'a> {
                 | "images" => {
                     self.import_named(&mut entries[at].value, entry);
                 }
-                "steps" | "checks" => {
+                "steps" | "checks" | "tasks" => {
                     if let (Value::Sequence(items), Value::Sequence(more)) =
                         (&mut entries[at].value.value, entry.value.value)
                     {

@@ -30,6 +30,7 @@ pub mod schema;
 mod service;
 mod stage;
 pub mod steps;
+pub mod tasks;
 #[cfg(test)]
 mod tests;
 pub mod translate;
@@ -42,3 +43,4 @@ pub use load::{DiskSource, LoadOptions, MemorySource, Source, load};
 pub use model::Scenario;
 pub use schema::json_schema;
 pub use steps::{Action, Event, Expect, Step, Target};
+pub use tasks::{Goal, Task};

@@ -17,6 +17,7 @@ use super::checks::Check;
 use super::diagnostic::{Diagnostic, SourceMap, Span, Spanned};
 use super::keys::Ignored;
 use super::steps::Step;
+use super::tasks::Task;
 
 /// Everything one scenario or Compose file says.
 #[derive(Clone, Debug)]
@@ -43,6 +44,10 @@ pub struct Scenario {
     pub steps: Vec<Step>,
     /// What must hold.
     pub checks: Vec<Check>,
+    /// What a learner reads first.
+    pub text: Option<String>,
+    /// What a learner is asked to do or find out.
+    pub tasks: Vec<Task>,
     /// What the author should look at; notes among them are for `--verbose`.
     pub warnings: Vec<Diagnostic>,
     /// Keys that were accepted and not used, for `--verbose`.

@@ -19,6 +19,7 @@ use super::model::{Driver, LinkEnd, Network, NetworkMode, Pool, Scenario, Servic
 use super::service::read_service;
 use super::stage;
 use super::steps::{Action, Event, Target, read_checks, read_steps};
+use super::tasks::{Goal, read_tasks};
 use super::yaml::{Node, Value};
 
 /// Judges and reads a complete tree.
@@ -67,6 +68,8 @@ pub(super) fn scenario(loader: &mut Loader<'_>, path: &Path, tree: &Node, profil
         services,
         steps: read_steps(part("steps"), diagnostics),
         checks: read_checks(part("checks"), diagnostics),
+        text: tree.get("text").and_then(Node::text).map(|text| text.trim().to_owned()),
+        tasks: read_tasks(part("tasks"), diagnostics),
         warnings: Vec::new(),
         ignored,
         key_spans: KeySpans::of(tree),
@@ -373,12 +376,13 @@ fn judge_services(
     }
 }
 
-/// Names in steps and checks. Containers are only judged when no step can make new ones.
+/// Names in steps and checks. Containers are only judged when nobody can make new ones.
 fn judge_targets(scenario: &Scenario, diagnostics: &mut Diagnostics) {
     let commands = |step: &super::steps::Step| {
         matches!(step.action, Action::Docker { .. } | Action::Run { target: Target::Host(_), .. })
     };
-    let open = scenario.steps.iter().any(commands);
+    // So can a learner, while there are tasks.
+    let open = !scenario.tasks.is_empty() || scenario.steps.iter().any(commands);
     let mut containers: BTreeSet<String> = BTreeSet::new();
     for service in &scenario.services {
         containers.insert(service.name.value.clone());
@@ -414,6 +418,11 @@ fn judge_targets(scenario: &Scenario, diagnostics: &mut Diagnostics) {
     };
     for step in &scenario.steps {
         if let Action::Check(checks) = &step.action {
+            checks.iter().for_each(&mut claim);
+        }
+    }
+    for task in &scenario.tasks {
+        if let Goal::Checks(checks) = &task.goal {
             checks.iter().for_each(&mut claim);
         }
     }

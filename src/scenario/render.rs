@@ -254,7 +254,7 @@ fn lines(text: &str) -> Vec<String> {
 }
 
 /// Control characters but tabs as `^X`.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -24,6 +24,10 @@ use crate::world::outside::{Outside, OutsideError, Replacement};
 use crate::world::probe::ProbeOutcome;
 use crate::world::{HostId, Job, Location, World, WorldError};
 
+mod standing;
+
+pub use standing::Standing;
+
 /// Virtual time a step may take before it is stopped and called a failure.
 const STEP_LIMIT: Duration = Duration::from_secs(600);
 
@@ -57,7 +61,7 @@ pub type Begin<'a> = dyn FnMut(&[Replacement]) -> Result<Vec<String>, OutsideErr
 
 /// Runs a scenario in virtual time.
 pub fn run(scenario: &Scenario, seed: u64, watcher: &mut dyn Watcher) -> Report {
-    conduct(Runner::new(scenario, seed, watcher), Runner::run)
+    conduct(Runner::new(scenario, &mut World::new(seed), watcher), Runner::run)
 }
 
 /// Runs a scenario with something outside: services come up in virtual time, then steps and checks go at the pace of
@@ -71,7 +75,7 @@ pub fn run_outside(
     attachment: &mut Attachment<'_>,
     watcher: &mut dyn Watcher,
 ) -> Report {
-    conduct(Runner::new(scenario, seed, watcher), |runner| runner.run_outside(attachment))
+    conduct(Runner::new(scenario, &mut World::new(seed), watcher), |runner| runner.run_outside(attachment))
 }
 
 fn conduct<'a>(mut runner: Runner<'a>, run: impl FnOnce(&mut Runner<'a>) -> Result<(), Stop>) -> Report {
@@ -100,11 +104,10 @@ pub fn up(scenario: &Scenario, seed: u64) -> Result<(World, HostId), Box<Diagnos
 ///
 /// # Errors
 /// What keeps the scenario from running.
-pub fn up_in(world: World, scenario: &Scenario) -> Result<(World, HostId), Box<Diagnostic>> {
+pub fn up_in(mut world: World, scenario: &Scenario) -> Result<(World, HostId), Box<Diagnostic>> {
     let mut watcher = Unwatched;
-    let mut runner = Runner::in_world(scenario, world, &mut watcher);
-    let host = runner.up()?;
-    Ok((runner.world, host))
+    let host = Runner::new(scenario, &mut world, &mut watcher).up()?;
+    Ok((world, host))
 }
 
 /// Builds a scenario's world, starts its services and does its steps; checks are passed over. Nothing is recorded. The
@@ -114,17 +117,19 @@ pub fn up_in(world: World, scenario: &Scenario) -> Result<(World, HostId), Box<D
 /// What keeps the scenario from running.
 pub fn play(scenario: &Scenario, seed: u64) -> Result<(World, HostId, Vec<StepReport>), Box<Diagnostic>> {
     let mut watcher = Unwatched;
-    let mut runner = Runner::new(scenario, seed, &mut watcher);
+    let mut world = World::new(seed);
+    let mut runner = Runner::new(scenario, &mut world, &mut watcher);
     let host = runner.up()?;
     let steps = scenario.steps.iter().filter(|step| !matches!(step.action, Action::Check(_)));
     for step in steps {
         runner.step(host, step)?;
     }
-    Ok((runner.world, host, runner.report.steps))
+    let steps = runner.report.steps;
+    Ok((world, host, steps))
 }
 
 /// Nobody watches.
-struct Unwatched;
+pub(crate) struct Unwatched;
 
 impl Watcher for Unwatched {
     fn progress(&mut self, _: Progress<'_>) {}
@@ -138,7 +143,7 @@ type Stop = Box<Diagnostic>;
 
 struct Runner<'a> {
     scenario: &'a Scenario,
-    world: World,
+    world: &'a mut World,
     host: Option<HostId>,
     watcher: &'a mut dyn Watcher,
     /// Events of the check that is being made.
@@ -149,11 +154,7 @@ struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    fn new(scenario: &'a Scenario, seed: u64, watcher: &'a mut dyn Watcher) -> Runner<'a> {
-        Runner::in_world(scenario, World::new(seed), watcher)
-    }
-
-    fn in_world(scenario: &'a Scenario, world: World, watcher: &'a mut dyn Watcher) -> Runner<'a> {
+    fn new(scenario: &'a Scenario, world: &'a mut World, watcher: &'a mut dyn Watcher) -> Runner<'a> {
         Runner {
             scenario,
             world,
@@ -292,7 +293,7 @@ impl<'a> Runner<'a> {
     /// The stage, the networks, the containers.
     fn up(&mut self) -> Result<HostId, Stop> {
         let knows = self.world.known_programs();
-        let host = build::stage(&mut self.world, self.scenario, &knows)?;
+        let host = build::stage(self.world, self.scenario, &knows)?;
         self.host = Some(host);
         self.flush();
         self.external_networks(host)?;
@@ -433,7 +434,7 @@ impl<'a> Runner<'a> {
     fn flush(&mut self) {
         let events = self.world.take_events();
         if !events.is_empty() {
-            self.watcher.events(&events, &self.world);
+            self.watcher.events(&events, self.world);
             if let Some(held) = &mut self.held {
                 held.extend(events);
             }
@@ -554,7 +555,7 @@ impl<'a> Runner<'a> {
                 runner.watcher.progress(Progress::Output { text });
             }
         };
-        let answer = self.places(host).docker(&mut self.world, command);
+        let answer = self.places(host).docker(self.world, command);
         let DockerCommand { mut said, then } = match answer {
             Ok(answer) => answer,
             Err(DockerCommandError::Words(message)) => {
@@ -589,8 +590,8 @@ impl<'a> Runner<'a> {
                 }
                 self.world.advance(until)
             }
-            Event::LinkDown(name) => self.places(host).set_link(&mut self.world, name, true),
-            Event::LinkUp(name) => self.places(host).set_link(&mut self.world, name, false),
+            Event::LinkDown(name) => self.places(host).set_link(self.world, name, true),
+            Event::LinkUp(name) => self.places(host).set_link(self.world, name, false),
             Event::Crash(name) => {
                 let name = self.places(host).container_name(name);
                 self.world.crash(host, &name)
@@ -619,7 +620,7 @@ impl<'a> Runner<'a> {
         span: Span,
         ask: impl FnOnce(&mut World) -> Result<Job, WorldError>,
     ) -> Result<(), Stop> {
-        let mut job = ask(&mut self.world).map_err(|error| stopped(span, &error))?;
+        let mut job = ask(self.world).map_err(|error| stopped(span, &error))?;
         let (output, status) = self.drive(&mut job, span, STEP_LIMIT, false)?;
         if status == Some(0) {
             return Ok(());
@@ -661,7 +662,7 @@ impl<'a> Runner<'a> {
         let failure = match result {
             Ok(None) => None,
             Ok(Some((expected, found))) => {
-                let story = self.watcher.explain(&events, &self.world);
+                let story = self.watcher.explain(&events, self.world);
                 Some(CheckFailure { expected, found, story })
             }
             Err(error @ (WorldError::Storm(_) | WorldError::Spinning(_))) => {
@@ -682,7 +683,7 @@ impl<'a> Runner<'a> {
 
     fn reach(&mut self, host: HostId, from: &Target, to: &Endpoint, wanted: Outcome) -> Difference {
         let location = self.places(host).locate(from);
-        let found = self.places(host).attempt(&mut self.world, &location, to)?;
+        let found = self.places(host).attempt(self.world, &location, to)?;
         let holds = match (wanted, found) {
             (Outcome::Ok(None), ProbeOutcome::Ok(_))
             | (Outcome::Refused, ProbeOutcome::Refused)
@@ -698,7 +699,7 @@ impl<'a> Runner<'a> {
         }
         let mut text = describe(found);
         if !matches!(found, ProbeOutcome::Ok(_))
-            && let Some(hint) = self.places(host).apart(&self.world, &location, to)
+            && let Some(hint) = self.places(host).apart(self.world, &location, to)
         {
             text.push_str(&format!(" ({hint})"));
         }
@@ -735,12 +736,12 @@ impl<'a> Runner<'a> {
                 continue;
             }
             if location.container().is_some()
-                && self.places(host).is_itself(&mut self.world, &location, &to.place)?
+                && self.places(host).is_itself(self.world, &location, &to.place)?
             {
                 continue;
             }
             let reaches =
-                matches!(self.places(host).attempt(&mut self.world, &location, to)?, ProbeOutcome::Ok(_));
+                matches!(self.places(host).attempt(self.world, &location, to)?, ProbeOutcome::Ok(_));
             let name = location.container().unwrap_or("host").to_owned();
             match (reaches, allowed.contains(&location)) {
                 (true, false) => wrong.push(format!("{name} reaches it")),

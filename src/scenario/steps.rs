@@ -19,6 +19,8 @@ use super::yaml::{Node, Value};
 pub struct Step {
     /// A title for people.
     pub name: Option<String>,
+    /// What a learner reads before it.
+    pub text: Option<String>,
     /// What happens.
     pub action: Action,
     /// What a command must give. The default is exit code 0.
@@ -250,7 +252,7 @@ pub(super) fn read_checks(node: &Node, diagnostics: &mut Diagnostics) -> Vec<Che
 
 fn read_step(node: &Node, diagnostics: &mut Diagnostics) -> Option<Step> {
     let span = node.span;
-    let plain = |action| Some(Step { name: None, action, expect: Expect::default(), span });
+    let plain = |action| Some(Step { name: None, text: None, action, expect: Expect::default(), span });
     match &node.value {
         Value::String(line) if looks_like_check(line) => plain(Action::Check(read_check(node, diagnostics))),
         Value::String(line) if is_docker(line) => {
@@ -289,13 +291,7 @@ fn step_mapping(node: &Node, diagnostics: &mut Diagnostics) -> Option<Step> {
         return None;
     }
     let action = if let Some(check) = node.get("check") {
-        let mut checks = Vec::new();
-        if let Value::Sequence(items) = &check.value {
-            checks.extend(items.iter().flat_map(|item| read_check(item, diagnostics)));
-        } else {
-            checks = read_check(check, diagnostics);
-        }
-        Action::Check(checks)
+        Action::Check(read_check_or_checks(check, diagnostics))
     } else if let Some(name) = node.get("event") {
         Action::Event(event(&name.text()?, name.span, diagnostics)?)
     } else {
@@ -327,7 +323,7 @@ fn step_mapping(node: &Node, diagnostics: &mut Diagnostics) -> Option<Step> {
         }
     }
     let expect = node.get("expect").map_or_else(Expect::default, expect);
-    Some(Step { name: text("name"), action, expect, span: node.span })
+    Some(Step { name: text("name"), text: text("text"), action, expect, span: node.span })
 }
 
 fn expect(node: &Node) -> Expect {
@@ -368,6 +364,15 @@ fn event(line: &str, span: Span, diagnostics: &mut Diagnostics) -> Option<Event>
             diagnostics.push(Diagnostic::error(span, message).help(help));
             None
         }
+    }
+}
+
+/// A check or a list of them.
+pub(super) fn read_check_or_checks(node: &Node, diagnostics: &mut Diagnostics) -> Vec<Check> {
+    if let Value::Sequence(_) = &node.value {
+        read_checks(node, diagnostics)
+    } else {
+        read_check(node, diagnostics)
     }
 }
 

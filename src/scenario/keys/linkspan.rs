@@ -14,12 +14,13 @@ const STEPS: Shape = List(&Either(&[Text, Any]));
 const CHECKS: Shape = List(&Either(&[Text, Map(&Scalar)]));
 const HOSTS_SHAPE: Shape = Map(&Object(&HOST));
 const IMAGES_SHAPE: Shape = Map(&Either(&[Object(&IMAGE), Null]));
+const TASKS: Shape = List(&Object(&TASK));
 const PORTS: Shape = List(&Either(&[Integer, Text]));
 
 /// The keys that may also stand under `x-linkspan:`.
 pub static LINKSPAN: Table = Table {
     name: "linkspan's part",
-    keys: &[HOSTS, WORLD_KEY, DAEMON_KEY, CLIENT_KEY, IMAGES, STEPS_KEY, CHECKS_KEY],
+    keys: &[HOSTS, WORLD_KEY, DAEMON_KEY, CLIENT_KEY, IMAGES, TEXT_KEY, STEPS_KEY, CHECKS_KEY, TASKS_KEY],
     required: &[],
     extensions: false,
 };
@@ -31,6 +32,8 @@ const CLIENT_KEY: Key = key("client", Object(&CLIENT), "The docker command's con
 const IMAGES: Key = key("images", IMAGES_SHAPE, "What images run, expose and carry.");
 const STEPS_KEY: Key = key("steps", STEPS, "What happens, in order.");
 const CHECKS_KEY: Key = key("checks", CHECKS, "What must hold after the steps.");
+const TEXT_KEY: Key = key("text", Text, "What a learner reads first (`linkspan run --step`).");
+const TASKS_KEY: Key = key("tasks", TASKS, "What a learner is asked to do or find out.");
 
 /// The top level of a file: Compose's keys and linkspan's.
 pub static TOP: Table = table(
@@ -50,8 +53,10 @@ pub static TOP: Table = table(
         DAEMON_KEY,
         CLIENT_KEY,
         IMAGES,
+        TEXT_KEY,
         STEPS_KEY,
         CHECKS_KEY,
+        TASKS_KEY,
     ],
 );
 
@@ -309,6 +314,7 @@ pub static STEP: Table = Table {
     name: "a step",
     keys: &[
         key("name", Text, "A title for people."),
+        key("text", Text, "What a learner reads before it (`linkspan run --step`)."),
         key("in", Text, "Where it runs: a container, host, host:NAME or world:NAME. Absent: host."),
         key("run", Text, "The command, as typed."),
         key(
@@ -334,4 +340,24 @@ pub static EXPECT: Table = Table {
     ],
     required: &[],
     extensions: false,
+};
+
+/// One item of `tasks:`.
+pub static TASK: Table = Table {
+    name: "a task",
+    keys: &[
+        key("id", Text, "One word, for `hint`, `answer` and the grade."),
+        key("title", Text, "A title for people."),
+        key("text", Text, "What is asked."),
+        key("hints", Either(&[Text, List(&Text)]), "Shown one after the other when asked for."),
+        key("done", Either(&[Text, Map(&Scalar), CHECKS]), "Checks that hold when the task is done."),
+        key(
+            "answer",
+            Either(&[Scalar, List(&Scalar)]),
+            "The answer, or several that count; instead of `done`.",
+        ),
+        key("solution", Either(&[Text, List(&Text)]), "Lines that do it, as a learner would type them."),
+    ],
+    required: &["id", "text"],
+    extensions: true,
 };
