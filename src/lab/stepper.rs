@@ -393,7 +393,9 @@ impl<'a> Stepper<'a> {
             [word] => (Some(word), None),
             [place, table] => (Some(place), Some(table.parse::<Table>()?)),
             _ => {
-                return Err("`tables` takes a place and a table, as in `tables web routes`".to_owned().into());
+                return Err("`tables` takes a place and a table, as in `tables web routes`"
+                    .to_owned()
+                    .into());
             }
         };
         let snapshot = match place {

@@ -360,7 +360,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("steps:\n  - wiat 5s\n", "did you mean `wait`?", ":2:5"),
     ("steps:\n  - {in: a}\n", "the step does nothing", ":2:5"),
     ("steps:\n  - {rnu: a}\n", "did you mean `run`?", ":2:6"),
-    ("steps:\n  - check: a -> b:80: ok\n", "a check after `check:` is quoted", ":2:"),
+    ("steps:\n  - check: a -> b:80: ok\n", "a check after `check:` or `done:` is quoted", ":2:"),
     ("x-linkspan: {chekcs: []}\n", "did you mean `checks`?", ":1:14"),
     ("daemon: {profile: 27}\n", "must be one of 20.10", ":1:"),
     ("world: {machines: {m: {addresses: [x]}}}\n", "is not an address", ":1:"),

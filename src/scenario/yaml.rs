@@ -453,7 +453,7 @@ fn syntax_error(text: &str, file: FileId, at: u32, skipped: usize, info: &str) -
     let diagnostic = Diagnostic::error(span, format!("this is not valid YAML: {info}"));
     if line.contains(" -> ") || line.contains(" ? ") {
         return diagnostic.help(
-            "a check after `check:` is quoted, as in check: \"web -> db:5432: ok\", or is a list item of its own"
+            "a check after `check:` or `done:` is quoted, as in check: \"web -> db:5432: ok\", or is a list item of its own"
                 .to_owned(),
         );
     }
