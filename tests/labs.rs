@@ -236,6 +236,10 @@ fn a_typed_line_is_part_of_what_is_run_again() {
     assert!(matches!(grade(&stepper).tasks[0].state, TaskState::Done));
     assert!(done(&mut stepper, "next").iter().any(|line| line.contains("✗ web -> db:5432: ok")));
     assert!(!stepper.held());
+    let told = done(&mut stepper, "story");
+    done(&mut stepper, "next");
+    done(&mut stepper, "back");
+    assert_eq!(done(&mut stepper, "story"), told, "the story is again that of the check");
     done(&mut stepper, "back");
     assert!(stepper.held(), "what was undone does not count");
     assert!(matches!(grade(&stepper).tasks[0].state, TaskState::Done), "db is still stopped");
@@ -310,7 +314,7 @@ fn sessions_read_as_they_should() {
                 "answer server 127.0.0.53",
                 "answer 2 127.0.0.11",
                 "hint 3",
-                "answer back 172.18.0.2",
+                "answer address 172.18.0.2",
                 "grade",
             ],
         ),
@@ -477,7 +481,7 @@ fn answers_are_graded_without_a_terminal() {
     let mine = answers(
         "mine.txt",
         "# as I did it\ndocker network create n\n\ndocker network connect n web\ndocker network connect n db\n\
-         answer 2 127.0.0.11\nanswer back 10.0.0.1\n",
+         answer 2 127.0.0.11\nanswer address 10.0.0.1\n",
     );
     let output = linkspan(&["grade", "--format", "json", lab, "--answers", &mine], "");
     let (out, err) = texts(&output);

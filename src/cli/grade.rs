@@ -1,17 +1,15 @@
 //! `linkspan grade`: which tasks of a lab are done after somebody's lines, without anybody at a terminal.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, ValueEnum};
 use linkspan::lab::{Stepper, stepper};
-use linkspan::scenario::Scenario;
+use linkspan::scenario::load::Source as _;
+use linkspan::scenario::{DiskSource, Scenario};
 
 use super::terminal::Terminal;
 use super::{LoadArguments, Verdict, files};
-
-/// Most bytes of a file of answers.
-const ANSWERS_LIMIT: u64 = 4 << 20;
 
 /// Grade the tasks of a lab
 ///
@@ -100,14 +98,8 @@ fn lines(arguments: &Arguments, scenario: &Scenario) -> anyhow::Result<Vec<(Stri
         return Ok(scenario.tasks.iter().flat_map(of).collect());
     }
     let Some(file) = &arguments.answers else { return Ok(Vec::new()) };
-    let text = read(file).with_context(|| file.display().to_string())?;
+    let text = DiskSource.read(file).with_context(|| file.display().to_string())?;
     let lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let lines = lines.filter(|(_, line)| !line.trim_start().starts_with('#'));
     Ok(lines.map(|(number, line)| (format!("{}:{number}", file.display()), line.to_owned())).collect())
-}
-
-fn read(file: &Path) -> anyhow::Result<String> {
-    let size = std::fs::metadata(file)?.len();
-    anyhow::ensure!(size <= ANSWERS_LIMIT, "larger than {} MiB", ANSWERS_LIMIT >> 20);
-    Ok(std::fs::read_to_string(file)?)
 }

@@ -318,30 +318,39 @@ impl<'a> Stepper<'a> {
             return Ok(vec!["nothing to go back over".to_owned(), self.position()]);
         }
         let undone = self.history.split_off(keep);
-        match self.copy() {
+        let mut teller = Teller::new(self.scenario, self.style);
+        match self.again(&mut teller) {
             Ok(standing) => self.standing = standing,
             Err(error) => {
                 self.history.extend(undone);
                 return Err(self.refusal(&error));
             }
         }
-        self.story.clear();
+        teller.finish();
+        self.story = teller.story;
         let text = format!("{} undone", counted(undone.len() as u64, "thing"));
         Ok(vec![text, self.position()])
     }
 
     /// This instant again, in a world of its own.
     fn copy(&self) -> Result<Standing, Box<Diagnostic>> {
+        self.again(&mut Unwatched)
+    }
+
+    /// The same, and the last thing done is watched.
+    fn again(&self, last: &mut dyn Watcher) -> Result<Standing, Box<Diagnostic>> {
         let mut standing = Standing::up(self.scenario, self.seed, &mut Unwatched)?;
         let mut place = 0;
-        for done in &self.history {
+        for (at, done) in (1..).zip(&self.history) {
+            let watcher: &mut dyn Watcher =
+                if at == self.history.len() { &mut *last } else { &mut Unwatched };
             match done {
                 Done::Line(line) => {
-                    standing.typed(self.scenario, line, &mut Unwatched)?;
+                    standing.typed(self.scenario, line, watcher)?;
                 }
                 Done::Unit(_) => {
                     if let Some(unit) = self.unit(place) {
-                        perform(&mut standing, self.scenario, unit, &mut Unwatched)?;
+                        perform(&mut standing, self.scenario, unit, watcher)?;
                     }
                     place += 1;
                 }
