@@ -276,6 +276,19 @@ fn what_cannot_be_done_changes_nothing() {
 }
 
 #[test]
+fn a_session_is_bounded() {
+    let small = scenario(SMALL);
+    let mut stepper = stepper(&small, 0);
+    for _ in 0..1_000 {
+        done(&mut stepper, "wait 1ms");
+    }
+    let reply = stepper.line("wait 1ms");
+    assert!(reply.refused && reply.lines[0].contains("takes 1000 lines"), "{:?}", reply.lines);
+    done(&mut stepper, "back 1000");
+    done(&mut stepper, "wait 1ms");
+}
+
+#[test]
 fn hints_come_one_after_the_other() {
     let small = scenario(SMALL);
     let mut stepper = stepper(&small, 0);
