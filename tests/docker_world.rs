@@ -50,6 +50,53 @@ fn a_stopped_container_is_there_until_it_ends() {
     assert_eq!((job.status(), job.take_output().as_str()), (Some(0), "deaf\n"));
 }
 
+/// Runs a line in a container as `docker exec` does: what it printed and its status.
+fn exec(stage: &mut Stage, words: &str) -> (String, u8) {
+    let answer = stage.docker(&format!("docker exec {words}"));
+    (answer.text(), answer.exit)
+}
+
+#[test]
+fn capabilities_say_who_may_change_the_network() {
+    let mut stage = Stage::new("");
+    for (name, flags) in [
+        ("plain", ""),
+        ("admin", "--cap-add NET_ADMIN"),
+        ("all", "--cap-add=all"),
+        ("dropped", "--cap-add ALL --cap-drop NET_ADMIN"),
+        ("privileged", "--privileged"),
+    ] {
+        stage.ok(&format!("docker run -itd --name {name} {flags} alpine sh"));
+    }
+    let refused = ("ip: RTNETLINK answers: Operation not permitted\n".to_owned(), 2);
+    let done = (String::new(), 0);
+    for (name, expected) in [
+        ("plain", &refused),
+        ("admin", &done),
+        ("all", &done),
+        ("dropped", &refused),
+        ("privileged", &done),
+        ("--privileged plain", &done),
+    ] {
+        assert_eq!(
+            exec(&mut stage, &format!("{name} ip addr add 10.9.0.1/24 dev eth0")),
+            *expected,
+            "{name}"
+        );
+    }
+    let child = "admin sh -c 'ip route add 10.8.0.0/16 via 10.9.0.2; ip route show 10.8.0.0/16'";
+    assert_eq!(exec(&mut stage, child), ("10.8.0.0/16 via 10.9.0.2 dev eth0 \n".to_owned(), 0));
+    let (rules, status) = exec(&mut stage, "admin iptables -S INPUT");
+    assert_eq!((rules.as_str(), status), ("-P INPUT ACCEPT\n", 0));
+    // /proc/sys is read-only unless the container is privileged.
+    let key = "net.ipv4.ip_forward";
+    let read_only = format!("sysctl: error setting key '{key}': Read-only file system\n");
+    assert_eq!(exec(&mut stage, &format!("admin sysctl -w {key}=0")), (read_only, 1));
+    assert_eq!(exec(&mut stage, &format!("privileged sysctl -w {key}=0")), (format!("{key} = 0\n"), 0));
+    stage.ok("docker restart -t 0 admin");
+    assert_eq!(exec(&mut stage, "admin ip link set eth0 down"), done, "it has it for good");
+}
+
 #[test]
 fn restart_and_kill_take_the_time_they_take() {
     let mut stage = Stage::new("");

@@ -28,6 +28,7 @@ use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 
+use super::capability::NetworkCapability;
 use super::container::{Container, State};
 use super::error::{DockerError, Shown};
 use super::identity::{Id, Source};
@@ -509,6 +510,10 @@ impl Daemon {
                     argv: exec.command.clone(),
                     env,
                     detach: exec.detach,
+                    capability: match exec.privileged {
+                        true => NetworkCapability::Full,
+                        false => NetworkCapability::of(&container.config),
+                    },
                 });
                 Ok(outcome)
             }

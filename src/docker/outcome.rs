@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::capability::NetworkCapability;
 use super::cli::ports::Protocol;
 use super::error::DockerError;
 use super::identity::Id;
@@ -129,6 +130,8 @@ pub struct ContainerProcess {
     pub init: bool,
     /// Standard input stays open.
     pub interactive: bool,
+    /// What its processes may change in the namespace.
+    pub capability: NetworkCapability,
 }
 
 /// A file the engine generates for a container.
@@ -237,6 +240,8 @@ pub enum Ask {
         env: Vec<String>,
         /// Return at once.
         detach: bool,
+        /// What it may change in the namespace.
+        capability: NetworkCapability,
     },
     /// Show what a container wrote so far.
     Logs {

@@ -154,8 +154,19 @@ pub struct Process {
     pub stdout: Pipe,
     /// Standard error.
     pub stderr: Pipe,
-    /// It has `CAP_NET_ADMIN`: it may change its namespace.
-    pub net_admin: bool,
+    /// What it may change in its namespace.
+    pub privilege: Privilege,
+}
+
+/// What a process may change in its namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Privilege {
+    /// Nothing: it has no `CAP_NET_ADMIN`.
+    Ordinary,
+    /// Everything but kernel parameters: it has `CAP_NET_ADMIN`, and `/proc/sys` is read-only.
+    NetAdmin,
+    /// Everything.
+    Full,
 }
 
 /// A process's handle to its namespace. Cheap to clone.
@@ -400,7 +411,7 @@ impl Sys {
     /// Runs an `iptables` command line (without the program name) on this namespace; the error is what the real
     /// program prints.
     pub fn iptables(&self, family: Family, arguments: &[String]) -> Result<String, IptablesError> {
-        if !self.process.net_admin {
+        if self.process.privilege == Privilege::Ordinary {
             let program = match family {
                 Family::Ipv4 => "iptables",
                 Family::Ipv6 => "ip6tables",
@@ -413,10 +424,13 @@ impl Sys {
     }
 
     /// Changes the namespace: addresses, routes, neighbours, devices, settings. [`Errno::PermissionDenied`] without
-    /// `CAP_NET_ADMIN`.
+    /// `CAP_NET_ADMIN`, and for kernel parameters without [`Privilege::Full`].
     pub fn administer(&self, change: &Change) -> Result<(), Errno> {
-        if !self.process.net_admin {
-            return Err(Errno::PermissionDenied);
+        match (self.process.privilege, change) {
+            (Privilege::Full, _) => {}
+            (Privilege::NetAdmin, Change::SetSysctl(_)) => return Err(Errno::PermissionDenied),
+            (Privilege::NetAdmin, _) => {}
+            (Privilege::Ordinary, _) => return Err(Errno::PermissionDenied),
         }
         self.engine.borrow_mut().administer(self.namespace, change)
     }

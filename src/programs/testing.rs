@@ -13,7 +13,8 @@ use linkspan_nat::interface::InterfaceName;
 
 use crate::engine::plan::{DeviceName, DeviceSpec, NamespaceName, NextHop, Op, Owner, Plan, Sysctl};
 use crate::engine::sys::{
-    Child, Errno, ExitCode, ExitSlot, Files, Launch, Launcher, Pipe, Process, ProcessId, Program, Sys,
+    Child, Errno, ExitCode, ExitSlot, Files, Launch, Launcher, Pipe, Privilege, Process, ProcessId, Program,
+    Sys,
 };
 use crate::engine::{Drained, Engine};
 
@@ -110,8 +111,7 @@ impl Here {
             stdin: launch.stdin,
             stdout: launch.stdout,
             stderr: launch.stderr,
-            // A container of Docker's has no CAP_NET_ADMIN.
-            net_admin: self.namespace == "host",
+            privilege: if self.namespace == "host" { Privilege::Full } else { Privilege::Ordinary },
         };
         let exit: Rc<RefCell<ExitSlot>> = Rc::default();
         let task = Task {

@@ -14,6 +14,7 @@ use super::files::FileTable;
 use super::process::{Executable, Place, Streams, Tools};
 use super::stage::MachineSpec;
 use super::{Job, Location, OUTPUT_LIMIT, World, WorldError};
+use crate::docker::capability::NetworkCapability;
 use crate::docker::cli::ports::Protocol;
 use crate::docker::container::Container;
 use crate::docker::daemon::{Daemon, DaemonConfig, HostIdentity};
@@ -27,7 +28,7 @@ use crate::docker::request::{ExposedPort, Request};
 use crate::docker::signal::Signal;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::Owner;
-use crate::engine::sys::{ExitCode, ExitSlot, Family, Pipe, ProcessId};
+use crate::engine::sys::{ExitCode, ExitSlot, Family, Pipe, Privilege, ProcessId};
 use crate::engine::view::InterfaceKind;
 
 /// What dockerd remembers for `docker events --since`: its newest 256 events.
@@ -60,8 +61,14 @@ impl World {
     pub fn add_host(&mut self, spec: &MachineSpec, config: DaemonConfig) -> Result<HostId, WorldError> {
         let namespace = self.add_namespace(spec)?;
         self.configure(&namespace, &spec.rules)?;
-        let place =
-            self.place(&namespace, &spec.name, Environment::default(), Rc::default(), Tools::Machine)?;
+        let place = self.place(
+            &namespace,
+            &spec.name,
+            Environment::default(),
+            Rc::default(),
+            Tools::Machine,
+            Privilege::Full,
+        )?;
         place.files.put("/etc/resolv.conf", spec.resolv_conf.clone());
         place.files.put("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
         for address in spec.nics.iter().flat_map(|n| &n.addresses) {
@@ -347,8 +354,9 @@ impl World {
         let id = process.container.as_str().to_owned();
         let files = self.files_of(&id);
         let environment = Environment::of_container(&process.env);
-        let place =
-            self.place(&process.namespace, &process.hostname, environment.clone(), files, Tools::BusyBox)?;
+        let (namespace, hostname) = (&process.namespace, &process.hostname);
+        let privilege = privilege(process.capability);
+        let place = self.place(namespace, hostname, environment.clone(), files, Tools::BusyBox, privilege)?;
         let output = Pipe::with_capacity(OUTPUT_LIMIT);
         let stdin = if process.interactive { Pipe::new() } else { Pipe::empty() };
         let streams = Streams { stdin, stdout: output.clone(), stderr: output.clone() };
@@ -435,7 +443,7 @@ impl World {
                     job.follow(runtime.main, runtime.exit.clone(), runtime.output.clone());
                 }
             }
-            Ask::Exec { container, argv, env, detach, .. } => {
+            Ask::Exec { container, argv, env, detach, capability, .. } => {
                 let Some(runtime) = self.containers.get(container.as_str()).filter(|r| r.running) else {
                     let name = container.short().to_owned();
                     return Err(WorldError::NotRunning {
@@ -443,7 +451,7 @@ impl World {
                         why: "its main process has ended".to_owned(),
                     });
                 };
-                let place = runtime.place.clone();
+                let place = runtime.place.with(privilege(capability));
                 let name = argv.first().cloned().unwrap_or_default();
                 match self.start_at(&place, argv, Environment::of_container(&env)) {
                     Ok(started) if !detach => job.join(started),
@@ -532,6 +540,14 @@ fn has(endpoint: &crate::docker::endpoint::Active, address: IpAddr) -> bool {
 
 /// The program of a container's main process. An image's own command that is no web server of ours, and a command
 /// that is not here, are played by one that listens on the image's ports.
+fn privilege(capability: NetworkCapability) -> Privilege {
+    match capability {
+        NetworkCapability::None => Privilege::Ordinary,
+        NetworkCapability::NetAdmin => Privilege::NetAdmin,
+        NetworkCapability::Full => Privilege::Full,
+    }
+}
+
 fn main_program(place: &Place, process: &ContainerProcess) -> (Option<Executable>, Vec<String>) {
     let name = process.argv.first().map_or("", String::as_str);
     let serves = name.rsplit('/').next() == Some("httpd");

@@ -36,7 +36,7 @@ use crate::docker::outcome::DockerEvent;
 use crate::engine::event::DropReason;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::{DeviceName, NamespaceName, Owner, Plan};
-use crate::engine::sys::Pipe;
+use crate::engine::sys::{Pipe, Privilege};
 use crate::engine::{ApplyError, Engine, Storm};
 
 use authority::AuthorityZone;
@@ -242,8 +242,14 @@ impl World {
     pub fn add_machine(&mut self, spec: &MachineSpec, programs: Vec<Daemonised>) -> Result<(), WorldError> {
         let namespace = self.add_namespace(spec)?;
         self.configure(&namespace, &spec.rules)?;
-        let place =
-            self.place(&namespace, &spec.name, Environment::default(), Rc::default(), Tools::Machine)?;
+        let place = self.place(
+            &namespace,
+            &spec.name,
+            Environment::default(),
+            Rc::default(),
+            Tools::Machine,
+            Privilege::Full,
+        )?;
         place.files.put("/etc/resolv.conf", spec.resolv_conf.clone());
         place
             .files
@@ -457,6 +463,7 @@ impl World {
         environment: Environment,
         files: Rc<FileTable>,
         tools: Tools,
+        privilege: Privilege,
     ) -> Result<Rc<Place>, WorldError> {
         self.next_place += 1;
         Ok(Rc::new(Place {
@@ -466,6 +473,7 @@ impl World {
             environment,
             files,
             tools,
+            privilege,
             own: self.own_programs.clone(),
         }))
     }

@@ -22,7 +22,7 @@ use super::files::FileTable;
 use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
 use crate::engine::sys::{
-    Child, Errno, ExitCode, ExitSlot, Launch, Launcher, Pipe, Process, ProcessId, Program, Sys,
+    Child, Errno, ExitCode, ExitSlot, Launch, Launcher, Pipe, Privilege, Process, ProcessId, Program, Sys,
 };
 use crate::programs;
 
@@ -39,6 +39,7 @@ const CHILDREN_PER_INSTANT: u32 = 32_768;
 const CHILDREN_PER_RUN: u32 = 1_000_000;
 
 /// Where processes run: a container, a host or an outside machine.
+#[derive(Clone)]
 pub(crate) struct Place {
     /// Number of the place; processes of one place end together.
     pub(crate) number: u32,
@@ -48,6 +49,8 @@ pub(crate) struct Place {
     pub(crate) files: Rc<FileTable>,
     /// Whose tools are found when a program is called by its bare name.
     pub(crate) tools: Tools,
+    /// What its processes may change in the namespace.
+    pub(crate) privilege: Privilege,
     /// Programs that whoever owns the world brought along.
     pub(crate) own: OwnPrograms,
 }
@@ -92,15 +95,23 @@ pub(crate) enum Tools {
 }
 
 impl Place {
+    /// The same place with another privilege, for a process that is given more than the others there.
+    pub(crate) fn with(self: &Rc<Self>, privilege: Privilege) -> Rc<Place> {
+        if privilege == self.privilege {
+            return self.clone();
+        }
+        Rc::new(Place { privilege, ..Place::clone(self) })
+    }
+
     pub(crate) fn find(&self, name: &str) -> Result<Executable, Errno> {
         if let Some(own) = self.own.borrow().get(name) {
             return Ok(Executable::Own(own.clone()));
         }
-        let name = match (self.tools, name) {
-            (Tools::Machine, "ip") => "/usr/sbin/ip",
-            (Tools::Machine | Tools::BusyBox, name) => name,
+        let program = match (self.tools, name) {
+            (Tools::Machine, "ip") => programs::find("/usr/sbin/ip"),
+            (Tools::Machine | Tools::BusyBox, name) => programs::find(name),
         };
-        programs::find(name).map(Executable::Known).ok_or(Errno::NoSuchFile)
+        program.map(Executable::Known).ok_or(Errno::NoSuchFile)
     }
 }
 
@@ -386,8 +397,7 @@ impl Spawner {
             stdin: streams.stdin,
             stdout: streams.stdout,
             stderr: streams.stderr,
-            // Docker's default capabilities lack CAP_NET_ADMIN.
-            net_admin: place.tools == Tools::Machine,
+            privilege: place.privilege,
         };
         let sys = Sys::new(self.engine.clone(), place.namespace, process);
         let waker = Arc::new(TaskWaker { id, ready: self.ready.clone(), queued: AtomicBool::new(true) });

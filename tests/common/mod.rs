@@ -18,7 +18,9 @@ use linkspan::engine::id::DeviceId;
 use linkspan::engine::plan::{
     DeviceName, DeviceSpec, LinkQuality, NamespaceName, NextHop, Op, Owner, Plan, Sysctl,
 };
-use linkspan::engine::sys::{Child, Errno, Family, Files, Launch, Launcher, Pipe, Process, ProcessId, Sys};
+use linkspan::engine::sys::{
+    Child, Errno, Family, Files, Launch, Launcher, Pipe, Privilege, Process, ProcessId, Sys,
+};
 use linkspan::engine::{Drained, Engine, Storm};
 use linkspan_nat::interface::InterfaceName;
 
@@ -258,7 +260,7 @@ impl Bench {
             environment: BTreeMap::new(),
             environment_order: Rc::default(),
             hostname: namespace.to_owned(),
-            net_admin: true,
+            privilege: Privilege::Full,
             files: Rc::new(NoFiles),
             launcher: Rc::new(NoChildren),
             stdin: Pipe::empty(),

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Daemon, SandboxUse};
+use crate::docker::capability::NetworkCapability;
 use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State};
 use crate::docker::drivers::{Driver, host, none};
 use crate::docker::error::DockerError;
@@ -153,6 +154,7 @@ impl Daemon {
             tty: container.config.tty,
             init: container.config.init,
             interactive: container.config.interactive,
+            capability: NetworkCapability::of(&container.config),
         })
     }
 
