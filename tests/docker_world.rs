@@ -98,6 +98,38 @@ fn capabilities_say_who_may_change_the_network() {
 }
 
 #[test]
+fn timeout_is_coreutils_on_machines_and_busybox_in_images() {
+    let mut stage = Stage::new("");
+    stage.ok("docker run -itd --name cc busybox");
+    assert_eq!(exec(&mut stage, "cc timeout 2 sleep 9"), (String::new(), 143));
+    let mut host = |line: &str| {
+        let answer = stage.on_host(line);
+        (answer.text(), answer.exit)
+    };
+    assert_eq!(host("timeout 2 sleep 9"), (String::new(), 124));
+    assert_eq!(host("busybox timeout 2 sleep 9").1, 143);
+    assert_eq!(host("timeout 2 false").1, 1);
+    assert_eq!(host("timeout 0 sleep 9").1, 0);
+    assert_eq!(host("timeout --preserve-status 2 sleep 9").1, 143);
+    assert_eq!(host("timeout -s KILL 2 sleep 9").1, 137);
+    let said = "timeout: sending signal TERM to command 'sleep'\n".to_owned();
+    assert_eq!(host("timeout -v 2 sleep 9"), (said, 124));
+    let missing = "timeout: failed to run command 'nosuch': No such file or directory\n".to_owned();
+    assert_eq!(host("timeout 2 nosuch"), (missing, 127));
+    for (line, complaint) in [
+        ("timeout 2", ""),
+        ("timeout x true", "timeout: invalid time interval 'x'\n"),
+        ("timeout -s FOO 1 true", "timeout: 'FOO': invalid signal\n"),
+        ("timeout -x 1 true", "timeout: invalid option -- 'x'\n"),
+    ] {
+        let usage = format!("{complaint}Try 'timeout --help' for more information.\n");
+        assert_eq!(host(line), (usage, 125), "{line}");
+    }
+    let outside = stage.outside("timeout 2 sleep 9");
+    assert_eq!(outside.exit, 124);
+}
+
+#[test]
 fn restart_and_kill_take_the_time_they_take() {
     let mut stage = Stage::new("");
     stage.ok("docker run -d --name deaf --stop-timeout 4 busybox sleep 600");

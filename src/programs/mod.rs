@@ -73,6 +73,11 @@ mod tests;
 
 use crate::engine::sys::{Program, Sys};
 
+/// GNU's `timeout`, which a machine has where an image has BusyBox's.
+pub fn gnu_timeout() -> Program {
+    |sys| Box::pin(timeout::gnu(sys))
+}
+
 /// The program of a name, or of a path to it. `None`: no such program.
 ///
 /// `/usr/sbin/ip` and `/sbin/ip` are iproute2's, every other `ip` is BusyBox's.

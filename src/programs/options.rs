@@ -179,19 +179,31 @@ pub(crate) fn duration(text: &str) -> Option<std::time::Duration> {
     std::time::Duration::try_from_secs_f64(seconds * unit).ok()
 }
 
-/// The signals of `signal(7)` that end a program, with or without `SIG`.
+/// The signals of `signal(7)` that end a program.
+const SIGNALS: [(&str, u8); 8] = [
+    ("HUP", 1),
+    ("INT", 2),
+    ("QUIT", 3),
+    ("KILL", 9),
+    ("USR1", 10),
+    ("USR2", 12),
+    ("ALRM", 14),
+    ("TERM", 15),
+];
+
+/// The number of a signal by its name, with or without `SIG`, or by its number.
 pub(crate) fn signal_number(name: &str) -> Option<u8> {
-    match name.strip_prefix("SIG").unwrap_or(name) {
-        "HUP" => Some(1),
-        "INT" => Some(2),
-        "QUIT" => Some(3),
-        "KILL" => Some(9),
-        "USR1" => Some(10),
-        "USR2" => Some(12),
-        "ALRM" => Some(14),
-        "TERM" => Some(15),
-        number => number.parse().ok().filter(|n| (1..=64).contains(n)),
+    let name = name.strip_prefix("SIG").unwrap_or(name);
+    match SIGNALS.iter().find(|(known, _)| *known == name) {
+        Some((_, number)) => Some(*number),
+        None => name.parse().ok().filter(|number| (1..=64).contains(number)),
     }
+}
+
+/// A signal's name, its number if it has none here.
+pub(crate) fn signal_name(signal: u8) -> String {
+    let known = SIGNALS.iter().find(|(_, number)| *number == signal);
+    known.map_or_else(|| signal.to_string(), |(name, _)| (*name).to_owned())
 }
 
 fn takes_value(syntax: &Syntax, letter: char) -> bool {

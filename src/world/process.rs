@@ -90,7 +90,7 @@ impl Executable {
 pub(crate) enum Tools {
     /// BusyBox's, as in the images.
     BusyBox,
-    /// A machine's own: its `ip` is iproute2's.
+    /// A machine's own: its `ip` is iproute2's, its `timeout` GNU's.
     Machine,
 }
 
@@ -109,6 +109,9 @@ impl Place {
         }
         let program = match (self.tools, name) {
             (Tools::Machine, "ip") => programs::find("/usr/sbin/ip"),
+            (Tools::Machine, "timeout" | "/bin/timeout" | "/usr/bin/timeout") => {
+                Some(programs::gnu_timeout())
+            }
             (Tools::Machine | Tools::BusyBox, name) => programs::find(name),
         };
         program.map(Executable::Known).ok_or(Errno::NoSuchFile)
