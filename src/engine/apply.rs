@@ -129,6 +129,13 @@ pub(crate) struct Applied {
     undo: Undo,
 }
 
+/// What a device that is down cannot have.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
+    addresses: Vec<IpNet>,
+    routes: Vec<Route>,
+}
+
 /// How to take an operation back.
 pub(super) enum Undo {
     Namespace(NamespaceId),
@@ -136,7 +143,7 @@ pub(super) enum Undo {
     Link(LinkId),
     Master(DeviceId),
     Up(DeviceId),
-    Down(DeviceId),
+    Down(DeviceId, Reach),
     Address(DeviceId, IpNet),
     Route(NamespaceId, Route),
     Neighbour(NamespaceId, DeviceId, IpAddr),
@@ -349,7 +356,10 @@ impl Engine {
             Undo::Link(id) => self.remove_link(id),
             Undo::Master(id) => self.clear_master(id),
             Undo::Up(id) => self.bring(id, false),
-            Undo::Down(id) => self.bring(id, true),
+            Undo::Down(id, reach) => {
+                self.bring(id, true);
+                self.restore(id, reach);
+            }
             Undo::Address(id, address) => self.remove_address(id, address),
             Undo::Route(namespace, route) => {
                 if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
@@ -748,17 +758,23 @@ impl Engine {
     fn set_up(&mut self, name: &DeviceName, up: bool) -> Result<Undo, ApplyError> {
         let id = self.find_device(name)?;
         let was = self.devices[id.index()].as_ref().is_some_and(|d| d.up);
-        self.bring(id, up);
-        Ok(match (was, up) {
+        let undo = match (was, up) {
             (false, true) => Undo::Up(id),
-            (true, false) => Undo::Down(id),
+            (true, false) => Undo::Down(id, self.reach(id)),
             _ => Undo::Nothing,
-        })
+        };
+        self.bring(id, up);
+        Ok(undo)
     }
 
     pub(super) fn bring(&mut self, id: DeviceId, up: bool) {
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return };
-        device.up = up;
+        match (std::mem::replace(&mut device.up, up), up) {
+            (false, true) => self.add_connected_routes(id),
+            (true, false) => self.forget_routes(id),
+            (true, true) | (false, false) => {}
+        }
+        let Some(Some(device)) = self.devices.get(id.index()) else { return };
         let (namespace, mac, master) = (device.namespace, device.mac, device.master);
         let ethernet = device.is_ethernet();
         if let Some((bridge, port)) = master
@@ -777,10 +793,63 @@ impl Engine {
         let has = self.devices[id.index()].as_ref().is_some_and(|d| d.has_address(IpAddr::V6(link_local)));
         if up && ipv6 && !has {
             self.add_address(id, address);
-        } else if !up && has {
-            self.remove_address(id, address);
-            if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
-                space.neighbours.flush(id);
+        }
+    }
+
+    /// What a device takes with it when it goes down: every route through it, what it knows of neighbours, and its IPv6
+    /// addresses (`fib_disable_ip`, `addrconf_ifdown`). Its IPv4 addresses stay.
+    fn forget_routes(&mut self, id: DeviceId) {
+        let Some(Some(device)) = self.devices.get(id.index()) else { return };
+        let namespace = device.namespace;
+        if device.is_ethernet() {
+            let addresses: Vec<IpNet> =
+                device.addresses.iter().copied().filter(|a| a.addr().is_ipv6()).collect();
+            addresses.into_iter().for_each(|address| self.remove_address(id, address));
+        }
+        if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
+            space.routes.retain(|route| route.device != id);
+            space.neighbours.flush(id);
+        }
+    }
+
+    /// What [`Engine::forget_routes`] would take away.
+    fn reach(&self, id: DeviceId) -> Reach {
+        let Some(Some(device)) = self.devices.get(id.index()) else { return Reach::default() };
+        let addresses = device.addresses.iter().copied().filter(|a| a.addr().is_ipv6()).collect();
+        let Some(Some(space)) = self.namespaces.get(device.namespace.index()) else {
+            return Reach::default();
+        };
+        let all = space.routes.list(false).into_iter().chain(space.routes.list(true));
+        Reach { addresses, routes: all.filter(|route| route.device == id).cloned().collect() }
+    }
+
+    fn restore(&mut self, id: DeviceId, reach: Reach) {
+        for address in reach.addresses {
+            if !self.devices[id.index()].as_ref().is_some_and(|device| device.addresses.contains(&address)) {
+                self.add_address(id, address);
+            }
+        }
+        let namespace = self.devices[id.index()].as_ref().map(|device| device.namespace);
+        let space = namespace.and_then(|namespace| self.namespaces[namespace.index()].as_mut());
+        if let Some(space) = space {
+            for route in reach.routes {
+                space.routes.add(route);
+            }
+        }
+    }
+
+    /// The routes that belong to a device's addresses, when it comes up.
+    fn add_connected_routes(&mut self, id: DeviceId) {
+        let Some(Some(device)) = self.devices.get(id.index()) else { return };
+        let namespace = device.namespace;
+        if !device.is_ethernet() {
+            return;
+        }
+        let routes: Vec<Route> =
+            device.addresses.iter().filter_map(|address| connected_route(id, *address)).collect();
+        if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
+            for route in routes {
+                space.routes.add(route);
             }
         }
     }
@@ -810,22 +879,11 @@ impl Engine {
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return };
         device.addresses.push(address);
         let namespace = device.namespace;
-        let loopback = !device.is_ethernet();
+        let reachable = device.up && device.is_ethernet();
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         *space.local.entry(address.addr()).or_default() += 1;
-        let host_route = address.prefix_len() == address.max_prefix_len();
-        if !loopback && !host_route {
-            let source = address.addr().is_ipv4().then_some(address.addr());
-            let metric = if address.addr().is_ipv4() { 0 } else { 256 };
-            let destination = address.trunc();
-            space.routes.add(Route {
-                destination,
-                gateway: None,
-                device: id,
-                source,
-                metric,
-                connected: true,
-            });
+        if reachable && let Some(route) = connected_route(id, address) {
+            space.routes.add(route);
         }
     }
 
@@ -981,6 +1039,22 @@ pub(crate) fn connection_owner(owner: Owner) -> ConnectionOwner {
         Owner::Rules(n) => (6, n),
     };
     ConnectionOwner(kind << 32 | u64::from(number))
+}
+
+/// The route that an address brings with it; a host route has none.
+fn connected_route(device: DeviceId, address: IpNet) -> Option<Route> {
+    if address.prefix_len() == address.max_prefix_len() {
+        return None;
+    }
+    let ipv4 = address.addr().is_ipv4();
+    Some(Route {
+        destination: address.trunc(),
+        gateway: None,
+        device,
+        source: ipv4.then_some(address.addr()),
+        metric: if ipv4 { 0 } else { 256 },
+        connected: true,
+    })
 }
 
 fn rules_error(namespace: &NamespaceName, reason: RulesetError) -> ApplyError {

@@ -408,7 +408,7 @@ pub enum Op {
         /// The new quality.
         quality: LinkQuality,
     },
-    /// Takes a device down or up again without removing it (cable pulled, `ip link set down`).
+    /// Takes a device down without removing it (`ip link set down`): its routes and its IPv6 addresses go.
     SetDown {
         /// The device.
         device: DeviceName,

@@ -200,6 +200,38 @@ fn sysctl_reads_and_changes_what_packets_meet() {
 }
 
 #[test]
+fn a_device_that_goes_down_takes_its_routes_with_it() {
+    let world = World::new();
+    world.run("host", "/sbin/ip link add d0 type dummy");
+    dialogue(
+        &world,
+        "\
+/sbin/ip addr add 10.9.0.1/24 dev d0 => \n\
+ip route show dev d0 => \n\
+/sbin/ip link set d0 up => \n\
+ip route add 10.8.0.0/16 via 10.9.0.9 => \n\
+ip route add 10.7.0.0/16 dev d0 metric 5 => \n\
+/sbin/ip neigh add 10.9.0.9 lladdr 02:00:00:00:00:09 dev d0 => \n\
+/sbin/ip -6 addr add fd00::1/64 dev d0 => \n\
+/sbin/ip link set d0 down => \n\
+ip route show dev d0 => \n\
+ip -6 route show dev d0 => \n\
+/sbin/ip neigh show dev d0 => \n\
+/sbin/ip -6 addr show d0 => \n\
+/sbin/ip addr add 10.6.0.1/24 dev d0 => \n\
+ip route show dev d0 => \n\
+/sbin/ip link set d0 up => \n\
+ip route show 10.9.0.0/24 => 10.9.0.0/24 dev d0 scope link  src 10.9.0.1\n\
+ip route show 10.6.0.0/24 => 10.6.0.0/24 dev d0 scope link  src 10.6.0.1\n\
+ip route show 10.8.0.0/16 => \n\
+ip route show 10.7.0.0/16 => \n\
+ip route del 10.6.0.0/24 => \n\
+/sbin/ip link set d0 up => \n\
+ip route show 10.6.0.0/24 => ",
+    );
+}
+
+#[test]
 fn what_ip_changes_is_what_packets_meet() {
     let world = World::new();
     assert_eq!(world.run("a", "ping -c1 -W1 10.1.0.2").1, 0);
