@@ -56,9 +56,9 @@ async fn run(sys: &Sys, style: Style) -> Result<ExitCode, Failure> {
             "6" => show.family = Some(Family::Ipv6),
             "0" => {}
             "o" | "oneline" => show.one_line = true,
-            "s" | "stats" | "statistics" => show.statistics = true,
-            "br" | "brief" => show.brief = true,
-            "d" | "details" | "c" | "color" | "n" | "N" => {}
+            "s" | "stats" | "statistics" if style == Style::Iproute2 => show.statistics = true,
+            "br" | "brief" if style == Style::Iproute2 => show.brief = true,
+            "d" | "details" | "c" | "color" | "n" | "N" if style == Style::Iproute2 => {}
             "f" | "family" => {
                 words.pop_front();
                 show.family = match words.front() {
@@ -148,7 +148,7 @@ pub(crate) fn no_device(style: Style, name: &str) -> Failure {
 
 fn unrecognized(style: Style, option: &str) -> Failure {
     match style {
-        Style::BusyBox => Failure::usage(&format!("ip: unrecognized option: {option}\n"), USAGE),
+        Style::BusyBox => Failure::usage("", USAGE),
         Style::Iproute2 => Failure {
             text: format!("Option \"-{option}\" is unknown, try \"ip -help\".\n"),
             status: ExitCode(255),

@@ -8,7 +8,7 @@ use super::{arguments, route};
 use crate::engine::sys::{ExitCode, InterfaceKind, SocketView, Sys, Transport};
 
 const SYNTAX: Syntax = Syntax {
-    letters: "tulnpariexwWs",
+    letters: "tulnpariexwW",
     long: &[],
     stop_at_operand: false,
     usage: "netstat [-ral] [-tuwx] [-enWp]",

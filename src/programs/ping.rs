@@ -46,12 +46,14 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         (true, false) => Want::Ipv4,
         (false, false) => Want::Any,
     };
-    let size: usize = options.number(program, 's', 56)?;
+    let size: u64 = options.number(program, 's', 56)?;
+    let size = u16::try_from(size)
+        .map_err(|_| Failure::new(program, format!("number {size} is not in 0..65535 range")))?;
     let interval = options.value('i').unwrap_or("1");
     let plan = Plan {
         host: host.clone(),
         count: options.number(program, 'c', 0)?,
-        size: size.min(MAX_PAYLOAD),
+        size: usize::from(size),
         interval: duration(interval).ok_or_else(|| invalid_number(program, interval))?.max(MIN_INTERVAL),
         patience: Duration::from_secs(options.number(program, 'W', 10)?),
         deadline: options
@@ -71,9 +73,6 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     };
     plan.run(sys, program, target, source).await
 }
-
-/// The largest payload that fits an IPv4 packet.
-const MAX_PAYLOAD: usize = 65_507;
 
 /// The status of a program that SIGPIPE ended.
 const SIGPIPE: ExitCode = ExitCode(128 + 13);

@@ -40,6 +40,30 @@ fn ping_waits_as_long_as_it_is_told() {
 }
 
 #[test]
+fn ping_knows_how_much_fits_a_packet() {
+    let world = World::new();
+    let too_long =
+        |data| format!("PING 10.0.0.3 (10.0.0.3): {data} data bytes\nping: sendto: Message too long\n");
+    assert_eq!(world.run("a", "ping -c1 -s 65507 10.0.0.3").1, 0);
+    assert_eq!(world.run("a", "ping -c1 -s 65508 10.0.0.3"), (too_long(65_508), 1));
+    assert_eq!(world.run("a", "ping -c1 -s 65535 10.0.0.3"), (too_long(65_535), 1));
+    let range = "ping: number 65536 is not in 0..65535 range\n";
+    assert_eq!(world.run("a", "ping -c1 -s 65536 10.0.0.3"), text(range, 1));
+}
+
+#[test]
+fn busybox_has_no_statistics() {
+    let world = World::new();
+    let (usage, status) = world.run("a", "ip -s neigh");
+    assert!(usage.starts_with("BusyBox v1.35.0 multi-call binary.\n\nUsage: ip "), "{usage}");
+    assert_eq!(status, 1);
+    let (usage, status) = world.run("a", "netstat -s");
+    assert!(usage.starts_with("netstat: unrecognized option: s\nBusyBox v1.35.0"), "{usage}");
+    assert_eq!(status, 1);
+    assert_eq!(world.run("a", "/sbin/ip -s neigh").1, 0);
+}
+
+#[test]
 fn ping_says_what_is_wrong() {
     let world = World::new();
     assert_eq!(world.run("a", "ping -c1 nosuch"), text("ping: bad address 'nosuch'\n", 1));
