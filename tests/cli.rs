@@ -293,6 +293,36 @@ fn test_takes_folders_and_says_only_what_failed() {
 }
 
 #[test]
+fn test_tells_programs_what_held_and_what_did_not() {
+    let slow = "services: {web: {image: nginx}}\nsteps: [wait 90s]\nchecks: ['web -> web:80: ok']\n";
+    let folder = Folder::new("test-json")
+        .with("a.yaml", GOOD)
+        .with("b.yaml", BAD)
+        .with("c.yaml", "services: [\n")
+        .with("d.yaml", slow);
+    let ran = folder.linkspan(&["test", "--format", "json", "."]).exits(2);
+    assert_eq!(ran.err, "", "what is wrong with a file is told once, as JSON");
+    let lines: Vec<serde_json::Value> =
+        ran.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [good, bad, broken, slow, summary] = lines.as_slice() else { panic!("{}", ran.out) };
+    assert_eq!((&good["event"], &good["passed"]), (&"report".into(), &true.into()));
+    assert!(good["file"].as_str().unwrap().ends_with("a.yaml"));
+    assert!(good["totals"]["frames"].as_u64().unwrap() > 0);
+    assert_eq!((&bad["passed"], &bad["seed"]), (&false.into(), &0.into()));
+    let failed: Vec<_> =
+        bad["checks"].as_array().unwrap().iter().filter(|check| check["passed"] == false).collect();
+    assert_eq!(failed[0]["claim"], "client -> web:81: ok");
+    assert_eq!(failed[0]["failure"]["found"], "refused");
+    assert!(broken["event"] == "refused" && broken["message"].as_str().unwrap().contains("c.yaml"));
+    assert_eq!((&slow["totals"]["time"], &slow["steps"][0]["end"]), (&90.0.into(), &90.0.into()));
+    let expected = serde_json::json!({ "event": "summary", "passed": 2, "failed": 1, "refused": 1 });
+    assert_eq!(*summary, expected);
+    let seeds = folder.linkspan(&["test", "--format", "json", "--seeds", "2", "a.yaml"]).exits(0);
+    assert_eq!(seeds.out.lines().count(), 3, "a report for each seed, and the summary");
+    has(&seeds.out, &["\"seed\":0", "\"seed\":1"]);
+}
+
+#[test]
 fn junit_has_a_suite_per_file_and_a_case_per_step_and_check() {
     let folder =
         Folder::new("junit").with("a.yaml", GOOD).with("b.yaml", BAD).with("c.yaml", "services: [\n");

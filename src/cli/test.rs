@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, anyhow, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use crossbeam::channel;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use linkspan::lab;
@@ -18,6 +18,7 @@ use linkspan::scenario::junit::Junit;
 use linkspan::scenario::render::{self, counted};
 use linkspan::scenario::report::{Report, RunOptions};
 use linkspan::scenario::{DiskSource, LoadError, load};
+use serde_json::json;
 
 use super::files::{self, Found};
 use super::terminal::Terminal;
@@ -37,6 +38,11 @@ Examples:
   linkspan test scenarios/ --junit report.xml   for a CI system
   linkspan test scenarios/ --filter dns         those with dns in their path or name
   linkspan test scenarios/ --seeds 20           in 20 orders of simultaneous things
+  linkspan test scenarios/ --format json        for programs
+
+With --format json there is one JSON object a line. A run has \"event\": \"report\" with its file, seed, steps, checks,
+failures, frames, drops and times in seconds of virtual time; a file that was refused has \"refused\" with the message;
+the last line is \"summary\" with the numbers of files that passed, failed and were refused.
 
 Exit codes: 0 all passed, 1 at least one failed, 2 a file was refused.")]
 pub(super) struct Arguments {
@@ -60,9 +66,21 @@ pub(super) struct Arguments {
     /// How many run at once; as many as there are processors when absent
     #[arg(short, long, value_name = "N")]
     jobs: Option<NonZeroUsize>,
+    /// How results are told
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: Format,
     /// Name those that passed too, and files that were skipped
     #[arg(short, long)]
     verbose: bool,
+}
+
+/// How results are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people: what did not hold
+    Text,
+    /// JSON objects, one a line: what held too
+    Json,
 }
 
 /// What became of one file.
@@ -91,7 +109,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
     let mut junit = Junit::default();
     let mut count = Count::default();
     run_all(arguments, &files, |file, ran| {
-        bar.suspend(|| tell(file, &ran, arguments, &mut count, terminal));
+        count.add(&ran);
+        bar.suspend(|| match arguments.format {
+            Format::Text => tell(file, &ran, arguments, terminal),
+            Format::Json => tell_json(file, &ran, terminal),
+        });
         bar.inc(1);
         match &ran {
             Ran::Filtered => {}
@@ -112,7 +134,10 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
     {
         bail!("none of {} has `{filter}` in its path or name", counted(files.len() as u64, "scenario"));
     }
-    terminal.line(&count.summary());
+    terminal.line(&match arguments.format {
+        Format::Text => count.summary(),
+        Format::Json => count.json(),
+    });
     Ok(count.verdict())
 }
 
@@ -171,11 +196,10 @@ fn run_one(file: &Path, arguments: &Arguments) -> Ran {
     Ran::Reports(seeds.map(run_with).collect())
 }
 
-fn tell(file: &Path, ran: &Ran, arguments: &Arguments, count: &mut Count, terminal: &mut Terminal) {
+fn tell(file: &Path, ran: &Ran, arguments: &Arguments, terminal: &mut Terminal) {
     match ran {
         Ran::Filtered => {}
         Ran::Refused(error) => {
-            count.refused += 1;
             terminal.error(&error.render(terminal.error_style().is_colour()));
         }
         Ran::Reports(reports) => {
@@ -183,7 +207,6 @@ fn tell(file: &Path, ran: &Ran, arguments: &Arguments, count: &mut Count, termin
             let style = terminal.style();
             match (failed.first(), reports.first()) {
                 (Some((_, report)), _) => {
-                    count.failed += 1;
                     let seeds =
                         if arguments.seeds > 1 { with_seeds(&failed, reports.len()) } else { String::new() };
                     terminal.line(&format!("{} {}{seeds}", style.bad("FAIL"), file.display()));
@@ -191,13 +214,30 @@ fn tell(file: &Path, ran: &Ran, arguments: &Arguments, count: &mut Count, termin
                     terminal.lines(&lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>());
                 }
                 (None, Some((_, report))) => {
-                    count.passed += 1;
                     if arguments.verbose {
                         let totals = style.faint(&render::totals(&report.totals));
                         terminal.line(&format!("{}   {}  {totals}", style.good("ok"), file.display()));
                     }
                 }
                 (None, None) => {}
+            }
+        }
+    }
+}
+
+fn tell_json(file: &Path, ran: &Ran, terminal: &mut Terminal) {
+    match ran {
+        Ran::Filtered => {}
+        Ran::Refused(error) => {
+            let message = error.render(false);
+            let refused = json!({ "event": "refused", "file": file.to_string_lossy(), "message": message });
+            terminal.line(&refused.to_string());
+        }
+        Ran::Reports(reports) => {
+            for (seed, report) in reports {
+                let mut value = render::report_json(report);
+                value["seed"] = json!(seed);
+                terminal.line(&value.to_string());
             }
         }
     }
@@ -211,6 +251,20 @@ fn with_seeds(failed: &[&(u64, Report)], all: usize) -> String {
 }
 
 impl Count {
+    fn add(&mut self, ran: &Ran) {
+        match ran {
+            Ran::Filtered => {}
+            Ran::Refused(_) => self.refused += 1,
+            Ran::Reports(reports) if reports.iter().all(|(_, report)| report.passed()) => self.passed += 1,
+            Ran::Reports(_) => self.failed += 1,
+        }
+    }
+
+    fn json(&self) -> String {
+        let Count { passed, failed, refused } = self;
+        json!({ "event": "summary", "passed": passed, "failed": failed, "refused": refused }).to_string()
+    }
+
     fn summary(&self) -> String {
         let refused = if self.refused > 0 { format!(", {} refused", self.refused) } else { String::new() };
         format!("{} passed, {} failed{refused}", self.passed, self.failed)
