@@ -6,10 +6,10 @@
 //! there to be included or extended by others, is set aside with a note.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use linkspan::scenario::load::Source as _;
+use linkspan::scenario::load::{Source as _, normalise};
 use linkspan::scenario::yaml::{self, Node};
 use linkspan::scenario::{DiskSource, SourceMap};
 
@@ -170,21 +170,6 @@ fn uses(document: &Node) -> Vec<String> {
         }
     }
     all
-}
-
-/// The path without `.` and `..`, to know a file again.
-fn normalise(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -650,8 +650,9 @@ fn folder_of(path: &Path) -> PathBuf {
     path.parent().map(Path::to_path_buf).unwrap_or_default()
 }
 
-/// A path without `.` and `..`, as far as that can be done without looking at the disk.
-fn normalise(path: &Path) -> PathBuf {
+/// A path without `.` and `..`, as far as that can be done without looking at the disk: to know a file again.
+#[must_use]
+pub fn normalise(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {
