@@ -1,4 +1,4 @@
-//! The IP layer: reception, routing, forwarding, output, fragments and the ICMP errors that routers send.
+//! The IP layer: reception, routing, forwarding, output and fragments. What answers a packet is in `icmp_errors`.
 //!
 //! The order is Linux's: a received packet passes PREROUTING, the routing decision, then INPUT (local) or time to
 //! live, FORWARD, POSTROUTING; a local one passes the routing decision, OUTPUT (and is routed again if that changed
@@ -9,10 +9,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use linkspan_nat::evaluate::TraceStep;
 use linkspan_nat::fragment;
-use linkspan_nat::icmp::{self, IcmpError};
+use linkspan_nat::icmp::IcmpError;
 use linkspan_nat::netfilter::{Defragmentation, DropCause, HookContext, HookStep, PacketConnection, Verdict};
 use linkspan_nat::packet::{ChecksumState, IpVersion, Layout, PacketMut, PacketView};
-use linkspan_nat::rule::{AddressType, Family, RejectWith, TcpMss};
+use linkspan_nat::rule::{AddressType, Family, TcpMss};
 use linkspan_nat::ruleset::Hook;
 use linkspan_switch::frame::{Checksum, Frame, TraceId};
 use linkspan_switch::mac::MacAddress;
@@ -21,6 +21,7 @@ use rand_xoshiro::rand_core::Rng;
 
 use super::device::{Device, Kind};
 use super::event::{DropReason, EventKind, NeighbourState};
+use super::icmp_errors::{host_unreachable, net_unreachable, too_big_error};
 use super::id::{DeviceId, NamespaceId};
 use super::namespace::Namespace;
 use super::neighbour::Resolution;
@@ -292,7 +293,12 @@ impl Engine {
         self.ip_send_tracked(namespace, frame, None);
     }
 
-    fn ip_send_tracked(&mut self, namespace: NamespaceId, mut frame: Frame, tracked: Option<Tracked>) {
+    pub(super) fn ip_send_tracked(
+        &mut self,
+        namespace: NamespaceId,
+        mut frame: Frame,
+        tracked: Option<Tracked>,
+    ) {
         self.draft = None;
         if !self.watched && tracked.is_none() {
             match self.send_known(namespace, frame) {
@@ -552,33 +558,6 @@ impl Engine {
         self.drop_frame(frame, Some(namespace), Some(device), DropReason::NeighbourFailed);
     }
 
-    /// Sends an ICMP error about a packet to its source, unless RFC 1122 section 3.2.2 forbids it.
-    pub(super) fn answer_error(&mut self, namespace: NamespaceId, packet: &Packet, error: IcmpError) {
-        let to = packet.source();
-        let Some(hop) = self.route_any(namespace, to, packet.destination()) else { return };
-        let own = packet.destination();
-        let source = if self.is_local(namespace, own) {
-            Some(own)
-        } else if hop.source == Some(to) {
-            // To ourselves: a local address on the device the packet could not leave by.
-            hop.source
-        } else {
-            self.source_for(namespace, &hop, to)
-        };
-        let Some(source) = source else { return };
-        if let Some(bytes) = icmp::emit_error(packet.frame.bytes(), error, source) {
-            self.answer(namespace, packet, &bytes);
-        }
-    }
-
-    /// Sends the answer to a packet; it belongs to the packet's connection, so that translations are undone on it.
-    fn answer(&mut self, namespace: NamespaceId, packet: &Packet, bytes: &[u8]) {
-        let space = self.namespaces.get(namespace.index()).and_then(Option::as_ref);
-        let connection = packet.tracked.and_then(|c| space.and_then(|s| s.netfilter.answer_connection(c)));
-        let frame = self.pool.copy_of(bytes);
-        self.ip_send_tracked(namespace, frame, connection);
-    }
-
     #[inline]
     pub(super) fn device_mtu(&self, device: DeviceId) -> u32 {
         self.devices[device.index()].as_ref().map_or(1_500, |d| d.mtu)
@@ -836,18 +815,6 @@ impl Engine {
         }
         self.arm_fragments(namespace);
     }
-
-    fn reject(&mut self, namespace: NamespaceId, packet: &Packet, with: RejectWith) {
-        if with == RejectWith::TcpReset {
-            if let Some(bytes) = icmp::emit_tcp_reset(packet.frame.bytes()) {
-                self.answer(namespace, packet, &bytes);
-            }
-            return;
-        }
-        if let Some(error) = reject_error(with) {
-            self.answer_error(namespace, packet, error);
-        }
-    }
 }
 
 /// The primary address of a device towards a destination: what MASQUERADE and REDIRECT use.
@@ -898,46 +865,5 @@ fn segment_limit(clamp: TcpMss, mtu: u32, ipv4: bool) -> u16 {
     match clamp {
         TcpMss::Set(size) => size,
         TcpMss::ClampToPmtu => u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX),
-    }
-}
-
-/// The ICMP error of a REJECT rule; a TCP reset is no ICMP error.
-fn reject_error(with: RejectWith) -> Option<IcmpError> {
-    Some(match with {
-        RejectWith::IcmpUnreachable(0) => IcmpError::NetUnreachable,
-        RejectWith::IcmpUnreachable(1) => IcmpError::HostUnreachable,
-        RejectWith::IcmpUnreachable(2) => IcmpError::ProtocolUnreachable,
-        RejectWith::IcmpUnreachable(9) => IcmpError::NetProhibited,
-        RejectWith::IcmpUnreachable(10) => IcmpError::HostProhibited,
-        RejectWith::IcmpUnreachable(13) => IcmpError::AdministrativelyProhibited,
-        RejectWith::IcmpUnreachable(_) => IcmpError::PortUnreachable,
-        RejectWith::Icmp6Unreachable(0) => IcmpError::NoRoute6,
-        RejectWith::Icmp6Unreachable(1) => IcmpError::AdministrativelyProhibited6,
-        RejectWith::Icmp6Unreachable(3) => IcmpError::AddressUnreachable6,
-        RejectWith::Icmp6Unreachable(5) => IcmpError::PolicyFail6,
-        RejectWith::Icmp6Unreachable(6) => IcmpError::RejectRoute6,
-        RejectWith::Icmp6Unreachable(_) => IcmpError::PortUnreachable6,
-        RejectWith::TcpReset => return None,
-    })
-}
-
-fn too_big_error(version: IpVersion, mtu: u32) -> IcmpError {
-    match version {
-        IpVersion::V4 => IcmpError::FragmentationNeeded { mtu: u16::try_from(mtu).unwrap_or(u16::MAX) },
-        IpVersion::V6 => IcmpError::PacketTooBig { mtu },
-    }
-}
-
-fn host_unreachable(version: IpVersion) -> IcmpError {
-    match version {
-        IpVersion::V4 => IcmpError::HostUnreachable,
-        IpVersion::V6 => IcmpError::AddressUnreachable6,
-    }
-}
-
-fn net_unreachable(version: IpVersion) -> IcmpError {
-    match version {
-        IpVersion::V4 => IcmpError::NetUnreachable,
-        IpVersion::V6 => IcmpError::NoRoute6,
     }
 }

@@ -28,6 +28,7 @@ pub mod errno;
 mod ethernet;
 pub mod event;
 mod flow;
+mod icmp_errors;
 pub mod id;
 mod ip;
 mod link;
