@@ -3,24 +3,24 @@
 //! Everything happens through requests to the daemon, programs in namespaces and real packets; this file decides the
 //! order and compares. What is seen on the way goes to a [`Watcher`]; the result is a [`Report`].
 
-use std::cell::RefCell;
+mod outside;
+
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
+pub use self::outside::{Attachment, Begin, run_outside};
 use super::build;
 use super::checks::{Check, Claim, Endpoint, Outcome, Place};
-use super::diagnostic::{Diagnostic, FileId, Span};
+use super::diagnostic::{Diagnostic, Span};
 use super::model::{Condition, Scenario};
 use super::places::{DockerAnswer, DockerCommand, DockerCommandError, Places};
 use super::report::{CheckFailure, CheckReport, Progress, Report, StepReport, Totals};
-use super::steps::{Action, Event, Expect, Step, Target, typed};
+use super::steps::{Action, Event, Expect, Step, Target};
 use super::translate;
 use crate::docker::container::State;
 use crate::docker::daemon::Daemon;
 use crate::docker::health::HealthStatus;
 use crate::docker::request::Request;
-use crate::world::outside::{Outside, OutsideError, Replacement};
 use crate::world::probe::ProbeOutcome;
 use crate::world::{HostId, Job, Location, World, WorldError};
 
@@ -45,37 +45,9 @@ pub trait Watcher {
     fn explain(&mut self, events: &[crate::world::Event], world: &World) -> Vec<String>;
 }
 
-/// What a run shares with the outside of its world.
-pub struct Attachment<'a> {
-    /// The containers that something outside takes the place of, by name.
-    pub containers: &'a [String],
-    /// What waits for deadlines from then on.
-    pub outside: Rc<RefCell<dyn Outside>>,
-    /// Called once the containers stand and before time goes on, with what each one outside has to be given; answers
-    /// with what its user should know.
-    pub begin: &'a mut Begin<'a>,
-}
-
-/// See [`Attachment::begin`].
-pub type Begin<'a> = dyn FnMut(&[Replacement]) -> Result<Vec<String>, OutsideError> + 'a;
-
 /// Runs a scenario in virtual time.
 pub fn run(scenario: &Scenario, seed: u64, watcher: &mut dyn Watcher) -> Report {
     conduct(Runner::new(scenario, &mut World::new(seed), watcher), Runner::run)
-}
-
-/// Runs a scenario with something outside: services come up in virtual time, then steps and checks go at the pace of
-/// the outside, and the world goes on until the outside stops it.
-///
-/// Steps and checks that would be made from a container that is outside are left out with a warning: linkspan has no
-/// programs there.
-pub fn run_outside(
-    scenario: &Scenario,
-    seed: u64,
-    attachment: &mut Attachment<'_>,
-    watcher: &mut dyn Watcher,
-) -> Report {
-    conduct(Runner::new(scenario, &mut World::new(seed), watcher), |runner| runner.run_outside(attachment))
 }
 
 fn conduct<'a>(mut runner: Runner<'a>, run: impl FnOnce(&mut Runner<'a>) -> Result<(), Stop>) -> Report {
@@ -193,101 +165,6 @@ impl<'a> Runner<'a> {
 
     fn places(&self, host: HostId) -> Places<'a> {
         Places::new(self.scenario, host)
-    }
-
-    fn run_outside(&mut self, attachment: &mut Attachment<'_>) -> Result<(), Stop> {
-        let host = self.up()?;
-        let failed = |error: String| Box::new(Diagnostic::error(None, error));
-        self.world.enter(attachment.outside.clone());
-        let mut replacements = Vec::new();
-        for container in attachment.containers {
-            let replacement = self.world.replace(host, container).map_err(|e| failed(e.to_string()))?;
-            self.watcher.progress(Progress::Replaced { text: &describe_replacement(&replacement) });
-            replacements.push(replacement);
-        }
-        self.replaced = attachment.containers.to_vec();
-        for note in (attachment.begin)(&replacements).map_err(|error| failed(error.to_string()))? {
-            self.watcher.progress(Progress::Replaced { text: &note });
-        }
-        self.act(host)?;
-        loop {
-            self.flush();
-            if let Some(line) = self.world.take_command() {
-                match self.typed(host, &line) {
-                    Err(_) if self.world.is_stopped() => return Ok(()),
-                    done => done?,
-                }
-                continue;
-            }
-            match self.world.step(Duration::MAX) {
-                Ok(true) => {}
-                Ok(false) | Err(WorldError::Stopped) => return Ok(()),
-                Err(error) => return Err(failed(error.to_string())),
-            }
-        }
-    }
-
-    /// Does what somebody typed. What fails is told, and is no failure of the run.
-    fn typed(&mut self, host: HostId, line: &str) -> Result<(), Stop> {
-        // The line stands in no file.
-        let span = Span::start_of(FileId::FIRST);
-        let action = match typed(line) {
-            Ok(action) => action,
-            Err(message) => {
-                self.watcher.progress(Progress::Output { text: &format!("{message}\n") });
-                return Ok(());
-            }
-        };
-        let place = match &action {
-            Action::Run { target, .. } => target.to_string(),
-            Action::Docker { .. } => "host".to_owned(),
-            Action::Event(_) | Action::Check(_) => String::new(),
-        };
-        let title = match &action {
-            Action::Run { command, .. } | Action::Docker { command, .. } => command.as_str(),
-            Action::Event(_) | Action::Check(_) => line,
-        };
-        self.watcher.progress(Progress::StepStarted { place: &place, title, time: self.world.now() });
-        let (status, failures) = match &action {
-            Action::Run { target, command } if self.left_out(host, &[target], command, span) => return Ok(()),
-            Action::Run { target, command } => {
-                let (_, status, failures) = self.run_command(host, target, command, span)?;
-                (status, failures)
-            }
-            Action::Docker { command, .. } => {
-                let (_, status, failures) = self.run_docker(host, command, span)?;
-                (status, failures)
-            }
-            Action::Event(event) => {
-                self.event(host, event, span)?;
-                (None, Vec::new())
-            }
-            Action::Check(_) => (None, Vec::new()),
-        };
-        let status = status.filter(|status| *status != 0).map(|status| format!("exit status {status}"));
-        for text in failures.into_iter().chain(status) {
-            self.watcher.progress(Progress::Output { text: &format!("{text}\n") });
-        }
-        self.flush();
-        Ok(())
-    }
-
-    /// Whether somebody outside would have to do it; then a warning says that it is left out.
-    fn left_out(&mut self, host: HostId, from: &[&Target], what: &str, span: Span) -> bool {
-        let outside = |target: &&Target| match target {
-            Target::Container(name) => {
-                let name = self.places(host).container_name(name);
-                self.replaced.contains(&name).then_some(name)
-            }
-            Target::Host(_) | Target::World(_) => None,
-        };
-        let Some(name) = from.iter().find_map(outside) else { return false };
-        let message = format!("left out: {what}");
-        let help = format!("{name} is a process outside; do it there");
-        let warning = Diagnostic::warning(span, message).label("here").help(help);
-        self.watcher.progress(Progress::Warning(&warning));
-        self.report.warnings.push(warning);
-        true
     }
 
     /// The stage, the networks, the containers.
@@ -801,17 +678,6 @@ enum Verdict {
     Unhealthy,
     Ended(u8),
     Undecided,
-}
-
-/// A container outside, as it has to be: `client eth0=172.18.0.3/16 names=169.254.1.1`.
-fn describe_replacement(replacement: &Replacement) -> String {
-    let mut words = vec![replacement.container.clone()];
-    for interface in &replacement.interfaces {
-        let addresses: Vec<String> = interface.addresses.iter().map(ToString::to_string).collect();
-        words.push(format!("{}={}", interface.name, addresses.join(",")));
-    }
-    words.extend(replacement.resolver.as_ref().map(|resolver| format!("names={}", resolver.address)));
-    words.join("  ")
 }
 
 fn stopped(span: Span, error: &WorldError) -> Stop {
