@@ -277,6 +277,35 @@ fn networks() {
                 "docker network create -o com.docker.network.bridge.host_binding_ipv4=1.2.3 x",
                 "failed to parse com.docker.network.bridge.host_binding_ipv4 value: 1.2.3 (nil ip)",
             ),
+            (
+                "docker network create --subnet 172.17.9.0/24 x",
+                "Pool overlaps with other one on this address space",
+            ),
+            (
+                "docker network create --subnet 10.20.0.0/33 x",
+                "Invalid subnet 10.20.0.0/33 : invalid CIDR address: 10.20.0.0/33",
+            ),
+            (
+                "docker network create --subnet 10.27.0.1/32 x",
+                "failed to allocate gateway (): No available addresses on this pool",
+            ),
+            (
+                "docker network create -o com.docker.network.bridge.name=sixteen-letters- x",
+                "failed to check bridge interface existence: numerical result out of range",
+            ),
+            (
+                "docker network create -o com.docker.network.bridge.name=docker0 x",
+                "cannot create network <ID> (docker0): conflicts with network <ID> (docker0): networks have same bridge name",
+            ),
+            (
+                "docker network create -d overlay x",
+                "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.",
+            ),
+            (
+                "docker network create --scope swarm x",
+                "cannot create a swarm scoped network when swarm is not active",
+            ),
+            ("docker network create --ingress x", "Ingress network can only be global scope network"),
             ("docker network connect one web", "endpoint with name web already exists in network one"),
             ("docker network connect nosuch web", "network nosuch not found"),
             ("docker network connect one nosuch", "No such container: nosuch"),
