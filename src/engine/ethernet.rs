@@ -261,7 +261,7 @@ impl Engine {
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, reason = "a decision's parts, which the caller has in registers")]
     fn bridge_flood(
         &mut self,
         namespace: NamespaceId,
@@ -486,7 +486,10 @@ impl Engine {
     }
 
     /// A neighbour's own message showed its hardware address.
-    #[allow(clippy::too_many_arguments)]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "the fields of ARP's and NDP's messages, under one set of names"
+    )]
     pub(super) fn learn_neighbour(
         &mut self,
         trace: linkspan_switch::frame::TraceId,
