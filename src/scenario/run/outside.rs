@@ -13,7 +13,7 @@ use crate::scenario::model::Scenario;
 use crate::scenario::report::{Progress, Report};
 use crate::scenario::steps::{Action, Target, typed};
 use crate::world::outside::{Outside, OutsideError, Replacement};
-use crate::world::{HostId, WorldError};
+use crate::world::{HostId, World, WorldError};
 
 /// What a run shares with the outside of its world.
 pub struct Attachment<'a> {
@@ -77,7 +77,7 @@ impl Runner<'_> {
     }
 
     /// Does what somebody typed. What fails is told, and is no failure of the run.
-    fn typed(&mut self, host: HostId, line: &str) -> Result<(), Stop> {
+    pub(super) fn typed(&mut self, host: HostId, line: &str) -> Result<(), Stop> {
         // The line stands in no file.
         let span = Span::start_of(FileId::FIRST);
         let action = match typed(line) {
