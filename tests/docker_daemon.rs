@@ -55,8 +55,11 @@ impl Stage {
             );
             plan.push(machine, Op::AddAddress { device: device.clone(), address: address.parse().unwrap() });
             plan.push(machine, Op::SetUp { device });
-            interfaces
-                .push(HostInterface { name: name.to_owned(), addresses: vec![address.parse().unwrap()] });
+            interfaces.push(HostInterface {
+                name: name.to_owned(),
+                addresses: vec![address.parse().unwrap()],
+                ..HostInterface::default()
+            });
         }
         engine.apply(&plan).unwrap();
         let view = HostView {
@@ -579,8 +582,8 @@ fn refusals_of_network_commands_are_the_recorded_ones() {
         "docker network create --subnet 10.22.0.0/24 --gateway 10.22.0.1 --aux-address a=10.22.0.1 x",
     );
     assert_eq!(
-        stage.refusal("docker network create -d macvlan x"),
-        "linkspan: network driver macvlan: not supported in this release\n"
+        stage.refusal("docker network create -d ipvlan x"),
+        "linkspan: network driver ipvlan: not supported in this release\n"
     );
     assert_eq!(
         stage.refusal("docker network rm bridge"),

@@ -86,19 +86,16 @@ fn p13_hairpin() {
 }
 
 #[test]
-#[ignore = "waiting for macvlan networks"]
 fn p14_macvlan_gateway() {
     check("14-macvlan-gateway");
 }
 
 #[test]
-#[ignore = "waiting for macvlan networks"]
 fn p15_macvlan_neighbour() {
     check("15-macvlan-neighbour");
 }
 
 #[test]
-#[ignore = "waiting for macvlan networks"]
 fn p16_macvlan_host() {
     check("16-macvlan-host");
 }
@@ -216,12 +213,15 @@ fn check(name: &str) {
 }
 
 fn capture(stage: &mut Stage, flow: &Flow) -> Vec<Vec<u8>> {
+    let begin = stage.world.now();
+    // tcpdump listens a moment after it was started.
+    let start = Duration::from_millis(100);
+    stage.world.wait(start).unwrap();
     stage.world.watch(true);
     stage.world.take_events();
-    let begin = stage.world.now();
     // The recording's pause, and the time the recorded engine needed to start a command in a container. It keeps the ARP
     // probes five seconds after a flow out of the next capture, as there.
-    stage.world.wait(Duration::from_millis(700 + 350)).unwrap();
+    stage.world.wait(Duration::from_millis(700 + 350) - start).unwrap();
     match flow.command.strip_prefix("outx ") {
         Some(line) => stage.outside(line),
         None => stage.docker(flow.command),

@@ -15,6 +15,7 @@ mod health;
 mod lifecycle;
 mod links;
 mod networks;
+mod parents;
 mod publish;
 mod query;
 mod resolve;

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 
 use super::drivers::Driver;
+use super::drivers::parent::Origin;
 use super::identity::Id;
 use super::ipam::Pool;
 use super::names::NetworkKey;
@@ -47,10 +48,23 @@ pub struct Network {
     pub shown: ShownIpam,
     /// The subnets in use.
     pub subnets: Vec<Subnet>,
+    /// The device that its containers stand on.
+    pub parent: Option<ParentLink>,
     /// The bridge device.
     pub bridge: Option<InterfaceName>,
     /// The containers with an endpoint that is up, by the daemon's number.
     pub members: BTreeSet<u32>,
+}
+
+/// The device that the containers of a macvlan or ipvlan network stand on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ParentLink {
+    /// Its name.
+    pub name: InterfaceName,
+    /// How it came to be.
+    pub(super) origin: Origin,
+    /// Who owns it, if a driver made it.
+    pub owner: Option<Owner>,
 }
 
 /// The address management as inspect shows it.
@@ -117,14 +131,22 @@ impl Network {
         !self.is_predefined()
     }
 
+    /// Whether its containers go out by a gateway.
+    pub(super) fn uses_gateway(&self) -> bool {
+        match self.driver.parent() {
+            Some((parent, _)) => !parent.is_empty() && !self.internal,
+            None => true,
+        }
+    }
+
     /// The first subnet of a family.
     pub fn subnet(&self, v6: bool) -> Option<&Subnet> {
         self.subnets.iter().find(|subnet| subnet.pool.subnet().addr().is_ipv6() == v6)
     }
 
-    /// The address with which an endpoint's default route goes out.
-    pub fn gateway(&self, v6: bool) -> Option<IpAddr> {
-        let subnet = self.subnet(v6)?;
+    /// The gateway by which the default route of an endpoint with this address goes out.
+    pub fn gateway(&self, address: IpNet) -> Option<IpAddr> {
+        let subnet = self.subnets.iter().find(|subnet| subnet.pool.subnet().contains(&address.addr()))?;
         subnet.container_gateway.or(subnet.gateway)
     }
 }

@@ -15,7 +15,7 @@ use super::identity::Id;
 use super::request::ExposedPort;
 use super::signal::Signal;
 use crate::engine::id::ServiceId;
-use crate::engine::plan::{NamespaceName, Owner, Plan, Transport};
+use crate::engine::plan::{NamespaceName, Owner, Plan, Transport, VlanId};
 
 /// Everything that follows from one request. Applied in the order of the fields.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -283,12 +283,16 @@ pub struct HostView {
 }
 
 /// A device of the host.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HostInterface {
     /// Its name.
     pub name: String,
     /// Its addresses.
     pub addresses: Vec<IpNet>,
+    /// It is a bridge's port.
+    pub bridge_port: bool,
+    /// The device and the VLAN of it that this one stands for.
+    pub vlan: Option<(String, VlanId)>,
 }
 
 impl HostView {

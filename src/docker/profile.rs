@@ -324,6 +324,16 @@ impl Profile {
         !self.is_20_10()
     }
 
+    /// Whether several macvlan networks may have the same parent (27 and later).
+    pub fn shares_macvlan_parents(self) -> bool {
+        self != Self::Docker20_10
+    }
+
+    /// Whether a network that needs no gateway is spared the address of one (28 and later).
+    pub fn skips_useless_gateways(self) -> bool {
+        self != Self::Docker20_10
+    }
+
     /// Whether network rm names the active endpoints with their ids in its refusal.
     pub fn lists_active_endpoints(self) -> bool {
         !self.is_20_10()

@@ -9,13 +9,15 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_switch::mac::MacAddress;
+use linkspan_switch::macvlan::MacvlanError;
 
 use super::Engine;
 use super::apply::ApplyError;
+use super::child::ParentError;
 use super::device::Kind;
 use super::errno::Errno;
 use super::id::{DeviceId, NamespaceId};
-use super::plan::{DeviceName, DeviceSpec, NextHop, Op, Owner, Sysctl};
+use super::plan::{DeviceName, DeviceSpec, MacvlanMode, NextHop, Op, Owner, Sysctl, VlanId};
 use super::route::Route;
 
 /// Devices of a namespace.
@@ -90,6 +92,20 @@ pub enum NewDevice {
     Bridge,
     /// A virtual cable with this other end, in the same namespace; without a name it is `veth0` or the next free one.
     Veth(Option<String>),
+    /// A VLAN of a device of the same namespace.
+    Vlan {
+        /// That device.
+        parent: String,
+        /// The VLAN.
+        id: VlanId,
+    },
+    /// A station of its own behind a device of the same namespace.
+    Macvlan {
+        /// That device.
+        parent: String,
+        /// Whom it reaches directly.
+        mode: MacvlanMode,
+    },
 }
 
 /// A route as a command line says it.
@@ -161,7 +177,13 @@ impl Engine {
             Change::RemoveDevice(name) => {
                 let (id, _) = self.named(namespace, name)?;
                 match self.devices[id.index()].as_ref().map(|d| &d.kind) {
-                    Some(Kind::Dummy | Kind::Veth { .. } | Kind::Bridge(_)) => self.remove_device(id),
+                    Some(
+                        Kind::Dummy
+                        | Kind::Veth { .. }
+                        | Kind::Bridge(_)
+                        | Kind::Vlan { .. }
+                        | Kind::Macvlan { .. },
+                    ) => self.remove_device(id),
                     _ => return Err(Errno::NotSupported),
                 }
                 Ok(())
@@ -332,9 +354,22 @@ impl Engine {
             return Err(Errno::OutOfMemory);
         }
         let device = DeviceName { namespace: space.clone(), name: interface_name(name)? };
+        // What stands on another device takes that one's.
+        let default_mtu = match kind {
+            NewDevice::Vlan { .. } | NewDevice::Macvlan { .. } => 65_535,
+            NewDevice::Dummy | NewDevice::Bridge | NewDevice::Veth(_) => 1_500,
+        };
         let spec = match kind {
             NewDevice::Dummy => DeviceSpec::Dummy,
             NewDevice::Bridge => DeviceSpec::Bridge,
+            NewDevice::Vlan { parent, id } => {
+                let parent = DeviceName { namespace: space, name: interface_name(parent)? };
+                DeviceSpec::Vlan { parent, id: *id }
+            }
+            NewDevice::Macvlan { parent, mode } => {
+                let parent = DeviceName { namespace: space, name: interface_name(parent)? };
+                DeviceSpec::Macvlan { parent, mode: *mode }
+            }
             NewDevice::Veth(peer) => {
                 let peer = match peer {
                     Some(peer) => interface_name(peer)?,
@@ -348,7 +383,7 @@ impl Engine {
                 DeviceSpec::Veth { peer: DeviceName { namespace: space, name: peer }, peer_mac: None }
             }
         };
-        self.carry_out(Op::AddDevice { device, spec, mac, mtu: mtu.unwrap_or(1_500) })
+        self.carry_out(Op::AddDevice { device, spec, mac, mtu: mtu.unwrap_or(default_mtu) })
     }
 
     fn change_mtu(&mut self, namespace: NamespaceId, device: &str, mtu: u32) -> Result<(), Errno> {
@@ -376,6 +411,8 @@ impl Engine {
         if mac.0[0] & 1 == 1 || mac == MacAddress::ZERO {
             return Err(Errno::AddressNotAvailable);
         }
+        self.move_child(id, mac).map_err(|_| Errno::AddressInUse)?;
+        let Some(Some(device)) = self.devices.get_mut(id.index()) else { return Err(Errno::NoSuchDevice) };
         let before = std::mem::replace(&mut device.mac, mac);
         let holder = match (&device.kind, device.master) {
             (Kind::Bridge(_), _) => Some(id),
@@ -423,7 +460,14 @@ fn errno(error: &ApplyError) -> Errno {
         ApplyError::NamespaceExists(_)
         | ApplyError::DeviceExists(_)
         | ApplyError::AddressExists { .. }
-        | ApplyError::RouteExists { .. } => Errno::FileExists,
+        | ApplyError::RouteExists { .. }
+        | ApplyError::Parent { reason: ParentError::VlanExists(_), .. } => Errno::FileExists,
+        ApplyError::Parent { reason: ParentError::Busy, .. } => Errno::DeviceBusy,
+        ApplyError::Parent { reason: ParentError::Macvlan(reason), .. } => match reason {
+            MacvlanError::NotAlone => Errno::InvalidArgument,
+            MacvlanError::AddressInUse { .. } => Errno::AddressInUse,
+            MacvlanError::NotAStation { .. } => Errno::AddressNotAvailable,
+        },
         ApplyError::NoDevice(_) => Errno::NoSuchDevice,
         ApplyError::GatewayUnreachable { .. } => Errno::NetworkUnreachable,
         ApplyError::WrongKind { .. } => Errno::NotSupported,

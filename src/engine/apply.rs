@@ -16,6 +16,7 @@ use linkspan_switch::bridge::{Bridge, BridgeConfig, BridgeError, PortConfig};
 use linkspan_switch::mac::MacAddress;
 
 use super::Engine;
+use super::child::{ParentError, Upper};
 use super::device::{BridgeDevice, Device, Kind};
 use super::errno::Errno;
 use super::event::EventKind;
@@ -76,6 +77,14 @@ pub enum ApplyError {
         bridge: DeviceName,
         /// Why.
         reason: BridgeError,
+    },
+    /// The device takes no further one on top.
+    #[error("nothing more can stand on {parent}: {reason}")]
+    Parent {
+        /// The device.
+        parent: DeviceName,
+        /// Why.
+        reason: ParentError,
     },
     /// The device has the address.
     #[error("{device} has {address} already")]
@@ -442,6 +451,7 @@ impl Engine {
             up: true,
             kind: Kind::Loopback,
             master: None,
+            uppers: None,
             addresses: Vec::new(),
             route_localnet: false,
             ipv6_disabled: false,
@@ -501,6 +511,14 @@ impl Engine {
             DeviceSpec::Dummy => Kind::Dummy,
             DeviceSpec::Nic => Kind::Nic { link: None },
             DeviceSpec::External => Kind::External,
+            DeviceSpec::Vlan { parent, id } => {
+                let upper = Upper::Vlan(*id);
+                return self.add_upper(name, parent, upper, mac, mtu).map(Undo::Device);
+            }
+            DeviceSpec::Macvlan { parent, mode } => {
+                let upper = Upper::Macvlan(*mode);
+                return self.add_upper(name, parent, upper, mac, mtu).map(Undo::Device);
+            }
             DeviceSpec::Veth { peer, peer_mac } => {
                 self.check_free(peer)?;
                 if peer == name {
@@ -528,7 +546,12 @@ impl Engine {
         }
     }
 
-    fn insert_device(
+    /// The id of the device that is made next.
+    pub(super) fn next_device(&self) -> DeviceId {
+        DeviceId(self.devices.len() as u32)
+    }
+
+    pub(super) fn insert_device(
         &mut self,
         name: &DeviceName,
         kind: Kind,
@@ -548,6 +571,7 @@ impl Engine {
             up: false,
             kind,
             master: None,
+            uppers: None,
             addresses: Vec::new(),
             route_localnet: false,
             ipv6_disabled: false,
@@ -560,7 +584,7 @@ impl Engine {
         Ok(id)
     }
 
-    /// Removes a device; the other end of a veth goes with it, as in Linux.
+    /// Removes a device; the other end of a veth and what stands on it go with it, as in Linux.
     pub(super) fn remove_device(&mut self, id: DeviceId) {
         let Some(Some(device)) = self.devices.get(id.index()) else { return };
         let namespace = device.namespace;
@@ -575,7 +599,12 @@ impl Engine {
             space.devices.retain(|d| *d != id);
             space.by_name.retain(|_, d| *d != id);
         }
+        let uppers = self.devices[id.index()].as_ref().and_then(|d| d.uppers.as_ref());
+        for upper in uppers.map(|uppers| uppers.devices()).unwrap_or_default() {
+            self.remove_device(upper);
+        }
         let Some(device) = self.devices[id.index()].take() else { return };
+        self.leave_parent(id, &device);
         match device.kind {
             Kind::Veth { peer, link } => {
                 if let Some((link, _)) = link {
@@ -591,7 +620,12 @@ impl Engine {
                     }
                 }
             }
-            Kind::Nic { link: None } | Kind::Loopback | Kind::Dummy | Kind::External => {}
+            Kind::Nic { link: None }
+            | Kind::Loopback
+            | Kind::Dummy
+            | Kind::External
+            | Kind::Vlan { .. }
+            | Kind::Macvlan { .. } => {}
         }
     }
 
@@ -644,9 +678,13 @@ impl Engine {
             Kind::Nic { link: Some((link, end)) } => {
                 (self.links.get(link.index())?.as_ref()?.ends[1 - end], Some((*link, *end)))
             }
-            Kind::Nic { link: None } | Kind::Bridge(_) | Kind::Loopback | Kind::Dummy | Kind::External => {
-                return None;
-            }
+            Kind::Nic { link: None }
+            | Kind::Bridge(_)
+            | Kind::Loopback
+            | Kind::Dummy
+            | Kind::External
+            | Kind::Vlan { .. }
+            | Kind::Macvlan { .. } => return None,
         };
         let quality = match link {
             Some((link, end)) => self.links.get(link.index())?.as_ref()?.directions[end].quality,
@@ -662,7 +700,12 @@ impl Engine {
             if let Some(Some(device)) = self.devices.get_mut(end.index()) {
                 match &mut device.kind {
                     Kind::Nic { link } | Kind::Veth { link, .. } => *link = None,
-                    Kind::Bridge(_) | Kind::Loopback | Kind::Dummy | Kind::External => {}
+                    Kind::Bridge(_)
+                    | Kind::Loopback
+                    | Kind::Dummy
+                    | Kind::External
+                    | Kind::Vlan { .. }
+                    | Kind::Macvlan { .. } => {}
                 }
             }
         }
@@ -671,6 +714,7 @@ impl Engine {
     fn set_mac(&mut self, name: &DeviceName, mac: Option<MacAddress>) -> Result<Undo, ApplyError> {
         let id = self.find_device(name)?;
         let mac = mac.unwrap_or_else(|| self.random_mac());
+        self.move_child(id, mac).map_err(|reason| ApplyError::Parent { parent: name.clone(), reason })?;
         match self.devices.get_mut(id.index()) {
             Some(Some(device)) if device.master.is_some() => Err(ApplyError::Attached(name.clone())),
             Some(Some(device)) if matches!(device.kind, Kind::Bridge(_) | Kind::Loopback) => {
@@ -697,7 +741,8 @@ impl Engine {
         let Some(device) = self.devices[id.index()].as_ref() else {
             return Err(ApplyError::NoDevice(name.clone()));
         };
-        if device.master.is_some() {
+        let children = device.uppers.as_ref().is_some_and(|uppers| uppers.has_children());
+        if device.master.is_some() || children {
             return Err(ApplyError::Attached(name.clone()));
         }
         if matches!(device.kind, Kind::Bridge(_) | Kind::Loopback) {
@@ -1015,7 +1060,7 @@ impl Engine {
     }
 
     /// A random locally administered unicast address, as the kernel's `eth_random_addr`.
-    fn random_mac(&mut self) -> MacAddress {
+    pub(super) fn random_mac(&mut self) -> MacAddress {
         let [a, b, c, d] = self.random().to_be_bytes();
         let [e, f, ..] = self.random().to_be_bytes();
         MacAddress([(a & 0xfe) | 0x02, b, c, d, e, f])
@@ -1061,6 +1106,6 @@ fn rules_error(namespace: &NamespaceName, reason: RulesetError) -> ApplyError {
     ApplyError::Rules { namespace: namespace.clone(), reason }
 }
 
-fn wrong_kind(device: &DeviceName, expected: &'static str) -> ApplyError {
+pub(super) fn wrong_kind(device: &DeviceName, expected: &'static str) -> ApplyError {
     ApplyError::WrongKind { device: device.clone(), expected }
 }

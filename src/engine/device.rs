@@ -1,11 +1,14 @@
 //! Network devices: what a namespace's packets enter and leave by.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_switch::bridge::{Bridge, PortId};
 use linkspan_switch::mac::MacAddress;
+use linkspan_switch::macvlan::{self, ChildId};
+use linkspan_switch::vlan::VlanId;
 
 use super::id::{DeviceId, LinkId, NamespaceId};
 use super::view::{Counters, InterfaceKind};
@@ -22,6 +25,8 @@ pub(crate) struct Device {
     pub(crate) kind: Kind,
     /// The bridge this device is a port of.
     pub(crate) master: Option<(DeviceId, PortId)>,
+    /// The devices that stand on this one.
+    pub(crate) uppers: Option<Box<Uppers>>,
     pub(crate) addresses: Vec<IpNet>,
     pub(crate) route_localnet: bool,
     pub(crate) ipv6_disabled: bool,
@@ -42,6 +47,60 @@ pub(crate) enum Kind {
     },
     Bridge(Box<BridgeDevice>),
     External,
+    Vlan {
+        parent: DeviceId,
+        id: VlanId,
+    },
+    Macvlan {
+        parent: DeviceId,
+    },
+}
+
+/// The devices that stand on another one and share its wire.
+#[derive(Default)]
+pub(crate) struct Uppers {
+    pub(crate) vlans: BTreeMap<VlanId, DeviceId>,
+    pub(crate) children: Children,
+}
+
+/// Stations behind a parent device. Linux allows one kind only on one parent.
+#[derive(Default)]
+pub(crate) enum Children {
+    #[default]
+    None,
+    Macvlan(macvlan::Parent),
+}
+
+impl Uppers {
+    /// All of them.
+    pub(crate) fn devices(&self) -> Vec<DeviceId> {
+        let mut devices: Vec<DeviceId> = self.vlans.values().copied().collect();
+        match &self.children {
+            Children::None => {}
+            Children::Macvlan(parent) => devices.extend(parent.children().map(device_of)),
+        }
+        devices
+    }
+
+    /// True if the device is a parent of stations.
+    pub(crate) fn has_children(&self) -> bool {
+        !matches!(self.children, Children::None)
+    }
+
+    /// True if nothing stands on the device.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.vlans.is_empty() && matches!(self.children, Children::None)
+    }
+}
+
+/// The device behind a child's number.
+pub(crate) fn device_of(child: ChildId) -> DeviceId {
+    DeviceId(child.0)
+}
+
+/// The number of a device among the children of its parent.
+pub(crate) fn child_of(device: DeviceId) -> ChildId {
+    ChildId(device.0)
 }
 
 /// A bridge and which device is which port.
@@ -75,6 +134,21 @@ impl Device {
             Kind::Nic { .. } => InterfaceKind::Nic,
             Kind::Bridge(_) => InterfaceKind::Bridge,
             Kind::External => InterfaceKind::External,
+            Kind::Vlan { .. } => InterfaceKind::Vlan,
+            Kind::Macvlan { .. } => InterfaceKind::Macvlan,
+        }
+    }
+
+    /// The device whose wire this one uses.
+    pub(crate) fn parent(&self) -> Option<DeviceId> {
+        match self.kind {
+            Kind::Vlan { parent, .. } | Kind::Macvlan { parent } => Some(parent),
+            Kind::Loopback
+            | Kind::Dummy
+            | Kind::Veth { .. }
+            | Kind::Nic { .. }
+            | Kind::Bridge(_)
+            | Kind::External => None,
         }
     }
 

@@ -16,6 +16,7 @@ use linkspan_switch::frame::Frame;
 use linkspan_switch::mac::MacAddress;
 use linkspan_switch::offload;
 use linkspan_switch::storm::StormFrame;
+use linkspan_switch::vlan::{self, VLAN_TAG_LEN};
 
 use super::arp::{self, ArpMessage, Operation};
 use super::device::Kind;
@@ -53,9 +54,17 @@ impl Engine {
         receiver.counters.received_bytes += frame.len() as u64;
         let loopback = !receiver.is_ethernet();
         let master = receiver.master;
+        let carries = receiver.uppers.is_some();
         if self.watched {
             self.event(frame.trace(), |_| EventKind::Received { device, frame: captured(&frame) });
         }
+        let frame = match carries {
+            false => frame,
+            true => match self.uppers_ingress(device, frame) {
+                Some(frame) => frame,
+                None => return,
+            },
+        };
         if loopback {
             return self.ip_receive_frame(namespace, device, None, frame, tracked, false);
         }
@@ -77,7 +86,7 @@ impl Engine {
         let header = if sender.is_ethernet() { ETHERNET_HEADER_LEN } else { 0 };
         let refused = if !sender.up {
             Some(DropReason::DeviceDown)
-        } else if frame.len() > header + sender.mtu as usize && frame.segmentation().is_none() {
+        } else if frame.segmentation().is_none() && exceeds(&frame, header + sender.mtu as usize) {
             Some(DropReason::ExceedsMtu)
         } else {
             None
@@ -101,6 +110,7 @@ impl Engine {
             Kind::Nic { link: None } => Next::Nowhere,
             Kind::Dummy => Next::Swallow,
             Kind::External => Next::Outside,
+            Kind::Vlan { .. } | Kind::Macvlan { .. } => Next::Parent,
         };
         if self.watched {
             self.event(frame.trace(), |_| EventKind::Transmitted { device, frame: captured(&frame) });
@@ -112,6 +122,7 @@ impl Engine {
             Next::Nowhere => self.drop_frame(frame, Some(namespace), Some(device), DropReason::NoCarrier),
             Next::Swallow => {}
             Next::Outside => self.leave(device, frame),
+            Next::Parent => self.upper_egress(device, frame),
         }
     }
 
@@ -119,7 +130,11 @@ impl Engine {
     fn leave(&mut self, device: DeviceId, mut frame: Frame) {
         if frame.segmentation().is_some() {
             // What cannot be cut is malformed and ends here, as at a NIC.
-            if let Ok(segments) = offload::segment(frame, ETHERNET_HEADER_LEN) {
+            let header = match vlan::peek(frame.bytes()) {
+                Ok(Some(_)) => ETHERNET_HEADER_LEN + VLAN_TAG_LEN,
+                Ok(None) | Err(_) => ETHERNET_HEADER_LEN,
+            };
+            if let Ok(segments) = offload::segment(frame, header) {
                 self.outputs.extend(segments.map(|segment| (device, segment)));
             }
         } else if offload::complete_checksum(&mut frame).is_ok() {
@@ -304,6 +319,13 @@ impl Engine {
         if self.watched {
             let frame = content.share().into_frame(header);
             self.event(frame.trace(), |_| EventKind::Received { device: bridge, frame: captured(&frame) });
+        }
+        if self.devices[bridge.index()].as_ref().is_some_and(|device| device.uppers.is_some()) {
+            let frame = content.into_frame(header);
+            if let Some(frame) = self.uppers_ingress(bridge, frame) {
+                self.ethernet_receive(namespace, bridge, frame);
+            }
+            return;
         }
         match content {
             Content::Frame(frame) => self.ethernet_receive(namespace, bridge, frame),
@@ -626,6 +648,7 @@ enum Next {
     Nowhere,
     Swallow,
     Outside,
+    Parent,
 }
 
 /// What a bridge forwards: a frame as it came, or a packet that passed PREROUTING and has no header now.
@@ -662,6 +685,13 @@ impl Content {
             Content::Packet(packet) => with_header(packet.frame, header),
         }
     }
+}
+
+/// True if a frame is longer than a device takes. A VLAN tag does not count, as in `is_skb_forwardable`.
+#[inline]
+fn exceeds(frame: &Frame, limit: usize) -> bool {
+    frame.len() > limit
+        && !(frame.len() <= limit + VLAN_TAG_LEN && matches!(vlan::peek(frame.bytes()), Ok(Some(_))))
 }
 
 #[inline]

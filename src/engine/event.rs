@@ -259,6 +259,8 @@ pub enum DropReason {
     BridgeNoPort,
     /// Port isolation.
     BridgeIsolated,
+    /// Private children of one parent device do not reach each other.
+    ChildIsolated,
     /// Link-local multicast that bridges do not forward.
     BridgeReserved,
     /// The source address is multicast or all zero.
@@ -309,7 +311,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in order of declaration.
-    pub const ALL: [DropReason; 37] = [
+    pub const ALL: [DropReason; 38] = [
         DropReason::BadFrame,
         DropReason::BadPacket,
         DropReason::BadChecksum,
@@ -324,6 +326,7 @@ impl DropReason {
         DropReason::BridgeSamePort,
         DropReason::BridgeNoPort,
         DropReason::BridgeIsolated,
+        DropReason::ChildIsolated,
         DropReason::BridgeReserved,
         DropReason::BridgeBadSource,
         DropReason::Filtered,
@@ -366,6 +369,7 @@ impl DropReason {
             DropReason::BridgeSamePort => "the destination is on the port it came from",
             DropReason::BridgeNoPort => "the bridge has no port for it",
             DropReason::BridgeIsolated => "bridge ports are isolated",
+            DropReason::ChildIsolated => "private children of one device",
             DropReason::BridgeReserved => "link-local multicast is not forwarded",
             DropReason::BridgeBadSource => "impossible source hardware address",
             DropReason::Filtered => "dropped by a filter rule or policy",

@@ -23,6 +23,7 @@ mod administer;
 mod announce;
 mod apply;
 mod arp;
+mod child;
 mod device;
 pub mod errno;
 mod ethernet;

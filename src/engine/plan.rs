@@ -15,6 +15,8 @@ pub use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::{Family, Rule};
 use linkspan_nat::ruleset::{Hook, Table};
 pub use linkspan_switch::mac::MacAddress;
+pub use linkspan_switch::macvlan::Mode as MacvlanMode;
+pub use linkspan_switch::vlan::VlanId;
 
 use super::id::ServiceId;
 
@@ -149,6 +151,22 @@ pub enum DeviceSpec {
     Nic,
     /// The edge to the outside of the engine (a TAP device, a socket): frames sent through it become outputs.
     External,
+    /// A VLAN of another device (802.1Q): its frames carry the tag on that device, and tagged frames that arrive there
+    /// are this device's.
+    Vlan {
+        /// The device whose wire it uses.
+        parent: DeviceName,
+        /// The VLAN.
+        id: VlanId,
+    },
+    /// A station of its own behind another device, which may be in another namespace. In passthru mode it has its
+    /// parent's hardware address, whatever is asked for.
+    Macvlan {
+        /// The device whose wire it uses; not a bridge's port.
+        parent: DeviceName,
+        /// Whom it reaches without leaving the machine.
+        mode: MacvlanMode,
+    },
 }
 
 /// Where a rule goes in its chain.
@@ -244,7 +262,7 @@ pub enum Op {
         spec: DeviceSpec,
         /// Hardware address; `None` draws one from the seed.
         mac: Option<MacAddress>,
-        /// Maximum transmission unit, 68 to 65,535.
+        /// Maximum transmission unit, 68 to 65,535; a device that stands on another has at most that one's.
         mtu: u32,
     },
     /// Plugs a wire between two NICs. The first quality is for frames from `a` to `b`.

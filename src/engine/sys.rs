@@ -23,10 +23,10 @@ pub use super::errno::Errno;
 pub use super::event::NeighbourState;
 use super::id::{NamespaceId, SocketId};
 pub use super::pipe::Pipe;
-pub use super::plan::{MacAddress, Sysctl, Transport};
+pub use super::plan::{MacAddress, MacvlanMode, Sysctl, Transport, VlanId};
 pub use super::view::{
     AddressView, Counters, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope,
-    SettingsView, SocketView,
+    SettingsView, SocketView, UpperView,
 };
 
 /// A program's exit status, 0 to 255.

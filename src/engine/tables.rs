@@ -12,7 +12,7 @@ use linkspan_nat::{text, text_emit};
 use linkspan_switch::fdb::{FdbState, FdbTarget};
 
 use super::Engine;
-use super::device::{Device, Kind};
+use super::device::{Children, Device, Kind, child_of};
 use super::errno::Errno;
 use super::id::{DeviceId, NamespaceId};
 use super::namespace::Namespace;
@@ -21,8 +21,8 @@ use super::route::{Route, is_link_local, is_loopback};
 use super::socket::SocketKind;
 use super::sys::{ExitCode, IptablesError};
 use super::view::{
-    AddressView, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope, SettingsView,
-    SocketView,
+    AddressView, DeviceGist, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope, SettingsView,
+    SocketView, UpperView,
 };
 
 impl Engine {
@@ -34,20 +34,32 @@ impl Engine {
         views
     }
 
-    /// Names and addresses of those devices that `wanted` accepts by kind, whether they have an address and whether they
-    /// are a bridge's port.
+    /// The gist of those devices that `wanted` accepts by kind, whether they have an address and whether they are a
+    /// bridge's port.
     pub fn addresses_of_devices(
         &self,
         namespace: NamespaceId,
         wanted: impl Fn(InterfaceKind, bool, bool) -> bool,
-    ) -> Vec<(String, Vec<IpNet>)> {
+    ) -> Vec<DeviceGist> {
         let devices = self.space_ref(namespace).map_or(&[][..], |s| &s.devices);
         let asked = devices.iter().filter(|id| {
             self.living(**id)
                 .is_some_and(|d| wanted(d.interface_kind(), !d.addresses.is_empty(), d.master.is_some()))
         });
         let living = asked.filter_map(|id| self.living(*id));
-        living.map(|device| (device.name.to_string(), device.addresses.clone())).collect()
+        let gist = |device: &Device| DeviceGist {
+            name: device.name.to_string(),
+            addresses: device.addresses.clone(),
+            is_port: device.master.is_some(),
+            vlan: match device.kind {
+                Kind::Vlan { parent, id } => self
+                    .living(parent)
+                    .filter(|below| below.namespace == device.namespace)
+                    .map(|below| (below.name.to_string(), id)),
+                _ => None,
+            },
+        };
+        living.map(gist).collect()
     }
 
     /// Destinations that a namespace reaches without a gateway, its main routes of both families.
@@ -87,16 +99,10 @@ impl Engine {
         let device = self.living(id)?;
         let peer = match device.kind {
             Kind::Veth { peer, .. } => self.living(peer),
+            Kind::Vlan { parent, .. } | Kind::Macvlan { parent } => self.living(parent),
             _ => None,
         };
-        let plugged = match &device.kind {
-            Kind::Nic { link } => link.is_some(),
-            Kind::Veth { .. } => peer.is_some_and(|p| p.up),
-            Kind::Bridge(bridge) => {
-                bridge.ports.iter().flatten().any(|p| self.living(*p).is_some_and(|p| p.up))
-            }
-            Kind::Loopback | Kind::Dummy | Kind::External => true,
-        };
+        let plugged = self.plugged(device);
         let mut addresses: Vec<AddressView> =
             device.addresses.iter().map(|a| AddressView { address: *a, scope: scope(a.addr()) }).collect();
         // As the kernel lists them: IPv4 first; IPv6 newest scope first, link-local last.
@@ -111,10 +117,45 @@ impl Engine {
             mac: device.mac,
             addresses,
             peer: peer.map(|p| p.index),
+            upper: self.upper(id, device),
             peer_elsewhere: peer.is_some_and(|p| p.namespace != device.namespace),
             master: device.master.and_then(|(bridge, _)| self.living(bridge)).map(|b| b.name.to_string()),
             counters: device.counters,
         })
+    }
+
+    /// True if the device has a carrier.
+    fn plugged(&self, device: &Device) -> bool {
+        match &device.kind {
+            Kind::Nic { link } => link.is_some(),
+            Kind::Veth { peer, .. } => self.living(*peer).is_some_and(|p| p.up),
+            Kind::Bridge(bridge) => {
+                bridge.ports.iter().flatten().any(|p| self.living(*p).is_some_and(|p| p.up))
+            }
+            Kind::Vlan { parent, .. } | Kind::Macvlan { parent } => {
+                self.living(*parent).is_some_and(|parent| parent.up && self.plugged(parent))
+            }
+            Kind::Loopback | Kind::Dummy | Kind::External => true,
+        }
+    }
+
+    /// What only devices have that stand on another one.
+    fn upper(&self, id: DeviceId, device: &Device) -> Option<UpperView> {
+        match device.kind {
+            Kind::Vlan { id: vlan, .. } => Some(UpperView::Vlan(vlan)),
+            Kind::Macvlan { parent } => {
+                let Children::Macvlan(children) = &self.living(parent)?.uppers.as_ref()?.children else {
+                    return None;
+                };
+                children.mode(child_of(id)).map(UpperView::Macvlan)
+            }
+            Kind::Loopback
+            | Kind::Dummy
+            | Kind::Veth { .. }
+            | Kind::Nic { .. }
+            | Kind::Bridge(_)
+            | Kind::External => None,
+        }
     }
 
     /// The routes of one family: default first, then by destination.

@@ -1,5 +1,6 @@
 //! Tables of a namespace as programs see them (`ip`, `netstat`, `bridge`): plain values, copied at the moment of asking.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -10,7 +11,20 @@ pub use linkspan_nat::ruleset::RuleSet;
 use linkspan_switch::mac::MacAddress;
 
 use super::event::NeighbourState;
-use super::plan::Transport;
+use super::plan::{MacvlanMode, Transport, VlanId};
+
+/// What there is to know of a device without counting anything: for those who look at many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceGist {
+    /// Its name.
+    pub name: String,
+    /// Its addresses, prefixes included.
+    pub addresses: Vec<IpNet>,
+    /// It is a bridge's port.
+    pub is_port: bool,
+    /// The device of the same namespace and the VLAN of it that this one stands for.
+    pub vlan: Option<(String, VlanId)>,
+}
 
 /// A network device.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +45,10 @@ pub struct InterfaceView {
     pub mac: MacAddress,
     /// Addresses in the order they were added, IPv4 before IPv6.
     pub addresses: Vec<AddressView>,
-    /// Index of the other end of a veth.
+    /// Index of the other end of a veth, or of the device that this one stands on.
     pub peer: Option<u32>,
+    /// What it is to the device that it stands on.
+    pub upper: Option<UpperView>,
     /// True if the other end lives in another namespace (`@if7`); false prints its name.
     pub peer_elsewhere: bool,
     /// The bridge it is a port of.
@@ -71,6 +87,29 @@ pub enum InterfaceKind {
     Nic,
     /// The edge to the outside of the engine.
     External,
+    /// A VLAN of another device.
+    Vlan,
+    /// A station of its own behind another device.
+    Macvlan,
+}
+
+/// What a device is to the one it stands on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpperView {
+    /// One of its VLANs.
+    Vlan(VlanId),
+    /// A station behind it.
+    Macvlan(MacvlanMode),
+}
+
+impl fmt::Display for UpperView {
+    /// As `ip -d link` says it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UpperView::Vlan(id) => write!(f, "vlan protocol 802.1Q id {id}"),
+            UpperView::Macvlan(mode) => write!(f, "macvlan mode {mode}"),
+        }
+    }
 }
 
 /// An address on a device.

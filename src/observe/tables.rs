@@ -236,6 +236,8 @@ fn kind(kind: InterfaceKind) -> &'static str {
         InterfaceKind::Dummy => "dummy",
         InterfaceKind::Nic => "nic",
         InterfaceKind::External => "external",
+        InterfaceKind::Vlan => "vlan",
+        InterfaceKind::Macvlan => "macvlan",
     }
 }
 
@@ -289,6 +291,7 @@ mod tests {
             mtu: 1500,
             mac: MAC,
             addresses: vec![AddressView { address: "172.18.0.2/16".parse().unwrap(), scope: Scope::Global }],
+            upper: None,
             peer: Some(5),
             peer_elsewhere: true,
             master: None,

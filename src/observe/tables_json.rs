@@ -23,6 +23,8 @@ pub fn interfaces(views: &[InterfaceView]) -> Value {
             InterfaceKind::Dummy => "dummy",
             InterfaceKind::Nic => "nic",
             InterfaceKind::External => "external",
+            InterfaceKind::Vlan => "vlan",
+            InterfaceKind::Macvlan => "macvlan",
         };
         json!({
             "index": view.index,

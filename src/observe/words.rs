@@ -54,6 +54,9 @@ pub(super) fn explanation(reason: DropReason) -> &'static str {
             "A bridge sends nothing back to where it came from, unless hairpin is on."
         }
         DropReason::BridgeNoPort => "No other port of the bridge is up.",
+        DropReason::ChildIsolated => {
+            "macvlan and ipvlan children in private mode never reach each other; use bridge mode if they should."
+        }
         DropReason::BridgeIsolated => "Isolated ports of a bridge reach only ports that are not isolated.",
         DropReason::BridgeReserved => {
             "Addresses 01:80:c2:00:00:0x are for the nearest bridge only (IEEE 802.1Q)."
@@ -112,6 +115,7 @@ pub(super) fn reason_name(reason: DropReason) -> &'static str {
         DropReason::BridgeSamePort => "bridge_same_port",
         DropReason::BridgeNoPort => "bridge_no_port",
         DropReason::BridgeIsolated => "bridge_isolated",
+        DropReason::ChildIsolated => "child_isolated",
         DropReason::BridgeReserved => "bridge_reserved",
         DropReason::BridgeBadSource => "bridge_bad_source",
         DropReason::Filtered => "filtered",

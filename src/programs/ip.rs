@@ -29,6 +29,8 @@ pub(crate) struct Show {
     pub(crate) statistics: bool,
     /// `-br`: iproute2's short table.
     pub(crate) brief: bool,
+    /// `-d`: iproute2's lines about the kind of device.
+    pub(crate) details: bool,
 }
 
 const USAGE: &str =
@@ -48,7 +50,8 @@ pub(crate) async fn iproute2(sys: Sys) -> ExitCode {
 
 async fn run(sys: &Sys, style: Style) -> Result<ExitCode, Failure> {
     let (_, words) = arguments(sys);
-    let mut show = Show { style, family: None, one_line: false, statistics: false, brief: false };
+    let mut show =
+        Show { style, family: None, one_line: false, statistics: false, brief: false, details: false };
     let mut words = words.iter().map(String::as_str).collect::<std::collections::VecDeque<_>>();
     while let Some(option) = words.front().and_then(|word| word.strip_prefix('-')) {
         match option.trim_start_matches('-') {
@@ -58,7 +61,8 @@ async fn run(sys: &Sys, style: Style) -> Result<ExitCode, Failure> {
             "o" | "oneline" => show.one_line = true,
             "s" | "stats" | "statistics" if style == Style::Iproute2 => show.statistics = true,
             "br" | "brief" if style == Style::Iproute2 => show.brief = true,
-            "d" | "details" | "c" | "color" | "n" | "N" if style == Style::Iproute2 => {}
+            "d" | "details" if style == Style::Iproute2 => show.details = true,
+            "c" | "color" | "n" | "N" if style == Style::Iproute2 => {}
             "f" | "family" => {
                 words.pop_front();
                 show.family = match words.front() {

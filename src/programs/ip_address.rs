@@ -167,7 +167,12 @@ fn flags(device: &InterfaceView, all: &[InterfaceView], style: Style) -> String 
     match device.kind {
         InterfaceKind::Loopback => flags.push("LOOPBACK"),
         InterfaceKind::Dummy => flags.extend(["BROADCAST", "NOARP"]),
-        InterfaceKind::Bridge | InterfaceKind::Veth | InterfaceKind::Nic | InterfaceKind::External => {
+        InterfaceKind::Bridge
+        | InterfaceKind::Veth
+        | InterfaceKind::Nic
+        | InterfaceKind::External
+        | InterfaceKind::Vlan
+        | InterfaceKind::Macvlan => {
             flags.extend(["BROADCAST", "MULTICAST"]);
         }
     }
@@ -191,9 +196,11 @@ fn flags(device: &InterfaceView, all: &[InterfaceView], style: Style) -> String 
 
 fn state(device: &InterfaceView) -> &'static str {
     match (device.kind, device.up, device.running) {
-        (InterfaceKind::Loopback | InterfaceKind::Dummy, true, _) => "UNKNOWN",
+        (InterfaceKind::Loopback | InterfaceKind::Dummy, true, _) | (InterfaceKind::Macvlan, true, true) => {
+            "UNKNOWN"
+        }
         (_, true, true) => "UP",
-        (InterfaceKind::Veth, true, false) => "LOWERLAYERDOWN",
+        (InterfaceKind::Veth | InterfaceKind::Vlan | InterfaceKind::Macvlan, true, false) => "LOWERLAYERDOWN",
         _ => "DOWN",
     }
 }
@@ -205,7 +212,9 @@ fn queue_length(device: &InterfaceView) -> u32 {
         | InterfaceKind::Veth
         | InterfaceKind::Dummy
         | InterfaceKind::Nic
-        | InterfaceKind::External => 0,
+        | InterfaceKind::External
+        | InterfaceKind::Vlan
+        | InterfaceKind::Macvlan => 0,
     }
 }
 
@@ -218,7 +227,11 @@ fn hardware(device: &InterfaceView, show: Show) -> String {
         Style::Iproute2 if device.peer.is_some() && device.peer_elsewhere => " link-netnsid 0",
         _ => "",
     };
-    format!("    link/{kind} {} brd {broadcast}{peer}\n", device.mac)
+    let details = match device.upper {
+        Some(upper) if show.details && show.style == Style::Iproute2 => format!("\n    {upper}"),
+        _ => String::new(),
+    };
+    format!("    link/{kind} {} brd {broadcast}{peer}{details}\n", device.mac)
 }
 
 fn address_lines(device: &InterfaceView, address: &AddressView, show: Show) -> String {
@@ -228,8 +241,9 @@ fn address_lines(device: &InterfaceView, address: &AddressView, show: Show) -> S
     let middle = match address.address {
         IpNet::V4(network) => {
             // Docker gives the broadcast address, `ip address add` and the kernel's loopback do not.
-            let named = matches!(device.kind, InterfaceKind::Bridge | InterfaceKind::Veth)
-                && network.prefix_len() < 31;
+            let named =
+                matches!(device.kind, InterfaceKind::Bridge | InterfaceKind::Veth | InterfaceKind::Macvlan)
+                    && network.prefix_len() < 31;
             let broadcast = if named { format!(" brd {}", network.broadcast()) } else { String::new() };
             format!("inet {network}{broadcast} scope {scope} {}", device.name)
         }
@@ -278,6 +292,8 @@ fn kind_name(kind: InterfaceKind) -> Option<&'static str> {
         InterfaceKind::Bridge => Some("bridge"),
         InterfaceKind::Veth => Some("veth"),
         InterfaceKind::Dummy => Some("dummy"),
+        InterfaceKind::Vlan => Some("vlan"),
+        InterfaceKind::Macvlan => Some("macvlan"),
         InterfaceKind::Loopback | InterfaceKind::Nic | InterfaceKind::External => None,
     }
 }

@@ -11,7 +11,8 @@ use ipnet::IpNet;
 use super::ip::{Show, Style, invalid, no_device};
 use super::options::Failure;
 use crate::engine::sys::{
-    Change, Errno, Existing, ExitCode, Family, MacAddress, NeighbourState, NewDevice, RouteChange, Sys,
+    Change, Errno, Existing, ExitCode, Family, MacAddress, MacvlanMode, NeighbourState, NewDevice,
+    RouteChange, Sys, VlanId,
 };
 
 /// The words behind a verb.
@@ -312,6 +313,7 @@ fn set_link(sys: &Sys, show: Show, words: &[&str]) -> Result<(), Failure> {
 fn add_link(sys: &Sys, show: Show, words: &[&str]) -> Result<(), Failure> {
     let style = show.style;
     let (mut name, mut kind, mut mac, mut mtu, mut peer) = (None, None, None, None, None);
+    let (mut parent, mut vlan, mut mode) = (None, None, None);
     let mut words = Words::new(words, style);
     while let Some(word) = words.next() {
         match word {
@@ -325,7 +327,10 @@ fn add_link(sys: &Sys, show: Show, words: &[&str]) -> Result<(), Failure> {
                     name => name,
                 });
             }
-            "link" | "id" | "txqueuelen" | "qlen" => {
+            "link" => parent = Some(words.value()?),
+            "id" => vlan = Some(words.number("id")?),
+            "mode" => mode = Some(words.value()?),
+            "protocol" | "txqueuelen" | "qlen" => {
                 words.value()?;
             }
             other => name = Some(other),
@@ -339,6 +344,27 @@ fn add_link(sys: &Sys, show: Show, words: &[&str]) -> Result<(), Failure> {
         "dummy" => NewDevice::Dummy,
         "bridge" => NewDevice::Bridge,
         "veth" => NewDevice::Veth(peer.map(str::to_owned)),
+        "vlan" => {
+            let parent = parent_of(sys, style, parent)?;
+            let id = vlan.and_then(|id| VlanId::new(u16::try_from(id).ok()?).ok());
+            let id =
+                id.ok_or_else(|| answer(style, Errno::InvalidArgument, Some("8021q: Invalid VLAN id.")))?;
+            NewDevice::Vlan { parent, id }
+        }
+        "macvlan" => {
+            let parent = parent_of(sys, style, parent)?;
+            let mode = match mode {
+                None | Some("vepa") => MacvlanMode::Vepa,
+                Some("bridge") => MacvlanMode::Bridge,
+                Some("private") => MacvlanMode::Private,
+                Some("passthru") => MacvlanMode::Passthru,
+                Some(other) => {
+                    let text = "\"mode\" must be \"private\", \"vepa\", \"bridge\" or \"passthru\"";
+                    return Err(failure(&format!("Error: argument of {text}, not \"{other}\""), 255));
+                }
+            };
+            NewDevice::Macvlan { parent, mode }
+        }
         _ => return Err(answer(style, Errno::NotSupported, Some("Unknown device type."))),
     };
     let free = |prefix: &str| {
@@ -351,8 +377,22 @@ fn add_link(sys: &Sys, show: Show, words: &[&str]) -> Result<(), Failure> {
         (None, NewDevice::Dummy) => free("dummy").unwrap_or_default(),
         (None, NewDevice::Bridge) => free("bridge").unwrap_or_default(),
         (None, NewDevice::Veth(_)) => free("veth").unwrap_or_default(),
+        (None, NewDevice::Vlan { .. }) => free("vlan").unwrap_or_default(),
+        (None, NewDevice::Macvlan { .. }) => free("macvlan").unwrap_or_default(),
     };
     change(sys, style, &Change::AddDevice { name, kind, mac, mtu })
+}
+
+/// The device behind `link`, which must be there.
+fn parent_of(sys: &Sys, style: Style, name: Option<&str>) -> Result<String, Failure> {
+    let name = name.ok_or_else(|| answer(style, Errno::InvalidArgument, None))?;
+    if !sys.interfaces().iter().any(|view| view.name == name) {
+        return Err(match style {
+            Style::BusyBox => failure(&format!("ip: can't find device '{name}'"), 1),
+            Style::Iproute2 => missing(style, name),
+        });
+    }
+    Ok(name.to_owned())
 }
 
 fn delete_link(sys: &Sys, show: Show, words: &[&str]) -> Result<(), Failure> {

@@ -499,7 +499,12 @@ impl World {
         let interfaces = engine.addresses_of_devices(place.namespace, |kind, has_address, has_master| {
             has_address || (!has_master && kind != InterfaceKind::Loopback)
         });
-        let interfaces = interfaces.into_iter().map(|(name, addresses)| HostInterface { name, addresses });
+        let interfaces = interfaces.into_iter().map(|device| HostInterface {
+            name: device.name,
+            addresses: device.addresses,
+            bridge_port: device.is_port,
+            vlan: device.vlan,
+        });
         HostView {
             interfaces: interfaces.collect(),
             on_link: engine.on_link(place.namespace),

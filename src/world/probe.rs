@@ -203,7 +203,8 @@ async fn probe(sys: &Sys, address: IpAddr, attempt: Attempt, size: Option<usize>
         (Some(Ok((seen, detail))), _) => ProbeReport { outcome: ProbeOutcome::Ok(seen), detail },
         (Some(Err(Errno::ConnectionRefused | Errno::ConnectionReset)), _) => plain(ProbeOutcome::Refused),
         (Some(Err(Errno::TimedOut)), _) => plain(ProbeOutcome::Timeout),
-        (Some(Err(Errno::NetworkUnreachable)), _) => {
+        // A router's answer has the same error code.
+        (Some(Err(Errno::NetworkUnreachable)), _) if sys.route_to(address).is_err() => {
             ProbeReport { outcome: ProbeOutcome::Unreachable, detail: Detail::NoRoute }
         }
         (Some(Err(_)), _) => plain(ProbeOutcome::Unreachable),

@@ -14,6 +14,7 @@ use super::Daemon;
 use crate::docker::container::{Container, SandboxKind, State};
 use crate::docker::drivers::Driver;
 use crate::docker::drivers::bridge::{self, Attachment};
+use crate::docker::drivers::macvlan;
 use crate::docker::endpoint::{Active, Endpoint, in_gateway_order};
 use crate::docker::error::DockerError;
 use crate::docker::identity::mac_from_ipv4;
@@ -23,7 +24,7 @@ use crate::docker::outcome::{HostView, Outcome};
 use crate::docker::profile::{InterfaceNumbering, Ipv6Switch, Profile};
 use crate::docker::request::{EndpointConfig, NetworkConnect, NetworkDisconnect, NetworkMode};
 use crate::docker::rules::family_of;
-use crate::engine::plan::Owner;
+use crate::engine::plan::{DeviceName, Owner};
 
 /// How many ports a Linux bridge takes (`BR_MAX_PORTS` less the one that is never handed out).
 const BRIDGE_PORTS: usize = 1023;
@@ -162,7 +163,7 @@ impl Daemon {
         outcome: &mut Outcome,
     ) -> Result<(), DockerError> {
         let Some(position) = self.endpoint_position(number, network) else { return Ok(()) };
-        self.activate(number, position)?;
+        self.activate(number, position, view)?;
         self.make_device(number, position, outcome);
         self.register_names(number, position);
         self.add_own_hosts(number, position, outcome);
@@ -233,13 +234,21 @@ impl Daemon {
     }
 
     /// Gives an endpoint its addresses. Nothing is planned yet.
-    pub(super) fn activate(&mut self, number: u32, position: usize) -> Result<(), DockerError> {
+    pub(super) fn activate(
+        &mut self,
+        number: u32,
+        position: usize,
+        view: &HostView,
+    ) -> Result<(), DockerError> {
         let owner = Owner::Endpoint(self.next_number());
         let id = self.source.id();
         let profile = self.profile();
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
         let Some(endpoint) = container.endpoints.get(position) else { return Ok(()) };
         let (config, name) = (endpoint.config.clone(), container.name.clone());
+        if let Some(network) = endpoint.network_number.and_then(|network| self.networks.get(&network)) {
+            self.check_parent(network, view)?;
+        }
         let Some(network) = endpoint.network_number.and_then(|network| self.networks.get_mut(&network))
         else {
             return Ok(());
@@ -251,7 +260,7 @@ impl Daemon {
             )));
         }
         let mut addresses: [Option<IpNet>; 2] = [None, None];
-        if network.driver.bridge().is_some() {
+        if network.driver.has_addresses() {
             for (slot, v6, asked) in [(0, false, &config.ipv4), (1, true, &config.ipv6)] {
                 match allocate(network, v6, asked.as_deref()) {
                     Ok(address) => addresses[slot] = address,
@@ -265,7 +274,7 @@ impl Daemon {
             }
         }
         let [ipv4, ipv6] = addresses;
-        let mac = network.driver.bridge().map(|_| {
+        let mac = network.driver.has_hardware_addresses().then(|| {
             let given = config.mac.as_deref().and_then(parse_mac);
             let derived = match ipv4.map(|net| net.addr()) {
                 Some(IpAddr::V4(address)) if profile.bridge_mac_from_ipv4() => Some(mac_from_ipv4(address)),
@@ -273,9 +282,12 @@ impl Daemon {
             };
             given.or(derived).unwrap_or_else(|| self.source.stable_mac(&network.name, &name))
         });
-        let shown_gateway_v4 = ipv4.and_then(|_| network.gateway(false));
-        let shown_gateway_v6 = ipv6.and_then(|_| network.gateway(true));
-        let leads_out = !network.internal || profile.internal_bridge_default_route();
+        let shown_gateway_v4 = ipv4.and_then(|address| network.gateway(address));
+        let shown_gateway_v6 = ipv6.and_then(|address| network.gateway(address));
+        let leads_out = match network.driver.bridge() {
+            Some(_) => !network.internal || profile.internal_bridge_default_route(),
+            None => network.uses_gateway(),
+        };
         network.members.insert(number);
         let active = Active {
             id,
@@ -328,40 +340,59 @@ impl Daemon {
         let Some(network) = endpoint.network_number.and_then(|number| self.networks.get(&number)) else {
             return;
         };
-        let (Some(config), Some(name), Some(active)) =
-            (network.driver.bridge(), network.bridge, endpoint.active.as_ref())
-        else {
-            return;
-        };
-        let Some(device) = device_name(profile, container, endpoint, &config.prefix) else { return };
-        let Ok(host_device) = InterfaceName::parse(&veth) else { return };
+        let Some(active) = endpoint.active.as_ref() else { return };
+        let prefix = network.driver.bridge().map_or("eth", |config| config.prefix.as_str());
+        let Some(device) = device_name(profile, container, endpoint, prefix) else { return };
+        let addresses = active.addresses().collect();
+        let link_local = endpoint.config.link_local.iter().filter_map(|text| link_local(text)).collect();
         let v6 = active.ipv6.is_some();
-        let attachment = Attachment {
-            host: &self.host.namespace,
-            container: &sandbox.namespace,
-            bridge: name,
-            host_device,
-            device,
-            mac: active.mac.unwrap_or(MacAddress::ZERO),
-            mtu: config.device_mtu(),
-            hairpin: !self.config.userland_proxy,
-            addresses: active.addresses().collect(),
-            announcements: config.announcements,
-            link_local: endpoint.config.link_local.iter().filter_map(|text| link_local(text)).collect(),
-            disable_ipv6: match profile.ipv6_switch() {
-                Ipv6Switch::Namespace => v6.then_some(false),
-                Ipv6Switch::Interface => Some(!v6),
-            },
+        let disable_ipv6 = match profile.ipv6_switch() {
+            Ipv6Switch::Namespace => v6.then_some(false),
+            Ipv6Switch::Interface => Some(!v6),
         };
-        bridge::join(&mut outcome.plan, active.owner, &attachment);
-        for address in active.addresses().filter(|address| self.filters(family_of(address.addr()))) {
-            if let Some(subnet) = network.subnet(address.addr().is_ipv6()) {
-                let rules = config.rules(name, subnet.pool.subnet(), network.internal);
-                self.firewall().endpoint(&mut outcome.plan, active.owner, &rules, address.addr());
+        match (&network.driver, network.bridge, network.parent) {
+            (Driver::Bridge(config), Some(name), _) => {
+                let Ok(host_device) = InterfaceName::parse(&veth) else { return };
+                let attachment = Attachment {
+                    host: &self.host.namespace,
+                    container: &sandbox.namespace,
+                    bridge: name,
+                    host_device,
+                    device,
+                    mac: active.mac.unwrap_or(MacAddress::ZERO),
+                    mtu: config.device_mtu(),
+                    hairpin: !self.config.userland_proxy,
+                    addresses,
+                    announcements: config.announcements,
+                    link_local,
+                    disable_ipv6,
+                };
+                bridge::join(&mut outcome.plan, active.owner, &attachment);
+                for address in active.addresses().filter(|address| self.filters(family_of(address.addr()))) {
+                    if let Some(subnet) = network.subnet(address.addr().is_ipv6()) {
+                        let rules = config.rules(name, subnet.pool.subnet(), network.internal);
+                        self.firewall().endpoint(&mut outcome.plan, active.owner, &rules, address.addr());
+                    }
+                }
             }
+            (Driver::Macvlan(config), _, Some(parent)) => {
+                let attachment = macvlan::Attachment {
+                    parent: DeviceName { namespace: self.host.namespace.clone(), name: parent.name },
+                    container: &sandbox.namespace,
+                    device,
+                    mac: active.mac,
+                    addresses,
+                    announcements: config.announcements,
+                    link_local,
+                    disable_ipv6,
+                };
+                macvlan::join(&mut outcome.plan, active.owner, &attachment, config);
+            }
+            _ => return,
         }
+        let prefix = prefix.to_owned();
         let counter = match profile.interface_numbering() {
-            InterfaceNumbering::EverIncreasing => Some(config.prefix.clone()),
+            InterfaceNumbering::EverIncreasing => Some(prefix),
             InterfaceNumbering::LowestFree => None,
         };
         if let Some(container) = self.containers.get_mut(&number) {

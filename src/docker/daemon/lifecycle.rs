@@ -103,7 +103,7 @@ impl Daemon {
         self.enter_sandbox(number)?;
         let count = self.containers.get(&number).map_or(0, |container| container.endpoints.len());
         for position in 0..count {
-            self.activate(number, position)?;
+            self.activate(number, position, view)?;
         }
         self.plan_sandbox(number, outcome);
         for position in self.positions(number) {

@@ -53,7 +53,7 @@ impl Daemon {
                 pool.gateway = None;
             }
         }
-        self.realise(&network, view, outcome)?;
+        self.realise(&mut network, view, outcome)?;
         self.insert_network(network);
         Ok(())
     }
@@ -129,7 +129,7 @@ impl Daemon {
             self.allocate_subnets(&mut network, &request.ipam, view)?;
         }
         let mut outcome = Outcome::default();
-        if let Err(error) = self.realise(&network, view, &mut outcome) {
+        if let Err(error) = self.realise(&mut network, view, &mut outcome) {
             self.release_subnets(&network);
             return Err(error);
         }
@@ -140,7 +140,7 @@ impl Daemon {
         Ok(outcome)
     }
 
-    /// The bridge driver reads its options after the subnets are chosen: what it refuses has used up a place in the
+    /// Drivers read their options after the subnets are chosen: what it refuses has used up a place in the
     /// round of pools.
     fn pass_over_subnets(
         &mut self,
@@ -148,8 +148,13 @@ impl Daemon {
         request: &NetworkCreate,
         view: &HostView,
     ) -> Result<(), DockerError> {
-        if request.driver == "bridge" {
-            let mut network = self.new_network(now, request, Driver::Bridge(BridgeConfig::default()));
+        let driver = match request.driver.as_str() {
+            "bridge" => Some(Driver::Bridge(BridgeConfig::default())),
+            "macvlan" | "ipvlan" => Some(Driver::None),
+            _ => None,
+        };
+        if let Some(driver) = driver {
+            let mut network = self.new_network(now, request, driver);
             self.allocate_subnets(&mut network, &request.ipam, view)?;
             self.release_subnets(&network);
         }
@@ -273,6 +278,7 @@ impl Daemon {
                 config: Vec::new(),
             },
             subnets: Vec::new(),
+            parent: None,
             bridge,
             members: BTreeSet::new(),
         }
@@ -323,7 +329,7 @@ impl Daemon {
                 self.requested_subnet(network, pool)?;
             }
             let of_family = |subnet: &&Subnet| subnet.pool.subnet().addr().is_ipv6() == v6;
-            if network.subnets.iter().filter(of_family).count() > 1 {
+            if network.driver.bridge().is_some() && network.subnets.iter().filter(of_family).count() > 1 {
                 return Err(DockerError::bad_parameter("bridge driver doesn't support multiple subnets"));
             }
         }
@@ -404,7 +410,7 @@ impl Daemon {
         let without_gateway = network.driver.bridge().is_some_and(|config| {
             let mode = if v6 { config.mode_v6 } else { config.mode_v4 };
             network.internal && (config.inhibit_ipv4 && !v6 || mode == GatewayMode::Isolated)
-        });
+        }) || self.profile().skips_useless_gateways() && !network.uses_gateway();
         let text = request.gateway.clone().unwrap_or_default();
         let failed = |error: IpamError| {
             DockerError::bad_parameter(format!("failed to allocate gateway ({text}): {error}"))
@@ -454,13 +460,14 @@ impl Daemon {
         }
     }
 
-    /// Writes the plan of a network's bridge and rules.
+    /// Writes the plan of a network's bridge and rules, or of its parent device.
     fn realise(
         &mut self,
-        network: &Network,
+        network: &mut Network,
         view: &HostView,
         outcome: &mut Outcome,
     ) -> Result<(), DockerError> {
+        self.take_parent(network, view, outcome)?;
         let (Some(config), Some(name)) = (network.driver.bridge(), network.bridge) else { return Ok(()) };
         self.check_bridge(network, config, name)?;
         self.make_bridge(network, view, outcome);
@@ -618,6 +625,9 @@ impl Daemon {
             if network.bridge.is_some() && !network.config_only {
                 outcome.plan.remove_owner(network.rules_owner());
                 outcome.plan.remove_owner(network.owner());
+            }
+            if let Some(owner) = self.forsaken_link(&network) {
+                outcome.plan.remove_owner(owner);
             }
             self.network_ids.remove(network.id.as_str());
             self.network_names.remove(&network.name);

@@ -123,6 +123,7 @@ impl Daemon {
             if !present {
                 self.make_bridge(&network, view, outcome);
             }
+            self.restore_parent(&network, view, outcome);
             self.write_rules(&network, outcome);
         }
         Ok(())

@@ -243,7 +243,7 @@ pub(in super::super) fn default_route(
 }
 
 /// The network's own number of announcements and time between them, else the release's.
-fn announcements(
+pub(super) fn announcements(
     options: &BTreeMap<String, String>,
     profile: Profile,
 ) -> Result<Option<Announcements>, DockerError> {

@@ -5,11 +5,14 @@
 
 pub mod bridge;
 pub mod host;
+pub mod macvlan;
 pub mod none;
+pub mod parent;
 
 use std::collections::BTreeMap;
 
 use self::bridge::BridgeConfig;
+use self::macvlan::MacvlanConfig;
 use super::error::DockerError;
 use super::profile::Profile;
 
@@ -18,6 +21,8 @@ use super::profile::Profile;
 pub enum Driver {
     /// A Linux bridge of the host.
     Bridge(BridgeConfig),
+    /// Stations on the network of a host's device.
+    Macvlan(MacvlanConfig),
     /// The host's own namespace.
     Host,
     /// A loopback device only.
@@ -36,9 +41,8 @@ impl Driver {
             "host" | "null" => {
                 Err(DockerError::forbidden(format!("only one instance of \"{name}\" network is allowed")))
             }
-            "macvlan" | "ipvlan" | "remote" => {
-                Err(DockerError::unsupported(format_args!("network driver {name}")))
-            }
+            "macvlan" => Ok(Self::Macvlan(MacvlanConfig::parse(options, profile)?)),
+            "ipvlan" | "remote" => Err(DockerError::unsupported(format_args!("network driver {name}"))),
             "overlay" => Err(DockerError::new(
                 503,
                 "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
@@ -52,6 +56,7 @@ impl Driver {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Bridge(_) => "bridge",
+            Self::Macvlan(_) => "macvlan",
             Self::Host => "host",
             Self::None => "null",
         }
@@ -61,7 +66,31 @@ impl Driver {
     pub fn bridge(&self) -> Option<&BridgeConfig> {
         match self {
             Self::Bridge(config) => Some(config),
-            Self::Host | Self::None => None,
+            Self::Macvlan(_) | Self::Host | Self::None => None,
+        }
+    }
+
+    /// The parent asked for, and what the name of a dummy in its place begins with, if the driver has parents.
+    pub(super) fn parent(&self) -> Option<(&str, &'static str)> {
+        match self {
+            Self::Macvlan(config) => Some((&config.parent, macvlan::DUMMY_PREFIX)),
+            Self::Bridge(_) | Self::Host | Self::None => None,
+        }
+    }
+
+    /// Whether containers have addresses of the network.
+    pub(super) fn has_addresses(&self) -> bool {
+        match self {
+            Self::Bridge(_) | Self::Macvlan(_) => true,
+            Self::Host | Self::None => false,
+        }
+    }
+
+    /// Whether containers have hardware addresses of their own.
+    pub(super) fn has_hardware_addresses(&self) -> bool {
+        match self {
+            Self::Bridge(_) | Self::Macvlan(_) => true,
+            Self::Host | Self::None => false,
         }
     }
 }

@@ -98,6 +98,7 @@ impl Facts<'_> {
             | DropReason::TtlExceeded
             | DropReason::UnknownEtherType
             | DropReason::BridgeIsolated
+            | DropReason::ChildIsolated
             | DropReason::BridgeReserved
             | DropReason::ConnectionTableFull
             | DropReason::Fragment
