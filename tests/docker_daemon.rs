@@ -582,10 +582,6 @@ fn refusals_of_network_commands_are_the_recorded_ones() {
         "docker network create --subnet 10.22.0.0/24 --gateway 10.22.0.1 --aux-address a=10.22.0.1 x",
     );
     assert_eq!(
-        stage.refusal("docker network create -d ipvlan x"),
-        "linkspan: network driver ipvlan: not supported in this release\n"
-    );
-    assert_eq!(
         stage.refusal("docker network rm bridge"),
         "Error response from daemon: bridge is a pre-defined network and cannot be removed\nexit status 1\n"
     );

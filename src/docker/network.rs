@@ -13,7 +13,7 @@ use super::identity::Id;
 use super::ipam::Pool;
 use super::names::NetworkKey;
 use super::request::IpamPool;
-use crate::engine::plan::Owner;
+use crate::engine::plan::{IpvlanMode, Owner};
 
 /// A network.
 #[derive(Debug, Clone)]
@@ -134,7 +134,10 @@ impl Network {
     /// Whether its containers go out by a gateway.
     pub(super) fn uses_gateway(&self) -> bool {
         match self.driver.parent() {
-            Some((parent, _)) => !parent.is_empty() && !self.internal,
+            Some((parent, _)) => {
+                let linked = !matches!(&self.driver, Driver::Ipvlan(config) if config.mode != IpvlanMode::L2);
+                linked && !parent.is_empty() && !self.internal
+            }
             None => true,
         }
     }

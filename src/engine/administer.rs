@@ -17,7 +17,9 @@ use super::child::ParentError;
 use super::device::Kind;
 use super::errno::Errno;
 use super::id::{DeviceId, NamespaceId};
-use super::plan::{DeviceName, DeviceSpec, MacvlanMode, NextHop, Op, Owner, Sysctl, VlanId};
+use super::plan::{
+    DeviceName, DeviceSpec, IpvlanFlag, IpvlanMode, MacvlanMode, NextHop, Op, Owner, Sysctl, VlanId,
+};
 use super::route::Route;
 
 /// Devices of a namespace.
@@ -106,6 +108,15 @@ pub enum NewDevice {
         /// Whom it reaches directly.
         mode: MacvlanMode,
     },
+    /// A station behind a device of the same namespace that shares its hardware address.
+    Ipvlan {
+        /// That device.
+        parent: String,
+        /// At which layer its children are joined.
+        mode: IpvlanMode,
+        /// Which of them reach each other.
+        flag: IpvlanFlag,
+    },
 }
 
 /// A route as a command line says it.
@@ -182,7 +193,8 @@ impl Engine {
                         | Kind::Veth { .. }
                         | Kind::Bridge(_)
                         | Kind::Vlan { .. }
-                        | Kind::Macvlan { .. },
+                        | Kind::Macvlan { .. }
+                        | Kind::Ipvlan { .. },
                     ) => self.remove_device(id),
                     _ => return Err(Errno::NotSupported),
                 }
@@ -356,7 +368,7 @@ impl Engine {
         let device = DeviceName { namespace: space.clone(), name: interface_name(name)? };
         // What stands on another device takes that one's.
         let default_mtu = match kind {
-            NewDevice::Vlan { .. } | NewDevice::Macvlan { .. } => 65_535,
+            NewDevice::Vlan { .. } | NewDevice::Macvlan { .. } | NewDevice::Ipvlan { .. } => 65_535,
             NewDevice::Dummy | NewDevice::Bridge | NewDevice::Veth(_) => 1_500,
         };
         let spec = match kind {
@@ -369,6 +381,10 @@ impl Engine {
             NewDevice::Macvlan { parent, mode } => {
                 let parent = DeviceName { namespace: space, name: interface_name(parent)? };
                 DeviceSpec::Macvlan { parent, mode: *mode }
+            }
+            NewDevice::Ipvlan { parent, mode, flag } => {
+                let parent = DeviceName { namespace: space, name: interface_name(parent)? };
+                DeviceSpec::Ipvlan { parent, mode: *mode, flag: *flag }
             }
             NewDevice::Veth(peer) => {
                 let peer = match peer {
@@ -405,7 +421,7 @@ impl Engine {
     fn change_mac(&mut self, namespace: NamespaceId, device: &str, mac: MacAddress) -> Result<(), Errno> {
         let (id, _) = self.named(namespace, device)?;
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return Err(Errno::NoSuchDevice) };
-        if matches!(device.kind, Kind::Loopback) {
+        if matches!(device.kind, Kind::Loopback | Kind::Ipvlan { .. }) {
             return Err(Errno::NotSupported);
         }
         if mac.0[0] & 1 == 1 || mac == MacAddress::ZERO {
@@ -414,10 +430,12 @@ impl Engine {
         self.move_child(id, mac).map_err(|_| Errno::AddressInUse)?;
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return Err(Errno::NoSuchDevice) };
         let before = std::mem::replace(&mut device.mac, mac);
-        let holder = match (&device.kind, device.master) {
-            (Kind::Bridge(_), _) => Some(id),
-            (_, Some((bridge, _))) => Some(bridge),
-            (_, None) => None,
+        let kept = (matches!(device.kind, Kind::Bridge(_)), device.master);
+        self.follow_parent(id, mac);
+        let holder = match kept {
+            (true, _) => Some(id),
+            (false, Some((bridge, _))) => Some(bridge),
+            (false, None) => None,
         };
         if let Some(holder) = holder
             && let Some(Some(bridge)) = self.devices.get_mut(holder.index())

@@ -519,6 +519,10 @@ impl Engine {
                 let upper = Upper::Macvlan(*mode);
                 return self.add_upper(name, parent, upper, mac, mtu).map(Undo::Device);
             }
+            DeviceSpec::Ipvlan { parent, mode, flag } => {
+                let upper = Upper::Ipvlan(*mode, *flag);
+                return self.add_upper(name, parent, upper, mac, mtu).map(Undo::Device);
+            }
             DeviceSpec::Veth { peer, peer_mac } => {
                 self.check_free(peer)?;
                 if peer == name {
@@ -625,7 +629,8 @@ impl Engine {
             | Kind::Dummy
             | Kind::External
             | Kind::Vlan { .. }
-            | Kind::Macvlan { .. } => {}
+            | Kind::Macvlan { .. }
+            | Kind::Ipvlan { .. } => {}
         }
     }
 
@@ -684,7 +689,8 @@ impl Engine {
             | Kind::Dummy
             | Kind::External
             | Kind::Vlan { .. }
-            | Kind::Macvlan { .. } => return None,
+            | Kind::Macvlan { .. }
+            | Kind::Ipvlan { .. } => return None,
         };
         let quality = match link {
             Some((link, end)) => self.links.get(link.index())?.as_ref()?.directions[end].quality,
@@ -705,7 +711,8 @@ impl Engine {
                     | Kind::Dummy
                     | Kind::External
                     | Kind::Vlan { .. }
-                    | Kind::Macvlan { .. } => {}
+                    | Kind::Macvlan { .. }
+                    | Kind::Ipvlan { .. } => {}
                 }
             }
         }
@@ -717,11 +724,14 @@ impl Engine {
         self.move_child(id, mac).map_err(|reason| ApplyError::Parent { parent: name.clone(), reason })?;
         match self.devices.get_mut(id.index()) {
             Some(Some(device)) if device.master.is_some() => Err(ApplyError::Attached(name.clone())),
-            Some(Some(device)) if matches!(device.kind, Kind::Bridge(_) | Kind::Loopback) => {
+            Some(Some(device))
+                if matches!(device.kind, Kind::Bridge(_) | Kind::Loopback | Kind::Ipvlan { .. }) =>
+            {
                 Err(wrong_kind(name, "a device with a hardware address of its own"))
             }
             Some(Some(device)) => {
                 device.mac = mac;
+                self.follow_parent(id, mac);
                 Ok(Undo::Nothing)
             }
             _ => Err(ApplyError::NoDevice(name.clone())),
@@ -833,7 +843,7 @@ impl Engine {
         }
         let carrier = !up || self.has_carrier(id);
         let ipv6 = ethernet && carrier && master.is_none() && !self.ipv6_disabled(namespace, id);
-        let link_local = mac.eui64_link_local();
+        let link_local = self.link_local_of(id, mac);
         let address = IpNet::V6(Ipv6Net::new_assert(link_local, 64));
         let has = self.devices[id.index()].as_ref().is_some_and(|d| d.has_address(IpAddr::V6(link_local)));
         if up && ipv6 && !has {
@@ -924,6 +934,8 @@ impl Engine {
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return };
         device.addresses.push(address);
         let namespace = device.namespace;
+        self.child_address(id, address.addr(), true);
+        let Some(Some(device)) = self.devices.get(id.index()) else { return };
         let reachable = device.up && device.is_ethernet();
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         *space.local.entry(address.addr()).or_default() += 1;
@@ -937,6 +949,7 @@ impl Engine {
         let Some(at) = device.addresses.iter().position(|a| *a == address) else { return };
         device.addresses.remove(at);
         let namespace = device.namespace;
+        self.child_address(id, address.addr(), false);
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         if let Some(count) = space.local.get_mut(&address.addr()) {
             *count -= 1;

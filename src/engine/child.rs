@@ -1,22 +1,28 @@
-//! Devices that stand on another one and share its wire: VLANs (802.1Q) and macvlan children.
+//! Devices that stand on another one and share its wire: VLANs (802.1Q), macvlan and ipvlan children.
 //!
 //! As in Linux, a frame that a device receives is first offered to its VLANs by tag, then to its children by address,
 //! and what is left is for the device's own stack (or its bridge). What these devices send leaves by the parent, except
-//! where [`linkspan_switch::macvlan`] says that another child is meant. A parent that goes takes them along.
+//! where [`linkspan_switch::macvlan`] or [`linkspan_switch::ipvlan`] says that another child is meant, or that the
+//! parent's namespace routes the packet. A parent that goes takes them along.
 //!
 //! Limits: a VLAN's tag has priority 0; priority tags without a VLAN are nobody's.
 
-use linkspan_switch::ethernet::EthernetHeader;
+use std::net::{IpAddr, Ipv6Addr};
+
+use linkspan_nat::ruleset::Hook;
+use linkspan_switch::ethernet::{ETHERNET_HEADER_LEN, EtherType, EthernetHeader};
 use linkspan_switch::frame::Frame;
+use linkspan_switch::ipvlan::{self, Addresses};
 use linkspan_switch::mac::MacAddress;
 use linkspan_switch::macvlan::{self, Egress, Ingress, MacvlanError};
 use linkspan_switch::vlan::{self, VlanId, VlanTag};
 
 use super::apply::{ApplyError, wrong_kind};
 use super::device::{Children, Device, Kind, Uppers, child_of, device_of};
+use super::ethernet::with_header;
 use super::event::DropReason;
 use super::id::DeviceId;
-use super::plan::{DeviceName, MacvlanMode};
+use super::plan::{DeviceName, IpvlanFlag, IpvlanMode, MacvlanMode};
 use super::{Arrival, Engine};
 
 /// Why a device takes no further one on top.
@@ -38,6 +44,7 @@ pub enum ParentError {
 pub(super) enum Upper {
     Vlan(VlanId),
     Macvlan(MacvlanMode),
+    Ipvlan(IpvlanMode, IpvlanFlag),
 }
 
 impl Engine {
@@ -55,7 +62,7 @@ impl Engine {
         let own = self.next_device();
         let drawn = mac.unwrap_or_else(|| self.random_mac());
         let below = self.devices[parent.index()].as_mut().ok_or_else(gone)?;
-        if matches!(below.kind, Kind::Loopback | Kind::Macvlan { .. }) {
+        if matches!(below.kind, Kind::Loopback | Kind::Macvlan { .. } | Kind::Ipvlan { .. }) {
             return Err(wrong_kind(parent_name, "a device that others can stand on"));
         }
         let refused = |reason| ApplyError::Parent { parent: parent_name.clone(), reason };
@@ -69,12 +76,24 @@ impl Engine {
                 uppers.vlans.insert(id, own);
                 Ok((Kind::Vlan { parent, id }, mac.unwrap_or(below_mac)))
             }
-            Upper::Macvlan(_) if port => Err(ParentError::Busy),
+            Upper::Macvlan(_) | Upper::Ipvlan(..) if port => Err(ParentError::Busy),
+            Upper::Macvlan(_) if matches!(uppers.children, Children::Ipvlan(_)) => Err(ParentError::Busy),
+            Upper::Ipvlan(..) if matches!(uppers.children, Children::Macvlan(_)) => Err(ParentError::Busy),
+            Upper::Ipvlan(mode, flag) => {
+                let mut children = match std::mem::take(&mut uppers.children) {
+                    Children::Ipvlan(children) => children,
+                    Children::None | Children::Macvlan(_) => ipvlan::Parent::new(mode, flag),
+                };
+                children.set(mode, flag);
+                children.add(child_of(own));
+                uppers.children = Children::Ipvlan(children);
+                Ok((Kind::Ipvlan { parent }, below_mac))
+            }
             Upper::Macvlan(mode) => {
                 let mac = if mode == MacvlanMode::Passthru { below_mac } else { drawn };
                 let mut children = match std::mem::take(&mut uppers.children) {
-                    Children::None => macvlan::Parent::new(),
                     Children::Macvlan(children) => children,
+                    Children::None | Children::Ipvlan(_) => macvlan::Parent::new(),
                 };
                 let added = children.add(child_of(own), mac, mode);
                 if !children.is_empty() {
@@ -103,11 +122,19 @@ impl Engine {
                 uppers.vlans.remove(&id);
             }
             _ => {
-                if let Children::Macvlan(children) = &mut uppers.children {
-                    children.remove(child_of(device));
-                    if children.is_empty() {
-                        uppers.children = Children::None;
+                let empty = match &mut uppers.children {
+                    Children::None => false,
+                    Children::Macvlan(children) => {
+                        children.remove(child_of(device));
+                        children.is_empty()
                     }
+                    Children::Ipvlan(children) => {
+                        children.remove(child_of(device));
+                        children.is_empty()
+                    }
+                };
+                if empty {
+                    uppers.children = Children::None;
                 }
             }
         }
@@ -165,6 +192,16 @@ impl Engine {
         let decision = match &uppers.children {
             Children::None => return Some(frame),
             Children::Macvlan(parent) => parent.ingress(header.source, header.destination),
+            Children::Ipvlan(parent) => {
+                let addresses = Addresses::parse(frame.bytes());
+                let decision = parent.ingress(below.mac, &header, addresses);
+                if let (Ingress::Child(child), IpvlanMode::L3s) = (&decision, parent.mode()) {
+                    let child = device_of(*child);
+                    self.filtered_ingress(device, child, header, frame);
+                    return None;
+                }
+                decision
+            }
         };
         match decision {
             Ingress::Parent => Some(frame),
@@ -173,7 +210,7 @@ impl Engine {
                 None
             }
             Ingress::Group(children) => {
-                self.to_children(children, &frame);
+                self.copy_to_children(children, &frame);
                 Some(frame)
             }
             Ingress::Isolated => {
@@ -208,6 +245,11 @@ impl Engine {
             Some(Uppers { children: Children::Macvlan(children), .. }) => {
                 children.egress(child_of(device), header.destination)
             }
+            Some(Uppers { children: Children::Ipvlan(children), .. }) => {
+                let addresses = Addresses::parse(frame.bytes());
+                let decision = children.egress(child_of(device), &header, addresses);
+                return self.ipvlan_egress(device, parent, decision, frame);
+            }
             Some(Uppers { children: Children::None, .. }) | None => Egress::Wire,
         };
         match decision {
@@ -215,15 +257,122 @@ impl Engine {
             // Through the parent's door, so that a capture there shows it; its ingress finds the same child.
             Egress::Sibling(_) => self.fifo.push_back(Arrival { device: parent, frame, tracked: None }),
             Egress::GroupAndWire(children) => {
-                self.to_children(children, &frame);
+                self.copy_to_children(children, &frame);
                 self.transmit(parent, frame, None);
             }
             Egress::Own => self.drop_frame(frame, Some(namespace), Some(device), DropReason::BridgeSamePort),
         }
     }
 
+    fn ipvlan_egress(
+        &mut self,
+        device: DeviceId,
+        parent: DeviceId,
+        decision: ipvlan::Egress,
+        mut frame: Frame,
+    ) {
+        let reason = match decision {
+            ipvlan::Egress::Wire => return self.transmit(parent, frame, None),
+            ipvlan::Egress::Parent => {
+                return self.fifo.push_back(Arrival { device: parent, frame, tracked: None });
+            }
+            ipvlan::Egress::Sibling(child) => {
+                return self.fifo.push_back(Arrival { device: device_of(child), frame, tracked: None });
+            }
+            ipvlan::Egress::GroupAndWire(children) => {
+                self.copy_to_children(children, &frame);
+                return self.transmit(parent, frame, None);
+            }
+            ipvlan::Egress::Route => {
+                let Some(Some(below)) = self.devices.get(parent.index()) else {
+                    return self.drop_frame(frame, None, Some(device), DropReason::Gone);
+                };
+                let namespace = below.namespace;
+                frame.pull_front(ETHERNET_HEADER_LEN);
+                return self.ip_send_by(namespace, parent, frame);
+            }
+            ipvlan::Egress::Isolated => DropReason::ChildIsolated,
+            ipvlan::Egress::Unroutable => DropReason::NotForUs,
+        };
+        self.drop_frame(frame, None, Some(device), reason);
+    }
+
+    /// In L3S mode what arrives for a child passes PREROUTING and INPUT of the parent's namespace.
+    fn filtered_ingress(
+        &mut self,
+        parent: DeviceId,
+        child: DeviceId,
+        header: EthernetHeader,
+        mut frame: Frame,
+    ) {
+        let Some(Some(below)) = self.devices.get(parent.index()) else {
+            return self.drop_frame(frame, None, Some(parent), DropReason::Gone);
+        };
+        let namespace = below.namespace;
+        if header.ethertype == EtherType::ARP {
+            return self.drop_frame(frame, Some(namespace), Some(parent), DropReason::NotForUs);
+        }
+        frame.pull_front(ETHERNET_HEADER_LEN);
+        let Some(packet) = self.parse_packet(namespace, parent, None, frame, None) else { return };
+        let Some(packet) = self.hook(namespace, Hook::Prerouting, packet, Some(parent), None) else { return };
+        let Some(packet) = self.hook(namespace, Hook::Input, packet, Some(parent), None) else { return };
+        let frame = with_header(packet.frame, header);
+        self.fifo.push_back(Arrival { device: child, frame, tracked: None });
+    }
+
+    /// An ipvlan child has an address, or has it no more.
+    pub(super) fn child_address(&mut self, device: DeviceId, address: IpAddr, has: bool) {
+        let Some(Some(Device { kind: Kind::Ipvlan { parent }, .. })) = self.devices.get(device.index())
+        else {
+            return;
+        };
+        let parent = *parent;
+        if let Some(Some(below)) = self.devices.get_mut(parent.index())
+            && let Some(Uppers { children: Children::Ipvlan(children), .. }) = below.uppers.as_deref_mut()
+        {
+            match has {
+                true => children.add_address(child_of(device), address),
+                false => children.remove_address(child_of(device), address),
+            }
+        }
+    }
+
+    fn ipvlan_parent(&self, device: DeviceId) -> Option<&ipvlan::Parent> {
+        let Kind::Ipvlan { parent } = self.devices.get(device.index())?.as_ref()?.kind else { return None };
+        match &self.devices.get(parent.index())?.as_ref()?.uppers.as_ref()?.children {
+            Children::Ipvlan(children) => Some(children),
+            Children::None | Children::Macvlan(_) => None,
+        }
+    }
+
+    /// What stands in for a neighbour's hardware address on a device without a link: its own, as for `IFF_NOARP`.
+    pub(super) fn mac_without_link(&self, device: DeviceId) -> Option<MacAddress> {
+        self.ipvlan_parent(device).filter(|parent| parent.mode() != IpvlanMode::L2)?;
+        Some(self.devices.get(device.index())?.as_ref()?.mac)
+    }
+
+    /// The IPv6 link-local address that a device makes for itself.
+    pub(super) fn link_local_of(&self, device: DeviceId, mac: MacAddress) -> Ipv6Addr {
+        let parent = self.ipvlan_parent(device);
+        parent.map_or_else(|| mac.eui64_link_local(), |parent| parent.link_local(child_of(device), mac))
+    }
+
+    /// A device has another hardware address: its ipvlan children follow.
+    pub(super) fn follow_parent(&mut self, parent: DeviceId, mac: MacAddress) {
+        let Some(Some(below)) = self.devices.get(parent.index()) else { return };
+        let Some(Uppers { children: Children::Ipvlan(children), .. }) = below.uppers.as_deref() else {
+            return;
+        };
+        let children: Vec<DeviceId> = children.children().map(device_of).collect();
+        for child in children {
+            if let Some(Some(child)) = self.devices.get_mut(child.index()) {
+                child.mac = mac;
+            }
+        }
+    }
+
     /// A copy for each child that is up.
-    fn to_children(&mut self, children: Vec<macvlan::ChildId>, frame: &Frame) {
+    fn copy_to_children(&mut self, children: Vec<macvlan::ChildId>, frame: &Frame) {
         for device in children.into_iter().map(device_of) {
             if self.devices.get(device.index()).and_then(Option::as_ref).is_some_and(|child| child.up) {
                 self.fifo.push_back(Arrival { device, frame: frame.share(), tracked: None });

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_switch::bridge::{Bridge, PortId};
+use linkspan_switch::ipvlan;
 use linkspan_switch::mac::MacAddress;
 use linkspan_switch::macvlan::{self, ChildId};
 use linkspan_switch::vlan::VlanId;
@@ -54,6 +55,9 @@ pub(crate) enum Kind {
     Macvlan {
         parent: DeviceId,
     },
+    Ipvlan {
+        parent: DeviceId,
+    },
 }
 
 /// The devices that stand on another one and share its wire.
@@ -69,6 +73,7 @@ pub(crate) enum Children {
     #[default]
     None,
     Macvlan(macvlan::Parent),
+    Ipvlan(ipvlan::Parent),
 }
 
 impl Uppers {
@@ -78,6 +83,7 @@ impl Uppers {
         match &self.children {
             Children::None => {}
             Children::Macvlan(parent) => devices.extend(parent.children().map(device_of)),
+            Children::Ipvlan(parent) => devices.extend(parent.children().map(device_of)),
         }
         devices
     }
@@ -136,13 +142,14 @@ impl Device {
             Kind::External => InterfaceKind::External,
             Kind::Vlan { .. } => InterfaceKind::Vlan,
             Kind::Macvlan { .. } => InterfaceKind::Macvlan,
+            Kind::Ipvlan { .. } => InterfaceKind::Ipvlan,
         }
     }
 
     /// The device whose wire this one uses.
     pub(crate) fn parent(&self) -> Option<DeviceId> {
         match self.kind {
-            Kind::Vlan { parent, .. } | Kind::Macvlan { parent } => Some(parent),
+            Kind::Vlan { parent, .. } | Kind::Macvlan { parent } | Kind::Ipvlan { parent } => Some(parent),
             Kind::Loopback
             | Kind::Dummy
             | Kind::Veth { .. }

@@ -110,7 +110,7 @@ impl Engine {
             Kind::Nic { link: None } => Next::Nowhere,
             Kind::Dummy => Next::Swallow,
             Kind::External => Next::Outside,
-            Kind::Vlan { .. } | Kind::Macvlan { .. } => Next::Parent,
+            Kind::Vlan { .. } | Kind::Macvlan { .. } | Kind::Ipvlan { .. } => Next::Parent,
         };
         if self.watched {
             self.event(frame.trace(), |_| EventKind::Transmitted { device, frame: captured(&frame) });
@@ -695,7 +695,7 @@ fn exceeds(frame: &Frame, limit: usize) -> bool {
 }
 
 #[inline]
-fn with_header(mut frame: Frame, header: EthernetHeader) -> Frame {
+pub(super) fn with_header(mut frame: Frame, header: EthernetHeader) -> Frame {
     let mut bytes = [0; ETHERNET_HEADER_LEN];
     // There is room for a header.
     let _ = header.emit(&mut bytes);

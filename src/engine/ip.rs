@@ -347,6 +347,24 @@ impl Engine {
         self.ip_finish(namespace, packet, hop);
     }
 
+    /// A packet of another namespace goes on here as if it were sent here, by one device: what no route over it says
+    /// how to reach is taken for a neighbour, as in `ip_route_output_key` with an output interface.
+    pub(super) fn ip_send_by(&mut self, namespace: NamespaceId, device: DeviceId, frame: Frame) {
+        let Some(mut packet) = self.parse_packet(namespace, device, None, frame, None) else { return };
+        packet.ingress = None;
+        let hop_to = |engine: &Engine, destination: IpAddr| {
+            let hop = engine.route(namespace, destination);
+            let local = engine.is_local(namespace, destination);
+            let on_link = Hop { device, gateway: None, source: None, prefix: 0 };
+            hop.filter(|hop| local || hop.device == device).unwrap_or(on_link)
+        };
+        let hop = hop_to(self, packet.destination());
+        let Some(packet) = self.hook(namespace, Hook::Output, packet, None, Some(hop.device)) else { return };
+        let hop = hop_to(self, packet.destination());
+        self.event_routed(namespace, &packet, &hop, false);
+        self.ip_finish(namespace, packet, hop);
+    }
+
     /// As [`Engine::route`], for groups too: they leave by the device that has the source address.
     pub(super) fn route_any(
         &self,
@@ -466,7 +484,7 @@ impl Engine {
         next_hop: IpAddr,
         frame: Frame,
     ) {
-        if let Some(mac) = self.group_mac(device, next_hop) {
+        if let Some(mac) = self.group_mac(device, next_hop).or_else(|| self.mac_without_link(device)) {
             return self.send_with_mac(device, mac, frame);
         }
         let now = self.now;

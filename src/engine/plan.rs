@@ -14,6 +14,7 @@ use ipnet::IpNet;
 pub use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::{Family, Rule};
 use linkspan_nat::ruleset::{Hook, Table};
+pub use linkspan_switch::ipvlan::{Flag as IpvlanFlag, Mode as IpvlanMode};
 pub use linkspan_switch::mac::MacAddress;
 pub use linkspan_switch::macvlan::Mode as MacvlanMode;
 pub use linkspan_switch::vlan::VlanId;
@@ -166,6 +167,16 @@ pub enum DeviceSpec {
         parent: DeviceName,
         /// Whom it reaches without leaving the machine.
         mode: MacvlanMode,
+    },
+    /// A station behind another device that shares its hardware address, whatever is asked for. Mode and flag are the
+    /// parent's: all its children have those of the last one made.
+    Ipvlan {
+        /// The device whose wire it uses; not a bridge's port.
+        parent: DeviceName,
+        /// At which layer the children are joined.
+        mode: IpvlanMode,
+        /// Which children reach each other.
+        flag: IpvlanFlag,
     },
 }
 

@@ -23,7 +23,7 @@ pub use super::errno::Errno;
 pub use super::event::NeighbourState;
 use super::id::{NamespaceId, SocketId};
 pub use super::pipe::Pipe;
-pub use super::plan::{MacAddress, MacvlanMode, Sysctl, Transport, VlanId};
+pub use super::plan::{IpvlanFlag, IpvlanMode, MacAddress, MacvlanMode, Sysctl, Transport, VlanId};
 pub use super::view::{
     AddressView, Counters, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope,
     SettingsView, SocketView, UpperView,

@@ -99,7 +99,9 @@ impl Engine {
         let device = self.living(id)?;
         let peer = match device.kind {
             Kind::Veth { peer, .. } => self.living(peer),
-            Kind::Vlan { parent, .. } | Kind::Macvlan { parent } => self.living(parent),
+            Kind::Vlan { parent, .. } | Kind::Macvlan { parent } | Kind::Ipvlan { parent } => {
+                self.living(parent)
+            }
             _ => None,
         };
         let plugged = self.plugged(device);
@@ -132,7 +134,7 @@ impl Engine {
             Kind::Bridge(bridge) => {
                 bridge.ports.iter().flatten().any(|p| self.living(*p).is_some_and(|p| p.up))
             }
-            Kind::Vlan { parent, .. } | Kind::Macvlan { parent } => {
+            Kind::Vlan { parent, .. } | Kind::Macvlan { parent } | Kind::Ipvlan { parent } => {
                 self.living(*parent).is_some_and(|parent| parent.up && self.plugged(parent))
             }
             Kind::Loopback | Kind::Dummy | Kind::External => true,
@@ -148,6 +150,12 @@ impl Engine {
                     return None;
                 };
                 children.mode(child_of(id)).map(UpperView::Macvlan)
+            }
+            Kind::Ipvlan { parent } => {
+                let Children::Ipvlan(children) = &self.living(parent)?.uppers.as_ref()?.children else {
+                    return None;
+                };
+                Some(UpperView::Ipvlan(children.mode(), children.flag()))
             }
             Kind::Loopback
             | Kind::Dummy

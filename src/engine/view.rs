@@ -11,7 +11,7 @@ pub use linkspan_nat::ruleset::RuleSet;
 use linkspan_switch::mac::MacAddress;
 
 use super::event::NeighbourState;
-use super::plan::{MacvlanMode, Transport, VlanId};
+use super::plan::{IpvlanFlag, IpvlanMode, MacvlanMode, Transport, VlanId};
 
 /// What there is to know of a device without counting anything: for those who look at many.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,6 +91,8 @@ pub enum InterfaceKind {
     Vlan,
     /// A station of its own behind another device.
     Macvlan,
+    /// A station behind another device, with that one's hardware address.
+    Ipvlan,
 }
 
 /// What a device is to the one it stands on.
@@ -100,6 +102,8 @@ pub enum UpperView {
     Vlan(VlanId),
     /// A station behind it.
     Macvlan(MacvlanMode),
+    /// A station behind it that has its hardware address.
+    Ipvlan(IpvlanMode, IpvlanFlag),
 }
 
 impl fmt::Display for UpperView {
@@ -108,6 +112,7 @@ impl fmt::Display for UpperView {
         match self {
             UpperView::Vlan(id) => write!(f, "vlan protocol 802.1Q id {id}"),
             UpperView::Macvlan(mode) => write!(f, "macvlan mode {mode}"),
+            UpperView::Ipvlan(mode, flag) => write!(f, "ipvlan mode {mode} {flag}"),
         }
     }
 }

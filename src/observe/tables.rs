@@ -238,6 +238,7 @@ fn kind(kind: InterfaceKind) -> &'static str {
         InterfaceKind::External => "external",
         InterfaceKind::Vlan => "vlan",
         InterfaceKind::Macvlan => "macvlan",
+        InterfaceKind::Ipvlan => "ipvlan",
     }
 }
 

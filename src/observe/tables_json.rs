@@ -25,6 +25,7 @@ pub fn interfaces(views: &[InterfaceView]) -> Value {
             InterfaceKind::External => "external",
             InterfaceKind::Vlan => "vlan",
             InterfaceKind::Macvlan => "macvlan",
+            InterfaceKind::Ipvlan => "ipvlan",
         };
         json!({
             "index": view.index,

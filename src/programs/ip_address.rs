@@ -4,7 +4,9 @@ use ipnet::IpNet;
 
 use super::ip::{Show, Style, behind_show, invalid, no_device};
 use super::options::Failure;
-use crate::engine::sys::{AddressView, Family, InterfaceKind, InterfaceView, Scope, Sys};
+use crate::engine::sys::{
+    AddressView, Family, InterfaceKind, InterfaceView, IpvlanMode, Scope, Sys, UpperView,
+};
 
 /// Which entries are shown.
 #[derive(Default)]
@@ -172,8 +174,12 @@ fn flags(device: &InterfaceView, all: &[InterfaceView], style: Style) -> String 
         | InterfaceKind::Nic
         | InterfaceKind::External
         | InterfaceKind::Vlan
-        | InterfaceKind::Macvlan => {
+        | InterfaceKind::Macvlan
+        | InterfaceKind::Ipvlan => {
             flags.extend(["BROADCAST", "MULTICAST"]);
+            if let Some(UpperView::Ipvlan(IpvlanMode::L3 | IpvlanMode::L3s, _)) = device.upper {
+                flags.push("NOARP");
+            }
         }
     }
     if device.up {
@@ -196,11 +202,14 @@ fn flags(device: &InterfaceView, all: &[InterfaceView], style: Style) -> String 
 
 fn state(device: &InterfaceView) -> &'static str {
     match (device.kind, device.up, device.running) {
-        (InterfaceKind::Loopback | InterfaceKind::Dummy, true, _) | (InterfaceKind::Macvlan, true, true) => {
-            "UNKNOWN"
-        }
+        (InterfaceKind::Loopback | InterfaceKind::Dummy, true, _)
+        | (InterfaceKind::Macvlan | InterfaceKind::Ipvlan, true, true) => "UNKNOWN",
         (_, true, true) => "UP",
-        (InterfaceKind::Veth | InterfaceKind::Vlan | InterfaceKind::Macvlan, true, false) => "LOWERLAYERDOWN",
+        (
+            InterfaceKind::Veth | InterfaceKind::Vlan | InterfaceKind::Macvlan | InterfaceKind::Ipvlan,
+            true,
+            false,
+        ) => "LOWERLAYERDOWN",
         _ => "DOWN",
     }
 }
@@ -214,7 +223,8 @@ fn queue_length(device: &InterfaceView) -> u32 {
         | InterfaceKind::Nic
         | InterfaceKind::External
         | InterfaceKind::Vlan
-        | InterfaceKind::Macvlan => 0,
+        | InterfaceKind::Macvlan
+        | InterfaceKind::Ipvlan => 0,
     }
 }
 
@@ -241,9 +251,10 @@ fn address_lines(device: &InterfaceView, address: &AddressView, show: Show) -> S
     let middle = match address.address {
         IpNet::V4(network) => {
             // Docker gives the broadcast address, `ip address add` and the kernel's loopback do not.
-            let named =
-                matches!(device.kind, InterfaceKind::Bridge | InterfaceKind::Veth | InterfaceKind::Macvlan)
-                    && network.prefix_len() < 31;
+            let named = matches!(
+                device.kind,
+                InterfaceKind::Bridge | InterfaceKind::Veth | InterfaceKind::Macvlan | InterfaceKind::Ipvlan
+            ) && network.prefix_len() < 31;
             let broadcast = if named { format!(" brd {}", network.broadcast()) } else { String::new() };
             format!("inet {network}{broadcast} scope {scope} {}", device.name)
         }
@@ -294,6 +305,7 @@ fn kind_name(kind: InterfaceKind) -> Option<&'static str> {
         InterfaceKind::Dummy => Some("dummy"),
         InterfaceKind::Vlan => Some("vlan"),
         InterfaceKind::Macvlan => Some("macvlan"),
+        InterfaceKind::Ipvlan => Some("ipvlan"),
         InterfaceKind::Loopback | InterfaceKind::Nic | InterfaceKind::External => None,
     }
 }

@@ -11,8 +11,8 @@ use ipnet::IpNet;
 use super::ip::{Show, Style, invalid, no_device};
 use super::options::Failure;
 use crate::engine::sys::{
-    Change, Errno, Existing, ExitCode, Family, MacAddress, MacvlanMode, NeighbourState, NewDevice,
-    RouteChange, Sys, VlanId,
+    Change, Errno, Existing, ExitCode, Family, IpvlanFlag, IpvlanMode, MacAddress, MacvlanMode,
+    NeighbourState, NewDevice, RouteChange, Sys, VlanId,
 };
 
 /// The words behind a verb.
@@ -314,6 +314,7 @@ fn add_link(sys: &Sys, show: Show, words: &[&str]) -> Result<(), Failure> {
     let style = show.style;
     let (mut name, mut kind, mut mac, mut mtu, mut peer) = (None, None, None, None, None);
     let (mut parent, mut vlan, mut mode) = (None, None, None);
+    let mut flag = IpvlanFlag::Bridge;
     let mut words = Words::new(words, style);
     while let Some(word) = words.next() {
         match word {
@@ -330,6 +331,9 @@ fn add_link(sys: &Sys, show: Show, words: &[&str]) -> Result<(), Failure> {
             "link" => parent = Some(words.value()?),
             "id" => vlan = Some(words.number("id")?),
             "mode" => mode = Some(words.value()?),
+            "bridge" if kind == Some("ipvlan") => flag = IpvlanFlag::Bridge,
+            "private" if kind == Some("ipvlan") => flag = IpvlanFlag::Private,
+            "vepa" if kind == Some("ipvlan") => flag = IpvlanFlag::Vepa,
             "protocol" | "txqueuelen" | "qlen" => {
                 words.value()?;
             }
@@ -365,6 +369,19 @@ fn add_link(sys: &Sys, show: Show, words: &[&str]) -> Result<(), Failure> {
             };
             NewDevice::Macvlan { parent, mode }
         }
+        "ipvlan" => {
+            let parent = parent_of(sys, style, parent)?;
+            let mode = match mode {
+                None | Some("l3") => IpvlanMode::L3,
+                Some("l2") => IpvlanMode::L2,
+                Some("l3s") => IpvlanMode::L3s,
+                Some(other) => {
+                    let text = "\"mode\" must be either \"l2\", \"l3\" or \"l3s\"";
+                    return Err(failure(&format!("Error: argument of {text}, not \"{other}\""), 255));
+                }
+            };
+            NewDevice::Ipvlan { parent, mode, flag }
+        }
         _ => return Err(answer(style, Errno::NotSupported, Some("Unknown device type."))),
     };
     let free = |prefix: &str| {
@@ -379,6 +396,7 @@ fn add_link(sys: &Sys, show: Show, words: &[&str]) -> Result<(), Failure> {
         (None, NewDevice::Veth(_)) => free("veth").unwrap_or_default(),
         (None, NewDevice::Vlan { .. }) => free("vlan").unwrap_or_default(),
         (None, NewDevice::Macvlan { .. }) => free("macvlan").unwrap_or_default(),
+        (None, NewDevice::Ipvlan { .. }) => free("ipvlan").unwrap_or_default(),
     };
     change(sys, style, &Change::AddDevice { name, kind, mac, mtu })
 }

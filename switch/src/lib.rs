@@ -7,7 +7,7 @@
 //! * [`offload`]: finishing checksums and cutting TSO and UDP GSO packets.
 //! * [`mac`], [`ethernet`], [`vlan`]: addresses, headers and tags.
 //! * [`fdb`], [`bridge`]: the MAC table and the forwarding decision of a Linux bridge without spanning tree.
-//! * [`macvlan`]: stations behind one parent device.
+//! * [`macvlan`], [`ipvlan`]: stations behind one parent device.
 //! * [`storm`]: the guard that ends a run with a loop.
 //!
 //! # Example: two ports
@@ -53,6 +53,7 @@ pub mod bridge;
 pub mod ethernet;
 pub mod fdb;
 pub mod frame;
+pub mod ipvlan;
 pub mod mac;
 pub mod macvlan;
 pub mod offload;

@@ -14,7 +14,7 @@ use super::Daemon;
 use crate::docker::container::{Container, SandboxKind, State};
 use crate::docker::drivers::Driver;
 use crate::docker::drivers::bridge::{self, Attachment};
-use crate::docker::drivers::macvlan;
+use crate::docker::drivers::{ipvlan, macvlan};
 use crate::docker::endpoint::{Active, Endpoint, in_gateway_order};
 use crate::docker::error::DockerError;
 use crate::docker::identity::mac_from_ipv4;
@@ -387,6 +387,19 @@ impl Daemon {
                     disable_ipv6,
                 };
                 macvlan::join(&mut outcome.plan, active.owner, &attachment, config);
+            }
+            (Driver::Ipvlan(config), _, Some(parent)) => {
+                let attachment = macvlan::Attachment {
+                    parent: DeviceName { namespace: self.host.namespace.clone(), name: parent.name },
+                    container: &sandbox.namespace,
+                    device,
+                    mac: None,
+                    addresses,
+                    announcements: config.announcements,
+                    link_local,
+                    disable_ipv6,
+                };
+                ipvlan::join(&mut outcome.plan, active.owner, &attachment, config);
             }
             _ => return,
         }

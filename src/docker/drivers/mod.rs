@@ -5,6 +5,7 @@
 
 pub mod bridge;
 pub mod host;
+pub mod ipvlan;
 pub mod macvlan;
 pub mod none;
 pub mod parent;
@@ -12,6 +13,7 @@ pub mod parent;
 use std::collections::BTreeMap;
 
 use self::bridge::BridgeConfig;
+use self::ipvlan::IpvlanConfig;
 use self::macvlan::MacvlanConfig;
 use super::error::DockerError;
 use super::profile::Profile;
@@ -23,6 +25,8 @@ pub enum Driver {
     Bridge(BridgeConfig),
     /// Stations on the network of a host's device.
     Macvlan(MacvlanConfig),
+    /// The same with one hardware address for all.
+    Ipvlan(IpvlanConfig),
     /// The host's own namespace.
     Host,
     /// A loopback device only.
@@ -42,7 +46,8 @@ impl Driver {
                 Err(DockerError::forbidden(format!("only one instance of \"{name}\" network is allowed")))
             }
             "macvlan" => Ok(Self::Macvlan(MacvlanConfig::parse(options, profile)?)),
-            "ipvlan" | "remote" => Err(DockerError::unsupported(format_args!("network driver {name}"))),
+            "ipvlan" => Ok(Self::Ipvlan(IpvlanConfig::parse(options, profile)?)),
+            "remote" => Err(DockerError::unsupported(format_args!("network driver {name}"))),
             "overlay" => Err(DockerError::new(
                 503,
                 "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this \
@@ -57,6 +62,7 @@ impl Driver {
         match self {
             Self::Bridge(_) => "bridge",
             Self::Macvlan(_) => "macvlan",
+            Self::Ipvlan(_) => "ipvlan",
             Self::Host => "host",
             Self::None => "null",
         }
@@ -66,7 +72,7 @@ impl Driver {
     pub fn bridge(&self) -> Option<&BridgeConfig> {
         match self {
             Self::Bridge(config) => Some(config),
-            Self::Macvlan(_) | Self::Host | Self::None => None,
+            Self::Macvlan(_) | Self::Ipvlan(_) | Self::Host | Self::None => None,
         }
     }
 
@@ -74,6 +80,7 @@ impl Driver {
     pub(super) fn parent(&self) -> Option<(&str, &'static str)> {
         match self {
             Self::Macvlan(config) => Some((&config.parent, macvlan::DUMMY_PREFIX)),
+            Self::Ipvlan(config) => Some((&config.parent, ipvlan::DUMMY_PREFIX)),
             Self::Bridge(_) | Self::Host | Self::None => None,
         }
     }
@@ -81,7 +88,7 @@ impl Driver {
     /// Whether containers have addresses of the network.
     pub(super) fn has_addresses(&self) -> bool {
         match self {
-            Self::Bridge(_) | Self::Macvlan(_) => true,
+            Self::Bridge(_) | Self::Macvlan(_) | Self::Ipvlan(_) => true,
             Self::Host | Self::None => false,
         }
     }
@@ -90,7 +97,7 @@ impl Driver {
     pub(super) fn has_hardware_addresses(&self) -> bool {
         match self {
             Self::Bridge(_) | Self::Macvlan(_) => true,
-            Self::Host | Self::None => false,
+            Self::Ipvlan(_) | Self::Host | Self::None => false,
         }
     }
 }
