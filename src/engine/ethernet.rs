@@ -301,6 +301,9 @@ impl Engine {
         }
         if local {
             self.bridge_local(namespace, bridge, header, content);
+        } else if egress == PortId(0) {
+            let frame = content.into_frame(header);
+            self.drop_frame(frame, Some(namespace), Some(bridge), DropReason::BridgeNoPort);
         }
     }
 

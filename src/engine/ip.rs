@@ -814,8 +814,12 @@ impl Engine {
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         let tracked = space.netfilter.expire(now);
         let expired = space.reassembler.expire(now);
-        *self.drops.entry(DropReason::Fragment).or_default() += (tracked.len() + expired.len()) as u64;
         for queue in tracked.into_iter().chain(expired) {
+            *self.drops.entry(DropReason::Fragment).or_default() += 1;
+            let trace = self.new_trace();
+            let kind =
+                EventKind::Dropped { namespace: Some(namespace), device: None, reason: DropReason::Fragment };
+            self.event(trace, |_| kind);
             if let Some(first) = queue.first_fragment
                 && let Ok(layout) = Layout::parse(&first)
             {

@@ -32,11 +32,15 @@ const QUEUE_LIMIT: usize = 101;
 /// Entries of one namespace. Linux's `gc_thresh3` is 1,024 and shared by all namespaces, which is what breaks
 /// all-pairs pings of 64 hosts there; ours is per namespace and larger.
 const TABLE_LIMIT: usize = 65_536;
+/// How many entries make room at once in a full table.
+const EVICTED: usize = TABLE_LIMIT / 16;
 
 /// The neighbours of one namespace.
 #[derive(Default)]
 pub(crate) struct NeighbourTable {
     entries: HashMap<(DeviceId, IpAddr), Entry>,
+    /// A full table in which every entry was waited for is not searched again before this moment.
+    no_victim_before: Duration,
 }
 
 struct Entry {
@@ -282,14 +286,26 @@ impl NeighbourTable {
         list
     }
 
-    /// Makes room by forgetting the entry that was confirmed longest ago among those nobody waits for.
-    fn evict(&mut self, _now: Duration) -> bool {
-        let victim = self
+    /// Makes room by forgetting the entries that were confirmed longest ago among those nobody waits for, several at
+    /// once as Linux does (`neigh_forced_gc`), so that who floods the table does not buy a search with every packet.
+    fn evict(&mut self, now: Duration) -> bool {
+        if now < self.no_victim_before {
+            return false;
+        }
+        let candidates = self
             .entries
             .iter()
-            .filter(|(_, e)| e.waiting.is_empty() && e.state != NeighbourState::Permanent)
-            .min_by_key(|(key, e)| (e.confirmed, **key))
-            .map(|(key, _)| *key);
-        victim.is_some_and(|key| self.entries.remove(&key).is_some())
+            .filter(|(_, entry)| entry.waiting.is_empty() && entry.state != NeighbourState::Permanent);
+        let mut victims: Vec<_> = candidates.map(|(key, entry)| (entry.confirmed, *key)).collect();
+        if victims.is_empty() {
+            self.no_victim_before = now + RETRANSMIT;
+            return false;
+        }
+        victims.sort_unstable();
+        victims.truncate(EVICTED);
+        for (_, key) in victims {
+            self.entries.remove(&key);
+        }
+        true
     }
 }

@@ -16,7 +16,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use linkspan::engine::event::DropReason;
 use linkspan::engine::id::DeviceId;
 use linkspan::engine::plan::{
-    DeviceName, DeviceSpec, LinkQuality, NamespaceName, NextHop, Op, Owner, Plan, Sysctl,
+    DeviceName, DeviceSpec, LinkQuality, MacAddress, NamespaceName, NextHop, Op, Owner, Plan, Sysctl,
 };
 use linkspan::engine::sys::{
     Child, Errno, Family, Files, Launch, Launcher, Pipe, Privilege, Process, ProcessId, Sys,
@@ -115,13 +115,17 @@ impl Bench {
 
     /// A bridge in a namespace, with an address, up.
     pub fn bridge(&mut self, namespace: &str, name: &str, address: &str) {
+        self.bridge_with_mac(namespace, name, address, None);
+    }
+
+    pub fn bridge_with_mac(&mut self, namespace: &str, name: &str, address: &str, mac: Option<MacAddress>) {
         self.namespace(namespace);
         let device = device(namespace, name);
         let address = address.parse().unwrap();
         self.apply(
             namespace,
             vec![
-                Op::AddDevice { device: device.clone(), spec: DeviceSpec::Bridge, mac: None, mtu: 1_500 },
+                Op::AddDevice { device: device.clone(), spec: DeviceSpec::Bridge, mac, mtu: 1_500 },
                 Op::AddAddress { device: device.clone(), address },
                 Op::SetUp { device },
             ],
