@@ -1,7 +1,12 @@
 //! The fuzz targets without a fuzzer: every file of `fuzz/corpus/`, and mutations of each drawn from a fixed seed, through
 //! the same bodies that libFuzzer runs. A finding of the fuzzer becomes a file there, named by what it protects.
 
-#![allow(clippy::disallowed_methods, reason = "a test reads the corpus")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a test reads the corpus and shows the input that fails"
+)]
 
 #[path = "../fuzz/src/lib.rs"]
 mod bodies;

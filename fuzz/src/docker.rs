@@ -1,5 +1,5 @@
-//! docker command lines: split as a shell does, then understood or refused with an exit code of Docker's client, and what
-//! is understood is done or refused by a daemon whose engine stays sound.
+//! docker command lines: split as a shell does, then understood or refused with an exit code of Docker's client. What a
+//! daemon then does with them is not looked at here.
 
 use linkspan::docker::cli;
 use linkspan::docker::profile::Profile;

@@ -23,8 +23,11 @@ pub mod packets;
 pub mod scenario;
 mod stage;
 
+/// What a target does with any bytes.
+pub type Body = fn(&[u8]);
+
 /// Every target by the name of its corpus folder.
-pub const TARGETS: [(&str, fn(&[u8])); 12] = [
+pub const TARGETS: [(&str, Body); 12] = [
     ("conntrack", conntrack::run),
     ("dns", dns::run),
     ("docker", docker::run),

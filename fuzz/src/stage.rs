@@ -177,8 +177,11 @@ pub fn sound(engine: &linkspan::engine::Engine) {
     }
 }
 
+/// Makes a frame for one of the two edges.
+pub type Make = fn(&mut Input<'_>, usize) -> Vec<u8>;
+
 /// A frame: noise, or one that a machine would send, with some bytes replaced and its checksums perhaps made right.
-pub fn frame(input: &mut Input<'_>, side: usize, known: &[fn(&mut Input<'_>, usize) -> Vec<u8>]) -> Vec<u8> {
+pub fn frame(input: &mut Input<'_>, side: usize, known: &[Make]) -> Vec<u8> {
     let kind = input.below(known.len() + 1);
     let Some(make) = known.get(kind) else { return input.chunk(200).to_vec() };
     let mut frame = make(input, side);
@@ -199,9 +202,9 @@ pub fn frame(input: &mut Input<'_>, side: usize, known: &[fn(&mut Input<'_>, usi
 }
 
 /// The frames of hosts that talk IP.
-pub const IP: [fn(&mut Input<'_>, usize) -> Vec<u8>; 5] = [udp, tcp, echo, fragment, icmp_error];
+pub const IP: [Make; 5] = [udp, tcp, echo, fragment, icmp_error];
 /// The frames of hosts that look for each other.
-pub const NEIGHBOURS: [fn(&mut Input<'_>, usize) -> Vec<u8>; 3] = [arp, solicitation, echo];
+pub const NEIGHBOURS: [Make; 3] = [arp, solicitation, echo];
 
 fn ethernet(side: usize, kind: [u8; 2], payload: &[u8]) -> Vec<u8> {
     [&MACS[side % 2], &OUTSIDE, &kind[..], payload].concat()

@@ -2,6 +2,7 @@
 //! where nothing is repeated, go through the same steps.
 
 #![allow(unreachable_pub, reason = "a module of several test crates")]
+#![allow(dead_code, reason = "each test crate uses a part")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::collections::BTreeMap;
