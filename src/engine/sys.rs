@@ -11,7 +11,7 @@ use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -55,6 +55,8 @@ pub trait Files {
     fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno>;
     /// Paths that start with `prefix`, sorted.
     fn list(&self, prefix: &str) -> Vec<String>;
+    /// Wakes somebody once, when a file is written next. Files that nobody can write never do.
+    fn wake_when_written(&self, _waker: &Waker) {}
 }
 
 /// Starts child processes.
@@ -249,6 +251,11 @@ impl Sys {
     /// Paths that start with `prefix`, sorted.
     pub fn list_files(&self, prefix: &str) -> Vec<String> {
         self.process.files.list(prefix)
+    }
+
+    /// Wakes somebody once, when a file is written next.
+    pub fn wake_when_written(&self, waker: &Waker) {
+        self.process.files.wake_when_written(waker);
     }
 
     /// Starts a child process in the same container.

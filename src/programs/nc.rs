@@ -1,22 +1,25 @@
 //! `nc`: a TCP or UDP connection joined to standard input and output.
 //!
-//! Listening takes one connection. Standard input's end half-closes a TCP connection; the program ends when the peer
-//! has closed too. `-e` is refused. `-q` and `-k` are accepted; only `-k` matters: it listens again.
+//! Listening takes one connection; with `-k` or `-ll` it goes on listening. Standard input's end half-closes a TCP
+//! connection; the program ends when the peer has closed too. `-e` must come last: everything behind it is a program
+//! whose standard streams are the connection, as in BusyBox, one for each connection at the same time; it is for TCP
+//! only. `-q` is accepted and does nothing.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::options::{Failure, Options, Syntax, duration, finish, invalid_number};
 use super::resolver::{Want, resolve};
-use super::tasks::{First, first};
+use super::tasks::{First, Tasks, first};
 use super::{arguments, httpd, listen};
-use crate::engine::sys::{Errno, ExitCode, Sys, TcpStream};
+use crate::engine::sys::{Child, Errno, ExitCode, Launch, Pipe, Sys, TcpStream};
 
-const SYNTAX: Syntax = Syntax {
-    letters: "lkup:w:zvns:e:q:i:46",
+pub(super) const SYNTAX: Syntax = Syntax {
+    letters: "lkup:w:zvns:q:i:46",
     long: &[],
     stop_at_operand: false,
-    usage: "nc [OPTIONS] HOST PORT  - connect\nnc [OPTIONS] -l -p PORT [HOST] [PORT]  - listen",
+    usage: "nc [OPTIONS] HOST PORT [-e PROG ARGS]  - connect\n\
+            nc [OPTIONS] -l -p PORT [HOST] [PORT] [-e PROG ARGS]  - listen",
 };
 
 /// Connects or listens.
@@ -27,18 +30,22 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
 
 async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let (program, words) = arguments(sys);
-    let options = Options::parse(program, words, &SYNTAX)?;
-    if options.has('e') {
-        return Err(Failure::new(
-            program,
-            "-e is not supported: expected a connection to standard input and output",
-        ));
+    let (words, served) = split_program(words);
+    let options = Options::parse(program, &words, &SYNTAX)?;
+    match served {
+        Some([]) => {
+            return Err(Failure::usage(&format!("{program}: option requires an argument: e\n"), SYNTAX.usage));
+        }
+        Some(_) if options.has('u') => {
+            return Err(Failure::new(program, "-e needs a TCP connection: leave -u out"));
+        }
+        _ => {}
     }
     let limit = match options.value('w') {
         Some(text) => Some(duration(text).ok_or_else(|| invalid_number(program, text))?),
         None => None,
     };
-    let connection = Connection { sys, program, options: &options, limit };
+    let connection = Connection { sys, program, options: &options, limit, served };
     match (options.has('l'), options.has('u')) {
         (true, false) => connection.listen_tcp().await,
         (true, true) => connection.listen_udp().await,
@@ -47,11 +54,33 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Splits a command line at `-e`, which may also be the last of joined letters (`-lke`): what is in front of it, and the
+/// program with its arguments.
+pub(super) fn split_program(words: &[String]) -> (Vec<String>, Option<&[String]>) {
+    let ends_in_e = |word: &String| {
+        let letters = word.strip_prefix('-').and_then(|letters| letters.strip_suffix('e'));
+        letters.is_some_and(|letters| letters.bytes().all(|letter| b"lkuzvn46".contains(&letter)))
+    };
+    match words.iter().position(ends_in_e) {
+        None => (words.to_vec(), None),
+        Some(at) => {
+            let mut own = words[..at].to_vec();
+            let joined = words[at].trim_end_matches('e');
+            if joined != "-" {
+                own.push(joined.to_owned());
+            }
+            (own, Some(&words[at + 1..]))
+        }
+    }
+}
+
 struct Connection<'a> {
     sys: &'a Sys,
     program: &'a str,
     options: &'a Options,
     limit: Option<Duration>,
+    /// What `-e` names.
+    served: Option<&'a [String]>,
 }
 
 impl Connection<'_> {
@@ -61,19 +90,55 @@ impl Connection<'_> {
             httpd::listen(self.sys, address, port, 1).map_err(|errno| self.fail(format!("bind: {errno}")))?;
         let local = listener.local_address().map_err(|errno| self.fail(errno.text()))?;
         self.say(format!("listening on {local} ...")).await;
+        let mut running = Tasks::new();
         loop {
-            let accepted = match self.limit {
-                Some(limit) => self.sys.timeout(limit, listener.accept()).await,
-                None => Some(listener.accept().await),
+            let accept = async {
+                match first(listener.accept(), running.run()).await {
+                    First::Left(accepted) => accepted,
+                    First::Right(never) => match never {},
+                }
             };
+            let accepted = self.within(accept).await;
             let accepted = accepted.ok_or_else(|| self.fail("timeout"))?;
             let (stream, peer) = accepted.map_err(|errno| self.fail(format!("accept: {errno}")))?;
             self.say(format!("connect to {local} from {} ({peer})", peer.ip())).await;
-            join(self.sys, &stream).await;
-            if !self.options.has('k') {
-                return Ok(ExitCode::SUCCESS);
+            match (self.served, self.listens_on()) {
+                (Some(served), true) => {
+                    let child = self.start(served)?;
+                    running.push(Box::pin(serve(stream, child)));
+                }
+                (Some(served), false) => {
+                    serve(stream, self.start(served)?).await;
+                    return Ok(ExitCode::SUCCESS);
+                }
+                (None, true) => join(self.sys, &stream).await,
+                (None, false) => {
+                    join(self.sys, &stream).await;
+                    return Ok(ExitCode::SUCCESS);
+                }
             }
         }
+    }
+
+    /// More than one connection is taken.
+    fn listens_on(&self) -> bool {
+        self.options.has('k') || self.options.count('l') > 1
+    }
+
+    /// Starts the program of `-e`.
+    fn start(&self, served: &[String]) -> Result<Served, Failure> {
+        let (stdin, stdout) = (Pipe::new(), Pipe::new());
+        let launch = Launch {
+            arguments: served.to_vec(),
+            environment: self.sys.environment().clone(),
+            stdin: stdin.clone(),
+            stdout: stdout.clone(),
+            stderr: stdout.clone(),
+        };
+        let name = served.first().map_or("", String::as_str);
+        let child =
+            self.sys.launch(launch).map_err(|errno| self.fail(format!("can't execute '{name}': {errno}")))?;
+        Ok(Served { child, stdin, stdout })
     }
 
     async fn listen_udp(&self) -> Result<ExitCode, Failure> {
@@ -123,8 +188,10 @@ impl Connection<'_> {
             match connected {
                 Some(Ok(stream)) => {
                     self.say(format!("{host} ({remote}) open")).await;
-                    if !self.options.has('z') {
-                        join(self.sys, &stream).await;
+                    match self.served {
+                        _ if self.options.has('z') => {}
+                        Some(served) => serve(stream, self.start(served)?).await,
+                        None => join(self.sys, &stream).await,
                     }
                 }
                 other => {
@@ -302,4 +369,41 @@ async fn join(sys: &Sys, stream: &TcpStream) {
     match first(receive, forever).await {
         First::Left(()) | First::Right(()) => {}
     }
+}
+
+/// A program whose standard streams are a connection.
+struct Served {
+    child: Child,
+    stdin: Pipe,
+    stdout: Pipe,
+}
+
+/// Copies between a connection and its program until the program has ended and what it printed is sent.
+async fn serve(stream: TcpStream, served: Served) {
+    let Served { child, stdin, stdout } = served;
+    let receive = async {
+        while let Ok(data) = stream.read(65_536).await {
+            if data.is_empty() || stdin.write_all(&data).await.is_err() {
+                break;
+            }
+        }
+        stdin.close_writer();
+        std::future::pending::<()>().await;
+    };
+    let ended = async {
+        child.wait().await;
+        stdout.close_writer();
+        std::future::pending::<()>().await;
+    };
+    let send = async {
+        loop {
+            let data = stdout.read(65_536).await;
+            if data.is_empty() || stream.write_all(&data).await.is_err() {
+                stdout.close_reader();
+                let _ = stream.shutdown();
+                return;
+            }
+        }
+    };
+    first(send, first(receive, ended)).await;
 }

@@ -84,6 +84,11 @@ impl Options {
         self.found.iter().any(|(l, _)| *l == letter)
     }
 
+    /// How often the option was given.
+    pub(crate) fn count(&self, letter: char) -> usize {
+        self.found.iter().filter(|(l, _)| *l == letter).count()
+    }
+
     /// The last value given for an option.
     pub(crate) fn value(&self, letter: char) -> Option<&str> {
         self.found.iter().rev().find(|(l, _)| *l == letter).and_then(|(_, value)| value.as_deref())

@@ -31,6 +31,7 @@ pub(super) struct World {
 #[derive(Default)]
 struct Kernel {
     files: RefCell<BTreeMap<String, Vec<u8>>>,
+    followers: RefCell<Vec<Waker>>,
     started: RefCell<Vec<Task>>,
     killed: RefCell<Vec<(ProcessId, u8)>>,
     running: RefCell<Vec<Task>>,
@@ -63,7 +64,13 @@ impl Files for Kernel {
             file.clear();
         }
         file.extend_from_slice(content);
+        for follower in self.followers.take() {
+            follower.wake();
+        }
         Ok(())
+    }
+    fn wake_when_written(&self, waker: &Waker) {
+        self.followers.borrow_mut().push(waker.clone());
     }
     fn list(&self, prefix: &str) -> Vec<String> {
         self.files.borrow().keys().filter(|path| path.starts_with(prefix)).cloned().collect()
@@ -133,6 +140,11 @@ pub(super) struct Started {
 }
 
 impl Started {
+    /// Its status, once it has ended.
+    pub(super) fn status(&self) -> Option<u8> {
+        self.exit.borrow().status().map(|status| status.0)
+    }
+
     /// What it has printed since the last call, on both streams.
     pub(super) fn text(&self) -> String {
         String::from_utf8(self.output.take()).unwrap()

@@ -74,6 +74,53 @@ fn ping_says_what_is_wrong() {
 }
 
 #[test]
+fn following_a_file_waits_without_a_timer_and_prints_what_is_added() {
+    let world = World::new();
+    let lines: [&[&str]; 5] = [
+        &["tail", "-f", "/dev/null"],
+        &["tail", "-F", "/dev/null"],
+        &["tail", "-n0", "-f", "/log"],
+        &["tail", "--follow", "/dev/null"],
+        &["sh", "-c", "tail -f /dev/null"],
+    ];
+    for words in lines {
+        let started = world.start("a", words);
+        world.settle();
+        assert!(started.status().is_none(), "{words:?}: {}", started.text());
+        assert!(world.engine.borrow_mut().deadline().is_none(), "{words:?} keeps time running");
+    }
+    world.file("/log", "one\ntwo\n");
+    let tail = world.start("a", &["tail", "-n", "1", "-f", "/log"]);
+    world.settle();
+    assert_eq!(tail.text(), "two\n");
+    assert_eq!(world.sh("a", "echo three >> /log; echo x > /other"), text("", 0));
+    world.settle();
+    assert_eq!((tail.text().as_str(), tail.status()), ("three\n", None));
+}
+
+#[test]
+fn nc_serves_a_program_to_every_connection() {
+    let world = World::new();
+    let servers: [(&str, &[&str], &str); 3] = [
+        ("9000", &["nc", "-ll", "-p", "9000", "-e", "cat"], "hi\n"),
+        ("9001", &["nc", "-lk", "-p", "9001", "-e", "cat"], "hi\n"),
+        ("9002", &["nc", "-p", "9002", "-lke", "sh", "-c", "read x; echo got $x"], "got hi\n"),
+    ];
+    for (port, words, said) in servers {
+        let server = world.start("b", words);
+        world.settle();
+        assert_eq!(server.status(), None, "{}", server.text());
+        for _ in 0..2 {
+            assert_eq!(world.sh("a", &format!("echo hi | nc -w 2 10.0.0.3 {port}")), text(said, 0));
+        }
+        assert_eq!(server.status(), None);
+    }
+    let once = world.start("b", &["nc", "-l", "-p", "9003", "-e", "echo", "bye"]);
+    assert_eq!(world.run("a", "nc 10.0.0.3 9003"), text("bye\n", 0));
+    assert_eq!(world.finish(&once), 0);
+}
+
+#[test]
 fn names_come_from_the_hosts_file() {
     let world = World::new();
     world.file("/etc/hosts", "127.0.0.1\tlocalhost\n10.0.0.3\tb.example.test b # peer\n10.0.0.2\ta\n");

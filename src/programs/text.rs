@@ -23,6 +23,9 @@ pub(crate) async fn read_input(sys: &Sys, program: &str, path: &str) -> Result<V
     if path == "-" {
         return Ok(read_stdin(sys).await);
     }
+    if path == "/dev/null" {
+        return Ok(Vec::new());
+    }
     sys.read_file(path).map_err(|errno| cannot_open(program, path, errno))
 }
 

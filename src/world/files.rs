@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::task::Waker;
 
 use crate::engine::sys::{Errno, Files};
 
@@ -10,28 +11,39 @@ const LIMIT: usize = 64 << 20;
 
 /// The files of one place by path.
 #[derive(Default)]
-pub(crate) struct FileTable(RefCell<BTreeMap<String, Vec<u8>>>);
+pub(crate) struct FileTable {
+    files: RefCell<BTreeMap<String, Vec<u8>>>,
+    /// Who waits for a write.
+    followers: RefCell<Vec<Waker>>,
+}
 
 impl FileTable {
     /// Puts a file, whatever was there.
     pub(crate) fn put(&self, path: &str, content: impl Into<Vec<u8>>) {
-        self.0.borrow_mut().insert(path.to_owned(), content.into());
+        self.files.borrow_mut().insert(path.to_owned(), content.into());
+        self.wake_followers();
     }
 
     /// A file's text, empty if there is none.
     pub(crate) fn text(&self, path: &str) -> String {
-        let files = self.0.borrow();
+        let files = self.files.borrow();
         files.get(path).map(|content| String::from_utf8_lossy(content).into_owned()).unwrap_or_default()
+    }
+
+    fn wake_followers(&self) {
+        for follower in self.followers.take() {
+            follower.wake();
+        }
     }
 }
 
 impl Files for FileTable {
     fn read(&self, path: &str) -> Result<Vec<u8>, Errno> {
-        self.0.borrow().get(path).cloned().ok_or(Errno::NoSuchFile)
+        self.files.borrow().get(path).cloned().ok_or(Errno::NoSuchFile)
     }
 
     fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno> {
-        let mut files = self.0.borrow_mut();
+        let mut files = self.files.borrow_mut();
         let total: usize = files.values().map(Vec::len).sum();
         if total + content.len() > LIMIT {
             return Err(Errno::MessageTooLong);
@@ -41,10 +53,15 @@ impl Files for FileTable {
             file.clear();
         }
         file.extend_from_slice(content);
+        self.wake_followers();
         Ok(())
     }
 
+    fn wake_when_written(&self, waker: &Waker) {
+        self.followers.borrow_mut().push(waker.clone());
+    }
+
     fn list(&self, prefix: &str) -> Vec<String> {
-        self.0.borrow().keys().filter(|path| path.starts_with(prefix)).cloned().collect()
+        self.files.borrow().keys().filter(|path| path.starts_with(prefix)).cloned().collect()
     }
 }
