@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use linkspan::scenario::render::counted;
+use linkspan::scenario::translate::stand_ins;
 use linkspan::scenario::{DiskSource, Scenario, Severity, load};
 
 use super::files::{self, Found};
@@ -58,6 +59,9 @@ pub(super) fn show_warnings(scenario: &Scenario, verbose: bool, terminal: &mut T
         terminal.error(&warning.render(&scenario.sources, colour));
     }
     if verbose {
+        for note in stand_ins(scenario) {
+            terminal.error(&note.render(&scenario.sources, colour));
+        }
         for ignored in &scenario.ignored {
             let place =
                 scenario.sources.position(ignored.span).map(|at| format!("{at}: ")).unwrap_or_default();

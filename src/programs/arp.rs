@@ -5,7 +5,7 @@ use super::options::{Failure, Options, Syntax, finish};
 use super::resolver::{Want, resolve, reverse};
 use crate::engine::sys::{ExitCode, NeighbourState, Sys};
 
-const SYNTAX: Syntax = Syntax {
+pub(super) const SYNTAX: Syntax = Syntax {
     letters: "anvi:H:",
     long: &[],
     stop_at_operand: false,

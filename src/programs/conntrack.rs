@@ -4,7 +4,7 @@ use super::arguments;
 use super::options::{Failure, Options, Syntax, finish};
 use crate::engine::sys::{ExitCode, Sys};
 
-const SYNTAX: Syntax = Syntax {
+pub(super) const SYNTAX: Syntax = Syntax {
     letters: "Lp:s:d:f:n",
     long: &[("dump", 'L'), ("proto", 'p'), ("src", 's'), ("dst", 'd'), ("family", 'f')],
     stop_at_operand: false,

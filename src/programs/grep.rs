@@ -7,7 +7,7 @@ use super::options::{Failure, Options, Syntax, finish};
 use super::{arguments, text};
 use crate::engine::sys::{ExitCode, Sys};
 
-const SYNTAX: Syntax = Syntax {
+pub(super) const SYNTAX: Syntax = Syntax {
     letters: "vqicoEFe:n",
     long: &[],
     stop_at_operand: false,

@@ -5,7 +5,7 @@ use super::options::{Failure, Options, Syntax, finish};
 use super::resolver::{self, Want, resolve};
 use crate::engine::sys::{ExitCode, Sys};
 
-const SYNTAX: Syntax =
+pub(super) const SYNTAX: Syntax =
     Syntax { letters: "fisd", long: &[], stop_at_operand: false, usage: "hostname [-sidf]" };
 
 /// Prints the host's name or addresses.

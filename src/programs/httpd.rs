@@ -13,7 +13,7 @@ use super::options::{Failure, Options, Syntax, finish};
 use super::tasks::{First, Tasks, first, turn};
 use crate::engine::sys::{Errno, ExitCode, Launch, Sys, TcpListener, TcpStream};
 
-const SYNTAX: Syntax = Syntax {
+pub(super) const SYNTAX: Syntax = Syntax {
     letters: "fvip:h:c:u:",
     long: &[],
     stop_at_operand: false,

@@ -46,6 +46,7 @@ mod netstat;
 mod nslookup;
 pub(crate) mod options;
 mod ping;
+mod playable;
 mod printf;
 pub(crate) mod resolver;
 mod route;
@@ -72,6 +73,7 @@ mod testing;
 mod tests;
 
 use crate::engine::sys::{Program, Sys};
+pub use playable::can_run;
 
 /// GNU's `timeout`, which a machine has where an image has BusyBox's.
 pub fn gnu_timeout() -> Program {

@@ -34,7 +34,10 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let options = Options::parse(program, &words, &SYNTAX)?;
     match served {
         Some([]) => {
-            return Err(Failure::usage(&format!("{program}: option requires an argument: e\n"), SYNTAX.usage));
+            return Err(Failure::usage(
+                &format!("{program}: option requires an argument: e\n"),
+                SYNTAX.usage,
+            ));
         }
         Some(_) if options.has('u') => {
             return Err(Failure::new(program, "-e needs a TCP connection: leave -u out"));

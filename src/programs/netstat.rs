@@ -7,7 +7,7 @@ use super::resolver::reverse;
 use super::{arguments, route};
 use crate::engine::sys::{ExitCode, InterfaceKind, SocketView, Sys, Transport};
 
-const SYNTAX: Syntax = Syntax {
+pub(super) const SYNTAX: Syntax = Syntax {
     letters: "tulnpariexwW",
     long: &[],
     stop_at_operand: false,

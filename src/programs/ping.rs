@@ -12,7 +12,7 @@ use super::resolver::{Want, resolve};
 use super::{arguments, icmp};
 use crate::engine::sys::{Datagram, ExitCode, Family, Sys};
 
-const SYNTAX: Syntax = Syntax {
+pub(super) const SYNTAX: Syntax = Syntax {
     letters: "qvAc:s:t:w:W:I:np:46i:",
     long: &[],
     stop_at_operand: false,

@@ -9,7 +9,7 @@ use super::options::{Failure, Options, Syntax, finish};
 use super::resolver::reverse;
 use crate::engine::sys::{ExitCode, Family, RouteView, Sys};
 
-const SYNTAX: Syntax = Syntax {
+pub(super) const SYNTAX: Syntax = Syntax {
     letters: "neA:46",
     long: &[],
     stop_at_operand: false,

@@ -4,7 +4,7 @@ use super::arguments;
 use super::options::{Failure, Options, Syntax, finish, invalid_number};
 use crate::engine::sys::{ExitCode, Sys};
 
-const SYNTAX: Syntax =
+pub(super) const SYNTAX: Syntax =
     Syntax { letters: "s:", long: &[], stop_at_operand: true, usage: "seq [-s SEP] [FIRST [INC]] LAST" };
 
 /// Prints numbers.

@@ -4,7 +4,7 @@ use super::options::{Failure, Options, Syntax, finish};
 use super::{arguments, text};
 use crate::engine::sys::{ExitCode, Sys};
 
-const SYNTAX: Syntax =
+pub(super) const SYNTAX: Syntax =
     Syntax { letters: "rnuk:", long: &[], stop_at_operand: false, usage: "sort [-nru] [-k FIELD] [FILE]..." };
 
 /// Sorts its input.

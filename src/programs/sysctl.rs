@@ -6,7 +6,7 @@ use super::arguments;
 use super::options::{Failure, Options, Syntax, finish};
 use crate::engine::sys::{Change, Errno, ExitCode, Sys, Sysctl};
 
-const SYNTAX: Syntax = Syntax {
+pub(super) const SYNTAX: Syntax = Syntax {
     letters: "neaAwqp",
     long: &[],
     stop_at_operand: false,

@@ -9,7 +9,7 @@ use super::arguments;
 use super::options::{Failure, Options, Syntax, duration, finish, signal_name, signal_number};
 use crate::engine::sys::{Child, Errno, ExitCode, Launch, Sys};
 
-const SYNTAX: Syntax = Syntax {
+pub(super) const SYNTAX: Syntax = Syntax {
     letters: "s:k:t:",
     long: &[],
     stop_at_operand: true,

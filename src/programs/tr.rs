@@ -4,7 +4,7 @@ use super::options::{Failure, Options, Syntax, finish};
 use super::{arguments, text};
 use crate::engine::sys::{ExitCode, Sys};
 
-const SYNTAX: Syntax =
+pub(super) const SYNTAX: Syntax =
     Syntax { letters: "ds", long: &[], stop_at_operand: true, usage: "tr [-ds] STRING1 [STRING2]" };
 
 /// Translates or deletes bytes.

@@ -12,7 +12,7 @@ use super::ping::milliseconds;
 use super::resolver::{Want, resolve, reverse};
 use crate::engine::sys::{Errno, ExitCode, Family, RawSocket, Sys, UdpSocket};
 
-const SYNTAX: Syntax = Syntax {
+pub(super) const SYNTAX: Syntax = Syntax {
     letters: "46FIlnrdvxf:m:p:q:s:t:w:z:i:",
     long: &[],
     stop_at_operand: false,

@@ -13,7 +13,7 @@ use super::resolver::{Want, resolve};
 use super::tasks::turn;
 use crate::engine::sys::{Errno, ExitCode, Sys, TcpStream};
 
-const SYNTAX: Syntax = Syntax {
+pub(super) const SYNTAX: Syntax = Syntax {
     letters: "cqSO:o:P:Y:U:T:t:s46",
     long: &[
         ("continue", 'c'),

@@ -34,7 +34,7 @@ type Stop = Box<Diagnostic>;
 pub(super) fn stage(
     world: &mut World,
     scenario: &Scenario,
-    knows: &dyn Fn(&str) -> bool,
+    runs: translate::Runs<'_>,
 ) -> Result<HostId, Stop> {
     let links = Links::new(scenario)?;
     let zone = Rc::new(zone(scenario)?);
@@ -53,7 +53,7 @@ pub(super) fn stage(
         let programs = programs_of(machine, &zone);
         world.add_machine(&spec, programs).map_err(|error| refused(Some(machine.name.span), &error))?;
     }
-    let config = translate::daemon_config(scenario, knows);
+    let config = translate::daemon_config(scenario, runs);
     let (spec, span) = match scenario.hosts.first() {
         Some(host) => (host_spec(host, &links), Some(host.name.span)),
         None => (default_host(&links), None),

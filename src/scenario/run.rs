@@ -169,8 +169,8 @@ impl<'a> Runner<'a> {
 
     /// The stage, the networks, the containers.
     fn up(&mut self) -> Result<HostId, Stop> {
-        let knows = self.world.known_programs();
-        let host = build::stage(self.world, self.scenario, &knows)?;
+        let runs = self.world.can_run();
+        let host = build::stage(self.world, self.scenario, &runs)?;
         self.host = Some(host);
         self.flush();
         self.external_networks(host)?;
@@ -183,7 +183,7 @@ impl<'a> Runner<'a> {
             let text = self.describe_network(host, &name);
             self.watcher.progress(Progress::Network { text: &text });
         }
-        for item in translate::container_requests(self.scenario, &knows) {
+        for item in translate::container_requests(self.scenario, &runs) {
             let what = format!("container {} cannot be started", item.container);
             if matches!(item.request, Request::ContainerStart(_)) {
                 self.await_completed(host, &item.service)?;

@@ -10,17 +10,19 @@
 //! place in the file it comes from, for that case.
 //!
 //! # Commands
-//! A scenario runs without images, so a service's own command can only run when it is made of programs linkspan has;
-//! the caller knows them and hands in `knows`. Any other command is left out and the container runs its image's
+//! A scenario runs without images, so a service's own command can only run when it is made of programs linkspan has,
+//! with options they take; the caller knows and hands in `runs`. Any other command is left out and the container runs its image's
 //! stand-in, which listens where [`Scenario::listening_ports`] says ([`image_catalogue`]).
 
 mod daemon;
 mod images;
+mod stand_ins;
 #[cfg(test)]
 mod tests;
 
 pub use daemon::daemon_config;
 pub use images::{catalogue_key, image_catalogue};
+pub use stand_ins::stand_ins;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -44,8 +46,8 @@ const INTERFACE_NAME: &str = "com.docker.network.endpoint.ifname";
 /// Stands in for a health check that cannot run.
 const PASSES: &str = "true";
 
-/// Whether linkspan has a program, by the name it is called with (`ping`, `/bin/ping`).
-pub type Knows<'a> = &'a dyn Fn(&str) -> bool;
+/// Whether linkspan can run a command, given word by word (`World::can_run`).
+pub type Runs<'a> = &'a dyn Fn(&[String]) -> bool;
 
 /// One request on the way to a running container.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,7 +74,7 @@ pub fn network_requests(scenario: &Scenario) -> Vec<(Span, Request)> {
 /// Every container created, each followed by its further networks; then every container started. Both in the order
 /// Compose starts services.
 #[must_use]
-pub fn container_requests(scenario: &Scenario, knows: Knows<'_>) -> Vec<ContainerRequest> {
+pub fn container_requests(scenario: &Scenario, runs: Runs<'_>) -> Vec<ContainerRequest> {
     let services = scenario.start_order();
     let mut requests = Vec::new();
     let mut starts = Vec::new();
@@ -85,7 +87,7 @@ pub fn container_requests(scenario: &Scenario, knows: Knows<'_>) -> Vec<Containe
                 span: service.name.span,
                 request,
             };
-            let create = container_create(scenario, service, name, number, knows);
+            let create = container_create(scenario, service, name, number, runs);
             requests.push(of(Request::ContainerCreate(Box::new(create))));
             for attachment in service.attachments().iter().skip(1) {
                 let endpoint = endpoint(scenario, service, name, attachment);
@@ -101,11 +103,16 @@ pub fn container_requests(scenario: &Scenario, knows: Knows<'_>) -> Vec<Containe
 }
 
 /// The command a service's containers are given: words for the entrypoint and the arguments behind it. `None`: the image's own, because nothing was said or because what was said needs programs that linkspan has not.
-pub(super) fn own_command(service: &Service, knows: Knows<'_>) -> Option<Vec<String>> {
+pub(super) fn own_command(service: &Service, runs: Runs<'_>) -> Option<Vec<String>> {
+    let argv = asked_command(service);
+    runs(&argv).then_some(argv)
+}
+
+/// What a service says its containers run: the entrypoint and the command behind it. Empty if it says nothing.
+fn asked_command(service: &Service) -> Vec<String> {
     let entrypoint = service.entrypoint.as_ref().map(words_of);
     let command = service.command.as_ref().map(words_of);
-    let argv: Vec<String> = entrypoint.into_iter().chain(command).flatten().collect();
-    can_run(&argv, knows).then_some(argv)
+    entrypoint.into_iter().chain(command).flatten().collect()
 }
 
 /// The words of a command. A line that no shell could split has none and so is never kept.
@@ -114,41 +121,6 @@ pub(super) fn words_of(command: &Command) -> Vec<String> {
         Command::Words(words) => words.clone(),
         Command::Line(line) => words::split(line).unwrap_or_default(),
     }
-}
-
-/// Whether a command is made of known programs, those of a shell script of `-c` included.
-pub(super) fn can_run(argv: &[String], knows: Knows<'_>) -> bool {
-    let Some(program) = argv.first() else { return false };
-    if !knows(program) {
-        return false;
-    }
-    let name = program.rsplit('/').next().unwrap_or(program);
-    if !matches!(name, "sh" | "ash" | "bash") {
-        return true;
-    }
-    match argv.iter().position(|word| word == "-c").and_then(|at| argv.get(at + 1)) {
-        Some(script) => script_can_run(script, knows),
-        // A script file is not there; a shell without arguments waits for its terminal.
-        None => argv.iter().skip(1).all(|word| word.starts_with('-')),
-    }
-}
-
-/// Looks at the first word of each simple command. Quotes are not followed: a separator within quotes at worst makes a
-/// script look strange, and then the image's stand-in runs.
-fn script_can_run(script: &str, knows: Knows<'_>) -> bool {
-    let mut commands =
-        script.split(['\n', ';', '|', '&']).map(str::trim).filter(|command| !command.is_empty()).peekable();
-    commands.peek().is_some()
-        && commands.all(|command| {
-            let mut words = command.split_whitespace().skip_while(|word| is_assignment(word));
-            words.next().is_none_or(knows)
-        })
-}
-
-fn is_assignment(word: &str) -> bool {
-    word.split_once('=').is_some_and(|(name, _)| {
-        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    })
 }
 
 fn network_create(scenario: &Scenario, network: &Network) -> NetworkCreate {
@@ -186,7 +158,7 @@ fn container_create(
     service: &Service,
     name: &str,
     number: u32,
-    knows: Knows<'_>,
+    runs: Runs<'_>,
 ) -> ContainerCreate {
     let (network_mode, first) = network_mode(scenario, service, name);
     let mut labels = pairs(&service.labels);
@@ -198,7 +170,7 @@ fn container_create(
     ] {
         labels.insert(key.to_owned(), value);
     }
-    let (entrypoint, command) = entrypoint_and_command(service, knows);
+    let (entrypoint, command) = entrypoint_and_command(service, runs);
     let legacy_links = matches!(service.network, NetworkMode::DefaultBridge);
     ContainerCreate {
         name: Some(name.to_owned()),
@@ -225,7 +197,7 @@ fn container_create(
         cap_add: service.cap_add.clone(),
         cap_drop: service.cap_drop.clone(),
         privileged: service.privileged,
-        healthcheck: healthcheck(service, knows),
+        healthcheck: healthcheck(service, runs),
         tty: service.tty,
         interactive: service.stdin_open,
         ..ContainerCreate::default()
@@ -233,13 +205,10 @@ fn container_create(
 }
 
 /// A check that needs programs linkspan has not is stood in for by one that passes.
-fn healthcheck(service: &Service, knows: Knows<'_>) -> Option<Healthcheck> {
-    let asked = service.healthcheck.as_ref().filter(|check| !check.disabled)?;
-    let mut check = match asked.test.as_ref()? {
-        Command::Words(words) => Healthcheck::new(words.clone()),
-        Command::Line(line) => Healthcheck::shell(line),
-    };
-    if !can_run(&check.test, knows) {
+fn healthcheck(service: &Service, runs: Runs<'_>) -> Option<Healthcheck> {
+    let asked = service.healthcheck.as_ref()?;
+    let mut check = healthcheck_command(service)?;
+    if !runs(&check.test) {
         check.test = vec![PASSES.to_owned()];
     }
     let set = |time: &mut Duration, asked: Option<Duration>| *time = asked.unwrap_or(*time);
@@ -251,9 +220,18 @@ fn healthcheck(service: &Service, knows: Knows<'_>) -> Option<Healthcheck> {
     Some(check)
 }
 
+/// The health check a service asks for, with Docker's own times.
+fn healthcheck_command(service: &Service) -> Option<Healthcheck> {
+    let asked = service.healthcheck.as_ref().filter(|check| !check.disabled)?;
+    Some(match asked.test.as_ref()? {
+        Command::Words(words) => Healthcheck::new(words.clone()),
+        Command::Line(line) => Healthcheck::shell(line),
+    })
+}
+
 /// Docker's `--entrypoint` is one word; the rest of Compose's list goes before the command, which is the same argv.
-fn entrypoint_and_command(service: &Service, knows: Knows<'_>) -> (Option<String>, Vec<String>) {
-    let Some(mut argv) = own_command(service, knows) else { return (None, Vec::new()) };
+fn entrypoint_and_command(service: &Service, runs: Runs<'_>) -> (Option<String>, Vec<String>) {
+    let Some(mut argv) = own_command(service, runs) else { return (None, Vec::new()) };
     match &service.entrypoint {
         Some(entrypoint) if !words_of(entrypoint).is_empty() => (Some(argv.remove(0)), argv),
         // `entrypoint: []` takes the image's away.

@@ -203,6 +203,13 @@ impl World {
         move |name| own.borrow().contains_key(name) || crate::programs::find(name).is_some()
     }
 
+    /// Tells whether places can run a command: its programs are known and take the options given, those of a shell's
+    /// script included.
+    pub fn can_run(&self) -> impl Fn(&[String]) -> bool + use<> {
+        let own = self.own_programs.clone();
+        move |argv| crate::programs::can_run(argv, &|name| own.borrow().contains_key(name))
+    }
+
     /// Records events from now on, or stops recording.
     pub fn watch(&self, watched: bool) {
         self.engine.borrow_mut().watch(watched);

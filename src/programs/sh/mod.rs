@@ -22,6 +22,7 @@ mod pattern;
 mod run;
 mod syntax;
 mod variables;
+mod wants;
 mod words;
 
 #[cfg(test)]
@@ -38,6 +39,7 @@ use expand::Stop;
 use run::may_be_fatal;
 use syntax::{Script, SyntaxError, parse};
 use variables::Variables;
+pub(super) use wants::{Words, programs};
 
 /// The shell's status for a text it does not understand, and when it ends because of an error.
 const ERROR: ExitCode = ExitCode(2);

@@ -1,13 +1,13 @@
 //! daemon.json as the daemon takes it. What the file leaves out keeps Docker's default, which [`DaemonConfig`] knows.
 
-use super::{Knows, image_catalogue, pairs};
+use super::{Runs, image_catalogue, pairs};
 use crate::docker::daemon::{DaemonConfig, Proxies};
 use crate::docker::profile;
 use crate::scenario::model::{Profile, Scenario};
 
 /// The daemon's settings, with the images of the scenario.
 #[must_use]
-pub fn daemon_config(scenario: &Scenario, knows: Knows<'_>) -> DaemonConfig {
+pub fn daemon_config(scenario: &Scenario, runs: Runs<'_>) -> DaemonConfig {
     let daemon = &scenario.daemon;
     let default = DaemonConfig::default();
     let proxy =
@@ -44,7 +44,7 @@ pub fn daemon_config(scenario: &Scenario, knows: Knows<'_>) -> DaemonConfig {
         host_gateway_ips: daemon.host_gateway_ips.clone(),
         live_restore: daemon.live_restore.unwrap_or(default.live_restore),
         proxies: Proxies { http: proxy("http-proxy"), https: proxy("https-proxy"), no: proxy("no-proxy") },
-        images: image_catalogue(scenario, knows),
+        images: image_catalogue(scenario, runs),
     }
 }
 

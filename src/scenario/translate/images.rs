@@ -10,7 +10,7 @@
 //! unless it has a terminal. A service that another wants completed (`service_completed_successfully`) ends at once,
 //! with success, when its own command cannot run.
 
-use super::{Knows, can_run, exposed, own_command, words_of};
+use super::{Runs, exposed, own_command, words_of};
 use crate::docker::cli;
 use crate::docker::images::{Image, ImageCatalogue};
 use crate::docker::request::{ExposedPort, Request};
@@ -54,12 +54,12 @@ pub fn catalogue_key(service: &Service) -> String {
 
 /// The images of a scenario over those the daemon always knows.
 #[must_use]
-pub fn image_catalogue(scenario: &Scenario, knows: Knows<'_>) -> ImageCatalogue {
+pub fn image_catalogue(scenario: &Scenario, runs: Runs<'_>) -> ImageCatalogue {
     let mut catalogue = ImageCatalogue::default();
     for name in images_of_steps(scenario) {
         let listens = images_table::listens(&name);
         if catalogue.get(&name).is_none() && !listens.is_empty() {
-            catalogue.insert(name.clone(), image(&listens, &listens, Vec::new(), &name, None, knows));
+            catalogue.insert(name.clone(), image(&listens, &listens, Vec::new(), &name, None, runs));
         }
     }
     for (name, spec) in &scenario.images {
@@ -68,15 +68,15 @@ pub fn image_catalogue(scenario: &Scenario, knows: Knows<'_>) -> ImageCatalogue 
         });
         let expose = if spec.expose.is_empty() { &listens } else { &spec.expose };
         let env = environment(&spec.environment);
-        catalogue.insert(name.clone(), image(expose, &listens, env, name, Some(spec), knows));
+        catalogue.insert(name.clone(), image(expose, &listens, env, name, Some(spec), runs));
     }
     for service in &scenario.services {
-        catalogue.insert(catalogue_key(service), service_image(scenario, service, knows));
+        catalogue.insert(catalogue_key(service), service_image(scenario, service, runs));
     }
     catalogue
 }
 
-fn service_image(scenario: &Scenario, service: &Service, knows: Knows<'_>) -> Image {
+fn service_image(scenario: &Scenario, service: &Service, runs: Runs<'_>) -> Image {
     let name = service.image_name(&scenario.name);
     let listens = scenario.listening_ports(service);
     let spec = scenario.images.get(&name);
@@ -96,10 +96,10 @@ fn service_image(scenario: &Scenario, service: &Service, knows: Knows<'_>) -> Im
     }
     // A command of its own that cannot run here needs a stand-in even where the image is a shell.
     let says_command = service.command.is_some() || service.entrypoint.is_some();
-    let lost_command = says_command && own_command(service, knows).is_none();
+    let lost_command = says_command && own_command(service, runs).is_none();
     let shell_name = if lost_command || service.build.is_some() { "" } else { name.as_str() };
     let spec = spec.filter(|_| !lost_command);
-    let mut image = image(&expose, &listens, env, shell_name, spec, knows);
+    let mut image = image(&expose, &listens, env, shell_name, spec, runs);
     if is_awaited(scenario, service) && spec.is_none_or(|spec| spec.command.is_none()) {
         (image.entrypoint, image.command) = (Vec::new(), vec![COMPLETED.to_owned()]);
         image.listens = Vec::new();
@@ -121,14 +121,14 @@ fn image(
     env: Vec<String>,
     name: &str,
     spec: Option<&ImageSpec>,
-    knows: Knows<'_>,
+    runs: Runs<'_>,
 ) -> Image {
     let words = |command: Option<&_>| command.map(words_of).unwrap_or_default();
     let entrypoint = words(spec.and_then(|spec| spec.entrypoint.as_ref()));
     let command = words(spec.and_then(|spec| spec.command.as_ref()));
     let argv: Vec<String> = entrypoint.iter().chain(&command).cloned().collect();
     let listens = ports(listens);
-    let (entrypoint, command) = if can_run(&argv, knows) {
+    let (entrypoint, command) = if runs(&argv) {
         (entrypoint, command)
     } else if !listens.is_empty() {
         let listener = std::iter::once(LISTENER.to_owned());

@@ -13,12 +13,12 @@ fn scenario(text: &str) -> Scenario {
     load(&source, Path::new("app/compose.yaml"), &LoadOptions::default()).unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn knows(program: &str) -> bool {
-    ["sh", "/bin/sh", "sleep", "ping", "httpd", "echo"].contains(&program)
+fn runs(argv: &[String]) -> bool {
+    crate::world::World::new(0).can_run()(argv)
 }
 
 fn creates(scenario: &Scenario) -> Vec<ContainerCreate> {
-    container_requests(scenario, &knows)
+    container_requests(scenario, &runs)
         .into_iter()
         .filter_map(|request| match request.request {
             Request::ContainerCreate(create) => Some(*create),
@@ -35,7 +35,7 @@ fn only(text: &str) -> ContainerCreate {
 
 /// Requests in short: `create web`, `connect web back`, `start web`.
 fn outline(scenario: &Scenario) -> Vec<String> {
-    container_requests(scenario, &knows)
+    container_requests(scenario, &runs)
         .iter()
         .map(|one| {
             assert!(scenario.service(&one.service).is_some());
@@ -194,7 +194,7 @@ fn services_of_one_image_do_not_disturb_each_other() {
     let scenario = scenario(
         "services:\n  a: {image: nginx, ports: ['81:8081']}\n  b: {image: nginx, command: nginx-debug}\n  c: {image: alpine}\n  d: {image: alpine, command: crond -f}\n  e: {image: 'mine:1'}\nsteps:\n  - docker run -d --name r redis:7\nimages:\n  mine:1: {listen: [7000/udp], env: {K: v}, command: httpd -f}\n",
     );
-    let catalogue = image_catalogue(&scenario, &knows);
+    let catalogue = image_catalogue(&scenario, &runs);
     let of = |name: &str| {
         let image = catalogue.get(&catalogue_key(scenario.service(name).unwrap())).unwrap();
         shown(image)
@@ -223,17 +223,43 @@ fn shown(image: &Image) -> String {
 
 #[test]
 fn daemon_settings_override_dockers_defaults() {
-    let plain = daemon_config(&scenario("services: {a: {image: x}}\n"), &knows);
+    let plain = daemon_config(&scenario("services: {a: {image: x}}\n"), &runs);
     let images = plain.images.clone();
     assert_eq!(plain, DaemonConfig { images, ..DaemonConfig::default() });
     let set = daemon_config(
         &scenario(
             "services: {a: {image: x}}\ndaemon:\n  profile: 20.10\n  bip: 10.9.0.1/24\n  icc: false\n  mtu: 1400\n  userland-proxy: false\n  default-address-pools: [{base: 10.50.0.0/16, size: 24}]\n",
         ),
-        &knows,
+        &runs,
     );
     assert_eq!(set.profile, profile::Profile::Docker20_10);
     assert_eq!(set.bip, "10.9.0.1/24".parse().ok());
     assert_eq!((set.icc, set.mtu, set.userland_proxy), (false, 1400, false));
     assert_eq!(set.default_address_pools, [("10.50.0.0/16".parse().unwrap(), 24)]);
+}
+
+#[test]
+fn what_is_stood_in_for_is_noted_and_the_rest_runs() {
+    let scenario = scenario(
+        "services:\n  a:\n    image: x\n    command: sh -c 'exit 3'\n    healthcheck: {test: 'wget -qO- http://localhost:9999/ >/dev/null 2>&1 || exit 1'}\n  b:\n    image: x\n    expose: [80]\n    command: npm start\n    healthcheck: {test: [CMD, curl, localhost]}\n  c:\n    image: x\n    command: httpd --foreground\n",
+    );
+    let all = creates(&scenario);
+    assert_eq!(all[0].command, ["sh", "-c", "exit 3"]);
+    let check = |at: usize| all[at].healthcheck.as_ref().map(|check| check.test.join(" ")).unwrap();
+    assert!(check(0).ends_with("wget -qO- http://localhost:9999/ >/dev/null 2>&1 || exit 1"), "{}", check(0));
+    assert_eq!((check(1).as_str(), all[1].command.len(), all[2].command.len()), ("true", 0, 0));
+    let notes: Vec<String> = stand_ins(&scenario)
+        .into_iter()
+        .map(|note| format!("{}; {}", note.message, note.help.unwrap_or_default()))
+        .collect();
+    let lacks = "is not run: linkspan has not all the programs or options of";
+    let expected = [
+        format!(
+            "the command of `b` {lacks} `npm start`; it is played by a program that listens on the ports of the \
+             service and its image"
+        ),
+        format!("the health check of `b` {lacks} `curl localhost`; it counts as passed"),
+        format!("the command of `c` {lacks} `httpd --foreground`; it is played by a program that only waits"),
+    ];
+    assert_eq!(notes, expected);
 }
