@@ -229,3 +229,55 @@ fn a_reader_that_goes_away_ends_a_capture_quietly() {
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
     assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
 }
+
+/// A container that died, one that is done, one that a terminal keeps, and one that a stand-in plays.
+const DEAD: &str = "\
+name: dead
+services:
+  worker: {image: busybox, command: sh -c 'echo starting; echo no database >&2; exit 3', expose: [80]}
+  once: {image: busybox, command: echo done}
+  shell: {image: alpine, tty: true}
+  app: {image: 'mine:1', command: npm start, expose: [3000], healthcheck: {test: curl localhost}}
+  idle: {image: busybox, command: tail -f /dev/null, expose: [81]}
+";
+
+#[test]
+fn a_container_that_died_is_seen() {
+    let folder = Folder::new("dead");
+    std::fs::write(folder.0.join("dead.yaml"), DEAD).unwrap();
+    let (out, err, code) = folder.linkspan(&["run", "dead.yaml"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(err.contains("dead-worker-1 exited (3): no database"), "{err}");
+    assert_eq!(err.matches("exited").count(), 1, "what ended well or runs is no matter:\n{err}");
+    assert!(out.contains("container dead-worker-1  dead_default  exited (3)\n"), "{out}");
+    let row = |service: &str| {
+        let found = out.lines().rev().find(|line| line.split_whitespace().next() == Some(service));
+        found
+            .unwrap_or_else(|| panic!("no {service} in:\n{out}"))
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(row("worker"), "worker default exited (3) -");
+    assert_eq!(row("once"), "once default exited (0) -");
+    assert_eq!(row("shell"), "shell default - -");
+    assert_eq!(row("app"), "app default 3000/tcp -");
+    assert_eq!(row("idle"), "idle default - -", "nothing listens there");
+    let (_, err, _) = folder.linkspan(&["check", "--verbose", "dead.yaml"]);
+    for part in ["the command of `app` is not run", "the health check of `app` is not run"] {
+        assert!(err.contains(part), "{part:?} is missing in:\n{err}");
+    }
+    folder.refuses(&["tables", "--of", "worker", "dead.yaml"], &["worker is not running: it exited (3)"]);
+    folder.refuses(
+        &["explain", "dead.yaml", "worker -> app:3000"],
+        &["with status 3 and last printed `no database`"],
+    );
+    let steps = r#"steps:
+  - {run: "docker ps -a --format '{{.Command}}'", expect: ["npm start", "tail -f /dev/null"]}
+  - {run: "docker inspect -f '{{.Path}} {{.Args}}' dead-app-1", expect: "npm [start]"}
+"#;
+    std::fs::write(folder.0.join("steps.yaml"), format!("{DEAD}{steps}")).unwrap();
+    let (out, err, code) = folder.linkspan(&["test", "steps.yaml"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert!(err.contains("dead-worker-1 exited (3): no database"), "{err}");
+}

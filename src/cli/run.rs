@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use linkspan::lab;
 use linkspan::scenario::model::{HostPort, NetworkMode, PublishedPort, Service};
-use linkspan::scenario::report::{Progress, Report, RunOptions, StoryLevel};
+use linkspan::scenario::report::{ContainerCondition, Progress, Report, RunOptions, StoryLevel};
 use linkspan::scenario::{DiskSource, Scenario, load, render};
 
 use super::check::show_warnings;
@@ -133,14 +133,14 @@ fn conclude(scenario: &Scenario, report: &Report, arguments: &Arguments, termina
             terminal.error(&failure.render(&report.sources, terminal.error_style().is_colour()));
         }
         if report.passed() && scenario.steps.is_empty() && scenario.checks.is_empty() {
-            terminal.line(&services(scenario));
+            terminal.line(&services(scenario, report));
         }
     }
     terminal.line(&render::summary(report, style));
 }
 
 /// What a plain Compose file sets up: where each service is and what can be reached in it.
-fn services(scenario: &Scenario) -> String {
+fn services(scenario: &Scenario, report: &Report) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header(["SERVICE", "NETWORKS", "LISTENS", "PUBLISHED"]);
@@ -149,11 +149,28 @@ fn services(scenario: &Scenario) -> String {
         table.add_row([
             service.name.value.clone(),
             listed(networks(service)),
-            listed(scenario.listening_ports(service).iter().map(ToString::to_string).collect()),
+            listed(conditions(&service.name.value, report)),
             listed(service.ports.iter().map(published).collect()),
         ]);
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// What listens in a service's containers, or how they ended.
+fn conditions(service: &str, report: &Report) -> Vec<String> {
+    let mut words = Vec::new();
+    for container in report.started.iter().filter(|container| container.service == service) {
+        let own = match &container.condition {
+            ContainerCondition::Listens(ports) => ports.iter().map(ToString::to_string).collect(),
+            ContainerCondition::Exited(status) => vec![format!("exited ({status})")],
+        };
+        for word in own {
+            if !words.contains(&word) {
+                words.push(word);
+            }
+        }
+    }
+    words
 }
 
 fn networks(service: &Service) -> Vec<String> {

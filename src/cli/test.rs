@@ -205,6 +205,12 @@ fn tell(file: &Path, ran: &Ran, arguments: &Arguments, terminal: &mut Terminal) 
         Ran::Reports(reports) => {
             let failed: Vec<&(u64, Report)> = reports.iter().filter(|(_, report)| !report.passed()).collect();
             let style = terminal.style();
+            let colour = terminal.error_style().is_colour();
+            if let Some(report) = failed.first().map(|(_, report)| report).or(reports.first().map(|(_, r)| r))
+            {
+                let warnings = report.warnings.iter();
+                warnings.for_each(|warning| terminal.error(&warning.render(&report.sources, colour)));
+            }
             match (failed.first(), reports.first()) {
                 (Some((_, report)), _) => {
                     let seeds =

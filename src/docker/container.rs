@@ -175,6 +175,11 @@ pub(super) struct Routes {
 }
 
 impl Container {
+    /// The command line as it was asked for, even where a stand-in runs.
+    pub fn shown_argv(&self) -> &[String] {
+        self.config.stood_in_for.as_deref().unwrap_or(&self.argv)
+    }
+
     /// The endpoint on a network, by the network's number.
     pub fn endpoint(&self, network: u32) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.network_number == Some(network))

@@ -419,6 +419,9 @@ pub struct ContainerCreate {
     /// Where the daemon looks the image up, if not by its reference: a scenario's services may share an image and still run
     /// different things.
     pub catalogue_key: Option<String>,
+    /// The command line that was asked for, where `command` and `entrypoint` name a stand-in for it or nothing: what
+    /// `docker ps` and `inspect` show.
+    pub stood_in_for: Option<Vec<String>>,
     /// Command and arguments after the image; empty is the image's own.
     pub command: Vec<String>,
     /// `--entrypoint`; an empty string removes the image's.

@@ -97,6 +97,11 @@ impl Pipe {
         state.buffer.drain(..).collect()
     }
 
+    /// What is there now, which stays.
+    pub fn peek(&self) -> Vec<u8> {
+        self.0.borrow().buffer.iter().copied().collect()
+    }
+
     /// Nothing more will be written: readers see the end after what is there.
     pub fn close_writer(&self) {
         let mut state = self.0.borrow_mut();

@@ -38,6 +38,8 @@ pub struct Snapshot {
     pub time: Duration,
     /// Hosts, containers, machines, LANs.
     pub places: Vec<Tables>,
+    /// Containers that had ended, with their exit status.
+    pub ended: Vec<(String, u8)>,
 }
 
 /// Why there is no snapshot.
@@ -56,20 +58,31 @@ pub enum NoSnapshot {
 
 /// Nothing in the world has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "nothing is called `{name}`; {}",
-    match .nearest {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("there are {}", .known.join(", ")),
-    }
-)]
-pub struct UnknownPlace {
-    /// The name.
-    pub name: String,
-    /// What may have been meant.
-    pub nearest: Option<String>,
-    /// The names there are.
-    pub known: Vec<String>,
+pub enum UnknownPlace {
+    /// Nothing is called so.
+    #[error(
+        "nothing is called `{name}`; {}",
+        match .nearest {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are {}", .known.join(", ")),
+        }
+    )]
+    Nothing {
+        /// The name.
+        name: String,
+        /// What may have been meant.
+        nearest: Option<String>,
+        /// The names there are.
+        known: Vec<String>,
+    },
+    /// It was a container, and has ended.
+    #[error("{name} is not running: it exited ({status}); its tables went with it")]
+    Ended {
+        /// The name.
+        name: String,
+        /// Its exit status.
+        status: u8,
+    },
 }
 
 /// One table of a place.
@@ -188,7 +201,7 @@ impl Snapshot {
     /// The tables of a world as it is.
     #[must_use]
     pub fn of(world: &World) -> Snapshot {
-        Snapshot { time: world.now(), places: world.tables() }
+        Snapshot { time: world.now(), places: world.tables(), ended: world.ended_containers() }
     }
 
     /// The names of the places.
@@ -219,12 +232,19 @@ impl Snapshot {
                 );
             }
             if own.is_empty() {
+                let containers = scenario.service(name).map(|service| scenario.container_names(service));
+                let ended = self.ended.iter().find(|(ended, _)| {
+                    ended == name || containers.as_ref().is_some_and(|containers| containers.contains(ended))
+                });
+                if let Some((_, status)) = ended {
+                    return Err(UnknownPlace::Ended { name: name.clone(), status: *status });
+                }
                 let services = scenario.services.iter().map(|service| service.name.value.as_str());
                 let mut known: Vec<String> = self.names().chain(services).map(str::to_owned).collect();
                 known.sort_unstable();
                 known.dedup();
                 let nearest = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
-                return Err(UnknownPlace { name: name.clone(), nearest, known });
+                return Err(UnknownPlace::Nothing { name: name.clone(), nearest, known });
             }
             wanted.extend(own);
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, SourceMap, Span};
+use super::model::ListenPort;
 
 /// The result of running one scenario.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct Report {
     pub failure: Option<Diagnostic>,
     /// Warnings that arose while running.
     pub warnings: Vec<Diagnostic>,
+    /// The containers of services when all were started, in the order of the file.
+    pub started: Vec<StartedContainer>,
     /// What the run cost.
     pub totals: Totals,
     /// The files of `--pcap`: name and content.
@@ -35,6 +38,24 @@ impl Report {
             && self.steps.iter().all(|s| s.failures.is_empty())
             && self.checks.iter().all(|c| c.failure.is_none())
     }
+}
+
+/// A container of a service at the end of start-up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartedContainer {
+    /// Its service's key.
+    pub service: String,
+    /// What has become of it.
+    pub condition: ContainerCondition,
+}
+
+/// What has become of a container that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ContainerCondition {
+    /// It runs, and something waits for strangers on these ports.
+    Listens(Vec<ListenPort>),
+    /// Its command has ended with this status.
+    Exited(u8),
 }
 
 /// What a run cost, in the simulated world.

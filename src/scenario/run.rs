@@ -12,11 +12,14 @@ pub use self::outside::{Attachment, Begin, run_outside};
 use super::build;
 use super::checks::{Check, Claim, Endpoint, Outcome, Place};
 use super::diagnostic::{Diagnostic, Span};
-use super::model::{Condition, Scenario};
+use super::model::{Condition, ListenPort, NetworkMode, Protocol, Scenario, Service};
 use super::places::{DockerAnswer, DockerCommand, DockerCommandError, Places};
-use super::report::{CheckFailure, CheckReport, Progress, Report, StepReport, Totals};
+use super::report::{
+    CheckFailure, CheckReport, ContainerCondition, Progress, Report, StartedContainer, StepReport, Totals,
+};
 use super::steps::{Action, Event, Expect, Step, Target};
 use super::translate;
+use crate::docker::cli::ports;
 use crate::docker::container::State;
 use crate::docker::daemon::Daemon;
 use crate::docker::health::HealthStatus;
@@ -141,6 +144,7 @@ impl<'a> Runner<'a> {
                 checks: Vec::new(),
                 failure: None,
                 warnings: Vec::new(),
+                started: Vec::new(),
                 totals: Totals::default(),
                 captures: Vec::new(),
                 sources: scenario.sources.clone(),
@@ -195,7 +199,61 @@ impl<'a> Runner<'a> {
                 self.watcher.progress(Progress::Container { text: &text });
             }
         }
+        self.take_stock(host)?;
         Ok(host)
+    }
+
+    /// Lets what was started run as far as it can at this instant, and says what has ended with a failure.
+    fn take_stock(&mut self, host: HostId) -> Result<(), Stop> {
+        self.world.settle().map_err(|error| stopped(None, &error))?;
+        self.flush();
+        for service in &self.scenario.services {
+            for container in self.scenario.container_names(service) {
+                let found = self.world.daemon(host).and_then(|daemon| daemon.container(&container).ok());
+                let Some(found) = found else { continue };
+                let condition = match found.state {
+                    State::Exited => ContainerCondition::Exited(found.exit_code),
+                    State::Created | State::Running | State::Paused => {
+                        ContainerCondition::Listens(self.listening(host, service, &container))
+                    }
+                };
+                if let ContainerCondition::Exited(status @ 1..) = condition {
+                    let line = self.world.last_output_line(host, &container);
+                    let line = line.map(|line| format!(": {line}")).unwrap_or_default();
+                    let help = format!(
+                        "a container lives as long as its command; `docker logs {container}` shows all of it"
+                    );
+                    let message = format!("{container} exited ({status}){line}");
+                    let warning =
+                        Diagnostic::warning(service.name.span, message).label("of this service").help(help);
+                    self.watcher.progress(Progress::Warning(&warning));
+                    self.report.warnings.push(warning);
+                }
+                self.report.started.push(StartedContainer { service: service.name.value.clone(), condition });
+            }
+        }
+        Ok(())
+    }
+
+    /// The ports on which something listens in a container: those the scenario counts on first. In a namespace that is
+    /// shared with others only these are its own.
+    fn listening(&self, host: HostId, service: &Service, container: &str) -> Vec<ListenPort> {
+        let open = self.world.listening(host, container).into_iter().filter_map(|port| {
+            let protocol = match port.protocol {
+                ports::Protocol::Tcp => Protocol::Tcp,
+                ports::Protocol::Udp => Protocol::Udp,
+                ports::Protocol::Sctp => return None,
+            };
+            Some(ListenPort { port: port.port, protocol })
+        });
+        let open: Vec<ListenPort> = open.collect();
+        let expected = self.scenario.listening_ports(service);
+        let mut ports: Vec<ListenPort> =
+            expected.iter().copied().filter(|port| open.contains(port)).collect();
+        if matches!(service.network, NetworkMode::Networks(_) | NetworkMode::DefaultBridge) {
+            ports.extend(open.iter().copied().filter(|port| !expected.contains(port)));
+        }
+        ports
     }
 
     /// Networks of others must be there before anything is made, as Compose demands.
@@ -662,6 +720,9 @@ impl<'a> Runner<'a> {
                         binding.protocol()
                     ));
                 }
+                if container.state == State::Exited {
+                    words.push(format!("exited ({})", container.exit_code));
+                }
                 words.join("  ")
             }
             None => name.to_owned(),
@@ -680,7 +741,7 @@ enum Verdict {
     Undecided,
 }
 
-fn stopped(span: Span, error: &WorldError) -> Stop {
+fn stopped(span: impl Into<Option<Span>>, error: &WorldError) -> Stop {
     Box::new(Diagnostic::error(span, error.to_string()).label("the run ended here"))
 }
 

@@ -171,11 +171,14 @@ fn container_create(
         labels.insert(key.to_owned(), value);
     }
     let (entrypoint, command) = entrypoint_and_command(service, runs);
+    let asked = asked_command(service);
+    let stood_in_for = (!asked.is_empty() && !runs(&asked)).then_some(asked);
     let legacy_links = matches!(service.network, NetworkMode::DefaultBridge);
     ContainerCreate {
         name: Some(name.to_owned()),
         image: service.image_name(&scenario.name),
         catalogue_key: Some(catalogue_key(service)),
+        stood_in_for,
         command,
         entrypoint,
         hostname: service.hostname.clone(),

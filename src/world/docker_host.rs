@@ -27,7 +27,7 @@ use crate::docker::outcome::{
 use crate::docker::request::{ExposedPort, Request};
 use crate::docker::signal::Signal;
 use crate::engine::id::NamespaceId;
-use crate::engine::plan::Owner;
+use crate::engine::plan::{Owner, Transport};
 use crate::engine::sys::{ExitCode, ExitSlot, Family, Pipe, Privilege, ProcessId};
 use crate::engine::view::InterfaceKind;
 
@@ -175,8 +175,43 @@ impl World {
             daemon.container(name).map_err(|_| WorldError::NoPlace(format!("container {name}")))?;
         match self.containers.get(container.id.as_str()) {
             Some(runtime) if runtime.running => Ok(runtime.place.clone()),
-            _ => Err(WorldError::NotRunning { name: container.name.clone(), why: not_running(container) }),
+            _ => {
+                let why = not_running(container, self.last_line(container.id.as_str()));
+                Err(WorldError::NotRunning { name: container.name.clone(), why })
+            }
         }
+    }
+
+    /// The last line that a container's main process has printed so far.
+    pub fn last_output_line(&self, host: HostId, name: &str) -> Option<String> {
+        let container = self.daemons.get(host.0)?.container(name).ok()?;
+        self.last_line(container.id.as_str())
+    }
+
+    fn last_line(&self, id: &str) -> Option<String> {
+        let runtime = self.containers.get(id)?;
+        let unread = runtime.output.peek();
+        let unread = String::from_utf8_lossy(&unread);
+        let mut lines = unread.lines().rev().chain(runtime.log.lines().rev()).map(str::trim_end);
+        lines.find(|line| !line.is_empty()).map(str::to_owned)
+    }
+
+    /// Where sockets of a container's namespace wait for strangers, loopback left out; empty if it does not run.
+    pub fn listening(&self, host: HostId, name: &str) -> Vec<ExposedPort> {
+        let Ok(place) = self.container_place(host, name) else { return Vec::new() };
+        let sockets = self.engine.borrow().listening(place.namespace);
+        let outward = sockets.into_iter().filter(|(address, _)| !address.ip().is_loopback());
+        let ports = outward.map(|(address, transport)| ExposedPort {
+            port: address.port(),
+            protocol: match transport {
+                Transport::Udp => Protocol::Udp,
+                Transport::Tcp => Protocol::Tcp,
+            },
+        });
+        let mut ports: Vec<_> = ports.collect();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
     }
 
     /// Where a container's processes run, by its whole id, while it runs.
@@ -358,7 +393,8 @@ impl World {
         let privilege = privilege(process.capability);
         let place = self.place(namespace, hostname, environment.clone(), files, Tools::BusyBox, privilege)?;
         let output = Pipe::with_capacity(OUTPUT_LIMIT);
-        let stdin = if process.interactive { Pipe::new() } else { Pipe::empty() };
+        // A terminal has no end of input: a shell on it stays, whether or not somebody can type.
+        let stdin = if process.interactive || process.tty { Pipe::new() } else { Pipe::empty() };
         let streams = Streams { stdin, stdout: output.clone(), stderr: output.clone() };
         let (program, arguments) = main_program(&place, process);
         let stands_in = arguments != process.argv || program.is_none() && !process.own_command;
@@ -528,12 +564,13 @@ impl Location {
 }
 
 /// What became of a container that does not run, and what helps.
-fn not_running(container: &Container) -> String {
+fn not_running(container: &Container, last_line: Option<String>) -> String {
     let Some(finished) = container.finished else { return "it was not started".to_owned() };
+    let said = last_line.map(|line| format!(" and last printed `{line}`")).unwrap_or_default();
     format!(
-        "its command `{}` ended at {:.1} s with status {}; a container lives as long as its command, so give it one \
+        "its command `{}` ended at {:.1} s with status {}{said}; a container lives as long as its command, so give it one \
          that stays, such as `sleep infinity`",
-        container.argv.join(" "),
+        container.shown_argv().join(" "),
         finished.as_secs_f64(),
         container.exit_code
     )

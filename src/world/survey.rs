@@ -8,10 +8,19 @@ use ipnet::IpNet;
 
 use super::probe::Attempt;
 use super::{HostId, Location, World, WorldError};
+use crate::docker::container::State;
+use crate::docker::daemon::Daemon;
 use crate::engine::plan::Transport;
 use crate::engine::view::Scope;
 
 impl World {
+    /// The containers of all hosts whose main process has ended, with its exit status.
+    pub fn ended_containers(&self) -> Vec<(String, u8)> {
+        let containers = self.hosts().filter_map(|host| self.daemon(host)).flat_map(Daemon::containers);
+        let ended = containers.filter(|container| container.state == State::Exited);
+        ended.map(|container| (container.name.clone(), container.exit_code)).collect()
+    }
+
     /// The Docker hosts.
     pub fn hosts(&self) -> impl Iterator<Item = HostId> {
         (0..self.hosts.len()).map(HostId)

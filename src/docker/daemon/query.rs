@@ -104,7 +104,7 @@ impl Daemon {
             "ID": if view.no_trunc { container.id.as_str() } else { container.id.short() },
             "Names": names.join(","),
             "Image": container.config.image,
-            "Command": command_column(&container.argv.join(" "), view.no_trunc),
+            "Command": command_column(&container.shown_argv().join(" "), view.no_trunc),
             "CreatedAt": inspect::created_at(container.created),
             "RunningFor": format!("{} ago", ago(container.created)),
             "Ports": ports_column(&shown_ports(container)),
