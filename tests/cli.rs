@@ -28,6 +28,9 @@ impl Folder {
             .args(arguments)
             .current_dir(&self.0)
             .env_remove("COMPOSE_PROFILES")
+            .env_remove("COMPOSE_PROJECT_NAME")
+            .env_remove("COMPOSE_FILE")
+            .env_remove("COMPOSE_PATH_SEPARATOR")
             .stdin(Stdio::null())
             .output()
             .unwrap();
@@ -353,4 +356,66 @@ fn a_reader_that_goes_away_is_no_error() {
     drop(child.stdout.take());
     let ran = Ran::from(child.wait_with_output().unwrap());
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+}
+
+const OVERRIDDEN: &str =
+    "services: {web: {image: nginx}, client: {image: busybox, command: sleep infinity}}\n";
+const OVERRIDE: &str = "services: {web: {networks: {default: {aliases: [shop]}}}}\nx-linkspan: {checks: ['client -> shop:80: ok']}\n";
+
+#[test]
+fn a_folder_is_its_project_with_the_override_file_and_a_file_is_itself() {
+    let folder = Folder::new("override")
+        .with("compose.yaml", OVERRIDDEN)
+        .with("compose.override.yaml", OVERRIDE)
+        .with("deep/docker-compose.yml", OVERRIDDEN)
+        .with("deep/docker-compose.override.yml", &OVERRIDE.replace("80: ok", "81: ok"));
+    has(&folder.linkspan(&["run"]).exits(0).out, &["✓ client -> shop:80: ok"]);
+    has(
+        &folder.linkspan(&["check", "."]).exits(0).out,
+        &["compose.yaml: ok (1 network, 2 services, 1 check)"],
+    );
+    folder.linkspan(&["explain", ".", "client -> shop:80"]).exits(0);
+    folder.linkspan(&["explain", "compose.yaml", "client -> shop:80"]).exits(1);
+    let alone = folder.linkspan(&["run", "compose.yaml"]).exits(0);
+    assert!(!alone.out.contains("shop:80"), "{}", alone.out);
+    let all = folder.linkspan(&["test", "-v", "."]).exits(1);
+    has(&all.out, &["FAIL ./deep/docker-compose.yml", "client -> shop:81: ok", "1 passed, 1 failed"]);
+    has(&all.err, &["compose.override.yaml overrides another file"]);
+}
+
+#[test]
+fn files_given_with_f_are_merged_in_order() {
+    let folder = Folder::new("merge")
+        .with("a.yaml", OVERRIDDEN)
+        .with("b.yaml", OVERRIDE)
+        .with("c.yaml", "services: {web: {networks: !reset []}}\n");
+    let both = ["-f", "a.yaml", "-f", "b.yaml"];
+    let with = |verb: &str, more: &[&str]| folder.linkspan(&[&[verb], &both[..], more].concat());
+    has(&with("run", &[]).exits(0).out, &["✓ client -> shop:80: ok"]);
+    assert_eq!(with("test", &[]).exits(0).out, "1 passed, 0 failed\n");
+    has(&with("check", &[]).exits(0).out, &["a.yaml: ok (1 network, 2 services, 1 check)"]);
+    with("explain", &["client -> shop:80"]).exits(0);
+    with("explain", &["client", "->", "shop:80"]).exits(0);
+    has(&with("matrix", &["--pings-only"]).exits(0).out, &["web", "client"]);
+    with("tables", &["--of", "web"]).exits(0);
+    with("capture", &["web", "-o", "web.pcapng"]).exits(0);
+    with("run", &["-f", "c.yaml"]).exits(1);
+    has(&with("run", &["a.yaml"]).exits(2).err, &["cannot be used with"]);
+    has(&with("capture", &["web", "client"]).exits(2).err, &["besides the files"]);
+    has(&folder.linkspan(&["test"]).exits(2).err, &["PATH"]);
+}
+
+#[test]
+fn the_env_file_names_the_project_and_its_files() {
+    let folder = Folder::new("env-file")
+        .with("a.yaml", OVERRIDDEN)
+        .with("b.yaml", OVERRIDE)
+        .with(".env", "COMPOSE_FILE=a.yaml:b.yaml\nCOMPOSE_PROJECT_NAME=fromenv\n");
+    has(&folder.linkspan(&["run"]).exits(0).out, &["fromenv-web-1", "✓ client -> shop:80: ok"]);
+    has(&folder.linkspan(&["run", "-p", "given"]).exits(0).out, &["given-web-1"]);
+    assert_eq!(folder.linkspan(&["test", "."]).exits(0).out, "1 passed, 0 failed\n");
+    let folder = folder.with("a.yaml", &format!("name: fromfile\n{OVERRIDDEN}"));
+    has(&folder.linkspan(&["run"]).exits(0).out, &["fromenv-web-1"]);
+    let folder = folder.with(".env", "COMPOSE_PROJECT_NAME=Wrong Name\n");
+    has(&folder.linkspan(&["check", "a.yaml"]).exits(2).err, &["COMPOSE_PROJECT_NAME", "`wrongname`"]);
 }

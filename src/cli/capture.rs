@@ -1,5 +1,6 @@
 //! `linkspan capture`: a capture of one place as a stream, for Wireshark at the other end of a pipe.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::PathBuf;
 
@@ -10,7 +11,7 @@ use linkspan::scenario::diagnostic::nearest;
 use linkspan::scenario::render::counted;
 
 use super::terminal::Terminal;
-use super::{LoadArguments, Verdict, files};
+use super::{ComposeFiles, LoadArguments, Verdict};
 
 /// Capture a network, a container or an interface as pcapng, to a pipe or a file
 ///
@@ -27,10 +28,12 @@ Examples:
 Exit codes: 0 captured, 1 the run ended early or a step or check did not hold, 2 bad input.")]
 pub(super) struct Arguments {
     /// A scenario or Compose file, or a folder with a Compose file
-    file: PathBuf,
+    file: OsString,
     /// NETWORK, CONTAINER, HOST or MACHINE, or one interface of it: NAME:INTERFACE
-    #[arg(value_name = "NAME[:INTERFACE]")]
-    target: String,
+    #[arg(value_name = "NAME[:INTERFACE]", required_unless_present = "files")]
+    target: Option<String>,
+    #[command(flatten)]
+    compose: ComposeFiles,
     #[command(flatten)]
     load: LoadArguments,
     /// Write into this file instead of standard output
@@ -45,10 +48,14 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
     if arguments.output.is_none() && io::stdout().is_terminal() {
         bail!("a capture is no text for a terminal: pipe it (`| wireshark -k -i -`) or name a file with -o");
     }
-    let file = files::compose_file(&arguments.file)?;
-    let Some(scenario) = arguments.load.load(&file, terminal) else { return Ok(Verdict::BadInput) };
+    let words = [Some(arguments.file.as_os_str()), arguments.target.as_deref().map(OsStr::new)];
+    let (project, words) = arguments.compose.project_before(&words)?;
+    let [target] = words.as_slice() else {
+        bail!("with -f, only NAME[:INTERFACE] is given besides the files")
+    };
+    let target = Target::parse(&target.to_string_lossy());
+    let Some(scenario) = arguments.load.load(&project, terminal) else { return Ok(Verdict::BadInput) };
     let mut sink = Sink { path: arguments.output.as_deref(), open: None };
-    let target = Target::parse(&arguments.target);
     let captured = match capture::capture(&scenario, arguments.seed, &target, &mut sink) {
         Ok(captured) => captured,
         // A reader that has seen enough went away, as `head` does.

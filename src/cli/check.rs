@@ -5,24 +5,27 @@ use std::path::PathBuf;
 use clap::Args;
 use linkspan::scenario::render::counted;
 use linkspan::scenario::translate::stand_ins;
-use linkspan::scenario::{DiskSource, Scenario, Severity, load};
+use linkspan::scenario::{Scenario, Severity};
 
 use super::files::{self, Found};
 use super::terminal::Terminal;
-use super::{LoadArguments, Verdict};
+use super::{ComposeFiles, LoadArguments, Verdict};
 
 /// Judge files without running them
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   linkspan check compose.yaml
+  linkspan check -f compose.yaml -f compose.ci.yaml
   linkspan check --verbose scenarios/    say also which keys were not used
 
 Exit codes: 0 every file is fine (warnings are allowed), 2 a file was refused.")]
 pub(super) struct Arguments {
     /// Scenario or Compose files, or folders of them
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(value_name = "FILE", required_unless_present = "files", conflicts_with = "files")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    compose: ComposeFiles,
     #[command(flatten)]
     load: LoadArguments,
     /// Say which keys were accepted and not used, and other notes
@@ -31,17 +34,20 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
-    let Found { files, notes } = files::find(&arguments.paths)?;
+    let Found { files, notes } = match arguments.compose.listed() {
+        Some(project) => Found { files: vec![project], notes: Vec::new() },
+        None => files::find(&arguments.paths)?,
+    };
     if arguments.verbose {
         notes.iter().for_each(|note| terminal.error(note));
     }
     let mut verdict = Verdict::Passed;
-    for file in files {
-        match load(&DiskSource, &file, &arguments.load.options()) {
+    for project in files {
+        match arguments.load.read(&project) {
             Ok(scenario) => {
                 show_warnings(&scenario, arguments.verbose, terminal);
                 let ok = terminal.style().good("ok");
-                terminal.line(&format!("{}: {ok} ({})", file.display(), contents(&scenario)));
+                terminal.line(&format!("{}: {ok} ({})", project.file.display(), contents(&scenario)));
             }
             Err(error) => {
                 terminal.error(&error.render(terminal.error_style().is_colour()));

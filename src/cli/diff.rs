@@ -80,8 +80,8 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
 /// Both sides with what they are called; `None`: a file was refused.
 fn sides(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Option<Vec<(String, Scenario)>>> {
     let mut load = |path: &Path| -> anyhow::Result<Option<Scenario>> {
-        let file = files::compose_file(path)?;
-        Ok(arguments.load.load(&file, terminal))
+        let project = files::project(path, false)?;
+        Ok(arguments.load.load(&project, terminal))
     };
     let Some(before) = load(&arguments.before)? else { return Ok(None) };
     if let Some(path) = &arguments.after {

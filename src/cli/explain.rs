@@ -1,15 +1,14 @@
 //! `linkspan explain`: why one place reaches another, or why not, hop by hop.
 
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use linkspan::lab::{self, ExplainError, ExplainOptions, Layout, Question};
-use linkspan::scenario::{DiskSource, load};
 
 use super::check::show_warnings;
 use super::terminal::Terminal;
-use super::{LoadArguments, Verdict, files};
+use super::{ComposeFiles, LoadArguments, Verdict};
 
 /// Say why one place reaches another or does not, hop by hop
 ///
@@ -25,6 +24,7 @@ an unquoted > for itself.
 Examples:
   linkspan explain compose.yaml \"web -> db:5432\"
   linkspan explain compose.yaml web '->' db:53/udp
+  linkspan explain -f compose.yaml -f compose.ci.yaml \"web -> db\"
   linkspan explain lab.yaml \"world:outside -> host:8080\"
   linkspan explain --before-steps lab.yaml \"web -> db\"
   linkspan explain --format json compose.yaml \"web -> db:5432\"
@@ -35,14 +35,16 @@ its hops), story. Fields are only ever added.
 Exit codes: 0 it was reached, 1 it was not, 2 the file or the question was refused.")]
 pub(super) struct Arguments {
     /// A scenario or Compose file, or a folder with a Compose file
-    file: PathBuf,
+    file: OsString,
     /// FROM -> TO[:PORT[/PROTO]], quoted; or FROM alone, and the arrow and TO after it
-    #[arg(value_name = "FROM -> TO")]
-    question: String,
+    #[arg(value_name = "FROM -> TO", required_unless_present = "files", allow_hyphen_values = true)]
+    question: Option<String>,
     #[arg(hide = true, allow_hyphen_values = true)]
     arrow: Option<String>,
     #[arg(hide = true)]
     to: Option<String>,
+    #[command(flatten)]
+    compose: ComposeFiles,
     #[command(flatten)]
     load: LoadArguments,
     /// Ask before the file's steps, not after them
@@ -72,18 +74,15 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
-    let words = [Some(&arguments.question), arguments.arrow.as_ref(), arguments.to.as_ref()];
-    let words: Vec<&str> = words.into_iter().flatten().map(String::as_str).collect();
+    let words = [&arguments.question, &arguments.arrow, &arguments.to];
+    let words: Vec<Option<&OsStr>> = [Some(arguments.file.as_os_str())]
+        .into_iter()
+        .chain(words.map(|word| word.as_deref().map(OsStr::new)))
+        .collect();
+    let (project, words) = arguments.compose.project_before(&words)?;
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
     let question: Question = words.join(" ").parse().context("the question is not understood")?;
-    let file = files::compose_file(&arguments.file)?;
-    let mut scenario = match load(&DiskSource, &file, &arguments.load.options()) {
-        Ok(scenario) => scenario,
-        Err(error) => {
-            terminal.error(&error.render(terminal.error_style().is_colour()));
-            return Ok(Verdict::BadInput);
-        }
-    };
-    arguments.load.apply(&mut scenario);
+    let Some(scenario) = arguments.load.load(&project, terminal) else { return Ok(Verdict::BadInput) };
     show_warnings(&scenario, arguments.verbose, terminal);
     let options = ExplainOptions {
         seed: arguments.seed,

@@ -3,15 +3,16 @@
 //! A file that is named is taken as it is. A folder is searched for `*.yaml` and `*.yml`, folders within it too, in the
 //! order of their names; hidden folders, `node_modules`, `target` and symbolic links to folders are not entered. What a
 //! search turns up and is no scenario (none of the top-level keys that make one), only overrides another file, or is only
-//! there to be included or extended by others, is set aside with a note.
+//! there to be included or extended by others, is set aside with a note. A folder's own project is run as Compose would:
+//! with its override file, or the files its `.env` lists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use linkspan::scenario::load::{Source as _, normalise};
 use linkspan::scenario::yaml::{self, Node};
-use linkspan::scenario::{DiskSource, SourceMap};
+use linkspan::scenario::{DiskSource, ProjectFiles, SourceMap, project::NAMES};
 
 /// Folders nobody keeps scenarios in.
 const PASSED_OVER: [&str; 2] = ["node_modules", "target"];
@@ -19,14 +20,12 @@ const PASSED_OVER: [&str; 2] = ["node_modules", "target"];
 const MAX_DEPTH: usize = 32;
 /// Any of these at top level makes a YAML file a scenario.
 const MARKS: [&str; 5] = ["services", "steps", "checks", "x-linkspan", "include"];
-/// What Compose looks for in a folder; the first that is there is taken.
-const COMPOSE_NAMES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml"];
 
 /// The result of a search.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Scenario files, each once.
-    pub(super) files: Vec<PathBuf>,
+    /// Scenario files, each once, with the files merged over them.
+    pub(super) files: Vec<ProjectFiles>,
     /// What was set aside and why, for `--verbose`.
     pub(super) notes: Vec<String>,
 }
@@ -40,8 +39,8 @@ pub(super) fn find(paths: &[PathBuf]) -> anyhow::Result<Found> {
     let mut seen = BTreeSet::new();
     for path in paths {
         // A path that is not there is kept: loading it says so, and the others are still looked at.
-        let files = if path.is_dir() { search(path, &mut found.notes)? } else { vec![path.clone()] };
-        found.files.extend(files.into_iter().filter(|file| seen.insert(normalise(file))));
+        let projects = if path.is_dir() { search(path, &mut found.notes)? } else { vec![alone(path)] };
+        found.files.extend(projects.into_iter().filter(|project| seen.insert(normalise(&project.file))));
     }
     if found.files.is_empty() {
         let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
@@ -50,21 +49,24 @@ pub(super) fn find(paths: &[PathBuf]) -> anyhow::Result<Found> {
     Ok(found)
 }
 
-/// The one file of a verb that takes one: the file itself, or a folder's Compose file.
+/// The project of a verb that takes one: the file itself, or a folder's files.
 ///
 /// # Errors
 /// When a folder has no Compose file.
-pub(super) fn compose_file(path: &Path) -> anyhow::Result<PathBuf> {
+pub(super) fn project(path: &Path, ask_environment: bool) -> anyhow::Result<ProjectFiles> {
     if !path.is_dir() {
-        return Ok(path.to_path_buf());
+        return Ok(alone(path));
     }
-    let mut candidates = COMPOSE_NAMES.iter().map(|name| path.join(name));
-    candidates.find(|file| file.is_file()).with_context(|| {
-        format!("the folder {} has none of {}; name a file", path.display(), COMPOSE_NAMES.join(", "))
+    ProjectFiles::in_folder(&DiskSource, path, ask_environment).with_context(|| {
+        format!("the folder {} has none of {}; name a file", path.display(), NAMES.join(", "))
     })
 }
 
-fn search(folder: &Path, notes: &mut Vec<String>) -> anyhow::Result<Vec<PathBuf>> {
+fn alone(file: &Path) -> ProjectFiles {
+    ProjectFiles { file: file.to_path_buf(), overrides: Vec::new() }
+}
+
+fn search(folder: &Path, notes: &mut Vec<String>) -> anyhow::Result<Vec<ProjectFiles>> {
     let mut all = Vec::new();
     walk(folder, 0, &mut all)?;
     let mut used = BTreeSet::new();
@@ -72,7 +74,7 @@ fn search(folder: &Path, notes: &mut Vec<String>) -> anyhow::Result<Vec<PathBuf>
     for file in all {
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         if name.contains(".override.") {
-            notes.push(format!("note: {} overrides another file; skipped", file.display()));
+            notes.push(format!("note: {} overrides another file; not run by itself", file.display()));
             continue;
         }
         // A file that cannot be read is kept: whoever loads it says so.
@@ -91,7 +93,32 @@ fn search(folder: &Path, notes: &mut Vec<String>) -> anyhow::Result<Vec<PathBuf>
         }
         !only_used
     });
-    Ok(kept.into_iter().map(|(file, _)| file).collect())
+    Ok(merged(kept.into_iter().map(|(file, _)| file).collect(), notes))
+}
+
+/// The files found, those that are the project of their folder with what is merged over them.
+fn merged(files: Vec<PathBuf>, notes: &mut Vec<String>) -> Vec<ProjectFiles> {
+    let folders: BTreeSet<&Path> = files.iter().filter_map(|file| file.parent()).collect();
+    let projects: Vec<ProjectFiles> = folders
+        .into_iter()
+        .filter_map(|folder| ProjectFiles::in_folder(&DiskSource, folder, false))
+        .filter(|project| !project.overrides.is_empty())
+        .collect();
+    let over: BTreeSet<PathBuf> =
+        projects.iter().flat_map(|project| &project.overrides).map(|file| normalise(file)).collect();
+    let bases: BTreeMap<PathBuf, &ProjectFiles> =
+        projects.iter().map(|project| (normalise(&project.file), project)).collect();
+    let mut all = Vec::new();
+    for file in &files {
+        match bases.get(&normalise(file)) {
+            Some(project) => all.push((*project).clone()),
+            None if over.contains(&normalise(file)) => {
+                notes.push(format!("note: {} overrides another file; not run by itself", file.display()));
+            }
+            None => all.push(alone(file)),
+        }
+    }
+    all
 }
 
 fn walk(folder: &Path, depth: usize, out: &mut Vec<PathBuf>) -> anyhow::Result<()> {

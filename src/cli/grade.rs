@@ -58,10 +58,10 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
-    let file = files::compose_file(&arguments.file)?;
-    let Some(scenario) = arguments.load.load(&file, terminal) else { return Ok(Verdict::BadInput) };
+    let project = files::project(&arguments.file, false)?;
+    let Some(scenario) = arguments.load.load(&project, terminal) else { return Ok(Verdict::BadInput) };
     if scenario.tasks.is_empty() {
-        bail!("{} has no `tasks:` to grade", file.display());
+        bail!("{} has no `tasks:` to grade", project.file.display());
     }
     let lines = lines(arguments, &scenario)?;
     let mut stepper = match Stepper::new(&scenario, arguments.seed, terminal.style()) {

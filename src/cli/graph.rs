@@ -8,7 +8,7 @@ use linkspan::lab::topology;
 use linkspan::observe::graph;
 
 use super::terminal::Terminal;
-use super::{LoadArguments, Verdict, files};
+use super::{ComposeFiles, LoadArguments, Verdict};
 
 /// Draw hosts, networks, containers and machines outside
 ///
@@ -22,9 +22,11 @@ Examples:
 
 Exit codes: 0 drawn, 2 the file was refused or cannot be brought up.")]
 pub(super) struct Arguments {
-    /// A scenario or Compose file, or a folder with a Compose file
-    #[arg(default_value = ".")]
-    file: PathBuf,
+    /// A scenario or Compose file, or a folder with a Compose file; without it, this folder
+    #[arg(conflicts_with = "files")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    compose: ComposeFiles,
     #[command(flatten)]
     load: LoadArguments,
     /// How it is drawn
@@ -47,8 +49,8 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
-    let file = files::compose_file(&arguments.file)?;
-    let Some(scenario) = arguments.load.load(&file, terminal) else { return Ok(Verdict::BadInput) };
+    let project = arguments.compose.project(arguments.file.as_deref())?;
+    let Some(scenario) = arguments.load.load(&project, terminal) else { return Ok(Verdict::BadInput) };
     let found = match topology::topology(&scenario, 0) {
         Ok(found) => found,
         Err(diagnostic) => {

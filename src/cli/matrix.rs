@@ -9,7 +9,7 @@ use linkspan::scenario::junit::Junit;
 
 use super::check::show_warnings;
 use super::terminal::Terminal;
-use super::{LoadArguments, Verdict, files};
+use super::{ComposeFiles, LoadArguments, Verdict};
 
 /// Show who reaches whom: every pair, every name and address
 ///
@@ -32,9 +32,11 @@ The oracle format is that of recordings of a real engine: one ping and TCP port 
 
 Exit codes: 0 measured, 2 the file was refused or cannot be brought up.")]
 pub(super) struct Arguments {
-    /// A scenario or Compose file, or a folder with a Compose file
-    #[arg(default_value = ".")]
-    file: PathBuf,
+    /// A scenario or Compose file, or a folder with a Compose file; without it, this folder
+    #[arg(conflicts_with = "files")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    compose: ComposeFiles,
     #[command(flatten)]
     load: LoadArguments,
     /// How it is printed
@@ -68,8 +70,8 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
-    let file = files::compose_file(&arguments.file)?;
-    let Some(scenario) = arguments.load.load(&file, terminal) else { return Ok(Verdict::BadInput) };
+    let project = arguments.compose.project(arguments.file.as_deref())?;
+    let Some(scenario) = arguments.load.load(&project, terminal) else { return Ok(Verdict::BadInput) };
     show_warnings(&scenario, arguments.verbose, terminal);
     let scope = match (arguments.format, arguments.pings_only) {
         (Format::Oracle, _) => Scope::Oracle,

@@ -23,13 +23,13 @@ mod terminal;
 mod test;
 mod up;
 
-use std::ffi::OsString;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use linkspan::scenario::model::Profile;
-use linkspan::scenario::{DiskSource, LoadOptions, Scenario};
+use linkspan::scenario::{DiskSource, LoadError, LoadOptions, ProjectFiles, Scenario};
 
 use terminal::Terminal;
 
@@ -70,6 +70,12 @@ Examples:
   linkspan matrix compose.yaml       who reaches whom
   linkspan explain compose.yaml \"web -> db:5432\"    why it works, or why not
   linkspan up --tap client=PID compose.yaml   in real time, with a real process for a container
+
+  linkspan run -f compose.yaml -f compose.ci.yaml     files merged as Compose merges them
+
+A folder stands for its project as in Compose: COMPOSE_FILE of its .env, or compose.yaml (compose.yml,
+docker-compose.yml) with compose.override.yaml merged over it. A file that is named is read alone.
+COMPOSE_PROJECT_NAME and COMPOSE_PROFILES are read from the environment and .env.
 
 Exit codes: 0 all held, 1 something did not hold, 2 bad input.
 Colours are used on a terminal unless NO_COLOR is set.")]
@@ -113,6 +119,40 @@ struct LoadArguments {
     docker: Option<Engine>,
 }
 
+/// The files of one project, for verbs that take one FILE.
+#[derive(Debug, Clone, Default, Args)]
+struct ComposeFiles {
+    /// A file of the project, in place of FILE; may be repeated, each is merged over those before it
+    #[arg(id = "files", short = 'f', long = "file", value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+impl ComposeFiles {
+    /// The project of `-f`.
+    fn listed(&self) -> Option<ProjectFiles> {
+        ProjectFiles::listed(self.files.iter().cloned())
+    }
+
+    /// The project: the files of `-f`, or what was named without it, or this folder's.
+    fn project(&self, named: Option<&Path>) -> anyhow::Result<ProjectFiles> {
+        match (self.listed(), named) {
+            (Some(project), _) => Ok(project),
+            (None, Some(path)) => files::project(path, false),
+            (None, None) => files::project(Path::new("."), true),
+        }
+    }
+
+    /// As [`Self::project`] for a verb with more words behind FILE: with `-f`, the first of them stands in its place.
+    fn project_before<'a>(
+        &self,
+        words: &[Option<&'a OsStr>],
+    ) -> anyhow::Result<(ProjectFiles, Vec<&'a OsStr>)> {
+        let mut words = words.iter().copied().flatten();
+        let named = if self.files.is_empty() { words.next() } else { None };
+        Ok((self.project(named.map(Path::new))?, words.collect()))
+    }
+}
+
 /// A Docker Engine release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Engine {
@@ -125,28 +165,25 @@ enum Engine {
 }
 
 impl LoadArguments {
-    fn options(&self) -> LoadOptions {
-        LoadOptions {
+    /// Loads a project and puts what the command line says over it.
+    fn read(&self, project: &ProjectFiles) -> Result<Scenario, Box<LoadError>> {
+        let options = LoadOptions {
             project_name: self.project_name.clone(),
             profiles: self.profiles.clone(),
+            overrides: project.overrides.clone(),
             ..LoadOptions::default()
-        }
-    }
-
-    /// Puts what the command line says over what the file says.
-    fn apply(&self, scenario: &mut Scenario) {
+        };
+        let mut scenario = linkspan::scenario::load(&DiskSource, &project.file, &options)?;
         if let Some(engine) = self.docker {
-            engine.apply(scenario);
+            engine.apply(&mut scenario);
         }
+        Ok(scenario)
     }
 
-    /// Loads a file and puts what the command line says over it. A file that is refused is told about, and `None`.
-    fn load(&self, file: &Path, terminal: &mut Terminal) -> Option<Scenario> {
-        match linkspan::scenario::load(&DiskSource, file, &self.options()) {
-            Ok(mut scenario) => {
-                self.apply(&mut scenario);
-                Some(scenario)
-            }
+    /// As [`Self::read`]; a file that is refused is told about, and `None`.
+    fn load(&self, project: &ProjectFiles, terminal: &mut Terminal) -> Option<Scenario> {
+        match self.read(project) {
+            Ok(scenario) => Some(scenario),
             Err(error) => {
                 terminal.error(&error.render(terminal.error_style().is_colour()));
                 None

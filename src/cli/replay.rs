@@ -1,15 +1,16 @@
 //! `linkspan replay`: what entered a real-time run, again, in virtual time.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use linkspan::lab::outside::{Attachment, container, shared};
 use linkspan::run::recording::{Recording, Replay};
 
 use super::terminal::Terminal;
 use super::up::Telling;
-use super::{LoadArguments, Verdict};
+use super::{ComposeFiles, LoadArguments, Verdict};
 
 /// Run a recording of `linkspan up` again, in virtual time
 ///
@@ -26,9 +27,12 @@ Examples:
 Exit codes: 0 the replay went as the recorded run and all checks held, 1 it did not, 2 a file was refused.")]
 pub(super) struct Arguments {
     /// The scenario or Compose file of the recorded run
-    file: PathBuf,
+    file: OsString,
     /// The recording
-    recording: PathBuf,
+    #[arg(required_unless_present = "files")]
+    recording: Option<PathBuf>,
+    #[command(flatten)]
+    compose: ComposeFiles,
     #[command(flatten)]
     load: LoadArguments,
     #[command(flatten)]
@@ -36,9 +40,15 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
-    let name = arguments.recording.display().to_string();
-    let recording = Recording::open(&arguments.recording).with_context(|| name.clone())?;
-    let Some(scenario) = arguments.telling.load(&arguments.file, &arguments.load, terminal)? else {
+    let words = [Some(arguments.file.as_os_str()), arguments.recording.as_ref().map(|path| path.as_os_str())];
+    let (project, words) = arguments.compose.project_before(&words)?;
+    let [recording] = words.as_slice() else {
+        bail!("with -f, only the recording is given besides the files")
+    };
+    let recording = Path::new(recording);
+    let name = recording.display().to_string();
+    let recording = Recording::open(recording).with_context(|| name.clone())?;
+    let Some(scenario) = arguments.telling.load(&project, &arguments.load, terminal) else {
         return Ok(Verdict::BadInput);
     };
     let containers = recording.header.containers.clone();

@@ -8,11 +8,11 @@ use comfy_table::{Table, presets};
 use linkspan::lab;
 use linkspan::scenario::model::{HostPort, NetworkMode, PublishedPort, Service};
 use linkspan::scenario::report::{ContainerCondition, Progress, Report, RunOptions, StoryLevel};
-use linkspan::scenario::{DiskSource, Scenario, load, render};
+use linkspan::scenario::{Scenario, render};
 
 use super::check::show_warnings;
 use super::terminal::Terminal;
-use super::{LoadArguments, Verdict, files, step};
+use super::{ComposeFiles, LoadArguments, Verdict, step};
 
 /// Run one scenario or Compose file, told as it happens
 #[derive(Debug, Args)]
@@ -28,9 +28,11 @@ Examples:
 
 Exit codes: 0 all steps and checks held, 1 one did not, 2 the file was refused.")]
 pub(super) struct Arguments {
-    /// A scenario or Compose file, or a folder with a Compose file
-    #[arg(default_value = ".")]
-    file: PathBuf,
+    /// A scenario or Compose file, or a folder with a Compose file; without it, this folder
+    #[arg(conflicts_with = "files")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    compose: ComposeFiles,
     #[command(flatten)]
     load: LoadArguments,
     /// Another order of what happens at equal times, other losses and other random values
@@ -63,15 +65,8 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
-    let file = files::compose_file(&arguments.file)?;
-    let mut scenario = match load(&DiskSource, &file, &arguments.load.options()) {
-        Ok(scenario) => scenario,
-        Err(error) => {
-            terminal.error(&error.render(terminal.error_style().is_colour()));
-            return Ok(Verdict::BadInput);
-        }
-    };
-    arguments.load.apply(&mut scenario);
+    let project = arguments.compose.project(arguments.file.as_deref())?;
+    let Some(scenario) = arguments.load.load(&project, terminal) else { return Ok(Verdict::BadInput) };
     if !arguments.quiet {
         show_warnings(&scenario, arguments.verbose, terminal);
     }

@@ -9,7 +9,7 @@ use linkspan::lab::tables::{self, Moment, NoSnapshot};
 use linkspan::scenario::render::counted;
 
 use super::terminal::Terminal;
-use super::{LoadArguments, Verdict, files};
+use super::{ComposeFiles, LoadArguments, Verdict};
 
 /// Show FDB, neighbours, routes, rules, connections, sockets and DNS names of every namespace
 ///
@@ -24,9 +24,11 @@ Examples:
 
 Exit codes: 0 shown, 2 bad input or the file cannot be run so far.")]
 pub(super) struct Arguments {
-    /// A scenario or Compose file, or a folder with a Compose file
-    #[arg(default_value = ".")]
-    file: PathBuf,
+    /// A scenario or Compose file, or a folder with a Compose file; without it, this folder
+    #[arg(conflicts_with = "files")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    compose: ComposeFiles,
     #[command(flatten)]
     load: LoadArguments,
     /// Only this container, service, host, machine or LAN; may be repeated
@@ -56,8 +58,8 @@ enum Format {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
-    let file = files::compose_file(&arguments.file)?;
-    let Some(scenario) = arguments.load.load(&file, terminal) else { return Ok(Verdict::BadInput) };
+    let project = arguments.compose.project(arguments.file.as_deref())?;
+    let Some(scenario) = arguments.load.load(&project, terminal) else { return Ok(Verdict::BadInput) };
     let moment = match (arguments.at, arguments.after_step) {
         (Some(time), _) => Moment::At(time),
         (None, Some(step)) => Moment::AfterStep(step),
@@ -70,7 +72,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
             return Ok(Verdict::BadInput);
         }
         Err(NoSnapshot::NoStep { wanted, steps }) => {
-            bail!("there is no step {wanted}: {} has {}", file.display(), counted(steps as u64, "step"));
+            bail!(
+                "there is no step {wanted}: {} has {}",
+                project.file.display(),
+                counted(steps as u64, "step")
+            );
         }
     };
     let snapshot =

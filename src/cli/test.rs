@@ -17,12 +17,12 @@ use linkspan::lab;
 use linkspan::scenario::junit::Junit;
 use linkspan::scenario::render::{self, counted};
 use linkspan::scenario::report::{Report, RunOptions};
-use linkspan::scenario::{DiskSource, LoadError, load};
+use linkspan::scenario::{LoadError, ProjectFiles};
 use serde_json::json;
 
 use super::files::{self, Found};
 use super::terminal::Terminal;
-use super::{LoadArguments, Verdict};
+use super::{ComposeFiles, LoadArguments, Verdict};
 
 /// What the main thread would have: reading deeply nested files recurses.
 const STACK: usize = 8 << 20;
@@ -47,8 +47,10 @@ the last line is \"summary\" with the numbers of files that passed, failed and w
 Exit codes: 0 all passed, 1 at least one failed, 2 a file was refused.")]
 pub(super) struct Arguments {
     /// Scenario or Compose files, or folders of them
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(value_name = "PATH", required_unless_present = "files", conflicts_with = "files")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    compose: ComposeFiles,
     #[command(flatten)]
     load: LoadArguments,
     /// Only those whose path or project name contains this text
@@ -101,7 +103,10 @@ struct Count {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
-    let Found { files, notes } = files::find(&arguments.paths)?;
+    let Found { files, notes } = match arguments.compose.listed() {
+        Some(project) => Found { files: vec![project], notes: Vec::new() },
+        None => files::find(&arguments.paths)?,
+    };
     if arguments.verbose {
         notes.iter().for_each(|note| terminal.error(note));
     }
@@ -142,7 +147,11 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
 }
 
 /// Runs every file and hands each result to `done`, in the order of the files.
-fn run_all(arguments: &Arguments, files: &[PathBuf], mut done: impl FnMut(&Path, Ran)) -> anyhow::Result<()> {
+fn run_all(
+    arguments: &Arguments,
+    files: &[ProjectFiles],
+    mut done: impl FnMut(&Path, Ran),
+) -> anyhow::Result<()> {
     let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let workers = arguments.jobs.unwrap_or_else(processors).get().min(files.len());
     let next = AtomicUsize::new(0);
@@ -170,7 +179,7 @@ fn run_all(arguments: &Arguments, files: &[PathBuf], mut done: impl FnMut(&Path,
         for (index, ran) in receiver {
             waiting.insert(index, ran);
             while let Some(ran) = waiting.remove(&told) {
-                done(&files[told], ran);
+                done(&files[told].file, ran);
                 told += 1;
             }
         }
@@ -179,15 +188,14 @@ fn run_all(arguments: &Arguments, files: &[PathBuf], mut done: impl FnMut(&Path,
     .map_err(|_| anyhow!("linkspan itself failed, its message stands above; please report it"))?
 }
 
-fn run_one(file: &Path, arguments: &Arguments) -> Ran {
+fn run_one(project: &ProjectFiles, arguments: &Arguments) -> Ran {
     let wanted = |text: &str| arguments.filter.as_ref().is_none_or(|filter| text.contains(filter.as_str()));
-    let by_path = wanted(&file.to_string_lossy());
-    let mut scenario = match load(&DiskSource, file, &arguments.load.options()) {
+    let by_path = wanted(&project.file.to_string_lossy());
+    let scenario = match arguments.load.read(project) {
         Ok(scenario) if by_path || wanted(&scenario.name) => scenario,
         Err(error) if by_path => return Ran::Refused(error),
         Ok(_) | Err(_) => return Ran::Filtered,
     };
-    arguments.load.apply(&mut scenario);
     let seeds = (0..arguments.seeds).map(|offset| arguments.seed.wrapping_add(offset));
     let run_with = |seed| {
         let options = RunOptions { seed, ..RunOptions::default() };

@@ -14,11 +14,11 @@ use linkspan::run::live::Live;
 use linkspan::run::recording::{Header, LIMIT, Recorder, StopReason};
 use linkspan::run::tap::Tap;
 use linkspan::scenario::report::{Progress, Report, RunOptions, StoryLevel};
-use linkspan::scenario::{DiskSource, Scenario, load, render};
+use linkspan::scenario::{ProjectFiles, Scenario, render};
 
 use super::check::show_warnings;
 use super::terminal::Terminal;
-use super::{LoadArguments, Verdict, files};
+use super::{ComposeFiles, LoadArguments, Verdict};
 
 /// The verb that [`attach::enter`] starts linkspan with.
 const HELPER: &str = "attach";
@@ -52,9 +52,11 @@ Examples:
 
 Exit codes: 0 all steps and checks held, 1 one did not, 2 the file, a process or the machine was refused.")]
 pub(super) struct Arguments {
-    /// A scenario or Compose file, or a folder with a Compose file
-    #[arg(default_value = ".")]
-    file: PathBuf,
+    /// A scenario or Compose file, or a folder with a Compose file; without it, this folder
+    #[arg(conflicts_with = "files")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    compose: ComposeFiles,
     #[command(flatten)]
     load: LoadArguments,
     /// Put a process in the place of a container (or of a service's first container); may be repeated
@@ -113,7 +115,8 @@ impl FromStr for TapArgument {
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
-    let Some(scenario) = arguments.telling.load(&arguments.file, &arguments.load, terminal)? else {
+    let project = arguments.compose.project(arguments.file.as_deref())?;
+    let Some(scenario) = arguments.telling.load(&project, &arguments.load, terminal) else {
         return Ok(Verdict::BadInput);
     };
     let mut containers: Vec<String> = Vec::new();
@@ -176,23 +179,15 @@ impl Telling {
     /// Reads the scenario; `None`: it was refused, and that was said.
     pub(super) fn load(
         &self,
-        file: &Path,
+        project: &ProjectFiles,
         load_arguments: &LoadArguments,
         terminal: &mut Terminal,
-    ) -> anyhow::Result<Option<Scenario>> {
-        let file = files::compose_file(file)?;
-        let mut scenario = match load(&DiskSource, &file, &load_arguments.options()) {
-            Ok(scenario) => scenario,
-            Err(error) => {
-                terminal.error(&error.render(terminal.error_style().is_colour()));
-                return Ok(None);
-            }
-        };
-        load_arguments.apply(&mut scenario);
+    ) -> Option<Scenario> {
+        let scenario = load_arguments.load(project, terminal)?;
         if !self.quiet {
             show_warnings(&scenario, self.verbose, terminal);
         }
-        Ok(Some(scenario))
+        Some(scenario)
     }
 
     /// Runs a scenario with something outside and tells it.

@@ -113,11 +113,11 @@ impl Source for MemorySource {
 /// What the command line adds.
 #[derive(Clone, Debug, Default)]
 pub struct LoadOptions {
-    /// Instead of `name:` and the folder.
+    /// Instead of `COMPOSE_PROJECT_NAME`, `name:` and the folder.
     pub project_name: Option<String>,
     /// Active profiles; `COMPOSE_PROFILES` adds to them, `*` is all.
     pub profiles: Vec<String>,
-    /// Files merged over the first, in order. `compose.override.yaml` is not looked for.
+    /// Files merged over the first, in order. [`ProjectFiles`](super::ProjectFiles) finds those of a folder.
     pub overrides: Vec<PathBuf>,
     /// Instead of `.env` beside the file.
     pub env_files: Vec<PathBuf>,
@@ -194,8 +194,19 @@ impl<'a> Loader<'a> {
         self.push_env(&folder, &options.env_files, None);
         let mut paths = vec![path.to_path_buf()];
         paths.extend(options.overrides.iter().cloned());
+        let named = self.variable("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty());
+        let named = named.filter(|_| options.project_name.is_none());
+        if let Some(name) = &named {
+            if project_name(name) != *name {
+                let message = format!("COMPOSE_PROJECT_NAME: `{name}` is not a project name");
+                let help = format!("only a-z, 0-9, _ and -, as `{}`", project_name(name));
+                self.diagnostics.push(Diagnostic::error(None, message).help(help));
+            }
+            self.project.clone_from(name);
+        }
         let tree = self.project_tree(&paths, &folder, None)?;
         if options.project_name.is_none()
+            && named.is_none()
             && let Some(name) = tree.get("name")
             && let Value::String(text) = &name.value
         {
@@ -356,12 +367,16 @@ impl<'a> Loader<'a> {
         }
     }
 
-    /// A variable: the environment, then `.env` files, the outermost first.
+    /// A variable as values see it: `COMPOSE_PROJECT_NAME` is always set.
     pub(super) fn lookup(&self, name: &str) -> Option<String> {
+        self.variable(name).or_else(|| (name == "COMPOSE_PROJECT_NAME").then(|| self.project.clone()))
+    }
+
+    /// A variable: the environment, then `.env` files, the outermost first.
+    fn variable(&self, name: &str) -> Option<String> {
         self.source
             .environment(name)
             .or_else(|| self.scopes.iter().find_map(|scope| scope.get(name).cloned()))
-            .or_else(|| (name == "COMPOSE_PROJECT_NAME").then(|| self.project.clone()))
     }
 
     /// Reads `.env` of a folder, or the files named instead of it.
