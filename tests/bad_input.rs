@@ -221,9 +221,9 @@ fn ports_that_cannot_be() {
     passes(&ports("'0:80'"));
     let twice =
         "services:\n  a: {image: nginx, ports: ['8080:80']}\n  b: {image: nginx, ports: ['8080:80']}\n";
-    ends(twice, "Bind for 0.0.0.0:8080 failed: port is already allocated", "3:3");
+    refused(twice, "the services `a` and `b` publish the same host port 8080/tcp", "3:29");
     let many = "services:\n  a: {image: nginx, ports: ['30000-30999:1-1000']}\n  b: {image: nginx, ports: ['30999:1']}\n";
-    ends(many, "port is already allocated", "3:3");
+    refused(many, "publish the same host port 30999/tcp", "3:29");
 }
 
 #[test]
@@ -234,7 +234,7 @@ fn subnets_that_contradict() {
     let pool = |pool: &str| networks(&format!("{{ipam: {{config: [{{{pool}}}]}}}}"));
     let overlap = "networks:\n  n: {ipam: {config: [{subnet: 10.1.0.0/16}]}}\n  m: {ipam: {config: [{subnet: 10.1.2.0/24}]}}\n";
     let overlap = format!("services:\n  a: {{image: nginx, networks: [n, m]}}\n{overlap}");
-    ends(&overlap, "invalid pool request: Pool overlaps with other one on this address space", "5:3");
+    refused(&overlap, "the subnet 10.1.2.0/24 of network `m` overlaps 10.1.0.0/16 of network `n`", "5:23");
     ends(&pool("subnet: 0.0.0.0/0"), "Pool overlaps", "5:3");
     ends(&pool("subnet: 10.1.0.0/16, gateway: 10.1.0.0"), "failed to allocate gateway (10.1.0.0)", "5:3");
     refused(&pool("subnet: 10.1.0.0/16, ip_range: 10.2.0.0/24"), "is not inside the subnet", "5:55");
@@ -251,7 +251,11 @@ fn addresses_that_contradict() {
         let network = "networks: {n: {ipam: {config: [{subnet: 10.1.0.0/24}]}}}\n";
         format!("services:\n{}{}{network}", service("a", a), service("b", b))
     };
-    ends(&text("10.1.0.5", "10.1.0.5"), "Address already in use", "5:3");
+    refused(
+        &text("10.1.0.5", "10.1.0.5"),
+        "`a` and `b` have the same address 10.1.0.5 on network `n`",
+        "7:16",
+    );
     ends(&text("10.1.0.1", "10.1.0.5"), "Address already in use", "2:3");
     ends(&text("10.1.0.255", "10.1.0.5"), "Address already in use", "2:3");
     refused(&text("10.2.0.5", "10.1.0.5"), "the fixed address 10.2.0.5 is in no subnet", "4:16");
@@ -594,4 +598,85 @@ fn the_file_that_is_mutated_runs() {
     let report = lab::run(&scenario, &RunOptions::default(), &mut |_| {});
     assert_eq!(report.failure, None);
     assert_eq!(report.steps.len(), 7);
+}
+
+#[test]
+fn a_contradiction_shows_both_lines() {
+    let text =
+        "services:\n  a: {image: nginx, ports: ['8080:80']}\n  b: {image: nginx, ports: ['8080:81']}\n";
+    let shown = parse(text).map(|_| ()).unwrap_err().render(false);
+    for part in ["s.yaml:3:29", "second one", "note: `a` has it", "s.yaml:2:29"] {
+        assert!(shown.contains(part), "{part}:\n{shown}");
+    }
+    let own = "services:\n  a: {image: nginx, ports: ['8080:80', '8080:81']}\n";
+    refused(own, "service `a` publishes the same host port 8080/tcp", "2:40");
+}
+
+/// What Docker would take is not called a contradiction.
+#[test]
+fn what_only_looks_contradictory_is_accepted() {
+    for ports in [
+        ["8080:80", "8080:80/udp"],
+        ["127.0.0.1:8080:80", "127.0.0.2:8080:80"],
+        ["8080-8090:80", "8080-8090:80"],
+        ["80", "80"],
+    ] {
+        let [a, b] = ports;
+        passes(&format!(
+            "services:\n  a: {{image: nginx, ports: ['{a}']}}\n  b: {{image: nginx, ports: ['{b}']}}\n"
+        ));
+    }
+    for text in [
+        "services:\n  a: {image: nginx, scale: 3, ports: ['8080-8082:80']}\n",
+        "services:\n  a: {image: nginx, ports: ['8080:80']}\n  b: {image: nginx, profiles: [other], ports: ['8080:80']}\n",
+        "services:\n  a: {image: busybox, command: 'true', ports: ['8080:80']}\n  b: {image: nginx, ports: ['8080:80'], depends_on: {a: {condition: service_completed_successfully}}}\n",
+        "services:\n  a: {image: nginx, networks: [n]}\nnetworks:\n  n: {ipam: {config: [{subnet: 10.1.0.0/16}]}}\n  unused: {ipam: {config: [{subnet: 10.1.2.0/24}]}}\n",
+    ] {
+        passes(text);
+    }
+}
+
+#[test]
+fn nothing_to_run_is_refused() {
+    refused("", "no services", "1:1");
+    refused("networks: {n: {}}\n", "no services", "1:1");
+    refused("services: {a: {image: nginx, profiles: [p]}}\n", "no services", "1:1");
+    passes("steps: ['docker network create n']\n");
+}
+
+#[test]
+fn what_is_not_supported_is_refused_while_reading() {
+    let driver = |name: &str| {
+        format!("services: {{a: {{image: nginx, networks: [n]}}}}\nnetworks:\n  n: {{driver: {name}}}\n")
+    };
+    for name in ["overlay", "remote", "bridgee"] {
+        refused(&driver(name), &format!("the network driver `{name}` is not supported"), "3:15");
+    }
+    for name in ["macvlan", "ipvlan"] {
+        match linkspan::docker::drivers::Driver::is_supported(name) {
+            true => assert!(parse(&driver(name)).is_ok()),
+            false => refused(&driver(name), "is not supported: expected bridge", "3:15"),
+        }
+    }
+    let link = |keys: &str| format!("{BASE}world:\n  links:\n    slow: {{{keys}}}\n");
+    refused(&link("between: [host:eth0, world:outside], corrupt: 1%"), "corrupt packets", "6:58");
+    refused(&link("between: [web, host]"), "a link cannot end at `web`", "6:21");
+}
+
+#[test]
+fn a_link_with_jitter_varies_with_the_seed_and_only_within_bounds() {
+    let text = "services: {client: {image: busybox, command: sleep infinity}}\nworld:\n  links:\n    slow: {between: [host:eth0, world:outside], delay: 20ms, jitter: 5ms}\nsteps:\n  - {in: client, run: ping -c 8 outside.example}\n".replace("outside.example", "203.0.113.1");
+    let scenario = parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    let times = |seed| -> Vec<f64> {
+        let report = lab::run(&scenario, &RunOptions { seed, ..RunOptions::default() }, &mut |_| {});
+        let lines = report.steps[0].output.lines().filter_map(|line| line.split_once("time="));
+        lines.map(|(_, time)| time.split(' ').next().unwrap().parse().unwrap()).collect()
+    };
+    let first = times(1);
+    assert_eq!(first.len(), 8, "{first:?}");
+    // One wire, there and back; the first also waits for ARP.
+    assert!(first[1..].iter().all(|time| (15.0..=50.1).contains(time)), "{first:?}");
+    assert!(first[1..].iter().any(|time| (time - first[1]).abs() > 0.1), "{first:?}");
+    assert_eq!(first, times(1));
+    assert_ne!(first, times(2));
 }

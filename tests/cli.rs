@@ -197,10 +197,9 @@ fn a_plain_compose_file_shows_what_it_sets_up() {
     assert_eq!(folder.linkspan(&["test", "compose.yaml"]).exits(0).out, "1 passed, 0 failed\n");
     let conflict = text.replace("{image: postgres}", "{image: postgres, ports: ['8080:5432']}");
     let folder = folder.with("compose.yaml", &conflict);
-    has(
-        &folder.linkspan(&["test", "compose.yaml"]).exits(1).out,
-        &["FAIL compose.yaml", "0 passed, 1 failed"],
-    );
+    let refused = folder.linkspan(&["test", "compose.yaml"]).exits(2);
+    has(&refused.out, &["0 passed, 0 failed, 1 refused"]);
+    has(&refused.err, &["the same host port 8080/tcp", "compose.yaml:3", "note: `web` has it"]);
 }
 
 #[test]

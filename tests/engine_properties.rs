@@ -448,9 +448,17 @@ proptest! {
 }
 
 fn quality() -> impl Strategy<Value = LinkQuality> {
-    (0u64..40, 0.0..0.08f64, 0.0..0.3f64, 0.0..0.5f64, proptest::option::of(1_000_000u64..100_000_000))
-        .prop_map(|(delay, loss, duplicate, reorder, rate)| LinkQuality {
+    (
+        0u64..40,
+        0u64..10,
+        0.0..0.08f64,
+        0.0..0.3f64,
+        0.0..0.5f64,
+        proptest::option::of(1_000_000u64..100_000_000),
+    )
+        .prop_map(|(delay, jitter, loss, duplicate, reorder, rate)| LinkQuality {
             delay: Duration::from_millis(delay),
+            jitter: Duration::from_millis(jitter),
             rate,
             queue: None,
             loss,

@@ -117,6 +117,9 @@ struct LoadArguments {
     /// The Docker Engine to be, whatever the file says
     #[arg(long, value_name = "VERSION")]
     docker: Option<Engine>,
+    /// Set by the verb.
+    #[arg(skip)]
+    may_be_empty: bool,
 }
 
 /// The files of one project, for verbs that take one FILE.
@@ -165,12 +168,18 @@ enum Engine {
 }
 
 impl LoadArguments {
+    /// Lets a file without services and steps through, for a verb that is told later what to run.
+    fn may_be_empty(self) -> Self {
+        Self { may_be_empty: true, ..self }
+    }
+
     /// Loads a project and puts what the command line says over it.
     fn read(&self, project: &ProjectFiles) -> Result<Scenario, Box<LoadError>> {
         let options = LoadOptions {
             project_name: self.project_name.clone(),
             profiles: self.profiles.clone(),
             overrides: project.overrides.clone(),
+            may_be_empty: self.may_be_empty,
             ..LoadOptions::default()
         };
         let mut scenario = linkspan::scenario::load(&DiskSource, &project.file, &options)?;

@@ -183,7 +183,7 @@ impl Telling {
         load_arguments: &LoadArguments,
         terminal: &mut Terminal,
     ) -> Option<Scenario> {
-        let scenario = load_arguments.load(project, terminal)?;
+        let scenario = load_arguments.clone().may_be_empty().load(project, terminal)?;
         if !self.quiet {
             show_warnings(&scenario, self.verbose, terminal);
         }

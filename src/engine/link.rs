@@ -1,5 +1,6 @@
 //! A wire between two NICs: delay, rate, queue, loss, duplication, reordering and one-way cuts, as `tc netem` on the
-//! outgoing side.
+//! outgoing side. Unlike netem's, jitter never reorders: a frame that would overtake arrives with the one before it, so
+//! that only `reorder` changes the order.
 //!
 //! The queue is what waits while the wire serialises: a frame that would wait behind more than the limit is dropped
 //! (tail drop). An ideal direction costs nothing: its frames stay in the engine's FIFO.
@@ -26,6 +27,8 @@ pub(crate) struct Direction {
     pub(crate) quality: LinkQuality,
     /// When the wire has sent what it took so far.
     busy_until: Duration,
+    /// When the last frame with a jittered delay arrives.
+    last_arrival: Duration,
 }
 
 /// What happens to a frame that enters the wire.
@@ -42,13 +45,18 @@ pub(crate) enum Passage {
 impl Direction {
     /// An idle wire.
     pub(crate) fn new(quality: LinkQuality) -> Direction {
-        Direction { quality, busy_until: Duration::ZERO }
+        Direction { quality, busy_until: Duration::ZERO, last_arrival: Duration::ZERO }
     }
 
     /// True if frames pass as if there were no wire.
     fn is_ideal(&self) -> bool {
         let q = &self.quality;
-        q.delay.is_zero() && q.rate.is_none() && q.loss == 0.0 && q.duplicate == 0.0 && !q.cut
+        q.delay.is_zero()
+            && q.jitter.is_zero()
+            && q.rate.is_none()
+            && q.loss == 0.0
+            && q.duplicate == 0.0
+            && !q.cut
     }
 
     /// Sends `length` bytes at `now`; `random` draws from [0, 1).
@@ -75,8 +83,15 @@ impl Direction {
                 self.busy_until
             }
         };
-        let arrival =
-            if quality.reorder > 0.0 && random() < quality.reorder { sent } else { sent + quality.delay };
+        let arrival = if quality.reorder > 0.0 && random() < quality.reorder {
+            sent
+        } else if quality.jitter.is_zero() {
+            sent + quality.delay
+        } else {
+            let longest = quality.delay + quality.jitter.mul_f64(2.0 * random());
+            self.last_arrival = self.last_arrival.max(sent + longest.saturating_sub(quality.jitter));
+            self.last_arrival
+        };
         let duplicate = (quality.duplicate > 0.0 && random() < quality.duplicate).then_some(arrival);
         Passage::Later { arrival, duplicate }
     }
@@ -112,6 +127,26 @@ mod tests {
         };
         assert_eq!(arrival(wire.send(Duration::ZERO, 1_000, || 0.5)), Duration::from_millis(11));
         assert_eq!(arrival(wire.send(Duration::ZERO, 1_000, || 0.5)), Duration::from_millis(12));
+    }
+
+    #[test]
+    fn jitter_spreads_the_delay_both_ways_and_keeps_the_order() {
+        let milliseconds = Duration::from_millis;
+        let quality = LinkQuality { delay: milliseconds(20), jitter: milliseconds(5), ..Default::default() };
+        let mut wire = direction(quality);
+        let mut arrival = |now, draw| match wire.send(milliseconds(now), 100, || draw) {
+            Passage::Later { arrival, duplicate: None } => arrival,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(arrival(0, 0.0), milliseconds(15));
+        assert_eq!(arrival(100, 0.5), milliseconds(120));
+        assert_eq!(arrival(200, 0.9), milliseconds(224));
+        assert_eq!(arrival(201, 0.0), milliseconds(224), "would overtake");
+        wire = direction(LinkQuality { jitter: milliseconds(5), ..Default::default() });
+        assert!(matches!(
+            wire.send(Duration::ZERO, 100, || 0.2),
+            Passage::Later { arrival: Duration::ZERO, .. }
+        ));
     }
 
     #[test]

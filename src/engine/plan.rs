@@ -240,6 +240,8 @@ impl fmt::Display for Transport {
 pub struct LinkQuality {
     /// Propagation delay.
     pub delay: std::time::Duration,
+    /// The delay of each frame is up to this much shorter or longer, drawn evenly; frames keep their order.
+    pub jitter: std::time::Duration,
     /// Serialisation rate in bits per second; `None` is unlimited.
     pub rate: Option<u64>,
     /// Bytes that may wait for the wire while it is busy, as `tc`'s `limit`; `None` is 1,000 full frames

@@ -359,6 +359,7 @@ impl Builder {
         for (name, value) in variables {
             source.memory = source.memory.with_variable(name, value);
         }
+        options.may_be_empty = true;
         let scenario = load(&source, &path, &options)?;
         let mut world = World::new(seed);
         for (name, program) in programs {

@@ -36,7 +36,7 @@ pub(super) fn stage(
     scenario: &Scenario,
     runs: translate::Runs<'_>,
 ) -> Result<HostId, Stop> {
-    let links = Links::new(scenario)?;
+    let links = Links::new(scenario);
     let zone = Rc::new(zone(scenario)?);
     let own_stage = scenario.hosts.is_empty();
     let defined = scenario.world.machines.iter().any(|m| m.name.value == OUTSIDE);
@@ -299,32 +299,16 @@ struct Links<'a> {
 }
 
 impl<'a> Links<'a> {
-    fn new(scenario: &'a Scenario) -> Result<Links<'a>, Stop> {
-        for link in &scenario.world.links {
-            let container = |end: &LinkEnd| matches!(end, LinkEnd::Container(_));
-            let unsupported = if !link.jitter.is_zero() {
-                Some("jitter")
-            } else if link.corrupt > 0.0 {
-                Some("corruption")
-            } else if link.between.as_ref().is_some_and(|(a, b)| container(a) || container(b)) {
-                Some("a link that ends at a container")
-            } else {
-                None
-            };
-            if let Some(what) = unsupported {
-                let message = format!("{what} is not supported in this release");
-                return Err(Box::new(Diagnostic::error(link.name.span, message).label("this link")));
-            }
-        }
+    fn new(scenario: &'a Scenario) -> Links<'a> {
         let host = scenario.hosts.first().map_or(HOST, |h| h.name.value.as_str());
-        Ok(Links { host, links: &scenario.world.links })
+        Links { host, links: &scenario.world.links }
     }
 
     fn find(&self, machine: &str, card: &str) -> Option<&WorldLink> {
         let is = |end: &LinkEnd| match end {
             LinkEnd::Host(name) => machine == self.host && name.as_deref().is_none_or(|n| n == card),
             LinkEnd::World(name) => name == machine,
-            LinkEnd::Lan(_) | LinkEnd::Container(_) => false,
+            LinkEnd::Lan(_) => false,
         };
         // A link between a host and a machine is one wire: the machine's end carries it.
         let of = |link: &&WorldLink| match &link.between {
@@ -341,6 +325,7 @@ impl<'a> Links<'a> {
         let Some(link) = self.find(machine, card) else { return LinkQuality::default() };
         LinkQuality {
             delay: link.delay,
+            jitter: link.jitter,
             rate: link.rate,
             queue: link.queue.map(|packets| packets as usize * 1_514),
             loss: link.loss,

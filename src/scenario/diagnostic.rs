@@ -196,6 +196,8 @@ pub struct Diagnostic {
     pub span: Option<Span>,
     /// What was expected, shown under the line.
     pub label: Option<String>,
+    /// Another place that has to do with it, and what stands there.
+    pub also: Option<(Span, String)>,
     /// What to do.
     pub help: Option<String>,
 }
@@ -209,6 +211,7 @@ impl Diagnostic {
             message: message.into(),
             span: span.into(),
             label: None,
+            also: None,
             help: None,
         }
     }
@@ -232,6 +235,13 @@ impl Diagnostic {
         self
     }
 
+    /// Adds another place and what stands there.
+    #[must_use]
+    pub fn also(mut self, span: Span, text: impl Into<String>) -> Self {
+        self.also = Some((span, text.into()));
+        self
+    }
+
     /// Adds what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<Option<String>>) -> Self {
@@ -249,38 +259,45 @@ impl Diagnostic {
         };
         let mut group = Group::with_title(level.primary_title(self.message.as_str()));
         if let Some((span, file)) = self.span.and_then(|span| Some((span, sources.file(span.file)?))) {
-            group = self.show_line(group, span, file, sources);
+            group = show_line(group, span, file, sources, self.label.as_deref());
         }
         if let Some(help) = &self.help {
             group = group.element(Level::HELP.message(help.as_str()));
         }
-        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        renderer.render(&[group])
-    }
-
-    fn show_line<'a>(
-        &'a self,
-        group: Group<'a>,
-        span: Span,
-        file: &'a SourceFile,
-        sources: &SourceMap,
-    ) -> Group<'a> {
-        let path = file.path.to_string_lossy().into_owned();
-        let index = file.line_of(span.start);
-        let line = file.line(index);
-        let line_start = file.line_starts[index] as usize;
-        let column = (span.start as usize - line_start).min(line.len());
-        if line.len() > MAX_SHOWN_LINE {
-            let column = sources.position(span).map_or(1, |position| position.column);
-            return group.element(Origin::path(path).line(index + 1).char_column(column));
+        let mut groups = vec![group];
+        if let Some((span, text)) = &self.also
+            && let Some(file) = sources.file(span.file)
+        {
+            let first = Group::with_title(Level::NOTE.secondary_title(text.as_str()));
+            groups.push(show_line(first, *span, file, sources, None));
         }
-        // A span over several lines is shown by its first line: the place, not the whole block.
-        let end = ((span.end as usize).saturating_sub(line_start)).clamp(column, line.len());
-        let end = if end == column { (column + 1).min(line.len()) } else { end };
-        let (column, end) = (char_floor(line, column), char_ceil(line, end));
-        let annotation = AnnotationKind::Primary.span(column..end).label(self.label.as_deref());
-        group.element(Snippet::source(line).line_start(index + 1).path(path).annotation(annotation))
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        renderer.render(&groups)
     }
+}
+
+fn show_line<'a>(
+    group: Group<'a>,
+    span: Span,
+    file: &'a SourceFile,
+    sources: &SourceMap,
+    label: Option<&'a str>,
+) -> Group<'a> {
+    let path = file.path.to_string_lossy().into_owned();
+    let index = file.line_of(span.start);
+    let line = file.line(index);
+    let line_start = file.line_starts[index] as usize;
+    let column = (span.start as usize - line_start).min(line.len());
+    if line.len() > MAX_SHOWN_LINE {
+        let column = sources.position(span).map_or(1, |position| position.column);
+        return group.element(Origin::path(path).line(index + 1).char_column(column));
+    }
+    // A span over several lines is shown by its first line: the place, not the whole block.
+    let end = ((span.end as usize).saturating_sub(line_start)).clamp(column, line.len());
+    let end = if end == column { (column + 1).min(line.len()) } else { end };
+    let (column, end) = (char_floor(line, column), char_ceil(line, end));
+    let annotation = AnnotationKind::Primary.span(column..end).label(label);
+    group.element(Snippet::source(line).line_start(index + 1).path(path).annotation(annotation))
 }
 
 fn char_floor(text: &str, mut at: usize) -> usize {

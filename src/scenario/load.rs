@@ -119,6 +119,8 @@ pub struct LoadOptions {
     pub profiles: Vec<String>,
     /// Files merged over the first, in order. [`ProjectFiles`](super::ProjectFiles) finds those of a folder.
     pub overrides: Vec<PathBuf>,
+    /// A file without services and steps is accepted: what runs comes later.
+    pub may_be_empty: bool,
     /// Instead of `.env` beside the file.
     pub env_files: Vec<PathBuf>,
 }
@@ -226,7 +228,7 @@ impl<'a> Loader<'a> {
             profiles
                 .extend(more.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()));
         }
-        Some(read::scenario(self, path, &tree, &profiles))
+        Some(read::scenario(self, path, &tree, &profiles, options.may_be_empty))
     }
 
     /// Reads files, lays each over the one before, and follows their includes.

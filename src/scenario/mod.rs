@@ -10,6 +10,7 @@
 mod build;
 pub mod causes;
 pub mod checks;
+mod contradictions;
 pub mod diagnostic;
 pub mod dockerfile;
 pub mod images_table;

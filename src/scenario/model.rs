@@ -704,8 +704,6 @@ pub enum LinkEnd {
     Lan(String),
     /// An outside machine.
     World(String),
-    /// A service's or container's interface.
-    Container(String),
 }
 
 /// `world.links.<name>`.
@@ -727,8 +725,6 @@ pub struct WorldLink {
     pub duplicate: f64,
     /// Share of packets overtaking, 0 to 1.
     pub reorder: f64,
-    /// Share of packets corrupted, 0 to 1.
-    pub corrupt: f64,
     /// Packets that may wait.
     pub queue: Option<u32>,
     /// Largest IP packet.

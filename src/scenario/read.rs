@@ -11,6 +11,7 @@ use std::str::FromStr;
 use super::build;
 use super::causes::KeySpans;
 use super::checks::{Check, Claim, Endpoint, Place};
+use super::contradictions;
 use super::diagnostic::{Diagnostic, Diagnostics, SourceMap, Span, Spanned, did_you_mean};
 use super::keys::linkspan::TOP;
 use super::keys::{Shape, boolean, validate};
@@ -21,9 +22,16 @@ use super::stage;
 use super::steps::{Action, Event, Target, read_checks, read_steps};
 use super::tasks::{Goal, read_tasks};
 use super::yaml::{Node, Value};
+use crate::docker::drivers;
 
 /// Judges and reads a complete tree.
-pub(super) fn scenario(loader: &mut Loader<'_>, path: &Path, tree: &Node, profiles: &[String]) -> Scenario {
+pub(super) fn scenario(
+    loader: &mut Loader<'_>,
+    path: &Path,
+    tree: &Node,
+    profiles: &[String],
+    may_be_empty: bool,
+) -> Scenario {
     let mut ignored = Vec::new();
     validate(tree, &Shape::Object(&TOP), &mut loader.diagnostics, &mut ignored);
     let section = |key: &str| tree.get(key).map(Node::entries).unwrap_or_default();
@@ -77,6 +85,20 @@ pub(super) fn scenario(loader: &mut Loader<'_>, path: &Path, tree: &Node, profil
     };
     judge_targets(&scenario, diagnostics);
     judge_links(&scenario, diagnostics);
+    contradictions::judge(&scenario, diagnostics);
+    if scenario.services.is_empty()
+        && !may_be_empty
+        && !diagnostics.has_errors()
+        && ["steps", "checks"].iter().all(|key| tree.get(key).is_none_or(|part| part.items().is_empty()))
+    {
+        let error = Diagnostic::error(tree.span, "no services: there is nothing to run");
+        let profile = inactive.values().flatten().next();
+        diagnostics.push(error.help(match profile {
+            Some(profile) => format!("every service is in a profile: activate one, as `--profile {profile}`"),
+            None => "give it `services:`, or `steps:` with docker commands".to_owned(),
+        }));
+    }
+
     scenario
 }
 
@@ -103,8 +125,8 @@ fn judge_links(scenario: &Scenario, diagnostics: &mut Diagnostics) {
             match end {
                 LinkEnd::Host(Some(card)) => judge(card, &cards, "card of the host", span),
                 LinkEnd::World(machine) => judge(machine, &machines, "machine of `world`", span),
-                // A LAN is there once a card is plugged into it; containers are refused when the stage is built.
-                LinkEnd::Host(None) | LinkEnd::Lan(_) | LinkEnd::Container(_) => {}
+                // A LAN is there once a card is plugged into it.
+                LinkEnd::Host(None) | LinkEnd::Lan(_) => {}
             }
         }
     }
@@ -179,25 +201,27 @@ fn read_network(key: Spanned<String>, node: &Node, project: &str, diagnostics: &
 
 fn read_driver(node: &Node, diagnostics: &mut Diagnostics) -> Driver {
     let text = node.text().unwrap_or_default();
-    match text.as_ref() {
-        "" | "bridge" | "default" => return Driver::Bridge,
-        "host" => return Driver::Host,
-        "none" | "null" => return Driver::None,
-        "macvlan" => return Driver::Macvlan,
-        "ipvlan" => return Driver::Ipvlan,
-        "overlay" => diagnostics.push(
-            Diagnostic::error(node.span, "the overlay driver is not supported yet")
-                .label("needs several hosts")
-                .help("bridge, macvlan, ipvlan, host and none are supported".to_owned()),
-        ),
-        other => {
-            let known = ["bridge", "macvlan", "ipvlan", "host", "none"];
-            let message =
-                format!("the network driver `{other}` is not supported: expected {}", known.join(", "));
-            let help = did_you_mean(other, known);
-            diagnostics.push(Diagnostic::error(node.span, message).label("no such driver").help(help));
-        }
+    let all = [
+        ("bridge", Driver::Bridge),
+        ("macvlan", Driver::Macvlan),
+        ("ipvlan", Driver::Ipvlan),
+        ("host", Driver::Host),
+        ("null", Driver::None),
+    ];
+    let name = match text.as_ref() {
+        "" | "default" => "bridge",
+        "none" => "null",
+        name => name,
+    };
+    let supported = || all.iter().filter(|(name, _)| drivers::Driver::is_supported(name));
+    if let Some((_, driver)) = supported().find(|(known, _)| *known == name) {
+        return *driver;
     }
+    let known: Vec<&str> = supported().map(|(name, _)| *name).collect();
+    let message = format!("the network driver `{name}` is not supported: expected {}", known.join(", "));
+    let label = if name == "overlay" { "needs several hosts" } else { "not in this release" };
+    let help = did_you_mean(name, known);
+    diagnostics.push(Diagnostic::error(node.span, message).label(label).help(help));
     Driver::Bridge
 }
 

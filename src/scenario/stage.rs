@@ -255,7 +255,21 @@ fn serves(node: Option<&Node>, diagnostics: &mut Diagnostics) -> Vec<(ListenPort
 
 fn link(entry: &Entry, diagnostics: &mut Diagnostics) -> WorldLink {
     let node = &entry.value;
-    let ends: Vec<LinkEnd> = texts(node.get("between")).iter().map(|text| link_end(text)).collect();
+    let mut ends = Vec::new();
+    for text in texts(node.get("between")) {
+        match link_end(&text) {
+            Some(end) => ends.push(end),
+            None => {
+                let message = format!(
+                    "a link cannot end at `{text}`: links of containers are not supported in this release"
+                );
+                let help = "expected host, host:CARD, lan:NAME or world:NAME".to_owned();
+                diagnostics
+                    .push(Diagnostic::error(node.get("between").map(|node| node.span), message).help(help));
+                ends.push(LinkEnd::Host(None));
+            }
+        }
+    }
     let between = match (node.get("between"), <[LinkEnd; 2]>::try_from(ends)) {
         (Some(_), Ok([a, b])) => Some((a, b)),
         (Some(between), Err(_)) => {
@@ -276,8 +290,11 @@ fn link(entry: &Entry, diagnostics: &mut Diagnostics) -> WorldLink {
     };
     let (delay, jitter) = (time("delay"), time("jitter"));
     let mut share = |key: &str| node.get(key).map_or(0.0, |value| read_share(value, diagnostics));
-    let (loss, duplicate, reorder, corrupt) =
-        (share("loss"), share("duplicate"), share("reorder"), share("corrupt"));
+    let (loss, duplicate, reorder) = (share("loss"), share("duplicate"), share("reorder"));
+    if share("corrupt") > 0.0 {
+        let span = node.get("corrupt").map(|value| value.span);
+        diagnostics.error(span, "links that corrupt packets are not supported in this release");
+    }
     WorldLink {
         name: name_of(entry),
         between,
@@ -287,21 +304,21 @@ fn link(entry: &Entry, diagnostics: &mut Diagnostics) -> WorldLink {
         loss,
         duplicate,
         reorder,
-        corrupt,
         queue: within(node.get("queue"), 1..=1_000_000, diagnostics),
         mtu: within(node.get("mtu"), MTU, diagnostics),
         down: flag(node, "down").unwrap_or(false),
     }
 }
 
-fn link_end(text: &str) -> LinkEnd {
-    match text.split_once(':') {
+/// `None`: it would be a container.
+fn link_end(text: &str) -> Option<LinkEnd> {
+    Some(match text.split_once(':') {
         Some(("host", nic)) => LinkEnd::Host(Some(nic.to_owned())),
         Some(("lan", name)) => LinkEnd::Lan(name.to_owned()),
         Some(("world", name)) => LinkEnd::World(name.to_owned()),
         None if text == "host" => LinkEnd::Host(None),
-        _ => LinkEnd::Container(text.to_owned()),
-    }
+        _ => return None,
+    })
 }
 
 /// `1%`, or a number of percent.

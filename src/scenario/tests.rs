@@ -333,7 +333,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("include: [gone.yaml]\n", "cannot read app/gone.yaml", ":1:11"),
     (
         "services: {a: {image: x}}\nnetworks: {n: {driver: overlay}}\n",
-        "overlay driver is not supported yet",
+        "network driver `overlay` is not supported",
         ":2:",
     ),
     ("services: {a: {image: x}}\nnetworks: {n: {driver: brigde}}\n", "did you mean `bridge`?", ":2:"),

@@ -132,14 +132,18 @@ static MACHINE: Table = table(
 static LINK: Table = table(
     "a link",
     &[
-        key("between", List(&Text), "The two ends: host[:NIC], lan:NAME, world:NAME or a container."),
+        key("between", List(&Text), "The two ends: host[:NIC], lan:NAME or world:NAME."),
         key("delay", Text, "One way, as 20ms."),
-        key("jitter", Text, "The delay varies by this much."),
+        key(
+            "jitter",
+            Text,
+            "The delay varies by up to this much, either way, as 5ms; packets keep their order.",
+        ),
         key("rate", Text, "Bits per second, as 10mbit."),
         key("loss", Either(&[Text, Number]), "Lost packets, as 1%."),
         key("duplicate", Either(&[Text, Number]), "Packets that arrive twice, as 1%."),
         key("reorder", Either(&[Text, Number]), "Packets that overtake, as 1%."),
-        key("corrupt", Either(&[Text, Number]), "Packets with a flipped bit, as 1%."),
+        key("corrupt", Either(&[Text, Number]), "Packets with a flipped bit: only 0% in this release."),
         key("queue", Integer, "Packets that wait when the rate is reached."),
         key("mtu", Integer, "Largest IP packet in bytes."),
         key("down", Boolean, "true: unplugged at the start."),
