@@ -188,15 +188,15 @@ pub struct Daemon {
     containers: BTreeMap<u32, Container>,
     container_ids: BTreeMap<String, u32>,
     container_names: BTreeMap<String, u32>,
-    sandboxes: BTreeMap<u32, SandboxUse>,
+    /// Containers that have legacy links, or had: whose files may name another container.
+    linkers: BTreeSet<u32>,
+    /// The containers in every namespace, by the number of its sandbox.
+    sandboxes: BTreeMap<u32, BTreeSet<u32>>,
+    /// The namespaces of `sandboxes`.
+    namespaces: BTreeSet<NamespaceName>,
     resolvers: BTreeMap<u32, resolve::ResolverState>,
-}
-
-/// A namespace and the containers in it.
-#[derive(Debug)]
-struct SandboxUse {
-    namespace: NamespaceName,
-    users: BTreeSet<u32>,
+    /// Resolvers that wait for something.
+    waiting_resolvers: BTreeSet<u32>,
 }
 
 impl Daemon {
@@ -228,8 +228,11 @@ impl Daemon {
             containers: BTreeMap::new(),
             container_ids: BTreeMap::new(),
             container_names: BTreeMap::new(),
+            linkers: BTreeSet::new(),
             sandboxes: BTreeMap::new(),
+            namespaces: BTreeSet::new(),
             resolvers: BTreeMap::new(),
+            waiting_resolvers: BTreeSet::new(),
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A datagram waits in its socket's [`ReceiveBuffer`]; what does not fit is dropped and counted. Waiting programs are woken in the order they came.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::task::Waker;
 
@@ -25,6 +25,7 @@ use crate::tcp::{ConnectionId, ListenerId};
 pub(crate) struct Sockets {
     table: Vec<Option<Socket>>,
     free: Vec<u32>,
+    of: HashMap<NamespaceId, BTreeSet<SocketId>>,
     /// UDP sockets by namespace and port, in order of binding.
     pub(super) udp: HashMap<(NamespaceId, u16), Vec<SocketId>>,
     raw: BTreeMap<NamespaceId, Vec<SocketId>>,
@@ -75,7 +76,7 @@ impl Sockets {
             wakers: Vec::new(),
             queued: false,
         };
-        match self.free.pop() {
+        let id = match self.free.pop() {
             Some(index) => {
                 self.table[index as usize] = Some(socket);
                 SocketId(index)
@@ -84,7 +85,9 @@ impl Sockets {
                 self.table.push(Some(socket));
                 SocketId((self.table.len() - 1) as u32)
             }
-        }
+        };
+        self.of.entry(namespace).or_default().insert(id);
+        id
     }
 
     pub(crate) fn get(&self, id: SocketId) -> Result<&Socket, Errno> {
@@ -97,15 +100,18 @@ impl Sockets {
 
     /// Every socket of a namespace, by id.
     pub(crate) fn of(&self, namespace: NamespaceId) -> Vec<SocketId> {
-        let mine = |(i, s): (usize, &Option<Socket>)| {
-            s.as_ref().is_some_and(|s| s.namespace == namespace).then_some(SocketId(i as u32))
-        };
-        self.table.iter().enumerate().filter_map(mine).collect()
+        self.of.get(&namespace).into_iter().flatten().copied().collect()
     }
 
     pub(crate) fn remove(&mut self, id: SocketId) -> Option<Socket> {
         let socket = self.table.get_mut(id.index())?.take()?;
         self.free.push(id.0);
+        if let Some(mine) = self.of.get_mut(&socket.namespace) {
+            mine.remove(&id);
+            if mine.is_empty() {
+                self.of.remove(&socket.namespace);
+            }
+        }
         match &socket.kind {
             SocketKind::Udp { local: Some(local), .. } => {
                 let key = (socket.namespace, local.port());

@@ -9,7 +9,7 @@
 //! limit of a pids control group, and the tree of processes comes down by itself.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -122,6 +122,10 @@ impl Place {
 pub(crate) struct Processes {
     engine: Rc<RefCell<Engine>>,
     tasks: BTreeMap<ProcessId, Task>,
+    /// The tasks by place.
+    places: BTreeSet<(u32, ProcessId)>,
+    /// Moments so far.
+    instant: u64,
     ready: Arc<ReadyQueue>,
     requests: Rc<RefCell<Requests>>,
 }
@@ -135,7 +139,8 @@ struct Task {
     frozen: bool,
     /// Woken while frozen.
     missed: bool,
-    turns: u32,
+    /// The last instant in which it ran, and how often then.
+    turns: (u64, u32),
     /// Started by another process.
     child: bool,
 }
@@ -224,6 +229,8 @@ impl Processes {
         Processes {
             engine,
             tasks: BTreeMap::new(),
+            places: BTreeSet::new(),
+            instant: 0,
             ready: Arc::default(),
             requests: Rc::new(RefCell::new(Requests { next: 1, ..Requests::default() })),
         }
@@ -258,8 +265,7 @@ impl Processes {
         };
         let (id, task) = context.task(place, arguments, environment, streams, main);
         let exit = task.exit.clone();
-        self.tasks.insert(id, task);
-        self.ready.push(id);
+        self.insert(id, task);
         Started { id, exit }
     }
 
@@ -274,8 +280,11 @@ impl Processes {
                 task.missed = true;
                 continue;
             }
-            task.turns += 1;
-            if task.turns > SPIN_LIMIT {
+            if task.turns.0 != self.instant {
+                task.turns = (self.instant, 0);
+            }
+            task.turns.1 += 1;
+            if task.turns.1 > SPIN_LIMIT {
                 let name = task.name.clone();
                 self.kill(id, 9);
                 return Err(name);
@@ -294,9 +303,7 @@ impl Processes {
 
     /// Time moved on: every task has its turns again.
     pub(crate) fn new_instant(&mut self) {
-        for task in self.tasks.values_mut() {
-            task.turns = 0;
-        }
+        self.instant += 1;
         self.requests.borrow_mut().started.0 = 0;
     }
 
@@ -321,6 +328,7 @@ impl Processes {
 
     fn remove(&mut self, id: ProcessId) -> Option<Task> {
         let task = self.tasks.remove(&id)?;
+        self.places.remove(&(task.place, id));
         if task.child {
             self.requests.borrow_mut().child_ended(task.place);
         }
@@ -330,21 +338,32 @@ impl Processes {
     /// Ends every process of a place.
     pub(crate) fn kill_place(&mut self, place: u32, signal: u8) {
         self.take_requests();
-        let ids: Vec<ProcessId> =
-            self.tasks.iter().filter(|(_, t)| t.place == place).map(|(id, _)| *id).collect();
-        for id in ids {
+        for id in self.in_place(place) {
             self.kill(id, signal);
         }
     }
 
     /// Suspends or resumes every process of a place.
     pub(crate) fn freeze_place(&mut self, place: u32, frozen: bool) {
-        for task in self.tasks.values_mut().filter(|t| t.place == place) {
+        for id in self.in_place(place) {
+            let Some(task) = self.tasks.get_mut(&id) else { continue };
             task.frozen = frozen;
             if !frozen && std::mem::take(&mut task.missed) {
                 task.waker.wake_by_ref();
             }
         }
+    }
+
+    /// The processes of a place, oldest first.
+    fn in_place(&self, place: u32) -> Vec<ProcessId> {
+        let range = (place, ProcessId(0))..=(place, ProcessId(u32::MAX));
+        self.places.range(range).map(|(_, id)| *id).collect()
+    }
+
+    fn insert(&mut self, id: ProcessId, task: Task) {
+        self.places.insert((task.place, id));
+        self.tasks.insert(id, task);
+        self.ready.push(id);
     }
 
     fn take_requests(&mut self) -> bool {
@@ -354,8 +373,7 @@ impl Processes {
         };
         let any = !starts.is_empty() || !kills.is_empty();
         for (id, task) in starts {
-            self.tasks.insert(id, task);
-            self.ready.push(id);
+            self.insert(id, task);
         }
         for (id, signal) in kills {
             self.kill(id, signal);
@@ -412,7 +430,7 @@ impl Spawner {
             exit: Rc::default(),
             frozen: false,
             missed: false,
-            turns: 0,
+            turns: (0, 0),
             child: false,
         };
         (id, task)

@@ -156,6 +156,9 @@ impl Daemon {
         };
         self.container_ids.insert(id.to_string(), number);
         self.container_names.insert(name, number);
+        if !container.config.links.is_empty() {
+            self.linkers.insert(number);
+        }
         self.containers.insert(number, container);
         outcome.events.extend(self.container_event(now, "create", number, &[]));
         Ok(number)
@@ -324,6 +327,7 @@ impl Daemon {
         if let Some(container) = self.containers.remove(&number) {
             self.container_ids.remove(container.id.as_str());
             self.container_names.remove(&container.name);
+            self.linkers.remove(&number);
         }
     }
 

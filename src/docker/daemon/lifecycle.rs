@@ -1,10 +1,9 @@
 //! Start and end of a container: its namespace, the order in which a start puts things up and takes them back when it
 //! fails, stop and kill, restart policies.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Daemon, SandboxUse};
+use super::Daemon;
 use crate::docker::capability::NetworkCapability;
 use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State};
 use crate::docker::drivers::{Driver, host, none};
@@ -243,7 +242,7 @@ impl Daemon {
                 let sandbox = self.next_number();
                 let plain = NamespaceName::new(format!("container:{short}"));
                 // A namespace outlives its container while another one shares it.
-                let taken = self.sandboxes.values().any(|used| used.namespace == plain);
+                let taken = self.namespaces.contains(&plain);
                 let name =
                     if taken { NamespaceName::new(format!("container:{short}.{sandbox}")) } else { plain };
                 (SandboxKind::Own, sandbox, name)
@@ -251,11 +250,8 @@ impl Daemon {
         };
         let id = self.source.id();
         if kind != SandboxKind::Host {
-            let used = self
-                .sandboxes
-                .entry(sandbox)
-                .or_insert_with(|| SandboxUse { namespace: namespace.clone(), users: BTreeSet::new() });
-            used.users.insert(number);
+            self.sandboxes.entry(sandbox).or_default().insert(number);
+            self.namespaces.insert(namespace.clone());
         }
         if let Some(container) = self.containers.get_mut(&number) {
             container.sandbox = Some(Sandbox { number: sandbox, namespace, kind });
@@ -294,14 +290,16 @@ impl Daemon {
         let Some(container) = self.containers.get_mut(&number) else { return };
         if container.resolver.take().is_some() {
             self.resolvers.remove(&number);
+            self.waiting_resolvers.remove(&number);
             outcome.resolvers.push(ResolverChange::Stopped { service: ServiceId::new(number) });
         }
         if let Some(sandbox) = container.sandbox.take()
-            && let Some(used) = self.sandboxes.get_mut(&sandbox.number)
+            && let Some(users) = self.sandboxes.get_mut(&sandbox.number)
         {
-            used.users.remove(&number);
-            if used.users.is_empty() {
+            users.remove(&number);
+            if users.is_empty() {
                 self.sandboxes.remove(&sandbox.number);
+                self.namespaces.remove(&sandbox.namespace);
                 outcome.plan.remove_owner(Owner::Sandbox(sandbox.number));
             }
         }

@@ -94,8 +94,9 @@ impl Daemon {
         let active = target.endpoints.iter().find_map(|endpoint| endpoint.active.as_ref());
         let Some(address) = active.and_then(|active| active.ipv4).map(|net| net.addr()) else { return };
         let linkers: Vec<(u32, String)> = self
-            .containers
-            .values()
+            .linkers
+            .iter()
+            .filter_map(|linker| self.containers.get(linker))
             .filter(|linker| linker.state.is_up() && linker.number != number)
             .flat_map(|linker| linker.config.links.iter().map(move |link| (linker.number, link)))
             .filter(|(_, link)| self.container_number(&link.container).is_ok_and(|found| found == number))

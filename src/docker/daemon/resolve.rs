@@ -42,7 +42,9 @@ impl Daemon {
         if !self.running {
             return Vec::new();
         }
-        state.resolver.query(now, incoming, &self.names, &state.sandbox, random)
+        let actions = state.resolver.query(now, incoming, &self.names, &state.sandbox, random);
+        self.note_waiting(service);
+        actions
     }
 
     /// An outside server's answer.
@@ -54,13 +56,17 @@ impl Daemon {
         bytes: &[u8],
     ) -> Vec<Action> {
         let Some(state) = self.resolvers.get_mut(&number_of(service)) else { return Vec::new() };
-        state.resolver.upstream_reply(now, exchange, bytes, &mut self.names, &state.sandbox)
+        let actions = state.resolver.upstream_reply(now, exchange, bytes, &mut self.names, &state.sandbox);
+        self.note_waiting(service);
+        actions
     }
 
     /// An outside server cannot be reached or closed the connection.
     pub fn dns_error(&mut self, now: Duration, service: ServiceId, exchange: ExchangeId) -> Vec<Action> {
         let Some(state) = self.resolvers.get_mut(&number_of(service)) else { return Vec::new() };
-        state.resolver.upstream_error(now, exchange)
+        let actions = state.resolver.upstream_error(now, exchange);
+        self.note_waiting(service);
+        actions
     }
 
     /// A TCP connection to an outside server stands.
@@ -68,20 +74,35 @@ impl Daemon {
         if let Some(state) = self.resolvers.get_mut(&number_of(service)) {
             state.resolver.upstream_connected(now, exchange);
         }
+        self.note_waiting(service);
+    }
+
+    /// Keeps `waiting_resolvers` true after something happened to a resolver.
+    fn note_waiting(&mut self, service: ServiceId) {
+        let number = number_of(service);
+        let waits = self.resolvers.get(&number).is_some_and(|state| state.resolver.deadline().is_some());
+        if waits {
+            self.waiting_resolvers.insert(number);
+        } else {
+            self.waiting_resolvers.remove(&number);
+        }
     }
 
     /// When [`Daemon::dns_advance`] must be called next.
     pub fn dns_deadline(&self) -> Option<Duration> {
-        self.resolvers.values().filter_map(|state| state.resolver.deadline()).min()
+        let waiting = self.waiting_resolvers.iter().filter_map(|number| self.resolvers.get(number));
+        waiting.filter_map(|state| state.resolver.deadline()).min()
     }
 
     /// Runs the resolvers' timers.
     pub fn dns_advance(&mut self, now: Duration) -> Vec<(ServiceId, Action)> {
         let mut actions = Vec::new();
-        for (number, state) in &mut self.resolvers {
+        for number in self.waiting_resolvers.clone() {
+            let Some(state) = self.resolvers.get_mut(&number) else { continue };
             if state.resolver.deadline().is_some_and(|deadline| deadline <= now) {
-                let service = ServiceId::new(*number);
+                let service = ServiceId::new(number);
                 actions.extend(state.resolver.advance(now).into_iter().map(|action| (service, action)));
+                self.note_waiting(service);
             }
         }
         actions
