@@ -1,8 +1,11 @@
 //! TCP sockets of namespaces: between programs and `crate::tcp`, which speaks the protocol.
+//!
+//! Segments carry partial checksums, as datagrams do (see `udp`): between namespaces none is computed.
 
 use std::net::{IpAddr, SocketAddr};
 
-use linkspan_switch::frame::TraceId;
+use linkspan_nat::packet::{IPV4_HEADER_LENGTH, IPV6_HEADER_LENGTH};
+use linkspan_switch::frame::{Checksum, TraceId};
 
 use super::Engine;
 use super::errno::Errno;
@@ -14,6 +17,8 @@ use crate::tcp::{Change, Ingress, ListenOptions, Options, Scope, SocketError, St
 
 /// Most bytes handed over by one read.
 const READ_LIMIT: usize = 65_536;
+/// Where a TCP header has its checksum.
+const TCP_CHECKSUM: u16 = 16;
 
 impl Engine {
     /// Listens on a local address; port 0 picks a free one.
@@ -206,7 +211,14 @@ impl Engine {
         let mut packets = std::mem::take(&mut self.tcp_outgoing);
         let pool = &self.pool;
         self.tcp.egress(self.now, &mut |scope, packet| {
-            packets.push((NamespaceId(scope.0), pool.copy_of(packet)))
+            let mut frame = pool.copy_of(packet);
+            let start = if packet.first().is_some_and(|first| first >> 4 == 6) {
+                IPV6_HEADER_LENGTH
+            } else {
+                IPV4_HEADER_LENGTH
+            };
+            frame.set_checksum(Checksum::Partial { start: start as u16, offset: TCP_CHECKSUM });
+            packets.push((NamespaceId(scope.0), frame));
         });
         let any = !packets.is_empty();
         for (namespace, frame) in packets.drain(..) {

@@ -3,7 +3,7 @@
 //! smoltcp keeps the MTU in its `Interface`, not in the device handed to a poll, so connections share one
 //! interface per MTU in use; an `Interface` is about 3 KiB and sockets are not tied to it. With any-IP on it
 //! needs no address and no route of its own. Checksums of arriving segments are ours to verify (the caller may
-//! vouch for them), those of leaving segments are always completed.
+//! vouch for them), those of leaving segments are left to the caller, because most never leave its machine.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -173,7 +173,7 @@ impl Device for Port<'_> {
         capabilities.medium = Medium::Ip;
         capabilities.max_transmission_unit = self.mtu;
         capabilities.checksum.ipv4 = Checksum::Tx;
-        capabilities.checksum.tcp = Checksum::Tx;
+        capabilities.checksum.tcp = Checksum::None;
         capabilities
     }
 }

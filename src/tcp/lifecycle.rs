@@ -270,7 +270,7 @@ impl TcpStack {
             connection.ticket = Some(self.timers.push(deadline, id));
             let connections = &self.connections;
             let is_valid = |ticket: Ticket, id| {
-                connections.get(&id).is_some_and(|connection: &Connection| connection.ticket == Some(ticket))
+                connections.get(&id).is_some_and(|connection| connection.ticket == Some(ticket))
             };
             self.timers.compact(connections.len(), is_valid);
         }

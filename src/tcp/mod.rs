@@ -83,7 +83,7 @@ pub struct TcpStack {
     now: Duration,
     interfaces: Interfaces,
     next_id: u64,
-    connections: BTreeMap<ConnectionId, Connection>,
+    connections: hashbrown::HashMap<ConnectionId, Box<Connection>>,
     tuples: hashbrown::HashMap<(Scope, SocketAddr, SocketAddr), ConnectionId>,
     listeners: BTreeMap<ListenerId, Listener>,
     listening: BTreeMap<(Scope, u16, IpAddr), ListenerId>,
@@ -103,7 +103,7 @@ impl TcpStack {
             now: Duration::ZERO,
             interfaces: Interfaces::new(seed),
             next_id: 0,
-            connections: BTreeMap::new(),
+            connections: hashbrown::HashMap::new(),
             tuples: hashbrown::HashMap::new(),
             listeners: BTreeMap::new(),
             listening: BTreeMap::new(),
@@ -262,12 +262,14 @@ impl TcpStack {
     }
 
     /// Hands every packet that can be sent now to `sink`, connections in the order they became ready. The
-    /// packets are whole, with complete checksums.
+    /// packets are whole and have no IP options; their TCP checksum field holds the sum of the pseudo header, not
+    /// complemented, for whoever finishes it where a packet leaves the machine.
     pub fn egress(&mut self, now: Duration, sink: &mut dyn FnMut(Scope, &[u8])) {
         self.set_now(now);
         loop {
-            while let Some(Packet { scope, octets }) = self.outgoing.pop_front() {
+            while let Some(Packet { scope, mut octets }) = self.outgoing.pop_front() {
                 self.counters.segments_sent += 1;
+                segment::leave_partial(&mut octets);
                 sink(scope, &octets);
                 recycle(&mut self.spare, octets);
             }
@@ -506,7 +508,9 @@ impl TcpStack {
     /// Every connection, oldest first.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionEntry> {
-        self.connections.iter().map(|(id, connection)| connection.entry(*id)).collect()
+        let mut ids: Vec<&ConnectionId> = self.connections.keys().collect();
+        ids.sort();
+        ids.into_iter().filter_map(|id| Some(self.connections.get(id)?.entry(*id))).collect()
     }
 
     /// Every listener, oldest first.
@@ -545,7 +549,9 @@ impl TcpStack {
         self.listeners.retain(|_, listener| listener.scope != scope);
         self.listening.retain(|(of, _, _), _| *of != scope);
         let gone = self.connections.iter().filter(|(_, connection)| connection.scope == scope);
-        for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
+        let mut gone: Vec<ConnectionId> = gone.map(|(id, _)| *id).collect();
+        gone.sort();
+        for id in gone {
             self.remove(id);
         }
         self.outgoing.retain(|packet| packet.scope != scope);
@@ -561,11 +567,12 @@ impl TcpStack {
     }
 
     fn get(&self, id: ConnectionId) -> Option<&Connection> {
-        self.connections.get(&id).filter(|connection| !connection.is_released())
+        self.connections.get(&id).map(Box::as_ref).filter(|connection| !connection.is_released())
     }
 
     fn get_mut(&mut self, id: ConnectionId) -> Result<&mut Connection, TcpError> {
-        let connection = self.connections.get_mut(&id).filter(|connection| !connection.is_released());
+        let connection = self.connections.get_mut(&id).map(Box::as_mut);
+        let connection = connection.filter(|connection| !connection.is_released());
         connection.ok_or(TcpError::UnknownConnection(id))
     }
 
@@ -594,7 +601,7 @@ impl TcpStack {
 
     fn insert(&mut self, id: ConnectionId, connection: Connection) {
         self.tuples.insert((connection.scope, connection.local, connection.remote), id);
-        self.connections.insert(id, connection);
+        self.connections.insert(id, Box::new(connection));
     }
 }
 

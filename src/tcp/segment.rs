@@ -90,6 +90,26 @@ pub(super) fn is_unicast(address: IpAddr) -> bool {
     }
 }
 
+/// Leaves the TCP checksum of a whole IP packet without options to others: its field gets the sum of the pseudo header
+/// (RFC 9293, 3.1), not complemented.
+pub(super) fn leave_partial(packet: &mut [u8]) {
+    let (addresses, header) = match packet.first().map(|first| first >> 4) {
+        Some(4) => (12..20, 20),
+        _ => (8..40, 40),
+    };
+    let length = packet.len().saturating_sub(header) as u64;
+    let mut sum = u64::from(u8::from(IpProtocol::Tcp)) + (length >> 16) + (length & 0xffff);
+    for pair in packet.get(addresses).unwrap_or_default().chunks_exact(2) {
+        sum += u64::from(u16::from_be_bytes([pair[0], pair[1]]));
+    }
+    while sum > 0xffff {
+        sum = (sum >> 16) + (sum & 0xffff);
+    }
+    if let Some(field) = packet.get_mut(header + 16..header + 18) {
+        field.copy_from_slice(&(sum as u16).to_be_bytes());
+    }
+}
+
 /// Whether sequence number `a` is later than `b`, modulo 2^32 (RFC 9293, 3.4).
 pub(super) fn is_after(a: u32, b: u32) -> bool {
     (a.wrapping_sub(b) as i32) > 0

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use smoltcp::wire::{Ipv4Packet, Ipv6Packet, TcpPacket};
+
 use super::segment::emit;
 use super::*;
 
@@ -51,7 +53,7 @@ impl Link {
 
     fn flush(&mut self) {
         let mut packets = Vec::new();
-        self.stack.egress(self.now, &mut |scope, packet| packets.push((scope, packet.to_vec())));
+        self.stack.egress(self.now, &mut |scope, packet| packets.push((scope, finished(packet))));
         for (scope, packet) in packets {
             self.put(scope, packet);
         }
@@ -143,6 +145,36 @@ fn seconds(seconds: u64) -> Duration {
 
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index * 7 + index / 251) as u8).collect()
+}
+
+/// A sent packet as it leaves a machine: with its checksum.
+fn finished(packet: &[u8]) -> Vec<u8> {
+    let mut packet = packet.to_vec();
+    let (source, destination, header): (IpAddr, IpAddr, usize) = match packet[0] >> 4 {
+        4 => {
+            let ip = Ipv4Packet::new_unchecked(&packet);
+            (ip.src_addr().into(), ip.dst_addr().into(), usize::from(ip.header_len()))
+        }
+        _ => {
+            let ip = Ipv6Packet::new_unchecked(&packet);
+            (ip.src_addr().into(), ip.dst_addr().into(), ip.header_len())
+        }
+    };
+    let mut tcp = TcpPacket::new_unchecked(&mut packet[header..]);
+    let partial = u64::from(tcp.checksum());
+    tcp.fill_checksum(&source.into(), &destination.into());
+    // What was left in the field stands for the pseudo header.
+    let complete = tcp.checksum();
+    tcp.set_checksum(0);
+    let segment = &packet[header..];
+    let words =
+        segment.chunks(2).map(|pair| u64::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u64::from(*low)));
+    let sum = words.sum::<u64>() + partial;
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let folded = (folded & 0xffff) + (folded >> 16);
+    assert_eq!(!(folded as u16), complete, "the pseudo header's sum is in the checksum field");
+    packet[header + 16..header + 18].copy_from_slice(&complete.to_be_bytes());
+    packet
 }
 
 #[test]
