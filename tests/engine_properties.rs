@@ -17,7 +17,6 @@ use linkspan::engine::plan::{DeviceSpec, LinkQuality, NamespaceName, Op, Owner, 
 use linkspan::engine::sys::{Family, Sys};
 use linkspan::engine::{Drained, Engine};
 use linkspan_nat::interface::InterfaceName;
-use linkspan_nat::rule::Rule;
 use linkspan_nat::ruleset::Table;
 use proptest::prelude::*;
 
@@ -123,7 +122,7 @@ fn piece(kind: u8, number: u32) -> Vec<Op> {
                     table: Table::Filter,
                     chain,
                     position: linkspan::engine::plan::Position::Append,
-                    rule: Rule::default(),
+                    rule: Box::default(),
                 },
             ]
         }

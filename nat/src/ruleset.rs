@@ -291,7 +291,8 @@ impl RuleSet {
     /// The empty rule set: the built-in chains with policy ACCEPT.
     pub fn new(family: Family) -> RuleSet {
         let tables = Table::ALL.map(|table| {
-            let mut data = TableData { chains: Vec::new(), base: [None; 5] };
+            let hooks = Hook::ALL.iter().filter(|hook| Table::at(**hook).contains(&table)).count();
+            let mut data = TableData { chains: Vec::with_capacity(hooks), base: [None; 5] };
             for hook in Hook::ALL {
                 if Table::at(hook).contains(&table) {
                     data.base[hook as usize] = Some(data.chains.len());
@@ -601,6 +602,10 @@ impl RuleSet {
         };
         let replaced = match operation {
             Operation::Append | Operation::Insert => {
+                // Most chains have a rule or two, and there are as many namespaces as containers.
+                if rules.len() < 4 {
+                    rules.reserve_exact(1);
+                }
                 rules.insert(position, entry);
                 None
             }

@@ -91,7 +91,10 @@ impl Writer<'_> {
 
     fn rule(&mut self, position: Position, table: Table, chain: &str, rule: Rule) {
         let (namespace, family, chain) = (self.namespace.clone(), self.family, chain.to_owned());
-        self.plan.push(self.owner, Op::AddRule { namespace, family, table, chain, position, rule });
+        self.plan.push(
+            self.owner,
+            Op::AddRule { namespace, family, table, chain, position, rule: Box::new(rule) },
+        );
     }
 
     fn append(&mut self, table: Table, chain: &str, rule: Rule) {
@@ -105,8 +108,13 @@ impl Writer<'_> {
     /// Takes a rule out wherever it is and puts it at the top, as libnetwork keeps its jumps first.
     fn raise(&mut self, table: Table, chain: &str, rule: Rule) {
         let (namespace, family) = (self.namespace.clone(), self.family);
-        let removal =
-            Op::RemoveRule { namespace, family, table, chain: chain.to_owned(), rule: rule.clone() };
+        let removal = Op::RemoveRule {
+            namespace,
+            family,
+            table,
+            chain: chain.to_owned(),
+            rule: Box::new(rule.clone()),
+        };
         self.plan.push(self.owner, removal);
         self.insert(table, chain, rule);
     }

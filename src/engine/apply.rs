@@ -162,7 +162,7 @@ pub(super) enum Undo {
     Rule(NamespaceId, Family, RuleId),
     Policy(NamespaceId, Family, Table, Hook, Policy),
     Socket(SocketId),
-    Quality(LinkId, usize, LinkQuality),
+    Quality(LinkId, usize, Box<LinkQuality>),
     Nothing,
 }
 
@@ -190,6 +190,8 @@ impl Engine {
             }
         }
         for (owner, operations) in counts {
+            // Most owners get no more.
+            self.owners.entry(owner).and_modify(Vec::shrink_to_fit);
             self.event(linkspan_switch::frame::TraceId(0), |_| EventKind::Applied { owner, operations });
         }
         Ok(())
@@ -246,7 +248,7 @@ impl Engine {
         match op {
             Op::AddNamespace { namespace, disable_ipv6 } => self.add_namespace(namespace, *disable_ipv6),
             Op::AddDevice { device, spec, mac, mtu } => self.add_device(device, spec, *mac, *mtu),
-            Op::Connect { a, b, quality } => self.connect(a, b, *quality),
+            Op::Connect { a, b, quality } => self.connect(a, b, **quality),
             Op::SetMac { device, mac } => self.set_mac(device, *mac),
             Op::SetMaster { device, bridge, hairpin, isolated } => {
                 self.set_master(device, *bridge, *hairpin, *isolated)
@@ -304,8 +306,8 @@ impl Engine {
                 let rules = space.netfilter.rules_mut(*family);
                 let owner = Some(RuleOwner(connection_owner(owner).0));
                 let added = match position {
-                    Position::Append => rules.append(*table, chain, rule.clone(), owner),
-                    Position::Insert => rules.insert(*table, chain, 1, rule.clone(), owner),
+                    Position::Append => rules.append(*table, chain, rule.as_ref().clone(), owner),
+                    Position::Insert => rules.insert(*table, chain, 1, rule.as_ref().clone(), owner),
                 };
                 let rule = added.map_err(|reason| rules_error(namespace, reason))?;
                 Ok(Undo::Rule(id, *family, rule))
@@ -352,7 +354,7 @@ impl Engine {
                 };
                 let before = wire.directions[end].quality;
                 wire.directions[end].quality = *quality;
-                Ok(Undo::Quality(link, end, before))
+                Ok(Undo::Quality(link, end, Box::new(before)))
             }
             Op::RemoveOwner => Ok(Undo::Nothing),
         }
@@ -409,7 +411,7 @@ impl Engine {
             Undo::Socket(id) => self.close(id),
             Undo::Quality(link, end, before) => {
                 if let Some(Some(wire)) = self.links.get_mut(link.index()) {
-                    wire.directions[end].quality = before;
+                    wire.directions[end].quality = *before;
                 }
             }
             Undo::Nothing => {}

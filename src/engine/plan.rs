@@ -9,6 +9,7 @@
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 pub use linkspan_nat::interface::InterfaceName;
@@ -23,12 +24,12 @@ use super::id::ServiceId;
 
 /// The name of a network namespace: unique in an engine, chosen by whoever creates it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NamespaceName(String);
+pub struct NamespaceName(Arc<str>);
 
 impl NamespaceName {
     /// A name as given; any text is allowed.
-    pub fn new(name: impl Into<String>) -> NamespaceName {
-        NamespaceName(name.into())
+    pub fn new(name: impl AsRef<str>) -> NamespaceName {
+        NamespaceName(Arc::from(name.as_ref()))
     }
 
     /// The text.
@@ -285,7 +286,7 @@ pub enum Op {
         /// The other end.
         b: DeviceName,
         /// Quality of each direction.
-        quality: [LinkQuality; 2],
+        quality: Box<[LinkQuality; 2]>,
     },
     /// Gives a device another hardware address, as `ip link set DEVICE address`; undoing it does not bring the old one
     /// back.
@@ -393,7 +394,7 @@ pub enum Op {
         /// Top or end.
         position: Position,
         /// The rule.
-        rule: Rule,
+        rule: Box<Rule>,
     },
     /// Removes the first rule of the chain that equals `rule`, whoever owns it; undoing it does not bring it back.
     RemoveRule {
@@ -406,7 +407,7 @@ pub enum Op {
         /// The chain.
         chain: String,
         /// The rule; absent is no error.
-        rule: Rule,
+        rule: Box<Rule>,
     },
     /// Sets the policy of a built-in chain to ACCEPT or DROP.
     SetPolicy {

@@ -151,7 +151,7 @@ impl World {
             owner,
             Op::AddDevice { device: port.clone(), spec: DeviceSpec::Nic, mac: None, mtu: LAN_MTU },
         );
-        plan.push(owner, Op::Connect { a: card.clone(), b: port.clone(), quality: [quality; 2] });
+        plan.push(owner, Op::Connect { a: card.clone(), b: port.clone(), quality: Box::new([quality; 2]) });
         plan.push(
             owner,
             Op::SetMaster {

@@ -194,7 +194,7 @@ impl Bench {
                 Op::AddDevice { device: nic.clone(), spec: DeviceSpec::Nic, mac: None, mtu },
                 Op::AddAddress { device: nic.clone(), address: address.parse().unwrap() },
                 Op::SetUp { device: nic.clone() },
-                Op::Connect { a: nic, b: device(machine, "eth0"), quality: [quality; 2] },
+                Op::Connect { a: nic, b: device(machine, "eth0"), quality: Box::new([quality; 2]) },
             ],
         );
     }
