@@ -81,7 +81,7 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::BadFrame => Cannot("no program sends frames of its own making"),
         DropReason::BadPacket => Cannot("no program sends IP headers of its own making"),
         DropReason::BadChecksum => Cannot("links that corrupt packets are refused in this release"),
-        DropReason::DeviceDown => Cannot("no program and no event sets an interface down"),
+        DropReason::DeviceDown => Cannot("what an interface that is down would send has no route"),
         DropReason::NoCarrier => Cannot("every card is plugged into a LAN, and every veth has two ends"),
         DropReason::OtherHost => Golden("29-address-moved"),
         DropReason::UnknownEtherType => Cannot("no program sends frames of its own making"),
@@ -94,6 +94,9 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::BridgeSamePort => Golden("34-one-mac-for-two"),
         DropReason::BridgeNoPort => Golden("14-stopped-container"),
         DropReason::BridgeIsolated => Cannot("Docker isolates no bridge port, and no program can"),
+        DropReason::ChildIsolated => {
+            Cannot("private children do not hear each other's ARP, so nothing is sent")
+        }
         DropReason::BridgeReserved => Cannot("no program sends to link-local groups of IEEE 802.1Q"),
         DropReason::BridgeBadSource => Golden("15-multicast-mac"),
         DropReason::Filtered => Golden("02-isolated-networks"),

@@ -508,9 +508,10 @@ fn refused_files_and_labs_that_do_not_come_up_show_the_line() {
     assert!(error.to_string().contains("scenarios/no-such-file.yaml"), "{error:?}");
     let error = Lab::from_compose("services: {web: {image: nginx, network: [front]}}").unwrap_err();
     assert!(error.to_string().contains("did you mean `networks`?"), "{error:?}");
-    let error = "services:\n  a: {image: nginx, ports: ['80:80']}\n  b: {image: nginx, ports: ['0.0.0.0:80:80']}\n"
-        .parse::<Lab>()
-        .unwrap_err();
+    let error =
+        "services:\n  a: {image: nginx, ports: ['80:80']}\n  b: {image: nginx, ports: ['0.0.0.0:80:80']}\n"
+            .parse::<Lab>()
+            .unwrap_err();
     let text = error.to_string();
     assert!(matches!(error, LabError::NotUp(_)), "{text}");
     assert!(text.contains("container lab-b-1 cannot be started") && text.contains(":3:3"), "{text}");

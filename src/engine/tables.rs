@@ -21,8 +21,8 @@ use super::route::{Route, is_link_local, is_loopback};
 use super::socket::SocketKind;
 use super::sys::{ExitCode, IptablesError};
 use super::view::{
-    AddressView, DeviceGist, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope, SettingsView,
-    SocketView, UpperView,
+    AddressView, DeviceGist, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope,
+    SettingsView, SocketView, UpperView,
 };
 
 impl Engine {

@@ -344,6 +344,7 @@ pub(super) mod tests {
             span: span(25),
         };
         Report {
+            started: Vec::new(),
             name: "shop".to_owned(),
             file: "shop.yaml".into(),
             steps: vec![
