@@ -47,7 +47,8 @@ fn read(file: &str, bytes: &[u8]) -> Capture {
                         assert_eq!(interface.if_tsresol, 9, "{file}: nanoseconds");
                         let Linktype(link) = interface.linktype;
                         let name = interface.if_name().unwrap().unwrap().to_owned();
-                        assert!(name.split_once('/').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty()));
+                        let named = name.split_once('/').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
+                        assert!(named, "{file}: interface {name:?}");
                         assert_eq!(link == RAW, name.ends_with("/lo"), "{file}: {name}");
                         assert!(link == RAW || link == ETHERNET);
                         capture.interfaces.push((name, link));
@@ -89,7 +90,8 @@ fn judge(file: &str, bytes: &[u8]) -> Capture {
         };
         let sliced = sliced.unwrap_or_else(|error| panic!("{place}: {error}: {:02x?}", packet.bytes));
         if sliced.net.as_ref().is_some_and(|net| net.is_ip()) {
-            let header = if *link == RAW { 0 } else { 14 };
+            let tags = if *link == RAW { 0 } else { sliced.link_exts.iter().map(|tag| tag.header_len()).sum() };
+            let header = if *link == RAW { 0 } else { 14 + tags };
             judge_checksums(&place, &packet.bytes[header..]);
         }
     }

@@ -610,6 +610,7 @@ impl Engine {
             self.remove_device(upper);
         }
         let Some(device) = self.devices[id.index()].take() else { return };
+        self.departed.insert(id, (namespace, device.name));
         self.leave_parent(id, &device);
         match device.kind {
             Kind::Veth { peer, link } => {

@@ -85,6 +85,8 @@ pub struct Engine {
     namespaces: Vec<Option<Namespace>>,
     names: BTreeMap<NamespaceName, NamespaceId>,
     devices: Vec<Option<Device>>,
+    /// What devices were called that are gone: events about them are read later.
+    departed: BTreeMap<DeviceId, (NamespaceId, InterfaceName)>,
     links: Vec<Option<Link>>,
     fifo: VecDeque<Arrival>,
     timers: TimerQueue<Timer>,
@@ -181,6 +183,7 @@ impl Engine {
             namespaces: Vec::new(),
             names: BTreeMap::new(),
             devices: Vec::new(),
+            departed: BTreeMap::new(),
             links: Vec::new(),
             fifo: VecDeque::new(),
             timers: TimerQueue::new(seed),
@@ -308,6 +311,11 @@ impl Engine {
     /// Namespace and name of a device; `None` once it is gone.
     pub fn device_name(&self, id: DeviceId) -> Option<(NamespaceId, InterfaceName)> {
         self.devices.get(id.index())?.as_ref().map(|d| (d.namespace, d.name))
+    }
+
+    /// Namespace and name that a device had which is gone.
+    pub fn departed_device_name(&self, id: DeviceId) -> Option<(NamespaceId, InterfaceName)> {
+        self.departed.get(&id).copied()
     }
 
     /// Every namespace, in order of creation.

@@ -43,7 +43,9 @@ impl Names<'_> {
 
     /// A device's namespace and name.
     pub fn device(&self, id: DeviceId) -> (String, String) {
-        let found = self.0.engine.borrow().device_name(id);
+        let engine = self.0.engine.borrow();
+        let found = engine.device_name(id).or_else(|| engine.departed_device_name(id));
+        drop(engine);
         match found {
             Some((namespace, name)) => (self.namespace(namespace), name.to_string()),
             None => (String::new(), id.to_string()),
