@@ -89,7 +89,7 @@ enum Missing {
 /// Parses and runs a template in which missing fields print `<no value>`.
 ///
 /// # Errors
-/// As [`format`], but for fields that do not exist.
+/// As [`format()`], but for fields that do not exist.
 pub fn format_with_gaps(source: &str, data: &Value) -> Result<String, FormatError> {
     evaluate::run(&syntax::parse(source)?, source, data, Missing::NoValue)
 }

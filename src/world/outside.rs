@@ -48,7 +48,7 @@ use crate::engine::view::{InterfaceKind, InterfaceView, RouteView, Scope};
 /// The network of the resolvers' outer addresses; the first container's is .1 of it.
 const RESOLVERS: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 0);
 
-/// Most containers that may be replaced: what [`RESOLVERS`] has addresses for.
+/// Most containers that may be replaced: what `RESOLVERS` has addresses for.
 pub const MOST_REPLACED: usize = 254;
 
 /// The port of the Domain Name System (RFC 1035, 4.2).

@@ -10,7 +10,7 @@
 //! adds it ([`Explanation::cause`]) as plain data.
 //!
 //! An [`Explanation`] prints as text (`Display`; `Debug` is the same, so that a failed assertion tells it) and as JSON
-//! ([`json`]).
+//! (`json.rs`).
 //!
 //! Limits: at most [`PASSAGES`] packets are told and retransmissions only counted; segments inside an open connection
 //! are told when one of them is lost.
