@@ -90,7 +90,8 @@ fn judge(file: &str, bytes: &[u8]) -> Capture {
         };
         let sliced = sliced.unwrap_or_else(|error| panic!("{place}: {error}: {:02x?}", packet.bytes));
         if sliced.net.as_ref().is_some_and(|net| net.is_ip()) {
-            let tags = if *link == RAW { 0 } else { sliced.link_exts.iter().map(|tag| tag.header_len()).sum() };
+            let tags =
+                if *link == RAW { 0 } else { sliced.link_exts.iter().map(|tag| tag.header_len()).sum() };
             let header = if *link == RAW { 0 } else { 14 + tags };
             judge_checksums(&place, &packet.bytes[header..]);
         }
