@@ -7,9 +7,9 @@ use linkspan_nat::icmp::{self, IcmpError};
 use linkspan_nat::packet::IpVersion;
 use linkspan_nat::rule::RejectWith;
 
-use super::Engine;
 use super::id::NamespaceId;
 use super::ip::Packet;
+use super::{Engine, captured};
 
 impl Engine {
     /// Sends an ICMP error about a packet to its source, unless RFC 1122 section 3.2.2 forbids it.
@@ -26,7 +26,7 @@ impl Engine {
             self.source_for(namespace, &hop, to)
         };
         let Some(source) = source else { return };
-        if let Some(bytes) = icmp::emit_error(packet.frame.bytes(), error, source) {
+        if let Some(bytes) = icmp::emit_error(&captured(&packet.frame), error, source) {
             self.answer(namespace, packet, &bytes);
         }
     }
