@@ -239,6 +239,8 @@ fn subnets_that_contradict() {
     ends(&pool("subnet: 10.1.0.0/16, gateway: 10.1.0.0"), "failed to allocate gateway (10.1.0.0)", "5:3");
     refused(&pool("subnet: 10.1.0.0/16, ip_range: 10.2.0.0/24"), "is not inside the subnet", "5:55");
     refused(&pool("subnet: 10.1.0.0/33"), "is not a network", "5:32");
+    refused(&pool("subnet: 10.1.0.1/16"), "subnet 10.1.0.1/16 is not the address of a network", "5:23");
+    passes(&format!("daemon: {{profile: 20.10}}\n{}", pool("subnet: 10.1.0.1/16")));
     ends(&pool("subnet: 10.1.0.0/32"), "no available IPv4 addresses", "2:3");
 }
 
@@ -254,11 +256,12 @@ fn addresses_that_contradict() {
     refused(
         &text("10.1.0.5", "10.1.0.5"),
         "`a` and `b` have the same address 10.1.0.5 on network `n`",
-        "7:16",
+        "7:34",
     );
-    ends(&text("10.1.0.1", "10.1.0.5"), "Address already in use", "2:3");
-    ends(&text("10.1.0.255", "10.1.0.5"), "Address already in use", "2:3");
-    refused(&text("10.2.0.5", "10.1.0.5"), "the fixed address 10.2.0.5 is in no subnet", "4:16");
+    refused(&text("10.1.0.1", "10.1.0.5"), "10.1.0.1 is the gateway of network `n`", "4:34");
+    refused(&text("10.1.0.0", "10.1.0.5"), "10.1.0.0 is the address of the subnet of network `n`", "4:34");
+    refused(&text("10.1.0.255", "10.1.0.5"), "10.1.0.255 is the broadcast address of network `n`", "4:34");
+    refused(&text("10.2.0.5", "10.1.0.5"), "the fixed address 10.2.0.5 is in no subnet", "4:34");
     refused(&text("10.1.0.256", "10.1.0.5"), "10.1.0.256", "4:34");
 }
 

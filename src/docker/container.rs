@@ -8,6 +8,7 @@ use super::cli::ports::{PortPublish, Protocol};
 use super::endpoint::Endpoint;
 use super::health::Health;
 use super::identity::Id;
+use super::render::{PortBinding, ports_column};
 use super::request::{ContainerCreate, ExposedPort};
 use crate::engine::plan::{NamespaceName, Owner};
 
@@ -201,6 +202,46 @@ impl Container {
     pub fn has_way_out(&self) -> bool {
         let mut active = self.endpoints.iter().filter_map(|endpoint| endpoint.active.as_ref());
         active.any(|active| active.device.is_some() && !active.internal)
+    }
+
+    /// The ports that `docker ps` and `docker port` know of it.
+    pub(super) fn shown_ports(&self) -> Vec<PortBinding> {
+        if !self.has_way_out() {
+            return Vec::new();
+        }
+        let mut ports = Vec::new();
+        for (port, hosts) in self.published() {
+            if hosts.is_empty() {
+                ports.push(PortBinding { port, host: None });
+            }
+            let bound = hosts.into_iter().map(|host| Some((host.ip(), host.port())));
+            ports.extend(bound.map(|host| PortBinding { port, host }));
+        }
+        ports
+    }
+
+    /// The container port for which a running container asks for this host port, if none of its publications is in
+    /// effect: its networks do not publish.
+    pub fn asks_in_vain(&self, host_port: u16) -> Option<u16> {
+        let asks = |publish: &&PortPublish| match publish.host_port {
+            Some(range) => range.contains(host_port),
+            None => publish.container_port == host_port,
+        };
+        let in_vain = self.state == State::Running && self.bindings.is_empty();
+        let asked = self.config.ports.iter().find(asks).filter(|_| in_vain)?;
+        Some(asked.container_port)
+    }
+
+    /// Its ports as the PORTS column of `docker ps` shows them: published ones by their bindings, neighbours joined.
+    pub fn ports_column(&self) -> String {
+        ports_column(&self.shown_ports())
+    }
+
+    /// The published ports alone, as in [`Container::ports_column`]; empty if none is in effect.
+    pub fn published_column(&self) -> String {
+        let mut shown = self.shown_ports();
+        shown.retain(|binding| binding.host.is_some());
+        ports_column(&shown)
     }
 
     /// Published ports by container port.

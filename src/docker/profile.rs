@@ -146,6 +146,11 @@ impl Profile {
         }
     }
 
+    /// Whether a subnet or range with host bits set, as 10.0.0.1/8, is refused; else it is taken and shown as written.
+    pub fn refuses_host_bits(self) -> bool {
+        self != Self::Docker20_10
+    }
+
     /// The newest Engine API version the daemon speaks, as (major, minor).
     pub fn api_version(self) -> (u16, u16) {
         match self {

@@ -21,7 +21,7 @@ const UPLINK: &str = "uplink";
 /// The LAN behind the second card of the default stage.
 const LAN: &str = "lan";
 /// The default outside machine's name.
-const OUTSIDE: &str = "outside";
+pub(super) const OUTSIDE: &str = "outside";
 /// The default Docker host's name.
 pub(super) const HOST: &str = "host";
 /// Names that tutorials ping, besides those of the default zone; all at 198.51.100.8.

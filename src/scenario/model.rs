@@ -18,6 +18,7 @@ use super::diagnostic::{Diagnostic, SourceMap, Span, Spanned};
 use super::keys::Ignored;
 use super::steps::Step;
 use super::tasks::Task;
+pub use crate::docker::profile::Profile;
 
 /// Everything one scenario or Compose file says.
 #[derive(Clone, Debug)]
@@ -338,6 +339,8 @@ pub struct Attachment {
     pub ipv4_address: Option<Ipv4Addr>,
     /// A fixed IPv6 address.
     pub ipv6_address: Option<Ipv6Addr>,
+    /// Where the fixed address is written; the IPv4 one if there are two.
+    pub address_span: Option<Span>,
     /// More link-local addresses.
     pub link_local_ips: Vec<IpAddr>,
     /// The MAC address (the service's `mac_address` goes to the first attachment).
@@ -766,18 +769,6 @@ pub struct Proxy {
     pub machine: Spanned<String>,
     /// Its port.
     pub port: u16,
-}
-
-/// The engine's version.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Profile {
-    /// 20.10.
-    V20,
-    /// 28, the default.
-    #[default]
-    V28,
-    /// 29.
-    V29,
 }
 
 /// daemon.json. `None` is Docker's default for the profile.

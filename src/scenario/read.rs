@@ -226,8 +226,7 @@ fn read_driver(node: &Node, diagnostics: &mut Diagnostics) -> Driver {
 }
 
 fn read_pool(node: &Node, diagnostics: &mut Diagnostics) -> Pool {
-    let mut network =
-        |key| parsed::<ipnet::IpNet>(node.get(key), NETWORK_FORM, diagnostics).map(|net| net.trunc());
+    let mut network = |key| parsed::<ipnet::IpNet>(node.get(key), NETWORK_FORM, diagnostics);
     let subnet = network("subnet");
     let ip_range = network("ip_range");
     let gateway = parsed(node.get("gateway"), ADDRESS_FORM, diagnostics);
@@ -310,7 +309,7 @@ fn fixed_addresses(network: &Network, attachment: &super::model::Attachment, dia
             let message =
                 format!("the fixed address {address} is in no subnet of network `{}`", network.key.value);
             diagnostics.push(
-                Diagnostic::error(attachment.network.span, message)
+                Diagnostic::error(attachment.address_span.unwrap_or(attachment.network.span), message)
                     .help("give the network `ipam: {config: [{subnet: ...}]}` that covers it".to_owned()),
             );
         }

@@ -15,13 +15,15 @@ use super::diagnostic::{Diagnostic, Span};
 use super::model::{Condition, ListenPort, NetworkMode, Protocol, Scenario, Service};
 use super::places::{DockerAnswer, DockerCommand, DockerCommandError, Places};
 use super::report::{
-    CheckFailure, CheckReport, ContainerCondition, Progress, Report, StartedContainer, StepReport, Totals,
+    CheckFailure, CheckReport, ContainerCondition, ContainerReport, NetworkReport, Progress, Report,
+    StartedContainer, StepReport, Totals,
 };
 use super::steps::{Action, Event, Expect, Step, Target};
 use super::translate;
 use crate::docker::cli::ports;
 use crate::docker::container::State;
 use crate::docker::daemon::Daemon;
+use crate::docker::endpoint::Endpoint as DockerEndpoint;
 use crate::docker::health::HealthStatus;
 use crate::docker::request::Request;
 use crate::world::probe::ProbeOutcome;
@@ -184,8 +186,9 @@ impl<'a> Runner<'a> {
                 _ => String::new(),
             };
             self.must(host, &request, span, &format!("network {name} cannot be created"))?;
-            let text = self.describe_network(host, &name);
-            self.watcher.progress(Progress::Network { text: &text });
+            if let Some(report) = self.network_report(host, &name) {
+                self.watcher.progress(Progress::Network(&report));
+            }
         }
         for item in translate::container_requests(self.scenario, &runs) {
             let what = format!("container {} cannot be started", item.container);
@@ -195,8 +198,9 @@ impl<'a> Runner<'a> {
             }
             self.must(host, &item.request, item.span, &what)?;
             if matches!(item.request, Request::ContainerStart(_)) {
-                let text = self.describe_container(host, &item.container);
-                self.watcher.progress(Progress::Container { text: &text });
+                if let Some(report) = self.container_report(host, &item.container) {
+                    self.watcher.progress(Progress::Container(&report));
+                }
             }
         }
         self.take_stock(host)?;
@@ -211,6 +215,7 @@ impl<'a> Runner<'a> {
             for container in self.scenario.container_names(service) {
                 let found = self.world.daemon(host).and_then(|daemon| daemon.container(&container).ok());
                 let Some(found) = found else { continue };
+                let published = found.published_column();
                 let condition = match found.state {
                     State::Exited => ContainerCondition::Exited(found.exit_code),
                     State::Created | State::Running | State::Paused => {
@@ -229,7 +234,11 @@ impl<'a> Runner<'a> {
                     self.watcher.progress(Progress::Warning(&warning));
                     self.report.warnings.push(warning);
                 }
-                self.report.started.push(StartedContainer { service: service.name.value.clone(), condition });
+                self.report.started.push(StartedContainer {
+                    service: service.name.value.clone(),
+                    condition,
+                    published,
+                });
             }
         }
         Ok(())
@@ -689,44 +698,28 @@ impl<'a> Runner<'a> {
         Ok((!wrong.is_empty()).then(|| (expected(), wrong.join(", "))))
     }
 
-    fn describe_network(&self, host: HostId, name: &str) -> String {
-        let daemon = self.world.daemon(host);
-        match daemon.and_then(|d| d.network(name).ok()) {
-            Some(network) => {
-                let subnets: Vec<String> =
-                    network.subnets.iter().map(|s| s.pool.subnet().to_string()).collect();
-                let internal = if network.internal { ", internal" } else { "" };
-                format!("{} ({}{internal}) {}", network.name, network.driver.name(), subnets.join(", "))
-            }
-            None => name.to_owned(),
-        }
+    fn network_report(&self, host: HostId, name: &str) -> Option<NetworkReport> {
+        let network = self.world.daemon(host)?.network(name).ok()?;
+        Some(NetworkReport {
+            name: network.name.clone(),
+            driver: network.driver.name().to_owned(),
+            internal: network.internal,
+            subnets: network.subnets.iter().map(|subnet| subnet.pool.subnet().to_string()).collect(),
+        })
     }
 
-    fn describe_container(&self, host: HostId, name: &str) -> String {
-        let daemon = self.world.daemon(host);
-        match daemon.and_then(|d| d.container(name).ok()) {
-            Some(container) => {
-                let mut words = vec![container.name.clone()];
-                for endpoint in &container.endpoints {
-                    let address = endpoint.active.as_ref().and_then(|a| a.ipv4.or(a.ipv6));
-                    let address = address.map(|a| format!("={}", a.addr())).unwrap_or_default();
-                    words.push(format!("{}{address}", endpoint.network_name));
-                }
-                for binding in &container.bindings {
-                    words.push(format!(
-                        "{}->{}/{}",
-                        binding.host,
-                        binding.container.port(),
-                        binding.protocol()
-                    ));
-                }
-                if container.state == State::Exited {
-                    words.push(format!("exited ({})", container.exit_code));
-                }
-                words.join("  ")
-            }
-            None => name.to_owned(),
-        }
+    fn container_report(&self, host: HostId, name: &str) -> Option<ContainerReport> {
+        let container = self.world.daemon(host)?.container(name).ok()?;
+        let address = |endpoint: &DockerEndpoint| {
+            let active = endpoint.active.as_ref()?;
+            active.ipv4.or(active.ipv6).map(|address| address.addr())
+        };
+        Some(ContainerReport {
+            name: container.name.clone(),
+            networks: container.endpoints.iter().map(|e| (e.network_name.clone(), address(e))).collect(),
+            published: container.published_column(),
+            exited: (container.state == State::Exited).then_some(container.exit_code),
+        })
     }
 }
 

@@ -251,6 +251,7 @@ fn read_attachment(network: Spanned<String>, node: &Node, diagnostics: &mut Diag
         interface_name: node.get("interface_name").and_then(Node::text).map(|text| text.into_owned()),
         ipv4_address: parsed(node.get("ipv4_address"), "an IPv4 address, as 172.28.0.2", diagnostics),
         ipv6_address: parsed(node.get("ipv6_address"), "an IPv6 address, as fd00::2", diagnostics),
+        address_span: node.get("ipv4_address").or_else(|| node.get("ipv6_address")).map(|node| node.span),
         link_local_ips: parsed_list(node.get("link_local_ips"), ADDRESS_FORM, diagnostics),
         mac_address: parsed(node.get("mac_address"), MAC_FORM, diagnostics),
         driver_opts: settings(node.get("driver_opts")),

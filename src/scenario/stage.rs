@@ -403,9 +403,9 @@ pub(super) fn daemon(node: &Node, diagnostics: &mut Diagnostics) -> Daemon {
     Daemon {
         profile: node.get("profile").and_then(Node::text).and_then(|text| match text.as_ref() {
             // YAML reads an unquoted 20.10 as the number 20.1.
-            "20" | "20.1" | "20.10" => Some(Profile::V20),
-            "28" => Some(Profile::V28),
-            "29" => Some(Profile::V29),
+            "20" | "20.1" | "20.10" => Some(Profile::Docker20_10),
+            "28" => Some(Profile::Docker28),
+            "29" => Some(Profile::Docker29),
             _ => None,
         }),
         bridge: text(node, "bridge"),

@@ -188,7 +188,7 @@ fn a_full_scenario_networks_and_world() {
     assert_eq!((link.delay.as_millis(), link.rate, link.loss), (20, Some(10_000_000), 0.015));
     let names: Vec<&str> = scenario.world.records.iter().map(|r| r.name.as_str()).collect();
     assert_eq!(names, ["a.example", "example.org", "www.example.org"]);
-    assert_eq!(scenario.daemon.profile, Some(Profile::V20));
+    assert_eq!(scenario.daemon.profile, Some(Profile::Docker20_10));
     assert_eq!(scenario.daemon.bip.unwrap().to_string(), "10.9.0.1/24");
     assert_eq!(scenario.client.proxies[0].1.http.as_deref(), Some("http://p:3128"));
     assert!(scenario.ignored.iter().any(|i| i.path == "services.web.volumes"));
@@ -259,6 +259,21 @@ fn project_names_follow_compose() {
     for (folder, name) in [("My App", "myapp"), ("_x-Y_1", "x-y_1"), ("é", ""), ("a.b", "ab")] {
         assert_eq!(project_name(folder), name);
     }
+}
+
+#[test]
+fn a_service_named_like_a_place_is_warned_of_when_it_could_be_meant() {
+    let services = "services: {host: {image: nginx}, outside: {image: nginx}}\n";
+    assert!(load_text(services).unwrap().warnings.is_empty());
+    let scenario = load_text(&format!("{services}checks: ['host -> outside:80: ok']\n")).unwrap();
+    let messages: Vec<&str> = scenario.warnings.iter().map(|w| w.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "in checks and steps, `host` means the Docker host",
+            "in checks and steps, `outside` means this service, not the machine"
+        ]
+    );
 }
 
 #[test]

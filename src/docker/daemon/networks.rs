@@ -212,7 +212,7 @@ impl Daemon {
 
     /// What the API of 28 refuses before any driver is asked.
     fn check_ipam(&self, ipam: &IpamRequest) -> Result<(), DockerError> {
-        if self.profile() == Profile::Docker20_10 {
+        if !self.profile().refuses_host_bits() {
             return Ok(());
         }
         let mut errors = Vec::new();

@@ -268,6 +268,12 @@ impl Matrix {
         &self.parties[id.0]
     }
 
+    /// Whose an address is: the host's before that of the containers which share its namespace.
+    pub(in crate::lab::matrix) fn owner_of(&self, address: IpAddr) -> Option<&Party> {
+        let owners = self.parties.iter().filter(|party| party.own.contains(&address));
+        owners.min_by_key(|party| party.kind == PartyKind::Container)
+    }
+
     /// All parties with their ids.
     pub fn numbered(&self) -> impl Iterator<Item = (PartyId, &Party)> {
         self.parties.iter().enumerate().map(|(index, party)| (PartyId(index), party))

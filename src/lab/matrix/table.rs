@@ -178,8 +178,7 @@ impl Matrix {
 
     /// An address, and whose it is if that is known.
     fn owner(&self, address: IpAddr) -> String {
-        let owner = self.parties.iter().find(|p| p.own.contains(&address));
-        match owner {
+        match self.owner_of(address) {
             Some(owner) => format!("{address} ({})", clean(&owner.label)),
             None => address.to_string(),
         }
