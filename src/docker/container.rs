@@ -151,7 +151,9 @@ pub struct Binding {
     pub owner: Owner,
     /// What was asked for.
     pub publish: PortPublish,
-    /// Where it listens.
+    /// The network it leads through, by the daemon's number.
+    pub(super) network: u32,
+    /// Where it listens; port 0 on a routed network, where only the container's own port is open.
     pub host: SocketAddr,
     /// Where it leads.
     pub container: SocketAddr,
@@ -220,6 +222,13 @@ impl Container {
         ports
     }
 
+    /// The ports `docker ps` lists: not those of routed networks, which have no number on the host.
+    fn listed_ports(&self) -> Vec<PortBinding> {
+        let mut ports = self.shown_ports();
+        ports.retain(|binding| binding.host.is_none_or(|(_, port)| port != 0));
+        ports
+    }
+
     /// The container port for which a running container asks for this host port, if none of its publications is in
     /// effect: its networks do not publish.
     pub fn asks_in_vain(&self, host_port: u16) -> Option<u16> {
@@ -234,12 +243,12 @@ impl Container {
 
     /// Its ports as the PORTS column of `docker ps` shows them: published ones by their bindings, neighbours joined.
     pub fn ports_column(&self) -> String {
-        ports_column(&self.shown_ports())
+        ports_column(&self.listed_ports())
     }
 
     /// The published ports alone, as in [`Container::ports_column`]; empty if none is in effect.
     pub fn published_column(&self) -> String {
-        let mut shown = self.shown_ports();
+        let mut shown = self.listed_ports();
         shown.retain(|binding| binding.host.is_some());
         ports_column(&shown)
     }

@@ -536,6 +536,11 @@ impl UdpSocket {
         self.handle.engine.borrow_mut().udp_send(self.handle.id, Some(remote), payload)
     }
 
+    /// Sends to anyone from this address of the namespace, as with IP_PKTINFO.
+    pub fn send_from(&self, source: IpAddr, payload: &[u8], remote: SocketAddr) -> Result<(), Errno> {
+        self.handle.engine.borrow_mut().udp_send_from(self.handle.id, source, remote, payload)
+    }
+
     /// Waits for a datagram, or for a pending error of the connected peer.
     pub async fn receive(&self) -> Result<Datagram, Errno> {
         self.handle.wait(|engine, id| engine.udp_receive(id)).await

@@ -4,7 +4,7 @@
 //! what linkspan can see into (a wire that may damage it, an external device, a capture), and between namespaces
 //! never. What a socket's last datagram found out (source, path MTU) is kept for the next to the same peer.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -214,12 +214,33 @@ impl Engine {
             }
             return Ok(());
         }
-        let way = self.udp_towards(namespace, id, ttl, remote)?;
+        let way = self.udp_towards(namespace, id, ttl, None, remote)?;
         let space = self.namespaces[namespace.index()].as_mut().ok_or(Errno::BadDescriptor)?;
         space.next_identification = space.next_identification.wrapping_add(1);
         let frame = way.packet(&self.pool, space.next_identification, payload)?;
         self.sockets.get_mut(id)?.towards = Some(Box::new(way));
         self.udp_send_undecided(id, namespace, frame);
+        Ok(())
+    }
+
+    /// Sends a datagram from this address of the namespace, whatever the socket is bound to: `sendmsg(2)` with IP_PKTINFO.
+    pub(crate) fn udp_send_from(
+        &mut self,
+        id: SocketId,
+        source: IpAddr,
+        remote: SocketAddr,
+        payload: &[u8],
+    ) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(id)?;
+        if payload.len() > UDP_LIMIT {
+            return Err(Errno::MessageTooLong);
+        }
+        let (namespace, ttl) = (socket.namespace, socket.ttl);
+        let way = self.udp_towards(namespace, id, ttl, Some(source), remote)?;
+        let space = self.namespaces[namespace.index()].as_mut().ok_or(Errno::BadDescriptor)?;
+        space.next_identification = space.next_identification.wrapping_add(1);
+        let frame = way.packet(&self.pool, space.next_identification, payload)?;
+        self.ip_send(namespace, frame);
         Ok(())
     }
 
@@ -242,12 +263,14 @@ impl Engine {
         namespace: NamespaceId,
         id: SocketId,
         ttl: Option<u8>,
+        from: Option<IpAddr>,
         remote: SocketAddr,
     ) -> Result<Towards, Errno> {
         let (mut local, _) = self.sockets.udp_addresses(id);
-        let source = match local {
-            Some(local) if !local.ip().is_unspecified() => local.ip(),
-            _ => self.source_towards(namespace, remote.ip())?,
+        let source = match (from, local) {
+            (Some(from), _) => from,
+            (None, Some(local)) if !local.ip().is_unspecified() => local.ip(),
+            (None, _) => self.source_towards(namespace, remote.ip())?,
         };
         if source.is_ipv4() != remote.is_ipv4() {
             return Err(Errno::AddressFamilyNotSupported);
