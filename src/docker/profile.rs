@@ -334,6 +334,16 @@ impl Profile {
         self != Self::Docker20_10
     }
 
+    /// Whether the rules of a legacy link outlive a linker whose target has started anew.
+    pub fn leaks_link_rules(self) -> bool {
+        self.is_20_10()
+    }
+
+    /// Whether `host-gateway` stands for the default bridge's gateways of both families (28), or for one address.
+    pub fn several_host_gateways(self) -> bool {
+        !self.is_20_10()
+    }
+
     /// Whether network rm names the active endpoints with their ids in its refusal.
     pub fn lists_active_endpoints(self) -> bool {
         !self.is_20_10()

@@ -165,10 +165,7 @@ impl Daemon {
                 ExtraHostAddress::HostGateway => self.host_gateways(),
             };
             if addresses.is_empty() {
-                return Err(DockerError::bad_parameter(
-                    "unable to derive the IP value for host-gateway, please configure the IP using host-gateway-ip \
-                     daemon config parameter",
-                ));
+                return Err(DockerError::system("unable to derive the IP value for host-gateway"));
             }
             records.extend(addresses.into_iter().map(|address| HostsRecord::extra(&extra.name, address)));
         }
@@ -186,10 +183,9 @@ impl Daemon {
             return self.config.host_gateway_ips.clone();
         }
         let bridge = self.default_bridge();
-        bridge
-            .into_iter()
-            .flat_map(|network| network.subnets.iter().filter_map(|subnet| subnet.gateway))
-            .collect()
+        let gateways = bridge.into_iter().flat_map(|network| network.subnets.iter());
+        let known = if self.profile().several_host_gateways() { usize::MAX } else { 1 };
+        gateways.filter_map(|subnet| subnet.gateway).take(known).collect()
     }
 
     fn own_hosts(&self, number: u32, position: usize) -> Vec<HostsRecord> {
