@@ -373,6 +373,19 @@ fn links_that_do_not_exist() {
         "{}steps:\n  - link down w\nchecks:\n  - client -> 203.0.113.1:80: unreachable\n",
         link("w: {between: [host:eth0, world:outside], delay: 1ms}")
     ));
+    let proxy = |machine: &str, proxy: &str| {
+        format!("{BASE}world:\n  machines: {{gate: {{{machine}}}}}\n  proxies: {{company: {{{proxy}}}}}\n")
+    };
+    refused(
+        &proxy("addresses: [203.0.113.80/24]", "machine: gat"),
+        "there is no machine `gat` under `world.machines`",
+        "6:32",
+    );
+    refused(
+        &proxy("addresses: [203.0.113.80/24], listen: [3128]", "machine: gate"),
+        "port 3128 of the machine `gate` is the proxy's",
+        "6:32",
+    );
 }
 
 #[test]

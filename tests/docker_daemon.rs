@@ -658,6 +658,15 @@ fn refusals_of_addresses_and_modes_are_the_recorded_ones() {
         docker network rm auto");
     assert_eq!(
         stage.refusal("docker start late"),
+        "Error response from daemon: network auto not found\nError: failed to start containers: late\n"
+    );
+    // One that has been there knows its id.
+    stage.ok("docker network create auto
+        docker start late
+        docker stop late
+        docker network rm auto");
+    assert_eq!(
+        stage.refusal("docker start late"),
         "Error response from daemon: network ID not found\nError: failed to start containers: late\n"
     );
     stage.ok("docker run -d --name two -p 8080:80 nginx");

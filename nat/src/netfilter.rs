@@ -188,6 +188,11 @@ impl Netfilter {
         self.conntrack.flush(&ConnectionFilter::owned_by(owner))
     }
 
+    /// Forgets the connections whose replies come from an address or go to it, and says how many.
+    pub fn flush_address(&mut self, address: IpAddr) -> usize {
+        self.conntrack.flush(&ConnectionFilter { reply_end: Some(address), ..ConnectionFilter::default() })
+    }
+
     /// Drops what is out of date; returns the incomplete datagrams, for ICMP time exceeded.
     pub fn expire(&mut self, now: Duration) -> Vec<ExpiredDatagram> {
         self.conntrack.expire(now);

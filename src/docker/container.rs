@@ -63,6 +63,8 @@ pub struct Container {
     pub sandbox: Option<Sandbox>,
     /// The last sandbox's id; inspect shows it after a stop as well.
     pub sandbox_id: Option<Id>,
+    /// The legacy links opened in the packet filter at its start, from either end.
+    pub(super) opened_links: Vec<OpenedLink>,
     /// Published ports in effect.
     pub bindings: Vec<Binding>,
     /// The default routes in effect.
@@ -142,6 +144,15 @@ pub enum SandboxKind {
     Host,
     /// Another container's.
     Shared,
+}
+
+/// A legacy link that is open in the packet filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OpenedLink {
+    /// The linker's and the target's.
+    pub(super) addresses: (IpAddr, IpAddr),
+    /// The endpoint of the other container.
+    pub(super) other: Id,
 }
 
 /// One published port in effect.

@@ -196,6 +196,8 @@ pub struct Daemon {
     container_names: BTreeMap<String, u32>,
     /// Containers that have legacy links, or had: whose files may name another container.
     linkers: BTreeSet<u32>,
+    /// The rules that legacy links opened, by the addresses of linker and target.
+    link_rules: BTreeMap<(IpAddr, IpAddr), Owner>,
     /// The containers in every namespace, by the number of its sandbox.
     sandboxes: BTreeMap<u32, BTreeSet<u32>>,
     /// The namespaces of `sandboxes`.
@@ -237,6 +239,7 @@ impl Daemon {
             container_ids: BTreeMap::new(),
             container_names: BTreeMap::new(),
             linkers: BTreeSet::new(),
+            link_rules: BTreeMap::new(),
             sandboxes: BTreeMap::new(),
             namespaces: BTreeSet::new(),
             resolvers: BTreeMap::new(),

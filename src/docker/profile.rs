@@ -365,6 +365,11 @@ impl Profile {
         self != Self::Docker20_10
     }
 
+    /// Whether the rules of a legacy link outlive a linker whose target has started anew.
+    pub fn leaks_link_rules(self) -> bool {
+        self.is_20_10()
+    }
+
     /// Whether a bridge network's gateway modes and trusted interfaces are applied (27 and 28.2); an older engine ignores
     /// them as it does any option it does not know.
     pub fn applies_gateway_modes(self) -> bool {

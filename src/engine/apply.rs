@@ -157,6 +157,7 @@ pub(super) enum Undo {
     Route(NamespaceId, Route),
     Neighbour(NamespaceId, DeviceId, IpAddr),
     Announcement(DeviceId, IpAddr),
+    Connections(NamespaceId, IpAddr),
     Sysctl(NamespaceId, Sysctl),
     Chain(NamespaceId, Family, Table, String),
     Rule(NamespaceId, Family, RuleId),
@@ -283,6 +284,9 @@ impl Engine {
                 }
                 Ok(Undo::Neighbour(namespace, id, *address))
             }
+            Op::ForgetConnections { namespace, address } => {
+                Ok(Undo::Connections(self.find_namespace(namespace)?, *address))
+            }
             Op::Announce { device, address, messages, interval } => {
                 let id = self.find_device(device)?;
                 self.announce(id, *address, *messages, *interval);
@@ -383,6 +387,11 @@ impl Engine {
                 }
             }
             Undo::Announcement(device, address) => self.end_announcement(device, address),
+            Undo::Connections(namespace, address) => {
+                if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
+                    space.netfilter.flush_address(address);
+                }
+            }
             Undo::Sysctl(namespace, before) => {
                 let name = self.namespace_name(namespace).cloned();
                 if let Some(name) = name {

@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use super::arguments;
 use super::options::{Failure, finish};
-use super::tasks::{First, Tasks, both, first};
+use super::relay::relay;
+use super::tasks::{First, Tasks, first};
 use crate::engine::sys::{Errno, ExitCode, Sys, TcpStream, Transport, UdpSocket};
 
 /// docker-proxy's UDPConnTrackTimeout.
@@ -121,28 +122,7 @@ async fn forward_stream(sys: Sys, client: TcpStream, container: SocketAddr) {
         client.reset();
         return;
     };
-    both(copy(&client, &backend), copy(&backend, &client)).await;
-}
-
-/// Copies one direction and passes its end on.
-async fn copy(from: &TcpStream, to: &TcpStream) {
-    loop {
-        match from.read(65_536).await {
-            Ok(data) if data.is_empty() => {
-                let _ = to.shutdown();
-                return;
-            }
-            Ok(data) => {
-                if to.write_all(&data).await.is_err() {
-                    return;
-                }
-            }
-            Err(_) => {
-                to.reset();
-                return;
-            }
-        }
-    }
+    relay(&client, &backend).await;
 }
 
 /// A client, and the address it asked where that matters.

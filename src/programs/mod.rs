@@ -29,6 +29,7 @@ mod grep;
 mod head;
 mod hostname;
 mod http;
+mod http_proxy;
 mod httpd;
 pub(crate) mod icmp;
 mod id;
@@ -48,6 +49,7 @@ pub(crate) mod options;
 mod ping;
 mod playable;
 mod printf;
+mod relay;
 pub(crate) mod resolver;
 mod route;
 mod seq;
@@ -64,6 +66,7 @@ mod timeout;
 mod tr;
 mod traceroute;
 mod uname;
+mod url;
 mod wc;
 mod wget;
 
@@ -103,6 +106,7 @@ pub fn find(name: &str) -> Option<Program> {
         "grep" => |sys| Box::pin(grep::main(sys)),
         "head" => |sys| Box::pin(head::main(sys)),
         "hostname" => |sys| Box::pin(hostname::main(sys)),
+        "http-proxy" => |sys| Box::pin(http_proxy::main(sys)),
         "httpd" => |sys| Box::pin(httpd::main(sys)),
         "id" => |sys| Box::pin(id::main(sys)),
         "ifconfig" => |sys| Box::pin(ifconfig::main(sys)),

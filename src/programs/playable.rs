@@ -7,8 +7,8 @@
 use super::options::{Options, Syntax};
 use super::sh::Words;
 use super::{
-    arp, base_name, conntrack, find, grep, head, hostname, httpd, nc, netstat, ping, route, seq, sh, sort,
-    sysctl, tail, timeout, tr, traceroute, wc, wget,
+    arp, base_name, conntrack, find, grep, head, hostname, http_proxy, httpd, nc, netstat, ping, route, seq,
+    sh, sort, sysctl, tail, timeout, tr, traceroute, wc, wget,
 };
 
 /// Commands that start commands (`env timeout 5 sh -c ...`), one inside another.
@@ -79,6 +79,7 @@ fn syntax(program: &str) -> Option<&'static Syntax> {
         "conntrack" => &conntrack::SYNTAX,
         "grep" => &grep::SYNTAX,
         "hostname" => &hostname::SYNTAX,
+        "http-proxy" => &http_proxy::SYNTAX,
         "httpd" => &httpd::SYNTAX,
         "netstat" => &netstat::SYNTAX,
         "ping" | "ping6" => &ping::SYNTAX,

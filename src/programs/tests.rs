@@ -382,6 +382,36 @@ fn a_proxy_gets_the_whole_address_unless_the_host_is_excepted() {
 }
 
 #[test]
+fn an_http_proxy_fetches_and_makes_tunnels() {
+    let world = World::new();
+    world.start("b", &["http-proxy"]);
+    world.start("far", &["listen", "80/tcp"]);
+    world.settle();
+    let by_proxy = |address: &str| {
+        world.sh(
+            "a",
+            &format!("http_proxy=http://10.0.0.3:3128/ HTTP_PROXY=http://nobody:1 wget -qO- {address}"),
+        )
+    };
+    assert_eq!(by_proxy("http://10.1.0.2/"), text("far sees 10.0.0.3\n", 0), "the server sees the proxy");
+    let refused = "wget: server returned error: HTTP/1.0 502 Bad Gateway\n";
+    assert_eq!(by_proxy("http://10.1.0.2:81/"), text(refused, 1));
+    assert_eq!(by_proxy("http://nosuch.test/"), text(refused, 1));
+    let upper = world.sh("a", "HTTP_PROXY=http://10.0.0.3:3128 wget -qO- http://10.1.0.2/");
+    assert_eq!(upper, text("far sees 10.0.0.2\n", 0), "upper case is no proxy for wget");
+    let tunnel =
+        "printf 'CONNECT 10.1.0.2:80 HTTP/1.1\\r\\n\\r\\nGET / HTTP/1.0\\r\\n\\r\\n' | nc 10.0.0.3 3128";
+    let through = world.sh("a", tunnel).0;
+    assert!(
+        through.starts_with("HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.0 200 OK\r\n"),
+        "{through}"
+    );
+    assert!(through.ends_with("far sees 10.0.0.3\n"), "{through}");
+    let plain = world.run("a", "wget -qO- http://10.0.0.3:3128/");
+    assert_eq!(plain, text("wget: server returned error: HTTP/1.0 400 Bad Request\n", 1));
+}
+
+#[test]
 fn nc_carries_both_ways() {
     let world = World::new();
     let server = world.start("b", &["nc", "-l", "-p", "7"]);

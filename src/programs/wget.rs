@@ -1,7 +1,8 @@
 //! `wget`: fetches `http://` addresses with HTTP/1.1 requests, follows redirections.
 //!
-//! The environment's `http_proxy` is used (`HTTP_PROXY` too, as curl would not) unless `no_proxy` names the host;
-//! `-Y off` ignores it. Texts are BusyBox 1.35's.
+//! The environment's `http_proxy` is used, in lower case only as BusyBox, GNU's wget and curl do, because a CGI program's
+//! `HTTP_PROXY` is a header that any client may send. `no_proxy` or `NO_PROXY` excepts hosts from it as curl and Go do;
+//! BusyBox's own wget knows no exceptions. `-Y off` ignores all of it. Texts are BusyBox 1.35's.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use super::http::Head;
 use super::options::{Failure, Options, Syntax, finish, invalid_number};
 use super::resolver::{Want, resolve};
 use super::tasks::turn;
+use super::url::Url;
 use crate::engine::sys::{Errno, ExitCode, Sys, TcpStream};
 
 pub(super) const SYNTAX: Syntax = Syntax {
@@ -75,50 +77,6 @@ struct Client<'a> {
     program: &'a str,
     options: &'a Options,
     timeout: Duration,
-}
-
-/// The parts of an `http://` address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Url {
-    /// Host and port as written, for the Host header.
-    authority: String,
-    host: String,
-    port: u16,
-    /// Path and query, beginning with a slash.
-    path: String,
-}
-
-impl Url {
-    fn parse(text: &str) -> Result<Url, String> {
-        let rest = match text.split_once("://") {
-            Some(("http", rest)) => rest,
-            Some(_) => return Err(format!("not an http or ftp url: {text}")),
-            None => text,
-        };
-        let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(at);
-        let path = path.split('#').next().unwrap_or_default();
-        let authority = authority.rsplit('@').next().unwrap_or(authority);
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => {
-                (host, port.parse().map_err(|_| format!("bad address '{authority}'"))?)
-            }
-            _ => (authority, 80),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        if host.is_empty() {
-            return Err(format!("bad address '{authority}'"));
-        }
-        Ok(Url { authority: authority.to_owned(), host, port, path })
-    }
-
-    /// What the file is called if nothing else is said.
-    fn file_name(&self) -> &str {
-        let path = self.path.split('?').next().unwrap_or_default();
-        let name = path.rsplit('/').next().unwrap_or_default();
-        if name.is_empty() { "index.html" } else { name }
-    }
 }
 
 impl Client<'_> {
@@ -277,11 +235,10 @@ impl Client<'_> {
     }
 }
 
-/// The proxy for a host, by the rules of curl: `no_proxy` holds names, suffixes with or without a leading dot or `*.`,
-/// addresses, or `*`; the lower-case variable wins.
+/// The proxy for a host. `no_proxy` holds names, suffixes with or without a leading dot or `*.`, addresses, networks, or
+/// `*`; the lower-case variable wins.
 fn proxy_for(host: &str, variable: &impl Fn(&str) -> Option<String>) -> Option<String> {
-    let proxy =
-        variable("http_proxy").or_else(|| variable("HTTP_PROXY")).filter(|proxy| !proxy.is_empty())?;
+    let proxy = variable("http_proxy").filter(|proxy| !proxy.is_empty())?;
     let exceptions = variable("no_proxy").or_else(|| variable("NO_PROXY")).unwrap_or_default();
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     let excepted = |entry: &str| {
@@ -319,18 +276,6 @@ fn unchunk(mut coded: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses_are_taken_apart() {
-        let url = Url::parse("http://web:8080/a/b?c#d").unwrap();
-        assert_eq!(
-            (url.host.as_str(), url.port, url.path.as_str(), url.file_name()),
-            ("web", 8080, "/a/b?c", "b")
-        );
-        let url = Url::parse("http://[2001:db8::7]").unwrap();
-        assert_eq!((url.host.as_str(), url.port, url.path.as_str()), ("2001:db8::7", 80, "/"));
-        assert_eq!(Url::parse("ftp://x/").unwrap_err(), "not an http or ftp url: ftp://x/");
-    }
 
     #[test]
     fn no_proxy_holds_suffixes_and_networks() {

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::checks::{Endpoint, Place};
 use super::model::{Protocol, Scenario};
 use super::steps::Target;
-use super::{build, keys_in_requests};
+use super::{build, keys_in_requests, translate};
 use crate::docker::cli::{self, words};
 use crate::world::probe::{Attempt, ProbeOutcome};
 use crate::world::{HostId, Job, Location, World, WorldError};
@@ -192,6 +192,7 @@ impl<'a> Places<'a> {
             said.push_str(&format!("{error}\n"));
             return Ok(DockerCommand { said, then: DockerAnswer::Refused(error.exit_code()) });
         }
+        translate::client_config(self.scenario).complete(&mut parsed.request);
         if let Some(daemon) = world.daemon(self.host) {
             keys_in_requests::translate(&mut parsed.request, self.scenario, daemon);
         }

@@ -10,7 +10,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, Spanned, did_you_mean};
 use super::keys::{boolean, integer, number};
 use super::model::{
     Client, ClientProxy, Daemon, DnsData, DnsRecord, Host, ImageSpec, LinkEnd, ListenPort, Machine, Nic,
-    Profile, Proxy, Route, World, WorldLink,
+    Profile, Protocol, Proxy, Route, World, WorldLink,
 };
 use super::read::{
     ADDRESS_FORM, MAX_PORTS, NETWORK_FORM, pairs, parsed, parsed_list, scalars, settings, texts,
@@ -201,6 +201,16 @@ pub(super) fn world(node: &Node, diagnostics: &mut Diagnostics) -> World {
             diagnostics.push(Diagnostic::error(place.span, message).help(help));
         }
         let port = within(entry.value.get("port"), 1..=65_535, diagnostics).unwrap_or(3128);
+        let taken = |open: &ListenPort| open.protocol == Protocol::Tcp && u32::from(open.port) == port;
+        let on_it = machines.iter().find(|other| other.name.value == machine);
+        let listens = on_it.is_some_and(|on_it| {
+            on_it.listen.iter().chain(on_it.serves.iter().map(|(port, _)| port)).any(taken)
+        });
+        if listens {
+            let message = format!("port {port} of the machine `{machine}` is the proxy's");
+            let help = "take it out of the machine's `listen` and `serves`, or give the proxy another `port`";
+            diagnostics.push(Diagnostic::error(place.span, message).help(help.to_owned()));
+        }
         proxies.push(Proxy {
             name: name_of(entry),
             machine: Spanned::new(machine, place.span),

@@ -14,12 +14,14 @@
 //! with options they take; the caller knows and hands in `runs`. Any other command is left out and the container runs its image's
 //! stand-in, which listens where [`Scenario::listening_ports`] says ([`image_catalogue`]).
 
+mod client;
 mod daemon;
 mod images;
 mod stand_ins;
 #[cfg(test)]
 mod tests;
 
+pub use client::client_config;
 pub use daemon::daemon_config;
 pub use images::{catalogue_key, image_catalogue};
 pub use stand_ins::stand_ins;
@@ -174,6 +176,9 @@ fn container_create(
     let asked = asked_command(service);
     let stood_in_for = (!asked.is_empty() && !runs(&asked)).then_some(asked);
     let legacy_links = matches!(service.network, NetworkMode::DefaultBridge);
+    let mut env: Vec<String> =
+        service.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    client_config(scenario).add_proxies(&mut env);
     ContainerCreate {
         name: Some(name.to_owned()),
         image: service.image_name(&scenario.name),
@@ -183,7 +188,7 @@ fn container_create(
         entrypoint,
         hostname: service.hostname.clone(),
         domainname: service.domainname.clone(),
-        env: service.environment.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+        env,
         mac: first.mac.clone(),
         network_mode,
         endpoints: vec![first],

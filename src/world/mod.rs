@@ -161,6 +161,8 @@ pub enum Daemonised {
     Page(u16, String),
     /// A DNS server.
     NameServer(Rc<AuthorityZone>),
+    /// An HTTP proxy on a port.
+    Proxy(u16),
 }
 
 impl World {
@@ -433,6 +435,11 @@ impl World {
                 self.processes.start_future(place, arguments, environment, streams(), |sys| {
                     Box::pin(name_server::serve(sys, zone))
                 });
+            }
+            Daemonised::Proxy(port) => {
+                let arguments = ["http-proxy", "-p", &port.to_string()].map(str::to_owned).to_vec();
+                // `http-proxy` is in the table of programs.
+                let _ = self.processes.start(place, arguments, environment, streams());
             }
         }
     }

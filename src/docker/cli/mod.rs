@@ -8,6 +8,7 @@
 //! `words` splits a line, `flags` reads options, `values` and `ports` read single values; `network`, `run` and
 //! `container` hold one function per command.
 
+pub mod config;
 mod container;
 mod flags;
 mod network;

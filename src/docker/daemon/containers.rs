@@ -146,6 +146,7 @@ impl Daemon {
             endpoints,
             sandbox: None,
             sandbox_id: None,
+            opened_links: Vec::new(),
             bindings: Vec::new(),
             routes: None,
             interface_counters: BTreeMap::new(),
@@ -364,6 +365,7 @@ impl Daemon {
             let message = format!("Error when allocating new name: {error}");
             DockerError { message, ..error }
         })?;
+        self.rename_link_target(number, &new);
         self.container_names.remove(&old);
         self.container_names.insert(new.clone(), number);
         let mut positions = 0;

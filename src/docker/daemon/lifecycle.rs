@@ -277,6 +277,7 @@ impl Daemon {
     /// Takes everything from a container that only a running one has, and plans the removal.
     pub(super) fn release_container(&mut self, number: u32, outcome: &mut Outcome) {
         self.unpublish(number, outcome);
+        self.close_links(number, outcome);
         let Some(container) = self.containers.get_mut(&number) else { return };
         if let Some(routes) = container.routes.take() {
             outcome.plan.remove_owner(routes.owner);

@@ -106,6 +106,7 @@ impl Daemon {
     ) -> Result<Outcome, DockerError> {
         let mut request = request.clone();
         self.check_new_network(&request)?;
+        self.check_configuration(&request)?;
         if let Some(from) = request.config_from.clone() {
             self.copy_configuration(&mut request, &from)?;
         }
@@ -187,6 +188,9 @@ impl Daemon {
         if self.network_names.contains_key(name) {
             return Err(DockerError::conflict(format!("network with name {name} already exists")));
         }
+        if request.config_only {
+            return Ok(());
+        }
         if request.ingress {
             return Err(DockerError::forbidden("Ingress network can only be global scope network"));
         }
@@ -197,23 +201,56 @@ impl Daemon {
         Ok(())
     }
 
-    fn copy_configuration(&self, request: &mut NetworkCreate, from: &str) -> Result<(), DockerError> {
-        let source = self.network(from)?;
-        if !source.config_only {
-            return Err(DockerError::forbidden(format!("{from} is not a configuration network")));
+    /// What libnetwork's `validateConfiguration` refuses about configuration networks and those made from one.
+    fn check_configuration(&self, request: &NetworkCreate) -> Result<(), DockerError> {
+        if request.config_only
+            && (request.ingress || request.internal || request.attachable || request.scope.is_some())
+        {
+            return Err(DockerError::forbidden(
+                "configuration network can only contain network specific fields. Network operator fields like [ ingress | \
+                 internal | attachable | scope ] are not supported.",
+            ));
         }
-        let own = !request.options.is_empty() || !request.ipam.pools.is_empty() || request.ipv6;
+        if request.config_from.is_none() {
+            return Ok(());
+        }
+        if request.config_only {
+            let text = "a configuration network cannot depend on another configuration network";
+            return Err(DockerError::forbidden(text));
+        }
+        let ipam = &request.ipam;
+        let without_ipv4 = !request.ipv4 && self.profile().applies_ipv4_switch();
+        let own = without_ipv4
+            || request.ipv6
+            || !matches!(ipam.driver.as_str(), "" | "default")
+            || !ipam.options.is_empty()
+            || !ipam.pools.is_empty()
+            || !request.labels.is_empty();
         if own {
             let text = "user specified configurations are not supported if the network depends on a configuration network";
             return Err(DockerError::forbidden(text));
         }
+        if !request.options.is_empty() {
+            let text =
+                "network driver options are not supported if the network depends on a configuration network";
+            return Err(DockerError::forbidden(text));
+        }
+        Ok(())
+    }
+
+    /// Gives a network what the configuration network of this name holds.
+    fn copy_configuration(&self, request: &mut NetworkCreate, from: &str) -> Result<(), DockerError> {
+        let source = self.network_names.get(from).and_then(|number| self.networks.get(number));
+        let source = source.filter(|network| network.config_only).ok_or_else(|| {
+            DockerError::not_found(format!("configuration network \"{from}\" does not exist"))
+        })?;
         request.options.clone_from(&source.options);
         request.ipam.pools.clone_from(&source.shown.config);
         request.ipam.driver.clone_from(&source.shown.driver);
+        request.ipam.options = source.shown.options.clone().unwrap_or_default();
+        request.ipv4 = source.ipv4;
         request.ipv6 = source.ipv6;
-        for (key, value) in &source.labels {
-            request.labels.entry(key.clone()).or_insert_with(|| value.clone());
-        }
+        request.labels.clone_from(&source.labels);
         Ok(())
     }
 
@@ -732,6 +769,7 @@ impl Daemon {
         let unused = self.networks.values().filter(|network| {
             let labelled = |value: &str| super::query::has_label(&network.labels, value);
             network.is_user_defined()
+                && !network.config_only
                 && network.members.is_empty()
                 && prune.filters.iter().all(|filter| match filter.name.as_str() {
                     "label" => labelled(&filter.value),

@@ -165,10 +165,7 @@ impl Daemon {
                 ExtraHostAddress::HostGateway => self.host_gateways(),
             };
             if addresses.is_empty() {
-                return Err(DockerError::bad_parameter(
-                    "unable to derive the IP value for host-gateway, please configure the IP using host-gateway-ip \
-                     daemon config parameter",
-                ));
+                return Err(DockerError::system("unable to derive the IP value for host-gateway"));
             }
             records.extend(addresses.into_iter().map(|address| HostsRecord::extra(&extra.name, address)));
         }

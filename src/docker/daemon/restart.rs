@@ -70,6 +70,7 @@ impl Daemon {
     /// The host goes down behind the daemon: the kernel forgets what the daemon told it.
     pub fn forget_kernel(&mut self) -> Outcome {
         let mut outcome = Outcome::default();
+        self.forget_links(&mut outcome);
         for network in self.networks.values().rev() {
             outcome.plan.remove_owner(network.rules_owner());
             outcome.plan.remove_owner(network.owner());
@@ -108,10 +109,18 @@ impl Daemon {
         Ok(outcome)
     }
 
+    /// What links of containers that are gone left in the chains goes with the chains.
+    fn forget_links(&mut self, outcome: &mut Outcome) {
+        for owner in std::mem::take(&mut self.link_rules).into_values() {
+            outcome.plan.remove_owner(owner);
+        }
+    }
+
     /// Writes every rule again, and makes the devices that are gone.
     fn rewrite(&mut self, view: &HostView, outcome: &mut Outcome) -> Result<(), DockerError> {
         let mut numbers: Vec<u32> = self.networks.keys().copied().collect();
         numbers.sort_by_key(|number| self.networks.get(number).is_some_and(|n| n.is_predefined()));
+        self.forget_links(outcome);
         for network in self.networks.values().rev() {
             outcome.plan.remove_owner(network.rules_owner());
         }

@@ -230,6 +230,9 @@ pub(in super::super) fn join(plan: &mut Plan, owner: Owner, attachment: &Attachm
         let sysctl = Sysctl::DisableIpv6(attachment.device, disable);
         plan.push(owner, Op::SetSysctl { namespace: attachment.container.clone(), sysctl });
     }
+    for address in attachment.addresses.iter().map(IpNet::addr) {
+        plan.push(owner, Op::ForgetConnections { namespace: attachment.host.clone(), address });
+    }
     for address in attachment.addresses.iter().chain(&attachment.link_local) {
         plan.push(owner, Op::AddAddress { device: device.clone(), address: *address });
     }
