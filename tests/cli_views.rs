@@ -237,7 +237,7 @@ services:
   worker: {image: busybox, command: sh -c 'echo starting; echo no database >&2; exit 3', expose: [80]}
   once: {image: busybox, command: echo done}
   shell: {image: alpine, tty: true}
-  app: {image: 'mine:1', command: npm start, expose: [3000], healthcheck: {test: curl localhost}}
+  app: {image: 'mine:1', command: npm start, expose: [3000], healthcheck: {test: frob localhost}}
   idle: {image: busybox, command: tail -f /dev/null, expose: [81]}
 ";
 
@@ -263,9 +263,11 @@ fn a_container_that_died_is_seen() {
     assert_eq!(row("shell"), "shell default - -");
     assert_eq!(row("app"), "app default 3000/tcp -");
     assert_eq!(row("idle"), "idle default - -", "nothing listens there");
-    let (_, err, _) = folder.linkspan(&["check", "--verbose", "dead.yaml"]);
-    for part in ["the command of `app` is not run", "the health check of `app` is not run"] {
-        assert!(err.contains(part), "{part:?} is missing in:\n{err}");
+    let (_, checked, _) = folder.linkspan(&["check", "dead.yaml"]);
+    for part in ["the command of `app` is not run", "the health check of `app` is not made"] {
+        for told in [&err, &checked] {
+            assert!(told.contains(part), "{part:?} is missing in:\n{told}");
+        }
     }
     folder.refuses(&["tables", "--of", "worker", "dead.yaml"], &["worker is not running: it exited (3)"]);
     folder.refuses(

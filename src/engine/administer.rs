@@ -242,7 +242,7 @@ impl Engine {
     fn neighbour_known(&self, namespace: NamespaceId, device: DeviceId, address: IpAddr) -> bool {
         let space = self.namespaces.get(namespace.index()).and_then(Option::as_ref);
         let entries = space.map(|space| space.neighbours.list(self.now())).unwrap_or_default();
-        entries.iter().any(|(d, a, mac, _)| (*d, *a) == (device, address) && mac.is_some())
+        entries.iter().any(|e| (e.device, e.address) == (device, address) && e.mac.is_some())
     }
 
     fn change_route(
@@ -409,13 +409,28 @@ impl Engine {
         }
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return Err(Errno::NoSuchDevice) };
         device.mtu = mtu;
+        let carries_ipv6 = device.carries_ipv6();
         if let Kind::Bridge(bridge) = &mut device.kind {
             bridge.fixed_mtu = Some(mtu);
         }
-        if let Some((bridge, _)) = device.master {
+        let (up, master) = (device.up, device.master);
+        if let Some((bridge, _)) = master {
             self.update_bridge_mtu(bridge);
+            self.follow_mtu(bridge);
+        }
+        match (carries_ipv6, up) {
+            (false, _) => self.forget_ipv6(id),
+            (true, true) => self.bring(id, true),
+            (true, false) => {}
         }
         Ok(())
+    }
+
+    /// A bridge takes its ports' smallest MTU, and with it what that means for IPv6.
+    fn follow_mtu(&mut self, bridge: DeviceId) {
+        if self.devices[bridge.index()].as_ref().is_some_and(|device| !device.carries_ipv6()) {
+            self.forget_ipv6(bridge);
+        }
     }
 
     fn change_mac(&mut self, namespace: NamespaceId, device: &str, mac: MacAddress) -> Result<(), Errno> {
@@ -492,6 +507,7 @@ fn errno(error: &ApplyError) -> Errno {
         ApplyError::Attached(_) | ApplyError::Bridge { .. } => Errno::DeviceBusy,
         ApplyError::NoNamespace(_)
         | ApplyError::Mtu { .. }
+        | ApplyError::NoIpv6 { .. }
         | ApplyError::Rules { .. }
         | ApplyError::Listen { .. } => Errno::InvalidArgument,
     }

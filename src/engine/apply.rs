@@ -70,6 +70,14 @@ pub enum ApplyError {
         /// What was asked for.
         found: u32,
     },
+    /// IPv6 needs a larger MTU.
+    #[error("{device} carries no IPv6: its MTU is {mtu}, IPv6 needs 1280")]
+    NoIpv6 {
+        /// The device.
+        device: DeviceName,
+        /// What it carries.
+        mtu: u32,
+    },
     /// The bridge takes no further port.
     #[error("{bridge} takes no further port: {reason}")]
     Bridge {
@@ -260,6 +268,12 @@ impl Engine {
                 let id = self.find_device(device)?;
                 if self.devices[id.index()].as_ref().is_some_and(|d| d.has_address(address.addr())) {
                     return Err(ApplyError::AddressExists { device: device.clone(), address: *address });
+                }
+                let held = self.devices[id.index()].as_ref();
+                if address.addr().is_ipv6()
+                    && let Some(held) = held.filter(|held| !held.carries_ipv6())
+                {
+                    return Err(ApplyError::NoIpv6 { device: device.clone(), mtu: held.mtu });
                 }
                 self.add_address(id, *address);
                 Ok(Undo::Address(id, *address))
@@ -844,7 +858,7 @@ impl Engine {
         }
         let Some(Some(device)) = self.devices.get(id.index()) else { return };
         let (mac, master) = (device.mac, device.master);
-        let ethernet = device.is_ethernet();
+        let (ethernet, carries) = (device.is_ethernet(), device.carries_ipv6());
         if let Some((bridge, port)) = master
             && let Some(Kind::Bridge(master)) = self.devices[bridge.index()].as_mut().map(|d| &mut d.kind)
         {
@@ -855,7 +869,7 @@ impl Engine {
             self.follow_carrier(bridge);
         }
         let carrier = !up || self.has_carrier(id);
-        let ipv6 = ethernet && carrier && master.is_none() && !self.ipv6_disabled(id);
+        let ipv6 = ethernet && carrier && carries && master.is_none() && !self.ipv6_disabled(id);
         let link_local = self.link_local_of(id, mac);
         let address = IpNet::V6(Ipv6Net::new_assert(link_local, 64));
         let has = self.devices[id.index()].as_ref().is_some_and(|d| d.has_address(IpAddr::V6(link_local)));
@@ -870,13 +884,22 @@ impl Engine {
         let Some(Some(device)) = self.devices.get(id.index()) else { return };
         let namespace = device.namespace;
         if device.is_ethernet() {
-            let addresses: Vec<IpNet> =
-                device.addresses.iter().copied().filter(|a| a.addr().is_ipv6()).collect();
-            addresses.into_iter().for_each(|address| self.remove_address(id, address));
+            self.forget_ipv6(id);
         }
         if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
             space.routes.retain(|route| route.device != id);
             space.neighbours.flush(id);
+        }
+    }
+
+    /// Takes a device's IPv6 addresses and the routes that came with them.
+    pub(super) fn forget_ipv6(&mut self, id: DeviceId) {
+        let Some(Some(device)) = self.devices.get(id.index()) else { return };
+        let namespace = device.namespace;
+        let addresses: Vec<IpNet> = device.addresses.iter().copied().filter(|a| a.addr().is_ipv6()).collect();
+        addresses.into_iter().for_each(|address| self.remove_address(id, address));
+        if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
+            space.routes.retain(|route| route.device != id || route.destination.addr().is_ipv4());
         }
     }
 

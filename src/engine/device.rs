@@ -159,6 +159,12 @@ impl Device {
         }
     }
 
+    /// False if what the device carries is too short for IPv6 (RFC 8200 section 5): Linux then takes IPv6 from it.
+    pub(crate) fn carries_ipv6(&self) -> bool {
+        const IPV6_MIN_MTU: u32 = 1_280;
+        self.mtu >= IPV6_MIN_MTU || matches!(self.kind, Kind::Loopback)
+    }
+
     /// True if frames have Ethernet headers.
     pub(crate) fn is_ethernet(&self) -> bool {
         !matches!(self.kind, Kind::Loopback)

@@ -39,6 +39,7 @@ mod ndp;
 mod neighbour;
 mod pipe;
 pub mod plan;
+mod proc;
 mod queue;
 mod receive_buffer;
 mod route;

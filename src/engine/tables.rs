@@ -16,6 +16,7 @@ use super::device::{Children, Device, Kind, child_of};
 use super::errno::Errno;
 use super::id::{DeviceId, NamespaceId};
 use super::namespace::Namespace;
+use super::neighbour::Listed;
 use super::plan::Transport;
 use super::route::{Route, is_link_local, is_loopback};
 use super::socket::SocketKind;
@@ -201,9 +202,9 @@ impl Engine {
     /// The neighbour entries, by device and address.
     pub fn neighbours(&self, namespace: NamespaceId) -> Vec<NeighbourView> {
         let Some(space) = self.space_ref(namespace) else { return Vec::new() };
-        let view = |(device, address, mac, state)| {
+        let view = |Listed { device, address, mac, state, probes }| {
             let device = self.living(device)?.name.to_string();
-            Some(NeighbourView { address, device, mac, state })
+            Some(NeighbourView { address, device, mac, state, probes })
         };
         space.neighbours.list(self.now).into_iter().filter_map(view).collect()
     }

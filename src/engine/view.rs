@@ -186,6 +186,8 @@ pub struct NeighbourView {
     pub mac: Option<MacAddress>,
     /// State.
     pub state: NeighbourState,
+    /// Requests sent for it, as Linux counts them.
+    pub probes: u8,
 }
 
 /// An entry of a bridge's forwarding table.

@@ -360,6 +360,7 @@ impl Builder {
             source.memory = source.memory.with_variable(name, value);
         }
         options.may_be_empty = true;
+        options.own_programs = programs.iter().map(|(name, _)| name.clone()).collect();
         let scenario = load(&source, &path, &options)?;
         let mut world = World::new(seed);
         for (name, program) in programs {

@@ -15,7 +15,7 @@ use super::options::{Failure, Options, Syntax, finish, invalid_number};
 use super::relay::relay;
 use super::resolver::{Want, resolve};
 use super::tasks::{First, Tasks, first};
-use super::url::Url;
+use super::http_client::Url;
 use crate::engine::sys::{Errno, ExitCode, Sys, TcpStream};
 
 pub(super) const SYNTAX: Syntax =

@@ -325,7 +325,7 @@ fn neighbours_routes_and_sockets_have_their_tables() {
     let world = World::new();
     world.run("a", "ping -c1 10.0.0.3");
     assert_eq!(world.run("a", "arp -n"), text("? (10.0.0.3) at 02:42:0a:00:00:03 [ether]  on eth0\n", 0));
-    let neighbour = "10.0.0.3 dev eth0 lladdr 02:42:0a:00:00:03 REACHABLE\n";
+    let neighbour = "10.0.0.3 dev eth0 lladdr 02:42:0a:00:00:03 ref 1 used 0/0/0 probes 4 REACHABLE\n";
     assert_eq!(world.run("a", "ip neigh"), text(neighbour, 0));
     let routes = "Kernel IP routing table\n\
         Destination     Gateway         Genmask         Flags Metric Ref    Use Iface\n\

@@ -178,6 +178,16 @@ const ROWS: &[Row] = &[
     Row("docker", "dind", &["2375", "2376"]),
 ];
 
+/// The program that an image's arguments are for, where that is a program linkspan has.
+#[must_use]
+pub fn entrypoint(image: &str) -> Option<&'static str> {
+    let (repository, _) = split(image);
+    match repository {
+        "curlimages/curl" | "alpine/curl" | "appropriate/curl" | "byrnedo/alpine-curl" => Some("curl"),
+        _ => None,
+    }
+}
+
 /// What an image's program listens on, by its name as in `image:`; nothing for one that is not known.
 #[must_use]
 pub fn listens(image: &str) -> Vec<ListenPort> {
@@ -242,6 +252,8 @@ mod tests {
         assert_eq!(shown("quay.io/prometheus/prometheus"), ["9090/tcp"]);
         assert_eq!(shown("portainer/portainer-ce:alpine"), ["8000/tcp", "9000/tcp", "9443/tcp"]);
         assert_eq!(shown("docker.elastic.co/kibana/kibana:8.1"), ["5601/tcp"]);
+        assert_eq!(entrypoint("docker.io/curlimages/curl:8.5.0"), Some("curl"));
+        assert_eq!((entrypoint("nicolaka/netshoot"), entrypoint("curl")), (None, None));
         for image in ["alpine", "busybox", "python:3", "node", "", ":", "/", "@"] {
             assert!(shown(image).is_empty(), "{image}");
         }

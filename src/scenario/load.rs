@@ -123,6 +123,8 @@ pub struct LoadOptions {
     pub may_be_empty: bool,
     /// Instead of `.env` beside the file.
     pub env_files: Vec<PathBuf>,
+    /// Programs that whoever runs the scenario adds to linkspan's, by name.
+    pub own_programs: Vec<String>,
 }
 
 /// Loads a scenario or Compose file.
@@ -228,7 +230,7 @@ impl<'a> Loader<'a> {
             profiles
                 .extend(more.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()));
         }
-        Some(read::scenario(self, path, &tree, &profiles, options.may_be_empty))
+        Some(read::scenario(self, path, &tree, &profiles, options.may_be_empty, &options.own_programs))
     }
 
     /// Reads files, lays each over the one before, and follows their includes.

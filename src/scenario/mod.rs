@@ -26,6 +26,7 @@ pub mod places;
 mod ports;
 pub mod project;
 mod read;
+mod refusals;
 pub mod render;
 pub mod report;
 pub mod run;

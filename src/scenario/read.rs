@@ -18,6 +18,7 @@ use super::keys::linkspan::TOP;
 use super::keys::{Shape, boolean, validate};
 use super::load::Loader;
 use super::model::{Driver, LinkEnd, Network, NetworkMode, Pool, Scenario, Service, order};
+use super::refusals;
 use super::service::read_service;
 use super::stage;
 use super::steps::{Action, Event, Target, read_checks, read_steps};
@@ -32,6 +33,7 @@ pub(super) fn scenario(
     tree: &Node,
     profiles: &[String],
     may_be_empty: bool,
+    own_programs: &[String],
 ) -> Scenario {
     let mut ignored = Vec::new();
     validate(tree, &Shape::Object(&TOP), &mut loader.diagnostics, &mut ignored);
@@ -92,6 +94,7 @@ pub(super) fn scenario(
     judge_targets(&scenario, diagnostics);
     judge_links(&scenario, diagnostics);
     contradictions::judge(&scenario, diagnostics);
+    refusals::judge(&scenario, own_programs, diagnostics);
     if scenario.services.is_empty()
         && !may_be_empty
         && !diagnostics.has_errors()

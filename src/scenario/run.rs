@@ -176,6 +176,9 @@ impl<'a> Runner<'a> {
     /// The stage, the networks, the containers.
     fn up(&mut self) -> Result<HostId, Stop> {
         let runs = self.world.can_run();
+        for warning in translate::stand_ins(self.scenario, &runs) {
+            self.warn(warning);
+        }
         let host = build::stage(self.world, self.scenario, &runs)?;
         self.host = Some(host);
         self.flush();
@@ -231,8 +234,7 @@ impl<'a> Runner<'a> {
                     let message = format!("{container} exited ({status}){line}");
                     let warning =
                         Diagnostic::warning(service.name.span, message).label("of this service").help(help);
-                    self.watcher.progress(Progress::Warning(&warning));
-                    self.report.warnings.push(warning);
+                    self.warn(warning);
                 }
                 self.report.started.push(StartedContainer {
                     service: service.name.value.clone(),
@@ -242,6 +244,11 @@ impl<'a> Runner<'a> {
             }
         }
         Ok(())
+    }
+
+    fn warn(&mut self, warning: Diagnostic) {
+        self.watcher.progress(Progress::Warning(&warning));
+        self.report.warnings.push(warning);
     }
 
     /// The ports on which something listens in a container: those the scenario counts on first. In a namespace that is

@@ -27,6 +27,8 @@ pub struct Step {
     pub expect: Expect,
     /// Where it was written.
     pub span: Span,
+    /// Where its command or event was written.
+    pub written: Span,
 }
 
 /// What happens in a step.
@@ -256,7 +258,9 @@ pub(super) fn read_checks(node: &Node, diagnostics: &mut Diagnostics) -> Vec<Che
 
 fn read_step(node: &Node, diagnostics: &mut Diagnostics) -> Option<Step> {
     let span = node.span;
-    let plain = |action| Some(Step { name: None, text: None, action, expect: Expect::default(), span });
+    let plain = |action| {
+        Some(Step { name: None, text: None, action, expect: Expect::default(), span, written: span })
+    };
     match &node.value {
         Value::String(line) if looks_like_check(line) => plain(Action::Check(read_check(node, diagnostics))),
         Value::String(line) if is_docker(line) => {
@@ -327,7 +331,8 @@ fn step_mapping(node: &Node, diagnostics: &mut Diagnostics) -> Option<Step> {
         }
     }
     let expect = node.get("expect").map_or_else(Expect::default, expect);
-    Some(Step { name: text("name"), text: text("text"), action, expect, span: node.span })
+    let written = node.get("run").map_or(node.span, |command| command.span);
+    Some(Step { name: text("name"), text: text("text"), action, expect, span: node.span, written })
 }
 
 fn expect(node: &Node) -> Expect {
@@ -452,8 +457,8 @@ mod tests {
 
     #[test]
     fn expectations_come_short_and_long() {
-        let text = "steps:\n- {run: a, expect: 3}\n- {run: a, expect: x}\n- {run: a, expect: [x, y]}\n\
-                    - {run: a, expect: {contains: [x, y]}}\n";
+        let text = "steps:\n- {run: id, expect: 3}\n- {run: id, expect: x}\n- {run: id, expect: [x, y]}\n\
+                    - {run: id, expect: {contains: [x, y]}}\n";
         let source = crate::scenario::MemorySource::default().with_file("/a.yaml", text);
         let options = crate::scenario::LoadOptions::default();
         let scenario = crate::scenario::load(&source, std::path::Path::new("/a.yaml"), &options).unwrap();

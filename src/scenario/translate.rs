@@ -23,6 +23,7 @@ mod tests;
 
 pub use client::client_config;
 pub use daemon::daemon_config;
+pub(super) use images::is_shell;
 pub use images::{catalogue_key, image_catalogue};
 pub use stand_ins::stand_ins;
 
@@ -30,6 +31,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::diagnostic::Span;
+use super::images_table;
 use super::model::{
     Attachment, Command, ExtraHost, HostAddress, HostPort, Link, ListenPort, Network, NetworkMode, Protocol,
     PublishedPort, Restart, Scenario, Service,
@@ -112,9 +114,23 @@ pub(super) fn own_command(service: &Service, runs: Runs<'_>) -> Option<Vec<Strin
 
 /// What a service says its containers run: the entrypoint and the command behind it. Empty if it says nothing.
 fn asked_command(service: &Service) -> Vec<String> {
-    let entrypoint = service.entrypoint.as_ref().map(words_of);
     let command = service.command.as_ref().map(words_of);
-    entrypoint.into_iter().chain(command).flatten().collect()
+    let entrypoint = match (&service.entrypoint, &command) {
+        (Some(entrypoint), _) => words_of(entrypoint),
+        (None, Some(_)) => known_entrypoint(service),
+        (None, None) => Vec::new(),
+    };
+    entrypoint.into_iter().chain(command.into_iter().flatten()).collect()
+}
+
+/// What the image of a service puts before the command, where that is known.
+fn known_entrypoint(service: &Service) -> Vec<String> {
+    match (&service.image, &service.build) {
+        (Some(image), None) => {
+            images_table::entrypoint(&image.value).into_iter().map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The words of a command. A line that no shell could split has none and so is never kept.
@@ -212,7 +228,7 @@ fn container_create(
     }
 }
 
-/// A check that needs programs linkspan has not is stood in for by one that passes.
+/// A check that needs programs linkspan has not is stood in for by one that passes; [`stand_ins`] warns of it.
 fn healthcheck(service: &Service, runs: Runs<'_>) -> Option<Healthcheck> {
     let asked = service.healthcheck.as_ref()?;
     let mut check = healthcheck_command(service)?;
@@ -244,7 +260,8 @@ fn entrypoint_and_command(service: &Service, runs: Runs<'_>) -> (Option<String>,
         Some(entrypoint) if !words_of(entrypoint).is_empty() => (Some(argv.remove(0)), argv),
         // `entrypoint: []` takes the image's away.
         Some(_) => (Some(String::new()), argv),
-        None => (None, argv),
+        // The daemon puts the image's own before it.
+        None => (None, argv.split_off(known_entrypoint(service).len().min(argv.len()))),
     }
 }
 

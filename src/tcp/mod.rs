@@ -53,7 +53,7 @@ mod timers;
 mod types;
 
 use connection::{Body, Connection, Holder, alone, new_socket};
-use device::{Interfaces, MINIMUM_MTU, Packet, recycle};
+use device::{Interfaces, Packet, recycle, usable_mtu};
 use lifecycle::listening_socket;
 use segment::{Segment, is_unicast};
 use timers::Timers;
@@ -211,6 +211,7 @@ impl TcpStack {
             return Err(TcpError::AddressInUse(local));
         }
         let mut socket = new_socket(&options);
+        let mtu = usable_mtu(mtu, remote.is_ipv6());
         let context = self.interfaces.get(mtu).context();
         socket.connect(context, remote, local).map_err(|_| TcpError::AddressInvalid(remote))?;
         let id = ConnectionId(self.take_id());
@@ -447,7 +448,8 @@ impl TcpStack {
     /// Lowers or raises the MTU of the path, as an ICMP message or a route says. What was cut larger is
     /// cut anew when it is retransmitted.
     pub fn set_mtu(&mut self, id: ConnectionId, mtu: usize) -> Result<(), TcpError> {
-        self.get_mut(id)?.mtu = mtu.max(MINIMUM_MTU);
+        let connection = self.get_mut(id)?;
+        connection.mtu = usable_mtu(mtu, connection.remote.is_ipv6());
         self.mark_ready(id);
         Ok(())
     }

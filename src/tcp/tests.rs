@@ -489,6 +489,20 @@ fn packets_keep_to_the_mtu() {
 }
 
 #[test]
+fn the_smallest_mtu_of_ipv4_carries_data_both_ways() {
+    let mut link = Link::new();
+    let (client, server) = link.pair();
+    for (from, to) in [(client, server), (server, client)] {
+        link.stack.set_mtu(from, 68).unwrap();
+        link.sent.clear();
+        link.stack.send(from, &pattern(300)).unwrap();
+        link.run(ms(200));
+        assert!(link.sent.iter().all(|(.., length)| *length <= 68));
+        assert_eq!(link.read(to), pattern(300));
+    }
+}
+
+#[test]
 fn a_withheld_connection_waits_for_the_decision() {
     for admitted in [true, false] {
         let mut link = Link::new();

@@ -57,6 +57,10 @@ impl Files for FileTable {
         Ok(())
     }
 
+    fn remove(&self, path: &str) -> Result<(), Errno> {
+        self.files.borrow_mut().remove(path).map(drop).ok_or(Errno::NoSuchFile)
+    }
+
     fn wake_when_written(&self, waker: &Waker) {
         self.followers.borrow_mut().push(waker.clone());
     }

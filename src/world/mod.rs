@@ -51,6 +51,8 @@ use stage::{Lan, MachineSpec};
 
 pub use crate::engine::event::Event;
 pub use crate::engine::sys::{ExitCode, Sys};
+/// The names of the programs that places have.
+pub use crate::programs::NAMES as PROGRAMS;
 pub use docker_host::HostId;
 pub use job::Job;
 pub use process::{OwnProgram, own_program};
@@ -163,6 +165,12 @@ pub enum Daemonised {
     NameServer(Rc<AuthorityZone>),
     /// An HTTP proxy on a port.
     Proxy(u16),
+}
+
+/// The first program of a command line that no place has; `own` are the names of those a world has besides linkspan's.
+/// `None` too if only running it tells.
+pub fn missing_program(argv: &[String], own: &[String]) -> Option<String> {
+    crate::programs::missing_program(argv, &|name| own.iter().any(|known| known == name))
 }
 
 impl World {
