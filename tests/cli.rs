@@ -317,7 +317,8 @@ fn test_tells_programs_what_held_and_what_did_not() {
     assert_eq!(failed[0]["failure"]["found"], "refused");
     assert!(broken["event"] == "refused" && broken["message"].as_str().unwrap().contains("c.yaml"));
     assert_eq!((&slow["totals"]["time"], &slow["steps"][0]["end"]), (&90.0.into(), &90.0.into()));
-    let expected = serde_json::json!({ "event": "summary", "passed": 2, "failed": 1, "refused": 1 });
+    let expected =
+        serde_json::json!({ "event": "summary", "passed": 2, "failed": 1, "refused": 1, "warnings": 0 });
     assert_eq!(*summary, expected);
     let seeds = folder.linkspan(&["test", "--format", "json", "--seeds", "2", "a.yaml"]).exits(0);
     assert_eq!(seeds.out.lines().count(), 3, "a report for each seed, and the summary");

@@ -177,7 +177,6 @@ impl<'a> Runner<'a> {
         let host = build::stage(self.world, self.scenario, &runs)?;
         self.host = Some(host);
         self.flush();
-        self.external_networks(host)?;
         for (span, request) in translate::network_requests(self.scenario) {
             let name = match &request {
                 Request::NetworkCreate(create) => create.name.clone(),
@@ -254,21 +253,6 @@ impl<'a> Runner<'a> {
             ports.extend(open.iter().copied().filter(|port| !expected.contains(port)));
         }
         ports
-    }
-
-    /// Networks of others must be there before anything is made, as Compose demands.
-    fn external_networks(&self, host: HostId) -> Result<(), Stop> {
-        for network in self.scenario.networks.iter().filter(|network| network.used && network.external) {
-            let known = self.world.daemon(host).is_some_and(|daemon| daemon.network(&network.name).is_ok());
-            if !known {
-                let message =
-                    format!("network {} declared as external, but could not be found", network.name);
-                let help = "remove `external`, and linkspan creates it".to_owned();
-                let diagnostic = Diagnostic::error(network.key.span, message);
-                return Err(Box::new(diagnostic.label("declared here").help(help)));
-            }
-        }
-        Ok(())
     }
 
     /// Waits until what a service wants completed has ended with success.

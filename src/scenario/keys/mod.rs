@@ -124,15 +124,24 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn check(&mut self, node: &Node, shape: &Shape) {
         if !fits(node, shape) {
+            let found = match &node.value {
+                Value::String(text) if !text.is_empty() && text.len() <= 40 && !text.contains('\n') => {
+                    format!("`{text}`")
+                }
+                _ => node.kind().to_owned(),
+            };
             let message = if self.path.is_empty() {
-                format!("expected {}, found {}", describe(shape), node.kind())
+                format!("expected {}, found {found}", describe(shape))
             } else {
-                format!("`{}` must be {}, found {}", self.path.join("."), describe(shape), node.kind())
+                format!("`{}` must be {}, found {found}", self.path.join("."), describe(shape))
             };
             let help = match (shape, &node.value) {
                 (Shape::Choice(words), Value::String(word)) => did_you_mean(word, words.iter().copied()),
                 (_, Value::Int(_) | Value::Float(_) | Value::Bool(_)) if fits_text(shape) => {
                     Some("quote it to make it text".to_owned())
+                }
+                (_, Value::String(text)) if is_list(shape) && text.len() <= 60 => {
+                    Some(format!("a list of one is written `[\"{text}\"]`"))
                 }
                 _ => None,
             };
@@ -236,6 +245,15 @@ fn fits_text(shape: &Shape) -> bool {
     match shape {
         Shape::Text => true,
         Shape::Either(shapes) => shapes.iter().any(fits_text),
+        _ => false,
+    }
+}
+
+/// Whether a list is wanted.
+fn is_list(shape: &Shape) -> bool {
+    match shape {
+        Shape::List(_) | Shape::Set(_) => true,
+        Shape::Either(shapes) => shapes.iter().any(is_list),
         _ => false,
     }
 }
