@@ -54,5 +54,5 @@ fn subnets(services: &[Service], network: &Network) -> Vec<IpNet> {
 fn covering(addresses: &[IpAddr], lengths: &[u8]) -> Option<IpNet> {
     let first = *addresses.first()?;
     let nets = || lengths.iter().filter_map(|length| IpNet::new(first, *length).ok()).map(|net| net.trunc());
-    nets().find(|net| addresses.iter().all(|address| net.contains(address))).or_else(|| nets().last())
+    nets().find(|net| addresses.iter().all(|address| net.contains(address))).or_else(|| nets().next_back())
 }
