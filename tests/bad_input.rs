@@ -399,7 +399,12 @@ fn names_in_steps_and_checks() {
     assert_eq!(report.checks[0].failure.as_ref().unwrap().found, "unresolved");
     refused(&step("wait forever"), "is not a time", "5:5");
     refused(&step("docker run 'nginx"), "expected a closing '", "5:16");
-    ends(&step("crash wbe"), "there is no container wbe", "5:5");
+    refused(&step("crash wbe"), "there is no service or container `wbe`", "5:5");
+    ends(
+        &format!("{BASE}steps:\n  - docker rename web moved\n  - crash web\n"),
+        "there is no container",
+        "6:5",
+    );
     let (output, failures) = command("frobnicate --now");
     assert_eq!(output, "sh: frobnicate: not found\n");
     assert_eq!(failures, ["expected exit status 0, found 127"]);

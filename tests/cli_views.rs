@@ -177,6 +177,15 @@ fn tables_at_an_instant() {
     assert_eq!(neighbours(&["--after-step", "0"]), 0, "nobody was asked for yet");
     assert_eq!(neighbours(&["--after-step", "1"]), 1);
     assert_eq!(neighbours(&["--at", "0s"]), 1, "no wire has a delay");
+    // Nothing happens at the instant asked for; what expires does so then, not when something happened last.
+    let expiry = |at: &str| {
+        let (json, err, _) =
+            folder.linkspan(&["tables", "--format", "json", "--of", "host", "--at", at, "shop"]);
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap_or_else(|_| panic!("{err}"));
+        let connections = value["places"][0]["connections"].as_array().unwrap();
+        connections.iter().filter_map(|c| c["expires_ns"].as_u64()).max().unwrap()
+    };
+    assert_eq!(expiry("10s") - expiry("12.5s"), 2_500_000_000);
     let (text, ..) = folder.linkspan(&["tables", "shop"]);
     for part in [
         "host host",

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use super::arguments;
 use super::http::{self, Head};
+use super::http_client::Url;
 use super::httpd;
 use super::options::{Failure, Options, Syntax, finish, invalid_number};
 use super::relay::relay;
 use super::resolver::{Want, resolve};
 use super::tasks::{First, Tasks, first};
-use super::http_client::Url;
 use crate::engine::sys::{Errno, ExitCode, Sys, TcpStream};
 
 pub(super) const SYNTAX: Syntax =

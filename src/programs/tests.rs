@@ -116,7 +116,7 @@ fn nc_serves_a_program_to_every_connection() {
         assert_eq!(server.status(), None);
     }
     let once = world.start("b", &["nc", "-l", "-p", "9003", "-e", "echo", "bye"]);
-    assert_eq!(world.run("a", "nc 10.0.0.3 9003"), text("bye\n", 0));
+    assert_eq!(world.run("a", "nc 10.0.0.3:9003"), text("bye\n", 0));
     assert_eq!(world.finish(&once), 0);
 }
 

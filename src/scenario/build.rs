@@ -269,6 +269,11 @@ fn zone(scenario: &Scenario) -> Result<AuthorityZone, Stop> {
     Ok(zone)
 }
 
+/// The names that people ask the default stage's DNS server for.
+pub fn known_names() -> impl Iterator<Item = &'static str> {
+    WELL_KNOWN.into_iter().chain(["www.example.test", "uponly"])
+}
+
 /// What is known to the default stage's DNS server without being said.
 fn known_zone() -> AuthorityZone {
     let mut zone = AuthorityZone::default_stage();

@@ -194,6 +194,9 @@ mod tests {
                     <failure message="expected ok, found timeout">shop.yaml:4:5
             expected: ok
             found:    timeout
+            because:  they share no network
+            by:       shop.yaml:2:5: db
+            try:      connect client to `back`
             | br-1 -&gt; br-2
             | DROP in DOCKER-ISOLATION</failure>
                 </testcase>

@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use super::diagnostic::{Diagnostic, Diagnostics, LoadError, SourceMap, Span, did_you_mean};
 use super::interpolate::{interpolate, parse_env_file};
 use super::keys::linkspan::LINKSPAN;
-use super::merge::{merge, strip_resets};
+use super::merge::{merge, strip_resets, unify};
 use super::model::Scenario;
 use super::read;
 use super::yaml::{self, Entry, Node, Value};
@@ -271,11 +271,24 @@ impl<'a> Loader<'a> {
             self.diagnostics.error(span, format!("more than {MAX_FILES} files"));
             return None;
         }
+        if path.to_string_lossy().contains("://") {
+            let message = format!("{} is elsewhere, and linkspan fetches nothing", path.display());
+            let help = "get the file, and name where it lies".to_owned();
+            self.diagnostics.push(Diagnostic::error(span, message).help(help));
+            return None;
+        }
         let text = match self.source.read(path) {
             Ok(text) => text,
             Err(error) => {
-                let message = format!("cannot read {}: {error}", path.display());
-                self.diagnostics.push(Diagnostic::error(span, message));
+                let message = format!("cannot read {}: {}", path.display(), plain(&error));
+                let error = Diagnostic::error(span, message);
+                let folder = folder_of(path);
+                self.diagnostics.push(match span {
+                    Some(_) if !folder.as_os_str().is_empty() => {
+                        error.help(format!("it is looked for in {}", self.source.absolute(&folder).display()))
+                    }
+                    _ => error,
+                });
                 return None;
             }
         };
@@ -300,6 +313,7 @@ impl<'a> Loader<'a> {
             }
             self.hoist(&mut document);
             self.interpolate_top(&mut document);
+            unify(&mut document);
             tree = merge(tree, document);
         }
         if self.text > MAX_TOTAL_TEXT {
@@ -599,6 +613,15 @@ impl<'a> Loader<'a> {
             return Err(io::Error::other("too many files"));
         }
         self.source.read(path)
+    }
+}
+
+/// What went wrong, without the number that the system has for it.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
     }
 }
 

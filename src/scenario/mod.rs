@@ -32,15 +32,17 @@ pub mod report;
 pub mod run;
 pub mod schema;
 mod service;
+mod shifted;
 mod stage;
 pub mod steps;
+mod targets;
 pub mod tasks;
 #[cfg(test)]
 mod tests;
 pub mod translate;
 pub mod yaml;
 
-pub use build::default_stage;
+pub use build::{default_stage, known_names};
 pub use checks::{Check, Claim, Endpoint, Outcome, Place};
 pub use diagnostic::{Diagnostic, LoadError, Severity, SourceMap, Span, Spanned};
 pub use load::{DiskSource, LoadOptions, MemorySource, Source, load};

@@ -277,7 +277,12 @@ fn failure_lines(failure: &CheckFailure, style: Style) -> Vec<String> {
         format!("    expected: {}", clean(&failure.expected)),
         format!("    found:    {}", clean(&failure.found)),
     ];
-    out.extend(failure.story.iter().map(|line| style.faint(&format!("    | {}", clean(line)))));
+    let why = &failure.why;
+    let said = [("because:  ", &why.because), ("by:       ", &why.line), ("try:      ", &why.suggestion)];
+    for (label, text) in said {
+        out.extend(text.as_ref().map(|text| format!("    {label}{}", clean(text))));
+    }
+    out.extend(why.story.iter().map(|line| style.faint(&format!("    | {}", clean(line)))));
     out
 }
 
@@ -328,9 +333,17 @@ fn step_json(step: &StepReport, sources: &SourceMap) -> Value {
 }
 
 fn check_json(check: &CheckReport, sources: &SourceMap) -> Value {
-    let failure = check.failure.as_ref().map(
-        |failure| json!({ "expected": failure.expected, "found": failure.found, "story": failure.story }),
-    );
+    let failure = check.failure.as_ref().map(|failure| {
+        let why = &failure.why;
+        json!({
+            "expected": failure.expected,
+            "found": failure.found,
+            "because": why.because,
+            "line": why.line,
+            "suggestion": why.suggestion,
+            "story": why.story,
+        })
+    });
     json!({
         "claim": check.claim,
         "passed": check.failure.is_none(),
@@ -355,6 +368,7 @@ fn at(span: Span, sources: &SourceMap) -> Option<String> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::report::Why;
     use super::*;
     use std::path::Path;
 
@@ -394,7 +408,12 @@ pub(super) mod tests {
                     Some(CheckFailure {
                         expected: "ok".to_owned(),
                         found: "timeout".to_owned(),
-                        story: vec!["br-1 -> br-2".to_owned(), "DROP in DOCKER-ISOLATION".to_owned()],
+                        why: Why {
+                            because: Some("they share no network".to_owned()),
+                            line: Some("shop.yaml:2:5: db".to_owned()),
+                            suggestion: Some("connect client to `back`".to_owned()),
+                            story: vec!["br-1 -> br-2".to_owned(), "DROP in DOCKER-ISOLATION".to_owned()],
+                        },
                     }),
                 ),
             ],
@@ -417,6 +436,9 @@ pub(super) mod tests {
         ✗ client -> db:5432: ok  shop.yaml:4:5
             expected: ok
             found:    timeout
+            because:  they share no network
+            by:       shop.yaml:2:5: db
+            try:      connect client to `back`
             | br-1 -> br-2
             | DROP in DOCKER-ISOLATION
         "#);
@@ -464,6 +486,9 @@ pub(super) mod tests {
         ✗ client -> db:5432: ok
             expected: ok
             found:    timeout
+            because:  they share no network
+            by:       shop.yaml:2:5: db
+            try:      connect client to `back`
             | br-1 -> br-2
             | DROP in DOCKER-ISOLATION
             | a -> b

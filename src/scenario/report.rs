@@ -111,6 +111,19 @@ pub struct CheckFailure {
     pub expected: String,
     /// What was found.
     pub found: String,
+    /// What is known about why.
+    pub why: Why,
+}
+
+/// Why something failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Why {
+    /// The cause in a sentence, if it is known.
+    pub because: Option<String>,
+    /// The line of a file that says so, with its place.
+    pub line: Option<String>,
+    /// What to do about it.
+    pub suggestion: Option<String>,
     /// The way of the packet that decided it, line by line.
     pub story: Vec<String>,
 }

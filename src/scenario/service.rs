@@ -29,7 +29,7 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
     let environment = environment(loader, node);
     let build = node.get("build").map(|build| read_build(loader, build));
     let diagnostics = &mut loader.diagnostics;
-    if build.is_none() && node.get("image").is_none() && node.get("provider").is_none() {
+    if build.is_none() && node.get("image").is_none() {
         let message = format!("service `{}` has neither `image` nor `build`", name.value);
         diagnostics.push(Diagnostic::error(name.span, message).label("expected one of them"));
     }
@@ -355,7 +355,8 @@ fn read_container_name(
     name: Option<Spanned<String>>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Spanned<String>> {
-    let name = name?;
+    // What an unset variable leaves is no name at all.
+    let name = name.filter(|name| !name.value.is_empty())?;
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     let valid =
         name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.bytes().all(allowed);

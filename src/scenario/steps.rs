@@ -363,13 +363,18 @@ fn event(line: &str, span: Span, diagnostics: &mut Diagnostics) -> Option<Event>
         Err(message) => {
             let first = line.split_whitespace().next().unwrap_or("");
             let known = ["wait", "link", "crash", "daemon", "host", "docker", "only"];
-            let help = if known.contains(&first) { None } else { did_you_mean(first, known) };
-            let help = help.or_else(|| {
-                Some(
-                    "a command is written `in: CONTAINER` with `run: COMMAND`, or begins with `docker`"
-                        .to_owned(),
-                )
-            });
+            let help = if first == "wait" {
+                let number = line.split_whitespace().nth(1).filter(|text| text.parse::<f64>().is_ok());
+                number.map(|number| format!("did you mean `wait {number}s`?"))
+            } else if known.contains(&first) {
+                None
+            } else {
+                did_you_mean(first, known).or_else(|| {
+                    let form =
+                        "a command is written `in: CONTAINER` with `run: COMMAND`, or begins with `docker`";
+                    Some(form.to_owned())
+                })
+            };
             diagnostics.push(Diagnostic::error(span, message).help(help));
             None
         }

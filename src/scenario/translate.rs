@@ -1,8 +1,8 @@
 //! From the typed [`Scenario`] to what a Docker daemon is asked for, as Compose v2 asks for it.
 //!
-//! Networks come first: those a service joins and that are not external, with Compose's names and labels. Then every
-//! container is created on its first network and connected to the others, and when all exist they are started,
-//! dependencies first. Compose does the same in parallel where it can; here the order is that of the file, so that
+//! Networks come first: those a service joins, external ones as somebody made them before, the others with Compose's
+//! names and labels. Then every container is created on its first network and connected to the others, and when all
+//! exist they are started, dependencies first. Compose does the same in parallel where it can; here the order is that of the file, so that
 //! addresses are the same in every run. `compose.version` and `config-hash` labels are left out: they name a Compose
 //! binary, which there is not.
 //!
@@ -16,6 +16,7 @@
 
 mod client;
 mod daemon;
+pub(super) mod external;
 mod images;
 mod stand_ins;
 #[cfg(test)]
@@ -66,13 +67,16 @@ pub struct ContainerRequest {
     pub request: Request,
 }
 
-/// The networks to create, in document order, each with its place in the file.
+/// The networks to create, each with its place in the file: first those that others have made before, then the
+/// project's own in document order.
 #[must_use]
 pub fn network_requests(scenario: &Scenario) -> Vec<(Span, Request)> {
-    let created = scenario.networks.iter().filter(|network| network.used && !network.external);
-    created
-        .map(|network| (network.key.span, Request::NetworkCreate(network_create(scenario, network))))
-        .collect()
+    let used = || scenario.networks.iter().filter(|network| network.used);
+    let before = used().filter(|network| external::is_assumed(network));
+    let before = before.map(|network| (network.key.span, external::create(scenario, network)));
+    let own = used().filter(|network| !network.external);
+    let own = own.map(|network| (network.key.span, network_create(scenario, network)));
+    before.chain(own).map(|(span, create)| (span, Request::NetworkCreate(create))).collect()
 }
 
 /// Every container created, each followed by its further networks; then every container started. Both in the order

@@ -61,7 +61,11 @@ fn used_networks_are_created_with_composes_names_and_labels() {
         "services:\n  web: {image: nginx, networks: [front, old]}\nnetworks:\n  front:\n    driver_opts: {com.docker.network.bridge.name: br7}\n    internal: true\n    enable_ipv6: true\n    labels: {mine: x}\n    ipam: {config: [{subnet: 10.7.0.0/16, ip_range: 10.7.5.0/24, gateway: 10.7.0.9, aux_addresses: {nas: 10.7.0.5}}]}\n  unused: {}\n  old: {external: true, name: legacy}\n",
     );
     let requests = network_requests(&scenario);
-    let [(span, Request::NetworkCreate(create))] = &requests[..] else { panic!("{requests:?}") };
+    // What others made before comes first, as plain as can be.
+    let [(_, Request::NetworkCreate(before)), (span, Request::NetworkCreate(create))] = &requests[..] else {
+        panic!("{requests:?}")
+    };
+    assert_eq!((before.name.as_str(), before.labels.len(), before.ipam.pools.len()), ("legacy", 0, 0));
     assert_eq!(scenario.sources.position(*span).unwrap().to_string(), "app/compose.yaml:4:3");
     assert_eq!((create.name.as_str(), create.driver.as_str()), ("app_front", "bridge"));
     assert!(create.internal && create.ipv4 && create.ipv6);
