@@ -1,7 +1,8 @@
 //! When to come back to which connection: a binary heap ordered by (deadline, sequence) with lazy deletion.
 //!
-//! A connection remembers the ticket of its one valid entry; entries with another ticket are dropped when
-//! they surface, or together once they outnumber the connections.
+//! Each connection has one valid entry at most. Which one is noted by the connection's place, apart from the connection:
+//! an entry that is no longer valid is dropped when it surfaces, or together with others once they are many, and that
+//! touches no connection. Of ten thousand connections that send in turn, none is in the processor's cache.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -9,44 +10,53 @@ use std::time::Duration;
 
 use super::types::ConnectionId;
 
-/// Names one entry: its deadline and a number no other entry has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket {
-    pub(super) deadline: Duration,
-    sequence: u64,
-}
-
 /// The heap.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    heap: BinaryHeap<Reverse<(Ticket, ConnectionId)>>,
+    heap: BinaryHeap<Reverse<(Duration, u64, ConnectionId)>>,
     sequence: u64,
+    /// By place: the sequence of the valid entry, or 0.
+    valid: Vec<u64>,
+    /// How many are valid.
+    set: usize,
 }
 
 impl Timers {
-    /// Adds an entry; the caller keeps the ticket as the connection's valid one.
-    pub(super) fn push(&mut self, deadline: Duration, id: ConnectionId) -> Ticket {
+    /// Sets the connection's timer, in place of the one it had.
+    pub(super) fn set(&mut self, deadline: Duration, id: ConnectionId) {
         self.sequence += 1;
-        let ticket = Ticket { deadline, sequence: self.sequence };
-        self.heap.push(Reverse((ticket, id)));
-        ticket
-    }
-
-    /// The first entry, valid or not.
-    pub(super) fn peek(&self) -> Option<(Ticket, ConnectionId)> {
-        self.heap.peek().map(|Reverse(entry)| *entry)
-    }
-
-    /// Removes the first entry.
-    pub(super) fn pop(&mut self) {
-        self.heap.pop();
-    }
-
-    /// Drops invalid entries when they make up most of the heap of `connections` connections.
-    pub(super) fn compact(&mut self, connections: usize, is_valid: impl Fn(Ticket, ConnectionId) -> bool) {
-        if self.heap.len() > 4 * connections + 64 {
-            self.heap.retain(|Reverse((ticket, id))| is_valid(*ticket, *id));
+        if self.valid.len() <= id.place() {
+            self.valid.resize(id.place() + 1, 0);
         }
+        let valid = &mut self.valid[id.place()];
+        if *valid == 0 {
+            self.set += 1;
+        }
+        *valid = self.sequence;
+        self.heap.push(Reverse((deadline, self.sequence, id)));
+        if self.heap.len() > 4 * self.set + 64 {
+            let valid = &self.valid;
+            self.heap.retain(|Reverse((_, sequence, id))| valid[id.place()] == *sequence);
+        }
+    }
+
+    /// Takes the connection's timer back, if it has one.
+    pub(super) fn cancel(&mut self, id: ConnectionId) {
+        if let Some(valid) = self.valid.get_mut(id.place()).filter(|valid| **valid != 0) {
+            *valid = 0;
+            self.set -= 1;
+        }
+    }
+
+    /// The first timer.
+    pub(super) fn first(&mut self) -> Option<(Duration, ConnectionId)> {
+        while let Some(Reverse((deadline, sequence, id))) = self.heap.peek() {
+            if self.valid[id.place()] == *sequence {
+                return Some((*deadline, *id));
+            }
+            self.heap.pop();
+        }
+        None
     }
 }
 
@@ -58,25 +68,37 @@ mod tests {
     fn equal_deadlines_surface_in_the_order_given() {
         let mut timers = Timers::default();
         for (seconds, id) in [(2, 1), (1, 2), (1, 3)] {
-            timers.push(Duration::from_secs(seconds), ConnectionId(id));
+            timers.set(Duration::from_secs(seconds), ConnectionId(id));
         }
         let mut order = Vec::new();
-        while let Some((_, id)) = timers.peek() {
+        while let Some((_, id)) = timers.first() {
             order.push(id.0);
-            timers.pop();
+            timers.cancel(id);
         }
         assert_eq!(order, [2, 3, 1]);
     }
 
     #[test]
+    fn a_timer_replaces_the_one_before_and_can_be_taken_back() {
+        let mut timers = Timers::default();
+        timers.set(Duration::from_secs(1), ConnectionId(1));
+        timers.set(Duration::from_secs(3), ConnectionId(1));
+        timers.set(Duration::from_secs(2), ConnectionId(2));
+        assert_eq!(timers.first(), Some((Duration::from_secs(2), ConnectionId(2))));
+        timers.cancel(ConnectionId(2));
+        timers.cancel(ConnectionId(2));
+        assert_eq!(timers.first(), Some((Duration::from_secs(3), ConnectionId(1))));
+        timers.cancel(ConnectionId(1));
+        assert_eq!(timers.first(), None);
+    }
+
+    #[test]
     fn invalid_entries_do_not_pile_up() {
         let mut timers = Timers::default();
-        let mut valid = timers.push(Duration::from_secs(1), ConnectionId(1));
         for _ in 0..1000 {
-            valid = timers.push(Duration::from_secs(1), ConnectionId(1));
-            timers.compact(1, |ticket, _| ticket == valid);
+            timers.set(Duration::from_secs(1), ConnectionId(1));
             assert!(timers.heap.len() <= 4 + 64 + 1);
         }
-        assert!(timers.heap.iter().any(|Reverse((ticket, _))| *ticket == valid));
+        assert_eq!(timers.first(), Some((Duration::from_secs(1), ConnectionId(1))));
     }
 }
