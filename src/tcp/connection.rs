@@ -53,7 +53,7 @@ pub(super) enum Body {
     /// A SYN waits for the caller's decision; nothing else is allocated.
     Pending { syn: Box<[u8]> },
     /// smoltcp runs it.
-    Socket { set: Box<SocketSet<'static>>, handle: SocketHandle },
+    Socket { set: SocketSet<'static>, handle: SocketHandle },
     /// Everything is sent, received and read; enough is kept to acknowledge strays.
     TimeWait,
     /// Over.
@@ -470,7 +470,7 @@ pub(super) fn new_socket(options: &Options) -> tcp::Socket<'static> {
 
 /// A set holding one socket.
 pub(super) fn alone(socket: tcp::Socket<'static>) -> Body {
-    let mut set = Box::new(SocketSet::new(Vec::with_capacity(1)));
+    let mut set = SocketSet::new(Vec::with_capacity(1));
     let handle = set.add(socket);
     Body::Socket { set, handle }
 }

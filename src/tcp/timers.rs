@@ -1,60 +1,97 @@
-//! When to come back to which connection: a binary heap ordered by (deadline, sequence) with lazy deletion.
+//! When to come back to which connection: a binary heap ordered by (deadline, sequence) with lazy changes.
 //!
-//! Each connection has one valid entry at most. Which one is noted by the connection's place, apart from the connection:
-//! an entry that is no longer valid is dropped when it surfaces, or together with others once they are many, and that
-//! touches no connection. Of ten thousand connections that send in turn, none is in the processor's cache.
+//! A connection has one entry in the heap at most that counts. A timer that is set later than its connection's entry, or
+//! taken back, leaves the entry where it is; when that surfaces, it is put back with the deadline that is wanted by then,
+//! or dropped. What is wanted is noted by the connection's place, apart from the connection: of ten thousand connections
+//! that send in turn, none is in the processor's cache, and none is touched for a timer that was overtaken.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::types::ConnectionId;
 
+/// A deadline in nanoseconds and a number that no other has; equal deadlines surface in the order they were set.
+type Moment = (u64, NonZeroU64);
+
 /// The heap.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Timers {
-    heap: BinaryHeap<Reverse<(Duration, u64, ConnectionId)>>,
-    sequence: u64,
-    /// By place: the sequence of the valid entry, or 0.
-    valid: Vec<u64>,
-    /// How many are valid.
-    set: usize,
+    heap: BinaryHeap<Reverse<(Moment, ConnectionId)>>,
+    sequence: NonZeroU64,
+    slots: Vec<Slot>,
+    /// Entries that count.
+    entries: usize,
+}
+
+/// What is known of the connection at one place.
+#[derive(Debug, Clone, Copy, Default)]
+struct Slot {
+    /// Its entry in the heap.
+    entry: Option<Moment>,
+    /// Its timer; never before its entry.
+    wanted: Option<Moment>,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Timers { heap: BinaryHeap::new(), sequence: NonZeroU64::MIN, slots: Vec::new(), entries: 0 }
+    }
 }
 
 impl Timers {
     /// Sets the connection's timer, in place of the one it had.
     pub(super) fn set(&mut self, deadline: Duration, id: ConnectionId) {
-        self.sequence += 1;
-        if self.valid.len() <= id.place() {
-            self.valid.resize(id.place() + 1, 0);
+        self.sequence = self.sequence.saturating_add(1);
+        let moment = (u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX), self.sequence);
+        if self.slots.len() <= id.place() {
+            self.slots.resize(id.place() + 1, Slot::default());
         }
-        let valid = &mut self.valid[id.place()];
-        if *valid == 0 {
-            self.set += 1;
+        let slot = &mut self.slots[id.place()];
+        slot.wanted = Some(moment);
+        match slot.entry {
+            Some(entry) if entry <= moment => return,
+            Some(_) => {}
+            None => self.entries += 1,
         }
-        *valid = self.sequence;
-        self.heap.push(Reverse((deadline, self.sequence, id)));
-        if self.heap.len() > 4 * self.set + 64 {
-            let valid = &self.valid;
-            self.heap.retain(|Reverse((_, sequence, id))| valid[id.place()] == *sequence);
+        slot.entry = Some(moment);
+        self.heap.push(Reverse((moment, id)));
+        if self.heap.len() > 4 * self.entries + 64 {
+            let slots = &self.slots;
+            self.heap.retain(|Reverse((moment, id))| slots[id.place()].entry == Some(*moment));
         }
     }
 
     /// Takes the connection's timer back, if it has one.
     pub(super) fn cancel(&mut self, id: ConnectionId) {
-        if let Some(valid) = self.valid.get_mut(id.place()).filter(|valid| **valid != 0) {
-            *valid = 0;
-            self.set -= 1;
+        if let Some(slot) = self.slots.get_mut(id.place()) {
+            slot.wanted = None;
         }
     }
 
     /// The first timer.
     pub(super) fn first(&mut self) -> Option<(Duration, ConnectionId)> {
-        while let Some(Reverse((deadline, sequence, id))) = self.heap.peek() {
-            if self.valid[id.place()] == *sequence {
-                return Some((*deadline, *id));
+        while let Some(mut top) = self.heap.peek_mut() {
+            let Reverse((moment, id)) = *top;
+            let slot = &mut self.slots[id.place()];
+            if slot.entry != Some(moment) {
+                PeekMut::pop(top);
+                continue;
             }
-            self.heap.pop();
+            match slot.wanted {
+                Some(wanted) if wanted == moment => return Some((Duration::from_nanos(moment.0), id)),
+                Some(wanted) => {
+                    slot.entry = Some(wanted);
+                    *top = Reverse((wanted, id));
+                }
+                None => {
+                    slot.entry = None;
+                    self.entries -= 1;
+                    PeekMut::pop(top);
+                }
+            }
         }
         None
     }
@@ -83,6 +120,8 @@ mod tests {
         let mut timers = Timers::default();
         timers.set(Duration::from_secs(1), ConnectionId(1));
         timers.set(Duration::from_secs(3), ConnectionId(1));
+        assert_eq!(timers.heap.len(), 1);
+        timers.set(Duration::from_secs(4), ConnectionId(2));
         timers.set(Duration::from_secs(2), ConnectionId(2));
         assert_eq!(timers.first(), Some((Duration::from_secs(2), ConnectionId(2))));
         timers.cancel(ConnectionId(2));
@@ -95,8 +134,8 @@ mod tests {
     #[test]
     fn invalid_entries_do_not_pile_up() {
         let mut timers = Timers::default();
-        for _ in 0..1000 {
-            timers.set(Duration::from_secs(1), ConnectionId(1));
+        for seconds in (1..=1000).rev() {
+            timers.set(Duration::from_secs(seconds), ConnectionId(1));
             assert!(timers.heap.len() <= 4 + 64 + 1);
         }
         assert_eq!(timers.first(), Some((Duration::from_secs(1), ConnectionId(1))));
