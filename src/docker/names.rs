@@ -6,6 +6,7 @@
 //! the name answers alone, `NAME.NETWORK` picks a network, and link aliases of the asker go before plain names.
 //! Host names compare without case (RFC 4343); link aliases and network names compare exactly.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -200,7 +201,11 @@ impl NetworkZone {
 
     /// The addresses of a name in one family.
     pub fn lookup(&self, name: &str, family: Family, rule: NodataRule) -> Lookup {
-        let Some(set) = self.forward.get(&name.to_ascii_lowercase()) else { return Lookup::Unknown };
+        let lower = match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(name.to_ascii_lowercase()),
+            false => Cow::Borrowed(name),
+        };
+        let Some(set) = self.forward.get(lower.as_ref()) else { return Lookup::Unknown };
         let mut found: Vec<IpAddr> = Vec::new();
         for &(address, _) in set.iter().filter(|(address, _)| family_of(*address) == family) {
             if !found.contains(&address) {

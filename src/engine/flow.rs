@@ -30,6 +30,7 @@ use linkspan_switch::bridge::PortId;
 use linkspan_switch::ethernet::{ETHERNET_HEADER_LEN, EthernetHeader};
 use linkspan_switch::fdb::FdbTarget;
 use linkspan_switch::frame::{Checksum, Frame, TraceId};
+use linkspan_switch::offload;
 use linkspan_switch::storm::StormFrame;
 
 use super::device::Kind;
@@ -237,7 +238,7 @@ impl Engine {
     /// Sends a local packet the way its flow goes. Gives it back if that is not known.
     #[inline]
     pub(super) fn send_known(&mut self, namespace: NamespaceId, frame: Frame) -> Option<Frame> {
-        if frame.segmentation().is_some() || frame.mark() != 0 {
+        if frame.mark() != 0 {
             return Some(frame);
         }
         let Some(key) = FlowKey::parse(namespace, frame.bytes()) else { return Some(frame) };
@@ -270,7 +271,7 @@ impl Engine {
         let (now, length) = (self.now, frame.len());
         if let Some(decision) = self.flows.get(handle)
             && let Way::Send { device, header } = decision.way
-            && length <= decision.limit
+            && (length <= decision.limit || longest_segment(&frame) <= decision.limit)
             && self.holds(&decision.basis)
             && now < decision.until
             && let Some(Some(space)) = self.namespaces.get_mut(namespace.index())
@@ -523,6 +524,11 @@ impl Draft {
     pub(super) fn limited(&mut self, limit: usize) {
         self.limit = self.limit.min(limit);
     }
+}
+
+/// Bytes of the longest IP packet that a frame without link header is cut into.
+fn longest_segment(frame: &Frame) -> usize {
+    offload::segment_size(frame, 0)
 }
 
 /// The TCP flags of an IP packet without options.

@@ -450,6 +450,9 @@ impl Engine {
         let Some(mtu) = mtu.filter(|mtu| packet.frame.len() > *mtu as usize) else {
             return vec![packet.frame];
         };
+        if packet.frame.segmentation().is_some() {
+            return self.fragments_of_segments(namespace, packet, mtu);
+        }
         let mut whole = packet.frame;
         complete(&mut whole, packet.layout);
         let identification = self.random.next_u32();
@@ -475,6 +478,34 @@ impl Engine {
                 Vec::new()
             }
         }
+    }
+
+    /// Segments that are still too long are cut like other packets, as in `ip_finish_output_gso`.
+    #[cold]
+    fn fragments_of_segments(&mut self, namespace: NamespaceId, packet: Packet, mtu: u32) -> Vec<Frame> {
+        let Ok(segments) = offload::segment(packet.frame.share(), 0) else {
+            self.drop_frame(packet.frame, Some(namespace), None, DropReason::BadPacket);
+            return Vec::new();
+        };
+        let mut frames = Vec::new();
+        for frame in segments {
+            let Ok(layout) = Layout::parse(frame.bytes()) else {
+                self.drop_frame(frame, Some(namespace), None, DropReason::BadPacket);
+                continue;
+            };
+            let Packet { ingress, physical_ingress, physical_egress, tracked, .. } = packet;
+            let segment = Packet {
+                frame,
+                layout,
+                ingress,
+                physical_ingress,
+                physical_egress,
+                tracked,
+                reassembled: None,
+            };
+            frames.extend(self.fragments(namespace, segment, Some(mtu)));
+        }
+        frames
     }
 
     /// Sends a packet to a neighbour, asking for its hardware address first if need be.

@@ -8,7 +8,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use linkspan_nat::fragment::Reassembly;
 use linkspan_nat::icmp::{self, IcmpError, IcmpErrorMessage, SocketError};
-use linkspan_nat::packet::{ICMP, ICMPV6, IpVersion, Layout, PacketView, TCP, Transport as Header, UDP};
+use linkspan_nat::packet::{
+    ICMP, ICMPV6, IpVersion, Layout, PacketView, TCP, TcpFlags, Transport as Header, UDP,
+};
 use linkspan_nat::ruleset::Hook;
 use linkspan_switch::frame::Checksum;
 use linkspan_switch::mac::MacAddress;
@@ -261,7 +263,9 @@ impl Engine {
         }
         let (source, source_port, destination_port) =
             (view.source(), view.source_port().unwrap_or(0), view.destination_port().unwrap_or(0));
-        let mtu = self.tcp_mtu(namespace, source);
+        // Only a SYN begins a connection, which asks for the way back.
+        let opens = view.tcp_flags().is_some_and(|flags| flags.contains(TcpFlags::SYN));
+        let mtu = if opens { self.tcp_mtu(namespace, source) } else { 0 };
         match self.tcp_ingress(namespace, &packet, mtu) {
             Some(TcpReceiver::BacklogFull) => {
                 self.drop_frame(packet.frame, Some(namespace), Some(device), DropReason::BacklogFull);

@@ -188,7 +188,7 @@ impl Engine {
             links: Vec::new(),
             fifo: VecDeque::new(),
             timers: TimerQueue::new(seed),
-            tcp: TcpStack::new(seed),
+            tcp: TcpStack::new(seed).with_segmentation_offload(),
             sockets: Sockets::default(),
             owners: BTreeMap::new(),
             flows: Flows::default(),
@@ -435,4 +435,15 @@ fn captured(frame: &Frame) -> Bytes {
     // A checksum field outside the frame is shown as it is.
     let _ = offload::complete_checksum(&mut finished);
     Bytes::copy_from_slice(finished.bytes())
+}
+
+/// What a capture shows of a frame whose IP header begins at `network_offset`: one that is still to be segmented shows as
+/// its segments.
+fn captured_segments(frame: &Frame, network_offset: usize) -> Vec<Bytes> {
+    if frame.segmentation().is_some()
+        && let Ok(segments) = offload::segment(frame.share(), network_offset)
+    {
+        return segments.map(|segment| Bytes::copy_from_slice(segment.bytes())).collect();
+    }
+    vec![captured(frame)]
 }
