@@ -143,14 +143,13 @@ impl Ports {
         if !view.owns(address) {
             return bind("cannot assign requested address");
         }
-        let foreign = view.listening.iter().any(|(socket, transport)| {
+        let foreign = view.devices.listening(port).iter().any(|(socket, transport)| {
             let same = matches!(
                 (transport, protocol),
                 (Transport::Tcp, Protocol::Tcp) | (Transport::Udp, Protocol::Udp)
             );
             let own = (protocol, socket.port(), socket.ip());
-            same && socket.port() == port
-                && overlap(socket.ip(), address)
+            same && overlap(socket.ip(), address)
                 && !self.taken.contains(&own)
                 && !self.returned.contains(&own)
         });
@@ -173,7 +172,6 @@ impl Ports {
     }
 }
 
-/// Whether two addresses cannot both be bound with one port.
 /// Whether a socket bound to `one` keeps another from `other`. What a program binds to `::` takes IPv4 too.
 fn overlap(one: IpAddr, other: IpAddr) -> bool {
     let both_families = one == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
@@ -200,6 +198,7 @@ pub(super) fn sort(profile: Profile, ports: &mut [PortPublish]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::docker::outcome::HostTable;
 
     const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
@@ -229,7 +228,8 @@ mod tests {
     #[test]
     fn conflicts_are_told_as_each_release_does() {
         let listening = vec![("0.0.0.0:8088".parse().unwrap(), Transport::Tcp)];
-        let view = HostView { listening, ..HostView::default() };
+        let devices = std::rc::Rc::new(HostTable { listening, ..HostTable::default() });
+        let view = HostView { devices, ..HostView::default() };
         for (profile, specific, process, foreign) in [
             (
                 Profile::Docker20_10,

@@ -407,14 +407,7 @@ impl Engine {
         if !(68..=65_535).contains(&mtu) {
             return Err(Errno::InvalidArgument);
         }
-        let Some(Some(device)) = self.devices.get_mut(id.index()) else { return Err(Errno::NoSuchDevice) };
-        device.mtu = mtu;
-        if let Kind::Bridge(bridge) = &mut device.kind {
-            bridge.fixed_mtu = Some(mtu);
-        }
-        if let Some((bridge, _)) = device.master {
-            self.update_bridge_mtu(bridge);
-        }
+        self.set_mtu(id, mtu);
         Ok(())
     }
 
