@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cli::ports::{PortPublish, Protocol};
@@ -74,8 +75,8 @@ pub struct Container {
     /// The embedded resolver's ports, once it runs.
     pub(super) resolver: Option<(u16, u16)>,
     /// /etc/hosts, /etc/resolv.conf.
-    pub(super) hosts: String,
-    pub(super) resolv_conf: String,
+    pub(super) hosts: Arc<str>,
+    pub(super) resolv_conf: Arc<str>,
 }
 
 /// What a container is doing.

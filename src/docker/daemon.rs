@@ -24,6 +24,8 @@ mod restart;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -31,7 +33,7 @@ use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 
 use super::capability::NetworkCapability;
-use super::container::{Container, State};
+use super::container::{Container, SandboxKind, State};
 use super::error::{DockerError, Shown};
 use super::identity::{Id, Source};
 use super::images::ImageCatalogue;
@@ -188,11 +190,11 @@ pub struct Daemon {
     ports: Ports,
     names: Names,
     networks: BTreeMap<u32, Network>,
-    network_ids: BTreeMap<String, u32>,
+    network_ids: BTreeMap<Id, u32>,
     network_names: BTreeMap<String, u32>,
     bridges: BTreeMap<InterfaceName, u32>,
-    containers: BTreeMap<u32, Container>,
-    container_ids: BTreeMap<String, u32>,
+    containers: BTreeMap<u32, Box<Container>>,
+    container_ids: BTreeMap<Id, u32>,
     container_names: BTreeMap<String, u32>,
     /// Containers that have legacy links, or had: whose files may name another container.
     linkers: BTreeSet<u32>,
@@ -201,10 +203,12 @@ pub struct Daemon {
     /// The containers in every namespace, by the number of its sandbox.
     sandboxes: BTreeMap<u32, BTreeSet<u32>>,
     /// The namespaces of `sandboxes`.
-    namespaces: BTreeSet<NamespaceName>,
-    resolvers: BTreeMap<u32, resolve::ResolverState>,
+    namespaces: BTreeMap<NamespaceName, u32>,
+    resolvers: BTreeMap<u32, Box<resolve::ResolverState>>,
     /// Resolvers that wait for something.
     waiting_resolvers: BTreeSet<u32>,
+    /// The last /etc/resolv.conf that was written.
+    last_resolv_conf: Arc<str>,
 }
 
 impl Daemon {
@@ -241,9 +245,10 @@ impl Daemon {
             linkers: BTreeSet::new(),
             link_rules: BTreeMap::new(),
             sandboxes: BTreeMap::new(),
-            namespaces: BTreeSet::new(),
+            namespaces: BTreeMap::new(),
             resolvers: BTreeMap::new(),
             waiting_resolvers: BTreeSet::new(),
+            last_resolv_conf: "".into(),
         }
     }
 
@@ -412,7 +417,7 @@ impl Daemon {
 
     /// The containers in the order they were made.
     pub fn containers(&self) -> impl Iterator<Item = &Container> {
-        self.containers.values()
+        self.containers.values().map(Box::as_ref)
     }
 
     /// A network by id, name or unique id prefix.
@@ -437,7 +442,23 @@ impl Daemon {
         let number = self.container_number(text)?;
         self.containers
             .get(&number)
+            .map(Box::as_ref)
             .ok_or_else(|| DockerError::not_found(format!("No such container: {text}")))
+    }
+
+    /// The container whose own namespace this is, while it runs.
+    pub fn container_of_namespace(&self, namespace: &str) -> Option<&Container> {
+        let sandbox = self.namespaces.get(&NamespaceName::new(namespace))?;
+        let users = self.sandboxes.get(sandbox)?.iter().filter_map(|number| self.containers.get(number));
+        let own = |container: &&Container| {
+            container.sandbox.as_ref().is_some_and(|sandbox| sandbox.kind == SandboxKind::Own)
+        };
+        users.map(Box::as_ref).find(own)
+    }
+
+    /// The network of a bridge.
+    pub fn network_of_bridge(&self, bridge: InterfaceName) -> Option<&Network> {
+        self.bridges.get(&bridge).and_then(|number| self.networks.get(number))
     }
 
     /// Whether dockerd runs.
@@ -659,12 +680,10 @@ impl Daemon {
     /// What predefined pools must stay clear of: what the host reaches directly, and its name servers.
     fn reserved(&self, view: &HostView) -> Runs {
         let mut runs = Runs::default();
-        let own = view.interfaces.iter().flat_map(|interface| &interface.addresses);
-        for net in view.on_link.iter().chain(own) {
-            let docker = self.networks.values().flat_map(|network| &network.subnets);
+        for net in view.devices.occupied() {
             // The bridges' own routes are no reason to keep clear: IPAM knows those subnets already.
-            if net.prefix_len() > 0 && !docker.into_iter().any(|subnet| subnet.pool.subnet() == net.trunc()) {
-                let (first, last) = bounds(net);
+            if net.prefix_len() > 0 && !self.ipam.holds(net.trunc()) {
+                let (first, last) = bounds(&net);
                 runs.insert(first, last);
             }
         }
@@ -701,10 +720,11 @@ fn index_of(family: Family) -> usize {
 }
 
 /// How many ids begin with a text, and the number of the last one.
-fn by_prefix(ids: &BTreeMap<String, u32>, text: &str) -> (usize, Option<u32>) {
+fn by_prefix(ids: &BTreeMap<Id, u32>, text: &str) -> (usize, Option<u32>) {
     if text.is_empty() {
         return (0, None);
     }
-    let matching = ids.range(text.to_owned()..).take_while(|(id, _)| id.starts_with(text));
+    let from = (Bound::Included(text), Bound::Unbounded);
+    let matching = ids.range::<str, _>(from).take_while(|(id, _)| id.as_str().starts_with(text));
     matching.fold((0, None), |(count, _), (_, number)| (count + 1, Some(*number)))
 }

@@ -327,6 +327,13 @@ impl Ipam {
         if subnet.addr().is_ipv6() { &mut self.v6 } else { &mut self.v4 }.remove(subnet, range);
     }
 
+    /// Whether a subnet is allocated, whatever its range.
+    pub(super) fn holds(&self, subnet: IpNet) -> bool {
+        let space = if subnet.addr().is_ipv6() { &self.v6 } else { &self.v4 };
+        let mut same = space.subnets.range((subnet, None)..).take_while(|((net, _), _)| *net == subnet);
+        same.next().is_some()
+    }
+
     /// Whether no subnet is allocated.
     pub fn is_empty(&self) -> bool {
         self.v4.subnets.is_empty() && self.v6.subnets.is_empty()

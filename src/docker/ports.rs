@@ -148,14 +148,13 @@ impl Ports {
         if !view.owns(address) {
             return bind("cannot assign requested address");
         }
-        let foreign = view.listening.iter().any(|(socket, transport)| {
+        let foreign = view.devices.listening(port).iter().any(|(socket, transport)| {
             let same = matches!(
                 (transport, protocol),
                 (Transport::Tcp, Protocol::Tcp) | (Transport::Udp, Protocol::Udp)
             );
             let own = (protocol, socket.port(), socket.ip());
-            same && socket.port() == port
-                && overlap(socket.ip(), address)
+            same && overlap(socket.ip(), address)
                 && !self.taken.contains(&own)
                 && !self.returned.contains(&own)
         });
@@ -213,6 +212,7 @@ pub(super) fn sort(profile: Profile, ports: &mut [PortPublish]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::docker::outcome::HostTable;
 
     const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
@@ -242,7 +242,8 @@ mod tests {
     #[test]
     fn conflicts_are_told_as_each_release_does() {
         let listening = vec![("0.0.0.0:8088".parse().unwrap(), Transport::Tcp)];
-        let view = HostView { listening, ..HostView::default() };
+        let devices = std::rc::Rc::new(HostTable { listening, ..HostTable::default() });
+        let view = HostView { devices, ..HostView::default() };
         for (profile, specific, process, foreign) in [
             (
                 Profile::Docker20_10,

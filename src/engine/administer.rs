@@ -407,30 +407,8 @@ impl Engine {
         if !(68..=65_535).contains(&mtu) {
             return Err(Errno::InvalidArgument);
         }
-        let Some(Some(device)) = self.devices.get_mut(id.index()) else { return Err(Errno::NoSuchDevice) };
-        device.mtu = mtu;
-        let carries_ipv6 = device.carries_ipv6();
-        if let Kind::Bridge(bridge) = &mut device.kind {
-            bridge.fixed_mtu = Some(mtu);
-        }
-        let (up, master) = (device.up, device.master);
-        if let Some((bridge, _)) = master {
-            self.update_bridge_mtu(bridge);
-            self.follow_mtu(bridge);
-        }
-        match (carries_ipv6, up) {
-            (false, _) => self.forget_ipv6(id),
-            (true, true) => self.bring(id, true),
-            (true, false) => {}
-        }
+        self.set_mtu(id, mtu);
         Ok(())
-    }
-
-    /// A bridge takes its ports' smallest MTU, and with it what that means for IPv6.
-    fn follow_mtu(&mut self, bridge: DeviceId) {
-        if self.devices[bridge.index()].as_ref().is_some_and(|device| !device.carries_ipv6()) {
-            self.forget_ipv6(bridge);
-        }
     }
 
     fn change_mac(&mut self, namespace: NamespaceId, device: &str, mac: MacAddress) -> Result<(), Errno> {

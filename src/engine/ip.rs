@@ -760,7 +760,8 @@ impl Engine {
         trace: Option<&mut Vec<HookStep>>,
     ) -> Option<Verdict> {
         let devices = &self.devices;
-        let Namespace { netfilter, local, .. } = self.namespaces.get_mut(namespace.index())?.as_mut()?;
+        let Namespace { netfilter, local, .. } =
+            self.namespaces.get_mut(namespace.index())?.as_deref_mut()?;
         let name = |d: Option<DeviceId>| d.and_then(|d| devices[d.index()].as_ref()).map(|d| d.name);
         let broadcast = |a: Ipv4Addr| {
             let nets = |d: DeviceId| devices[d.index()].as_ref().map(|d| &d.addresses);
@@ -771,7 +772,7 @@ impl Engine {
         };
         let address_type = |a: IpAddr| match a {
             a if a.is_unspecified() => AddressType::Unspec,
-            a if is_loopback(a) || local.contains_key(&a) => AddressType::Local,
+            a if is_loopback(a) || local.contains(a) => AddressType::Local,
             a if a.is_multicast() => AddressType::Multicast,
             IpAddr::V4(a) if a.is_broadcast() || broadcast(a) => AddressType::Broadcast,
             _ => AddressType::Unicast,

@@ -56,6 +56,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use linkspan_nat::interface::InterfaceName;
+use linkspan_nat::rule::Family;
+use linkspan_nat::ruleset::RuleSet;
 use linkspan_switch::frame::{Checksum, Frame, Pool, TraceId};
 use linkspan_switch::offload;
 use linkspan_switch::storm::{StormConfig, StormError, StormGuard};
@@ -83,7 +85,9 @@ pub struct Engine {
     seed: u64,
     random: Xoshiro256StarStar,
     pool: Pool,
-    namespaces: Vec<Option<Namespace>>,
+    namespaces: Vec<Option<Box<Namespace>>>,
+    /// What namespaces begin with, and share until it changes.
+    blank_rules: [RuleSet; 2],
     names: BTreeMap<NamespaceName, NamespaceId>,
     devices: Vec<Option<Device>>,
     /// What devices were called that are gone: events about them are read later.
@@ -93,7 +97,7 @@ pub struct Engine {
     timers: TimerQueue<Timer>,
     tcp: TcpStack,
     sockets: Sockets,
-    owners: BTreeMap<Owner, Vec<apply::Applied>>,
+    owners: BTreeMap<Owner, Vec<apply::Undo>>,
     flows: Flows,
     draft: Option<Box<Draft>>,
     /// Moves with everything that plans and rules can change.
@@ -182,6 +186,7 @@ impl Engine {
             random: Xoshiro256StarStar::seed_from_u64(seed),
             pool: Pool::new(),
             namespaces: Vec::new(),
+            blank_rules: [RuleSet::new(Family::Ipv4), RuleSet::new(Family::Ipv6)],
             names: BTreeMap::new(),
             devices: Vec::new(),
             departed: BTreeMap::new(),

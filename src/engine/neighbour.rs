@@ -280,6 +280,12 @@ impl NeighbourTable {
         old.map(|e| e.waiting).unwrap_or_default()
     }
 
+    /// The hardware address of a permanent entry.
+    pub(crate) fn permanent(&self, device: DeviceId, address: IpAddr) -> Option<MacAddress> {
+        let entry = self.entries.get(&(device, address))?;
+        entry.mac.filter(|_| entry.state == NeighbourState::Permanent)
+    }
+
     /// Forgets one entry.
     pub(crate) fn remove(&mut self, device: DeviceId, address: IpAddr) {
         self.entries.remove(&(device, address));

@@ -82,6 +82,10 @@ impl Sockets {
                 SocketId(index)
             }
             None => {
+                // By an eighth, not by half of what is there: most sockets of a run are services that stay.
+                if self.table.len() == self.table.capacity() {
+                    self.table.reserve_exact(self.table.len() / 8 + 16);
+                }
                 self.table.push(Some(socket));
                 SocketId((self.table.len() - 1) as u32)
             }

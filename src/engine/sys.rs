@@ -146,7 +146,7 @@ pub struct Process {
     /// Program name and arguments.
     pub arguments: Vec<String>,
     /// Environment.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Rc<BTreeMap<String, String>>,
     /// Names of variables in the order they were given; see [`Sys::in_order`].
     pub environment_order: Rc<[String]>,
     /// Host name of its container or machine.

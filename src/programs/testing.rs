@@ -110,7 +110,7 @@ impl Here {
         let process = Process {
             id,
             arguments: launch.arguments,
-            environment: launch.environment,
+            environment: launch.environment.into(),
             environment_order: Rc::default(),
             hostname: self.namespace.clone(),
             files: self.kernel.clone(),
@@ -236,7 +236,7 @@ impl World {
         let (stdin, output) = (Pipe::new(), Pipe::with_capacity(OUTPUT));
         let launch = Launch {
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
-            environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
+            environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]).into(),
             stdin: stdin.clone(),
             stdout: output.clone(),
             stderr: output.clone(),

@@ -568,6 +568,13 @@ impl TcpStack {
         connection.ok_or(TcpError::UnknownConnection(id))
     }
 
+    /// Where listeners of a namespace wait on a port.
+    pub fn listening_on(&self, scope: Scope, port: u16) -> impl Iterator<Item = SocketAddr> + '_ {
+        let (first, last) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::from_bits(u128::MAX).into());
+        let held = self.listening.range((scope, port, first)..=(scope, port, last));
+        held.map(|((_, port, address), _)| SocketAddr::new(*address, *port))
+    }
+
     /// Whether a listener on `address` and `port` would overlap one that is there.
     fn is_taken(&self, scope: Scope, address: IpAddr, port: u16) -> bool {
         let family = if address.is_ipv4() {

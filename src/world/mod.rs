@@ -32,6 +32,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::docker::daemon::Daemon;
+use crate::docker::identity::Id;
 use crate::docker::outcome::DockerEvent;
 use crate::engine::event::DropReason;
 use crate::engine::id::NamespaceId;
@@ -71,11 +72,11 @@ pub struct World {
     machines: BTreeMap<String, Rc<Place>>,
     hosts: Vec<DockerHost>,
     daemons: Vec<Daemon>,
-    containers: BTreeMap<String, ContainerRuntime>,
+    containers: BTreeMap<Id, ContainerRuntime>,
     /// Files of containers by id; they outlive the processes.
-    file_tables: BTreeMap<String, Rc<FileTable>>,
+    file_tables: BTreeMap<Id, Rc<FileTable>>,
     /// Containers whose main process ended since the last look.
-    exited: Rc<RefCell<Vec<String>>>,
+    exited: Rc<RefCell<Vec<Id>>>,
     resolvers: Resolvers,
     docker_events: VecDeque<DockerEvent>,
     /// Containers that their restart policy starts again, by when.
@@ -455,7 +456,7 @@ impl World {
     /// A web server that answers on a port with a text.
     pub(super) fn serve_page(&mut self, place: &Rc<Place>, port: u16, text: String) {
         let home = format!("/www/{port}");
-        place.files.put(&format!("{home}/index.html"), text);
+        place.files.put(format!("{home}/index.html"), text);
         let arguments = ["httpd", "-f", "-p", &port.to_string(), "-h", &home].map(str::to_owned);
         let output = || Pipe::with_capacity(OUTPUT_LIMIT);
         let streams = Streams { stdin: Pipe::empty(), stdout: output(), stderr: output() };

@@ -378,7 +378,7 @@ impl Daemon {
             }
             network.members.remove(&number);
             let key = network.key();
-            self.names.remove_owner(&key, &RecordOwner(active.id.to_string()));
+            self.names.remove_owner(&key, &RecordOwner(active.id.shared()));
         }
         active.device.map(|_| active.owner)
     }
@@ -488,7 +488,7 @@ impl Daemon {
         if network.is_user_defined() {
             let addresses: Vec<IpAddr> = active.addresses().map(|net| net.addr()).collect();
             let names = container.dns_names(endpoint);
-            let owner = RecordOwner(active.id.to_string());
+            let owner = RecordOwner(active.id.shared());
             self.names.add_endpoint(&network.key(), &owner, &names, &addresses);
         }
     }

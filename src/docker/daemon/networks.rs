@@ -564,8 +564,8 @@ impl Daemon {
         }
         let profile = self.profile();
         let mac = profile.bridge_device_mac_prefix().then(|| self.source.prefixed_mac());
-        let present = view.interfaces.iter().find(|interface| interface.name == name.as_str());
-        if let Some(interface) = present {
+        let present = view.devices.interface(name.as_str());
+        if let Some(interface) = &present {
             addresses.retain(|address| !interface.addresses.contains(address));
         }
         let device = BridgeDevice {
@@ -641,7 +641,7 @@ impl Daemon {
         if let Some(other) = self.bridges.get(&name).and_then(|number| self.networks.get(number)) {
             return Err(conflict(other, "networks have same bridge name"));
         }
-        let there = view.interfaces.iter().find(|interface| interface.name == name.as_str());
+        let there = view.devices.interface(name.as_str());
         if there.is_some_and(|interface| !interface.bridge) {
             return Err(DockerError::system(format!("existing interface {name} is not a bridge")));
         }
@@ -682,7 +682,7 @@ impl Daemon {
 
     fn insert_network(&mut self, network: Network) {
         let number = network.number;
-        self.network_ids.insert(network.id.to_string(), number);
+        self.network_ids.insert(network.id.clone(), number);
         self.network_names.insert(network.name.clone(), number);
         if let Some(bridge) = network.bridge {
             self.bridges.insert(bridge, number);

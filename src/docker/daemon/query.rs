@@ -166,7 +166,7 @@ impl Daemon {
 
     /// What the API's `GET /networks/ID` answers.
     pub fn network_json(&self, network: &Network) -> Value {
-        inspect::network(self.profile(), network, |number| self.containers.get(&number))
+        inspect::network(self.profile(), network, |number| self.containers.get(&number).map(Box::as_ref))
     }
 
     /// What the API's `GET /containers/ID/json` answers.

@@ -62,7 +62,7 @@ impl Daemon {
             container.endpoint(network.number).and_then(|endpoint| endpoint.active.clone())
         };
         let (Some(config), Some(bridge)) = (network.driver.bridge(), network.bridge) else { return };
-        for active in members().filter_map(on) {
+        for active in members().filter_map(|container| on(container)) {
             for address in active.addresses().filter(|address| self.filters(family_of(address.addr()))) {
                 if let Some(subnet) = network.subnet(address.addr().is_ipv6()) {
                     let rules = config.rules(bridge, subnet.pool.subnet(), network.internal);

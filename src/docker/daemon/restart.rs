@@ -129,9 +129,8 @@ impl Daemon {
         self.set_up_host(view, outcome);
         for number in numbers {
             let Some(network) = self.networks.get(&number).cloned() else { continue };
-            let present = network.bridge.is_some_and(|bridge| {
-                view.interfaces.iter().any(|interface| interface.name == bridge.as_str())
-            });
+            let present =
+                network.bridge.is_some_and(|bridge| view.devices.interface(bridge.as_str()).is_some());
             if !present {
                 self.make_bridge(&network, view, outcome);
             }
@@ -166,7 +165,7 @@ impl Daemon {
         let id = self.source.id();
         if let Some(network) = self.networks.get_mut(&number) {
             self.network_ids.remove(network.id.as_str());
-            self.network_ids.insert(id.to_string(), number);
+            self.network_ids.insert(id.clone(), number);
             network.id = id.clone();
             network.created = now;
         }

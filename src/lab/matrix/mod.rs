@@ -46,6 +46,8 @@ pub enum Scope {
     Everything,
     /// Pings alone.
     Pings,
+    /// One ping of every ordered pair of containers, by address: mininet's `pingall`.
+    PingAll,
     /// What the recordings of a real engine hold: a ping and TCP port 80 of every container, published TCP ports, one
     /// address and one name outside ([`Matrix::oracle`]).
     Oracle,
