@@ -251,7 +251,7 @@ impl World {
         self.engine.borrow().frames()
     }
 
-    /// Buffers in use. Frames that wait for a neighbour or a wire count.
+    /// Frames under way. Those that wait for a neighbour or a wire count, datagrams that wait to be read do not.
     pub fn frames_outstanding(&self) -> usize {
         self.engine.borrow().frames_outstanding()
     }

@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use crate::bridge::PortId;
-use crate::mac::MacAddress;
+use crate::mac::{MacAddress, MacKey};
 use crate::table::Table;
 use crate::vlan::VlanId;
 
@@ -154,15 +154,15 @@ impl Fdb {
         vlan: Option<VlanId>,
         port: PortId,
     ) -> Learned {
-        self.learn_at(nanoseconds(now), address, vlan, port)
+        self.learn_at(nanoseconds(now), address.key(), vlan, port)
     }
 
     /// [`Fdb::learn`] at a time in nanoseconds. What nearly every frame does, refresh an entry, is inline.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn learn_at(
         &mut self,
         now: u64,
-        address: MacAddress,
+        address: MacKey,
         vlan: Option<VlanId>,
         port: PortId,
     ) -> Learned {
@@ -180,12 +180,12 @@ impl Fdb {
     /// Where frames to `address` go; `None` if it is unknown or its entry has expired.
     #[inline]
     pub fn lookup(&self, now: Duration, address: MacAddress, vlan: Option<VlanId>) -> Option<FdbTarget> {
-        self.lookup_at(nanoseconds(now), address, vlan)
+        self.lookup_at(nanoseconds(now), address.key(), vlan)
     }
 
     /// [`Fdb::lookup`] at a time in nanoseconds.
     #[inline]
-    pub(crate) fn lookup_at(&self, now: u64, address: MacAddress, vlan: Option<VlanId>) -> Option<FdbTarget> {
+    pub(crate) fn lookup_at(&self, now: u64, address: MacKey, vlan: Option<VlanId>) -> Option<FdbTarget> {
         match *self.entries.get(Key::new(address, vlan).0)? {
             Entry::Learned { port, updated } if now.saturating_sub(updated) < self.ageing => {
                 Some(FdbTarget::Port(port))
@@ -198,17 +198,17 @@ impl Fdb {
 
     /// Makes `address` one of the bridge's own, replacing what was known of it.
     pub fn add_permanent(&mut self, address: MacAddress, vlan: Option<VlanId>) {
-        self.configure(Key::new(address, vlan), Entry::Permanent);
+        self.configure(Key::new(address.key(), vlan), Entry::Permanent);
     }
 
     /// Ties `address` to `port`, replacing what was known of it.
     pub fn add_static(&mut self, address: MacAddress, vlan: Option<VlanId>, port: PortId) {
-        self.configure(Key::new(address, vlan), Entry::Static { port });
+        self.configure(Key::new(address.key(), vlan), Entry::Static { port });
     }
 
     /// Forgets `address`, however it was known. Returns whether it was.
     pub fn remove(&mut self, address: MacAddress, vlan: Option<VlanId>) -> bool {
-        let removed = self.entries.remove(Key::new(address, vlan).0);
+        let removed = self.entries.remove(Key::new(address.key(), vlan).0);
         self.learned -= usize::from(matches!(removed, Some(Entry::Learned { .. })));
         removed.is_some()
     }
@@ -407,8 +407,8 @@ impl Fdb {
 
 impl Key {
     #[inline]
-    fn new(address: MacAddress, vlan: Option<VlanId>) -> Key {
-        Key(u64::from(vlan.map_or(0, VlanId::get)) << 48 | address.key())
+    fn new(address: MacKey, vlan: Option<VlanId>) -> Key {
+        Key(u64::from(vlan.map_or(0, VlanId::get)) << 48 | address.0)
     }
 }
 
