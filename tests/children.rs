@@ -176,11 +176,11 @@ fn a_passthru_child_is_its_parent_to_the_lan() {
     bench.machine("out", "10.0.0.9/24");
     let quality = Box::new([LinkQuality::default(); 2]);
     bench.apply("wire", vec![Op::Connect { a: device("host", "eth0"), b: device("out", "eth0"), quality }]);
-    let spec = || DeviceSpec::Macvlan { parent: device("host", "eth0"), mode: MacvlanMode::Passthru };
+    let spec = DeviceSpec::Macvlan { parent: device("host", "eth0"), mode: MacvlanMode::Passthru };
     let eth0 = device("a", "eth0");
     let ops = vec![
         Op::AddNamespace { namespace: NamespaceName::new("a"), disable_ipv6: false },
-        Op::AddDevice { device: eth0.clone(), spec: spec(), mac: None, mtu: 1_500 },
+        Op::AddDevice { device: eth0.clone(), spec, mac: None, mtu: 1_500 },
         Op::AddAddress { device: eth0.clone(), address: "10.0.0.2/24".parse().unwrap() },
         Op::SetUp { device: eth0 },
     ];
