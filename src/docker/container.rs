@@ -150,7 +150,9 @@ pub struct Binding {
     pub owner: Owner,
     /// What was asked for.
     pub publish: PortPublish,
-    /// Where it listens.
+    /// The network it leads through, by the daemon's number.
+    pub(super) network: u32,
+    /// Where it listens; port 0 on a routed network, where only the container's own port is open.
     pub host: SocketAddr,
     /// Where it leads.
     pub container: SocketAddr,

@@ -289,6 +289,8 @@ pub struct HostInterface {
     pub name: String,
     /// Its addresses.
     pub addresses: Vec<IpNet>,
+    /// It is a bridge.
+    pub bridge: bool,
     /// It is a bridge's port.
     pub bridge_port: bool,
     /// The device and the VLAN of it that this one stands for.

@@ -50,6 +50,7 @@ impl Engine {
         let gist = |device: &Device| DeviceGist {
             name: device.name.to_string(),
             addresses: device.addresses.clone(),
+            is_bridge: device.interface_kind() == InterfaceKind::Bridge,
             is_port: device.master.is_some(),
             vlan: match device.kind {
                 Kind::Vlan { parent, id } => self

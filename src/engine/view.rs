@@ -20,6 +20,8 @@ pub struct DeviceGist {
     pub name: String,
     /// Its addresses, prefixes included.
     pub addresses: Vec<IpNet>,
+    /// It is a bridge.
+    pub is_bridge: bool,
     /// It is a bridge's port.
     pub is_port: bool,
     /// The device of the same namespace and the VLAN of it that this one stands for.

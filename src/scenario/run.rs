@@ -537,6 +537,7 @@ impl<'a> Runner<'a> {
             }
             Event::DaemonStop => return self.daemon(span, |world| world.stop_daemon(host)),
             Event::DaemonStart => return self.daemon(span, |world| world.start_daemon(host)),
+            Event::FirewalldReload => return self.daemon(span, |world| world.reload_firewall(host)),
             Event::HostReboot(name) => {
                 self.check_host_name(name.as_deref(), span)?;
                 if self.world.daemon(host).is_some_and(Daemon::is_running) {

@@ -80,6 +80,8 @@ pub enum Event {
     DaemonStop,
     /// dockerd starts.
     DaemonStart,
+    /// firewalld empties the packet filter and tells dockerd.
+    FirewalldReload,
     /// The host reboots; absent: the only one.
     HostReboot(Option<String>),
 }
@@ -133,7 +135,7 @@ impl fmt::Display for Target {
 }
 
 const EVENTS: &str = "`wait TIME`, `link down NAME`, `link up NAME`, `crash NAME`, `daemon restart`, `daemon stop`, \
-                      `daemon start`, `host reboot`";
+                      `daemon start`, `firewalld reload`, `host reboot`";
 
 impl FromStr for Event {
     type Err = String;
@@ -151,6 +153,7 @@ impl FromStr for Event {
             ["daemon", "restart"] => Ok(Self::DaemonRestart),
             ["daemon", "stop"] => Ok(Self::DaemonStop),
             ["daemon", "start"] => Ok(Self::DaemonStart),
+            ["firewalld", "reload"] => Ok(Self::FirewalldReload),
             ["host", "reboot"] => Ok(Self::HostReboot(None)),
             ["host", "reboot", host] => name(host).map(|host| Self::HostReboot(Some(host))),
             _ => Err(format!("`{}` is not an event: expected {EVENTS}", short(text))),
@@ -168,6 +171,7 @@ impl fmt::Display for Event {
             Self::DaemonRestart => f.write_str("daemon restart"),
             Self::DaemonStop => f.write_str("daemon stop"),
             Self::DaemonStart => f.write_str("daemon start"),
+            Self::FirewalldReload => f.write_str("firewalld reload"),
             Self::HostReboot(None) => f.write_str("host reboot"),
             Self::HostReboot(Some(name)) => write!(f, "host reboot {name}"),
         }
@@ -432,9 +436,15 @@ mod tests {
 
     #[test]
     fn events_parse_and_emit() {
-        for line in
-            ["link down eth0", "link up eth0", "crash web", "daemon restart", "host reboot", "wait 300s"]
-        {
+        for line in [
+            "link down eth0",
+            "link up eth0",
+            "crash web",
+            "daemon restart",
+            "firewalld reload",
+            "host reboot",
+            "wait 300s",
+        ] {
             assert_eq!(line.parse::<Event>().unwrap().to_string(), line);
         }
         assert!("daemon dance".parse::<Event>().unwrap_err().contains("expected `wait TIME`"));

@@ -126,6 +126,16 @@ impl World {
         self.start_daemon(host)
     }
 
+    /// firewalld reloads: it empties the host's packet filter and tells the daemon.
+    pub fn reload_firewall(&mut self, host: HostId) -> Result<Job, WorldError> {
+        let Some(daemon) = self.daemons.get_mut(host.0) else {
+            return Err(WorldError::NoPlace("such host".to_owned()));
+        };
+        let outcome = daemon.firewall_reloaded();
+        self.reset_packet_filter(self.hosts[host.0].place.namespace)?;
+        self.perform(host, outcome)
+    }
+
     fn reset_packet_filter(&mut self, namespace: NamespaceId) -> Result<(), WorldError> {
         let mut engine = self.engine.borrow_mut();
         for family in [Family::Ipv4, Family::Ipv6] {
@@ -451,10 +461,12 @@ impl World {
             &target.port().to_string(),
         ]
         .map(str::to_owned);
+        let inherits = self.daemons[host.0].config().profile.proxies_inherit_sockets();
+        let inherited = inherits.then(|| "-use-listen-fd".to_owned());
+        let arguments = arguments.into_iter().chain(inherited).collect();
         let streams = Streams { stdin: Pipe::empty(), stdout: Pipe::new(), stderr: Pipe::new() };
         // docker-proxy is in the table of programs.
-        if let Ok(started) = self.processes.start(&place, arguments.to_vec(), Environment::default(), streams)
-        {
+        if let Ok(started) = self.processes.start(&place, arguments, Environment::default(), streams) {
             self.proxies.insert(owner, started);
         }
     }
@@ -538,6 +550,7 @@ impl World {
         let interfaces = interfaces.into_iter().map(|device| HostInterface {
             name: device.name,
             addresses: device.addresses,
+            bridge: device.is_bridge,
             bridge_port: device.is_port,
             vlan: device.vlan,
         });

@@ -29,6 +29,10 @@ use crate::engine::plan::{DeviceName, Owner};
 /// How many ports a Linux bridge takes (`BR_MAX_PORTS` less the one that is never handed out).
 const BRIDGE_PORTS: usize = 1023;
 
+/// What 20.10 says to connecting and disconnecting `host`.
+const HOST_NETWORK_20_10: &str =
+    "container cannot be disconnected from host network or connected to host network";
+
 impl Daemon {
     pub(super) fn network_connect(
         &mut self,
@@ -74,9 +78,12 @@ impl Daemon {
             ));
         }
         if matches!(network.driver, Driver::Host) {
-            return Err(DockerError::bad_parameter(
-                "cannot connect container to host network - container must be created in host network mode",
-            ));
+            return Err(DockerError::bad_parameter(match self.profile() {
+                Profile::Docker20_10 => HOST_NETWORK_20_10,
+                Profile::Docker28 | Profile::Docker29 => {
+                    "cannot connect container to host network - container must be created in host network mode"
+                }
+            }));
         }
         if network.config_only {
             return Err(DockerError::forbidden("cannot create endpoint on configuration-only network"));
@@ -196,9 +203,12 @@ impl Daemon {
             return Ok(Outcome::default());
         };
         if matches!(known.driver, Driver::Host) {
-            return Err(DockerError::bad_parameter(
-                "cannot disconnect container from host network - container was created in host network mode",
-            ));
+            return Err(DockerError::bad_parameter(match self.profile() {
+                Profile::Docker20_10 => HOST_NETWORK_20_10,
+                Profile::Docker28 | Profile::Docker29 => {
+                    "cannot disconnect container from host network - container was created in host network mode"
+                }
+            }));
         }
         let Some(position) = self.endpoint_position(number, network) else {
             return Err(DockerError::new(
@@ -282,6 +292,12 @@ impl Daemon {
             };
             given.or(derived).unwrap_or_else(|| self.source.stable_mac(&network.name, &name))
         });
+        let ipv6 = match (ipv6, mac) {
+            (Some(given), Some(mac)) if !network.is_user_defined() && profile.generates_ipv6_addresses() => {
+                Some(behind_prefix(network, given, mac))
+            }
+            _ => ipv6,
+        };
         let shown_gateway_v4 = ipv4.and_then(|address| network.gateway(address));
         let shown_gateway_v6 = ipv6.and_then(|address| network.gateway(address));
         let leads_out = match network.driver.bridge() {
@@ -496,6 +512,21 @@ fn allocate(network: &mut Network, v6: bool, asked: Option<&str>) -> Result<Opti
     Err(DockerError::system(format!(
         "no available IPv{family} addresses on this network's address pools: {name} ({id})"
     )))
+}
+
+/// The address that a hardware address gives behind the prefix of its network, where there is room and nobody has it;
+/// else the one that was given.
+fn behind_prefix(network: &mut Network, given: IpNet, mac: MacAddress) -> IpNet {
+    const ROOM: u8 = 80;
+    let (IpAddr::V6(net), length) = (given.network(), given.prefix_len()) else { return given };
+    let address = IpAddr::from(std::net::Ipv6Addr::from_bits(net.to_bits() | u128::from(mac.to_u64())));
+    let subnet = network.subnets.iter_mut().find(|subnet| subnet.pool.subnet().contains(&given.addr()));
+    let (Some(subnet), Ok(derived)) = (subnet, IpNet::new(address, length)) else { return given };
+    if length > ROOM || subnet.pool.claim(address).is_err() {
+        return given;
+    }
+    subnet.pool.release(given.addr());
+    derived
 }
 
 fn release(network: &mut Network, address: IpAddr) {

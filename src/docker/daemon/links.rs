@@ -80,7 +80,9 @@ impl Daemon {
         for (_, target) in self.legacy_links(number) {
             let Some(theirs) = on_bridge(target) else { continue };
             let (Some(parent), Some(child)) = (active.ipv4, theirs.ipv4) else { continue };
-            for port in &target.exposed {
+            let mut ports = target.exposed.clone();
+            ports.sort_by_key(|port| (std::cmp::Reverse(port.port), port.protocol));
+            for port in ports {
                 let addresses = (parent.addr(), child.addr());
                 let port = (port.protocol, port.port);
                 self.firewall().link(&mut outcome.plan, active.owner, device, addresses, port);

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 
-use super::Daemon;
+use super::{Daemon, index_of};
 use crate::docker::drivers::Driver;
 use crate::docker::drivers::bridge::{self, BridgeConfig, BridgeDevice};
 use crate::docker::error::DockerError;
@@ -17,8 +17,10 @@ use crate::docker::network::{Network, ShownIpam, Subnet, is_predefined};
 use crate::docker::outcome::{HostView, Outcome};
 use crate::docker::profile::Profile;
 use crate::docker::request::{Ipam as IpamRequest, IpamPool, NetworkCreate, NetworkRemove, Prune};
-use crate::docker::rules::{GatewayMode, family_of};
-use crate::engine::plan::{Op, Sysctl};
+use crate::docker::rules::{Firewall, GatewayMode};
+
+/// The prefix of the addresses that every IPv6 interface has.
+const LINK_LOCAL: &str = "fe80::/64";
 
 impl Daemon {
     pub(super) fn predefined_networks(
@@ -34,19 +36,19 @@ impl Daemon {
         if self.config.bridge.as_deref() == Some("none") {
             return Ok(());
         }
+        self.make_default_bridge(view, outcome).map_err(|error| {
+            let message = format!("Error creating default \"bridge\" network: {}", error.message);
+            DockerError { message, ..error }
+        })
+    }
+
+    fn make_default_bridge(&mut self, view: &HostView, outcome: &mut Outcome) -> Result<(), DockerError> {
         let request = self.default_bridge_request();
         let config = BridgeConfig::parse(&request.options, self.profile())?;
         let mut network = self.new_network(Duration::ZERO, &request, Driver::Bridge(config));
         self.allocate_subnets(&mut network, &request.ipam, view)?;
         for subnet in &mut network.subnets {
             subnet.configured = false;
-            let v6 = subnet.pool.subnet().addr().is_ipv6();
-            subnet.container_gateway =
-                if v6 { self.config.default_gateway_v6 } else { self.config.default_gateway };
-            if let Some(gateway) = subnet.container_gateway {
-                // A gateway that is the bridge itself is reserved already.
-                let _ = subnet.pool.claim(gateway);
-            }
         }
         if self.config.bip.is_none() && !self.profile().shows_default_bridge_gateway() {
             for pool in &mut network.shown.config {
@@ -68,24 +70,29 @@ impl Daemon {
         request.options = BTreeMap::from([
             option("bridge.default_bridge", "true".to_owned()),
             option("bridge.enable_icc", config.icc.to_string()),
-            option("bridge.enable_ip_masquerade", config.ip_masq.to_string()),
+            option("bridge.enable_ip_masquerade", (config.ip_masq && config.iptables).to_string()),
             option("bridge.host_binding_ipv4", config.ip.to_string()),
             option("bridge.name", name),
             option("driver.mtu", config.mtu.to_string()),
         ]);
-        if let Some(bip) = config.bip.or(config.fixed_cidr) {
+        // Without `bip`, `fixed-cidr` is the subnet; 20.10 takes it for a range of whatever subnet it gets.
+        let fixed = config.fixed_cidr.filter(|_| self.profile().fixed_range_is_a_subnet());
+        let aux = |gateway: Option<IpAddr>, name: &str| {
+            gateway.map(|address| (name.to_owned(), address.to_string())).into_iter().collect()
+        };
+        request.ipam.pools.push(IpamPool {
+            subnet: config.bip.or(fixed).map(|net| net.trunc().to_string()).unwrap_or_default(),
+            ip_range: config.fixed_cidr.map(|range| range.trunc().to_string()),
+            gateway: config.bip.map(|bip| bip.addr().to_string()),
+            aux: aux(config.default_gateway, "DefaultGatewayIPv4"),
+        });
+        if config.ipv6 {
+            let net = config.bip6.or(config.fixed_cidr_v6);
             request.ipam.pools.push(IpamPool {
-                subnet: bip.trunc().to_string(),
-                ip_range: config.fixed_cidr.map(|range| range.trunc().to_string()),
-                gateway: config.bip.map(|bip| bip.addr().to_string()),
-                aux: BTreeMap::new(),
-            });
-        }
-        if let Some(net) = config.bip6.or(config.fixed_cidr_v6).filter(|_| config.ipv6) {
-            request.ipam.pools.push(IpamPool {
-                subnet: net.trunc().to_string(),
+                subnet: net.map(|net| net.trunc().to_string()).unwrap_or_default(),
                 gateway: config.bip6.map(|bip| bip.addr().to_string()),
-                ..IpamPool::default()
+                ip_range: None,
+                aux: aux(config.default_gateway_v6, "DefaultGatewayIPv6"),
             });
         }
         request
@@ -322,7 +329,12 @@ impl Daemon {
             }
             if given.is_empty() {
                 let fallback = IpamPool::default();
-                let automatic = request.pools.iter().find(|pool| pool.subnet.is_empty()).unwrap_or(&fallback);
+                let speaks_of_family = |pool: &&IpamPool| {
+                    let said = pool.ip_range.iter().chain(pool.aux.values());
+                    said.into_iter().any(|text| text.contains(':') == v6)
+                };
+                let empty = || request.pools.iter().filter(|pool| pool.subnet.is_empty());
+                let automatic = empty().find(speaks_of_family).or(empty().next()).unwrap_or(&fallback);
                 self.automatic_subnet(network, automatic, v6, view)?;
             }
             for pool in given {
@@ -344,6 +356,11 @@ impl Daemon {
         view: &HostView,
     ) -> Result<(), DockerError> {
         let reserved = self.reserved(view);
+        let mut pool = pool.clone();
+        let of_family = |text: &str| text.contains(':') == v6;
+        pool.aux.retain(|_, address| of_family(address));
+        pool.ip_range = pool.ip_range.filter(|range| of_family(range));
+        let range = pool.ip_range.as_ref().and_then(|range| range.parse().ok());
         let subnet = self.ipam.request_predefined(v6, &reserved).map_err(|_| {
             let family = if v6 { 6 } else { 4 };
             match self.profile() {
@@ -356,12 +373,24 @@ impl Daemon {
                 }
             }
         })?;
-        self.fill_subnet(network, subnet, None, pool, false)?;
-        let gateway = network.subnets.last().and_then(|subnet| subnet.gateway);
+        let result = self.fill_subnet(network, subnet, range, &pool, false);
+        let mut gateway = None;
+        if let Some(taken) = network.subnets.last_mut() {
+            // The address management knows nothing of the range.
+            taken.range = None;
+            gateway = taken.gateway;
+        }
+        result?;
+        let length = subnet.prefix_len();
         network.shown.config.push(IpamPool {
             subnet: subnet.to_string(),
-            gateway: gateway.map(|gateway| gateway.to_string()),
-            ..pool.clone()
+            gateway: gateway.map(|gateway| {
+                match gateway.is_ipv6() && self.profile().shows_ipv6_gateway_length() {
+                    true => format!("{gateway}/{length}"),
+                    false => gateway.to_string(),
+                }
+            }),
+            ..pool
         });
         Ok(())
     }
@@ -409,7 +438,8 @@ impl Daemon {
         let v6 = subnet.addr().is_ipv6();
         let without_gateway = network.driver.bridge().is_some_and(|config| {
             let mode = if v6 { config.mode_v6 } else { config.mode_v4 };
-            network.internal && (config.inhibit_ipv4 && !v6 || mode == GatewayMode::Isolated)
+            let inhibited = config.inhibit_ipv4 && !v6 && self.profile().skips_useless_gateways();
+            network.internal && (inhibited || mode == GatewayMode::Isolated)
         }) || self.profile().skips_useless_gateways() && !network.uses_gateway();
         let text = request.gateway.clone().unwrap_or_default();
         let failed = |error: IpamError| {
@@ -438,6 +468,14 @@ impl Daemon {
                         container_gateway = Some(address);
                     }
                     Ok(_) => {}
+                    Err(_) if text.parse().is_ok_and(|address: IpAddr| !subnet.contains(&address)) => {
+                        let text = format!(
+                            "auxiliary address: ({name}:{text}) must belong to the master pool: {}",
+                            subnet.trunc()
+                        );
+                        aux_error = Some(DockerError::bad_parameter(text));
+                        break;
+                    }
                     Err(why) => {
                         let text = format!("failed to allocate secondary ip address ({name}:{text}): {why}");
                         aux_error = Some(DockerError::bad_parameter(text));
@@ -469,7 +507,7 @@ impl Daemon {
     ) -> Result<(), DockerError> {
         self.take_parent(network, view, outcome)?;
         let (Some(config), Some(name)) = (network.driver.bridge(), network.bridge) else { return Ok(()) };
-        self.check_bridge(network, config, name)?;
+        self.check_bridge(network, config, name, view)?;
         self.make_bridge(network, view, outcome);
         self.write_rules(network, outcome);
         Ok(())
@@ -506,23 +544,38 @@ impl Daemon {
             route_localnet: !self.config.userland_proxy,
         };
         bridge::create(&mut outcome.plan, network.owner(), &device);
-        if network.ipv6 && !self.ipv6_forwarding && self.config.ip_forward {
-            self.ipv6_forwarding = true;
-            let (namespace, sysctl) = (self.host.namespace.clone(), Sysctl::Ipv6Forward(true));
-            outcome.plan.push(self.kernel, Op::SetSysctl { namespace, sysctl });
-            if self.filters(Family::Ipv6) && !self.config.ip_forward_no_drop {
-                self.firewall().drop_forward(&mut outcome.plan, self.kernel, Family::Ipv6);
-            }
+        if network.ipv4 {
+            self.forward(Family::Ipv4, view, outcome);
+        }
+        if network.ipv6 {
+            self.forward(Family::Ipv6, view, outcome);
         }
     }
 
-    pub(super) fn write_rules(&self, network: &Network, outcome: &mut Outcome) {
+    pub(super) fn write_rules(&mut self, network: &Network, outcome: &mut Outcome) {
+        self.write_rules_with(&self.firewall(), network, outcome);
+    }
+
+    pub(super) fn write_rules_with(&mut self, firewall: &Firewall, network: &Network, outcome: &mut Outcome) {
         let (Some(config), Some(name)) = (network.driver.bridge(), network.bridge) else { return };
-        for subnet in network.subnets.iter().map(|subnet| subnet.pool.subnet()) {
-            if self.filters(family_of(subnet.addr())) {
-                let rules = config.rules(name, subnet, network.internal);
-                self.firewall().network(&mut outcome.plan, network.rules_owner(), self.owner, &rules);
+        let (plan, rules_owner) = (&mut outcome.plan, network.rules_owner());
+        for family in [Family::Ipv4, Family::Ipv6] {
+            if !self.filters(family) {
+                continue;
             }
+            let Some(subnet) = network.subnet(family == Family::Ipv6) else {
+                if !network.internal {
+                    firewall.isolate(plan, rules_owner, family, name);
+                }
+                continue;
+            };
+            let jumps = &mut self.nat_jumps[index_of(family)];
+            if firewall.nat_jumps_come_with_networks() && !network.internal && !std::mem::replace(jumps, true)
+            {
+                firewall.nat_jumps(plan, self.owner, family);
+            }
+            let rules = config.rules(name, subnet.pool.subnet(), network.internal);
+            firewall.network(plan, rules_owner, self.owner, &rules);
         }
     }
 
@@ -531,7 +584,11 @@ impl Daemon {
         network: &Network,
         config: &BridgeConfig,
         name: InterfaceName,
+        view: &HostView,
     ) -> Result<(), DockerError> {
+        for subnet in &network.subnets {
+            self.check_ipv6_gateway(subnet)?;
+        }
         let isolated = [config.mode_v4, config.mode_v6].contains(&GatewayMode::Isolated);
         if isolated && !network.internal {
             let text = "gateway mode 'isolated' can only be used for an internal network";
@@ -547,6 +604,10 @@ impl Daemon {
         if let Some(other) = self.bridges.get(&name).and_then(|number| self.networks.get(number)) {
             return Err(conflict(other, "networks have same bridge name"));
         }
+        let there = view.interfaces.iter().find(|interface| interface.name == name.as_str());
+        if there.is_some_and(|interface| !interface.bridge) {
+            return Err(DockerError::system(format!("existing interface {name} is not a bridge")));
+        }
         // Only a request with a range gets past the address management with an overlap.
         for subnet in network.subnets.iter().filter(|subnet| subnet.range.is_some()) {
             let own = subnet.pool.subnet();
@@ -559,6 +620,27 @@ impl Daemon {
             }
         }
         Ok(())
+    }
+
+    /// Which IPv6 subnets a bridge does not take. 20.10 leaves it to the kernel.
+    fn check_ipv6_gateway(&self, subnet: &Subnet) -> Result<(), DockerError> {
+        let (net, Some(IpAddr::V6(gateway))) = (subnet.pool.subnet(), subnet.gateway) else { return Ok(()) };
+        let address = format!("{gateway}/{}", net.prefix_len());
+        let link_local = |net: &IpNet| net.addr().is_ipv6() && net.to_string() == LINK_LOCAL;
+        let within = || LINK_LOCAL.parse::<IpNet>().is_ok_and(|all| all.contains(&net) || net.contains(&all));
+        match (self.profile(), gateway.is_multicast()) {
+            (Profile::Docker20_10, true) => Err(DockerError::system(format!(
+                "failed to add IPv6 address {address} to bridge: cannot assign requested address"
+            ))),
+            (Profile::Docker28 | Profile::Docker29, true) => {
+                Err(DockerError::bad_parameter(format!("multicast subnet '{address}' is not allowed")))
+            }
+            (Profile::Docker28 | Profile::Docker29, false) if within() && !link_local(&net) => {
+                let text = format!("'{address}' clashes with the Link-Local prefix '{LINK_LOCAL}'");
+                Err(DockerError::bad_parameter(text))
+            }
+            (_, false) => Ok(()),
+        }
     }
 
     fn insert_network(&mut self, network: Network) {

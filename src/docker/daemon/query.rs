@@ -107,7 +107,7 @@ impl Daemon {
             "Command": command_column(&container.shown_argv().join(" "), view.no_trunc),
             "CreatedAt": inspect::created_at(container.created),
             "RunningFor": format!("{} ago", ago(container.created)),
-            "Ports": ports_column(&shown_ports(container)),
+            "Ports": ports_column(&listed_ports(container)),
             "State": container.state.name(),
             "Status": status,
             "Size": "0B",
@@ -239,6 +239,13 @@ fn shown_ports(container: &Container) -> Vec<PortBinding> {
         ports
             .extend(hosts.into_iter().map(|host| PortBinding { port, host: Some((host.ip(), host.port())) }));
     }
+    ports
+}
+
+/// The ports `docker ps` lists: not those of routed networks, which have no number on the host.
+fn listed_ports(container: &Container) -> Vec<PortBinding> {
+    let mut ports = shown_ports(container);
+    ports.retain(|binding| binding.host.is_none_or(|(_, port)| port != 0));
     ports
 }
 

@@ -185,11 +185,9 @@ impl Daemon {
         if !self.config.host_gateway_ips.is_empty() {
             return self.config.host_gateway_ips.clone();
         }
-        let bridge = self.default_bridge();
-        bridge
-            .into_iter()
-            .flat_map(|network| network.subnets.iter().filter_map(|subnet| subnet.gateway))
-            .collect()
+        let both = self.profile().host_gateway_of_both_families();
+        let subnets = self.default_bridge().into_iter().flat_map(|network| &network.subnets);
+        subnets.filter_map(|subnet| subnet.gateway).filter(|gateway| both || gateway.is_ipv4()).collect()
     }
 
     fn own_hosts(&self, number: u32, position: usize) -> Vec<HostsRecord> {

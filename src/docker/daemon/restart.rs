@@ -76,7 +76,8 @@ impl Daemon {
         }
         outcome.plan.remove_owner(self.owner);
         outcome.plan.remove_owner(self.kernel);
-        self.ipv6_forwarding = false;
+        self.forwarding = [false; 2];
+        self.nat_jumps = [false; 2];
         self.user_chains = false;
         outcome
     }
@@ -90,6 +91,7 @@ impl Daemon {
             return Err(DockerError::system("the daemon runs already"));
         }
         self.running = true;
+        self.drops_forward = [false; 2];
         self.ipam.rewind();
         let mut outcome = Outcome::default();
         if self.is_idle() {
@@ -114,6 +116,7 @@ impl Daemon {
             outcome.plan.remove_owner(network.rules_owner());
         }
         outcome.plan.remove_owner(self.owner);
+        self.nat_jumps = [false; 2];
         self.set_up_host(view, outcome);
         for number in numbers {
             let Some(network) = self.networks.get(&number).cloned() else { continue };
