@@ -11,6 +11,7 @@ mod build;
 pub mod causes;
 pub mod checks;
 mod contradictions;
+mod daemon_json;
 pub mod diagnostic;
 pub mod dockerfile;
 pub mod images_table;

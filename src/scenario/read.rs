@@ -12,6 +12,7 @@ use super::build;
 use super::causes::KeySpans;
 use super::checks::{Check, Claim, Endpoint, Place};
 use super::contradictions;
+use super::daemon_json;
 use super::diagnostic::{Diagnostic, Diagnostics, SourceMap, Span, Spanned, did_you_mean};
 use super::keys::linkspan::TOP;
 use super::keys::{Shape, boolean, validate};
@@ -34,6 +35,11 @@ pub(super) fn scenario(
 ) -> Scenario {
     let mut ignored = Vec::new();
     validate(tree, &Shape::Object(&TOP), &mut loader.diagnostics, &mut ignored);
+    if let Some(daemon) = tree.get("daemon") {
+        let profile = daemon.get("profile").and_then(Node::text);
+        let old = profile.is_some_and(|text| matches!(text.as_ref(), "20" | "20.1" | "20.10"));
+        daemon_json::judge(daemon, old, &loader.sources, &mut loader.diagnostics);
+    }
     let section = |key: &str| tree.get(key).map(Node::entries).unwrap_or_default();
 
     let mut inactive = BTreeMap::new();

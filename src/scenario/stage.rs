@@ -17,7 +17,7 @@ use super::read::{
 };
 use super::service::{command, read_expose};
 use super::steps::duration;
-use super::yaml::{Entry, Node};
+use super::yaml::{Entry, Node, Value};
 
 const INTERFACE_FORM: &str = "an address with its prefix length, as 203.0.113.10/24";
 const MAC_FORM: &str = "a MAC address, as 02:42:ac:11:00:02";
@@ -382,7 +382,9 @@ fn record(name: &str, entry: &Entry, records: &mut Vec<DnsRecord>, diagnostics: 
 
 /// Reads `daemon:`.
 pub(super) fn daemon(node: &Node, diagnostics: &mut Diagnostics) -> Daemon {
-    let mut network = |key: &str| parsed::<IpNet>(node.get(key), NETWORK_FORM, diagnostics);
+    // What is no text has been refused already.
+    let text_of = |key: &str| node.get(key).filter(|value| matches!(value.value, Value::String(_)));
+    let mut network = |key: &str| parsed::<IpNet>(text_of(key), NETWORK_FORM, diagnostics);
     let (bip, bip6) = (network("bip"), network("bip6"));
     let (fixed_cidr, fixed_cidr_v6) =
         (network("fixed-cidr").map(|net| net.trunc()), network("fixed-cidr-v6").map(|net| net.trunc()));
@@ -395,7 +397,7 @@ pub(super) fn daemon(node: &Node, diagnostics: &mut Diagnostics) -> Daemon {
             pools.push((base.trunc(), u8::try_from(size).unwrap_or(base.max_prefix_len())));
         }
     }
-    let mut address = |key: &str| parsed::<IpAddr>(node.get(key), ADDRESS_FORM, diagnostics);
+    let mut address = |key: &str| parsed::<IpAddr>(text_of(key), ADDRESS_FORM, diagnostics);
     let (default_gateway, default_gateway_v6) = (address("default-gateway"), address("default-gateway-v6"));
     let ip = address("ip");
     let mut host_gateway_ips: Vec<IpAddr> = address("host-gateway-ip").into_iter().collect();
