@@ -145,7 +145,11 @@ fn settings_of_the_default_bridge_show() {
             "docker network inspect -f '{{json .Options}}' bridge",
             "enable_ip_masquerade\":\"false\"",
         ),
-        (|c| c.bridge = Some("none".to_owned()), "docker network ls --format '{{.Name}}'", "host\nnone\n"),
+        (
+            |c| c.bridge = Some("none".to_owned()),
+            "docker network ls --format '{{.Name}}'",
+            "host\nnew\nnone\n",
+        ),
         (
             |c| c.default_address_pools = vec![("10.200.0.0/16".parse().unwrap(), 24)],
             "docker network inspect -f '{{(index .IPAM.Config 0).Subnet}}' new",
