@@ -481,6 +481,15 @@ fn syntax_error(text: &str, file: FileId, local: usize, skipped: usize, info: &s
     }
     let span = Span { file, start: at, end: at };
     let diagnostic = Diagnostic::error(span, format!("this is not valid YAML: {info}"));
+    if info.contains("mapping values") {
+        return diagnostic.help(second_value(&text[..line_start], line).to_owned());
+    }
+    if info.contains("unknown anchor") {
+        return diagnostic.help("nothing before it is marked with `&` and this name".to_owned());
+    }
+    if info.contains("unexpected character") {
+        return diagnostic.help("quote the text that begins with it".to_owned());
+    }
     if info.contains("trailing content") {
         return diagnostic
             .help("a quote further up may be missing: here text ends that began there".to_owned());
@@ -503,6 +512,23 @@ fn syntax_error(text: &str, file: FileId, local: usize, skipped: usize, info: &s
         );
     }
     diagnostic
+}
+
+/// What is behind a `: ` that cannot begin a value.
+fn second_value(before: &str, line: &str) -> &'static str {
+    let key = |line: &str| line.contains(": ") || line.trim_end().ends_with(':');
+    if line.matches(": ").count() > 1 {
+        return "a text that holds `: ` has to be quoted";
+    }
+    let above = before.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    if !key(above) {
+        "the line above has no `: `, a colon and a space, after its key"
+    } else if indent(line) > indent(above) {
+        "the line above has a value already, so this one cannot stand deeper"
+    } else {
+        "a key, a colon and a value: quote the text if it is one"
+    }
 }
 
 /// What is odd about the indentation of a line that cannot be read as a key.

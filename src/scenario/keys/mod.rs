@@ -140,8 +140,21 @@ impl Walk<'_> {
                 (_, Value::Int(_) | Value::Float(_) | Value::Bool(_)) if fits_text(shape) => {
                     Some("quote it to make it text".to_owned())
                 }
+                (_, Value::String(text)) if is_list(shape) && text.starts_with('-') => {
+                    Some("a space belongs between the `-` and what follows".to_owned())
+                }
                 (_, Value::String(text)) if is_list(shape) && text.len() <= 60 => {
                     Some(format!("a list of one is written `[\"{text}\"]`"))
+                }
+                (Shape::Text, Value::Mapping(entries)) if entries.len() == 1 => {
+                    let (key, value) = (&entries[0].key, entries[0].value.text().unwrap_or_default());
+                    Some(format!("in a list it is written `- {key}={value}`; as a mapping, without the `-`"))
+                }
+                (Shape::Object(_), Value::Null | Value::String(_)) => {
+                    Some("what belongs to it stands below it and deeper".to_owned())
+                }
+                (_, Value::Sequence(_)) if is_named(shape) => {
+                    Some("each is written `NAME:`, without a `-` before it".to_owned())
                 }
                 _ => None,
             };
@@ -199,7 +212,8 @@ impl Walk<'_> {
                 None if table.extensions && entry.key.starts_with("x-") => {}
                 None => {
                     let message = format!("unknown key `{}` in {}", entry.key, table.name);
-                    let help = did_you_mean(&entry.key, table.keys.iter().map(|key| key.name));
+                    let known = || table.keys.iter().map(|key| key.name);
+                    let help = did_you_mean(&entry.key, known()).or_else(|| belongs(&entry.key, table));
                     let label = format!("not a key of {}", table.name);
                     self.diagnostics.push(Diagnostic::error(entry.key_span, message).label(label).help(help));
                 }
@@ -245,6 +259,21 @@ fn fits_text(shape: &Shape) -> bool {
     match shape {
         Shape::Text => true,
         Shape::Either(shapes) => shapes.iter().any(fits_text),
+        _ => false,
+    }
+}
+
+/// Where a key belongs that is none of the top level's.
+fn belongs(key: &str, table: &Table) -> Option<String> {
+    let service = std::ptr::eq(table, &linkspan::TOP) && compose::SERVICE.key(key).is_some();
+    service.then(|| "it is a key of a service: it stands below one and deeper".to_owned())
+}
+
+/// Whether things by their names are wanted.
+fn is_named(shape: &Shape) -> bool {
+    match shape {
+        Shape::Map(_) => true,
+        Shape::Either(shapes) => shapes.iter().any(is_named),
         _ => false,
     }
 }
