@@ -345,7 +345,7 @@ const BAD: &[(&str, &str, &str)] = &[
     ("services:\n  a:\n    image x\n    dns: 1.1.1.1\n", "the line above has no `: `", ":4:"),
     ("services:\n  a:\n    image: x\n      dns: 1.1.1.1\n", "cannot stand deeper", ":4:"),
     ("services:\n  a: {image: x}\n  b:\n    command: echo a: b\n", "has to be quoted", ":4:"),
-    ("services:\n  a:\n    image: x\n    ports:\n      -80\n", "a space belongs between", ":5:7"),
+    ("services:\n  a:\n    image: x\n    ports:\n      -a:80\n", "a space belongs between", ":5:7"),
     ("services: {a: {image: x, environment: [{K: v}]}}\n", "`- K=v`", ":1:"),
     ("services: {a: {image: x}}\nports: [80]\n", "it is a key of a service", ":2:1"),
     ("services:\n  a:\n  image: x\n", "stands below it and deeper", ":2:"),
