@@ -1,7 +1,7 @@
 //! TCP sockets of namespaces: between programs and `crate::tcp`, which speaks the protocol.
 //!
 //! Segments carry partial checksums, as datagrams do (see `udp`): between namespaces none is computed. What a connection
-//! can send at once is one frame that says how it is to be segmented, as over a veth pair of Linux with its TCP
+//! over IPv4 can send at once is one frame that says how it is to be segmented, as over a veth pair of Linux with its TCP
 //! segmentation offload: it passes hooks, routes and bridges once, and is cut only where somebody could tell: on a wire
 //! that takes time or loses frames, at the engine's edge, and in captures.
 

@@ -117,7 +117,7 @@ impl TcpStack {
     }
 
     /// The caller cuts packets larger than a segment, where they leave its machine: what a connection can send at once is
-    /// one packet, as with TCP segmentation offload. Without, every packet is a segment.
+    /// one packet, as with TCP segmentation offload, over IPv4. Without, every packet is a segment.
     #[must_use]
     pub fn with_segmentation_offload(mut self) -> Self {
         self.interfaces.offload = true;

@@ -19,7 +19,8 @@ type Moment = (u64, NonZeroU64);
 /// The heap.
 #[derive(Debug)]
 pub(super) struct Timers {
-    heap: BinaryHeap<Reverse<(Moment, ConnectionId)>>,
+    /// Moments and places.
+    heap: BinaryHeap<Reverse<(Moment, u32)>>,
     sequence: NonZeroU64,
     slots: Vec<Slot>,
     /// Entries that count.
@@ -31,8 +32,8 @@ pub(super) struct Timers {
 struct Slot {
     /// Its entry in the heap.
     entry: Option<Moment>,
-    /// Its timer; never before its entry.
-    wanted: Option<Moment>,
+    /// Its timer, never before its entry, and whose it is.
+    wanted: Option<(Moment, ConnectionId)>,
 }
 
 impl Default for Timers {
@@ -50,17 +51,17 @@ impl Timers {
             self.slots.resize(id.place() + 1, Slot::default());
         }
         let slot = &mut self.slots[id.place()];
-        slot.wanted = Some(moment);
+        slot.wanted = Some((moment, id));
         match slot.entry {
             Some(entry) if entry <= moment => return,
             Some(_) => {}
             None => self.entries += 1,
         }
         slot.entry = Some(moment);
-        self.heap.push(Reverse((moment, id)));
+        self.heap.push(Reverse((moment, id.place() as u32)));
         if self.heap.len() > 4 * self.entries + 64 {
             let slots = &self.slots;
-            self.heap.retain(|Reverse((moment, id))| slots[id.place()].entry == Some(*moment));
+            self.heap.retain(|Reverse((moment, place))| slots[*place as usize].entry == Some(*moment));
         }
     }
 
@@ -74,17 +75,19 @@ impl Timers {
     /// The first timer.
     pub(super) fn first(&mut self) -> Option<(Duration, ConnectionId)> {
         while let Some(mut top) = self.heap.peek_mut() {
-            let Reverse((moment, id)) = *top;
-            let slot = &mut self.slots[id.place()];
+            let Reverse((moment, place)) = *top;
+            let slot = &mut self.slots[place as usize];
             if slot.entry != Some(moment) {
                 PeekMut::pop(top);
                 continue;
             }
             match slot.wanted {
-                Some(wanted) if wanted == moment => return Some((Duration::from_nanos(moment.0), id)),
-                Some(wanted) => {
+                Some((wanted, id)) if wanted == moment => {
+                    return Some((Duration::from_nanos(moment.0), id));
+                }
+                Some((wanted, _)) => {
                     slot.entry = Some(wanted);
-                    *top = Reverse((wanted, id));
+                    *top = Reverse((wanted, place));
                 }
                 None => {
                     slot.entry = None;
@@ -129,6 +132,16 @@ mod tests {
         assert_eq!(timers.first(), Some((Duration::from_secs(3), ConnectionId(1))));
         timers.cancel(ConnectionId(1));
         assert_eq!(timers.first(), None);
+    }
+
+    #[test]
+    fn a_place_that_is_used_again_has_the_timer_of_its_new_connection() {
+        let mut timers = Timers::default();
+        let (old, new) = (ConnectionId(1 << 24), ConnectionId(2 << 24));
+        timers.set(Duration::from_secs(1), old);
+        timers.cancel(old);
+        timers.set(Duration::from_secs(2), new);
+        assert_eq!(timers.first(), Some((Duration::from_secs(2), new)));
     }
 
     #[test]
