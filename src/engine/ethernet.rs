@@ -25,23 +25,23 @@ use super::id::{DeviceId, LinkId, NamespaceId};
 use super::ip::{Packet, Tracked};
 use super::link::{Link, Passage};
 use super::neighbour::TimerAction;
-use super::{Arrival, Engine, Timer, captured_segments};
+use super::{Engine, Timer, captured_segments};
 
 impl Engine {
     /// A device receives a frame.
-    pub(super) fn receive(&mut self, arrival: Arrival) {
-        if arrival.frame.hint() == 0 || self.watched {
-            return self.receive_unknown(arrival);
+    #[inline]
+    pub(super) fn receive(&mut self, device: DeviceId, frame: Frame, tracked: Option<Tracked>) {
+        if frame.hint() == 0 || self.watched || tracked.is_some() {
+            return self.receive_unknown(device, frame, tracked);
         }
-        if let Some(arrival) = self.receive_known(arrival) {
-            self.receive_unknown(arrival);
+        if let Some(frame) = self.receive_known(device, frame) {
+            self.receive_unknown(device, frame, None);
             self.draft = None;
         }
     }
 
     /// A device receives a frame of which nothing is known yet.
-    fn receive_unknown(&mut self, arrival: Arrival) {
-        let Arrival { device, frame, tracked } = arrival;
+    fn receive_unknown(&mut self, device: DeviceId, frame: Frame, tracked: Option<Tracked>) {
         let Some(Some(receiver)) = self.devices.get_mut(device.index()) else {
             return self.drop_frame(frame, None, Some(device), DropReason::Gone);
         };
@@ -102,7 +102,7 @@ impl Engine {
         sender.counters.transmitted_bytes += frame.len() as u64;
         let next = match &sender.kind {
             Kind::Veth { peer, link: None } if !self.watched => {
-                return self.fifo.push_back(Arrival { device: *peer, frame, tracked });
+                return self.fifo.push(*peer, frame);
             }
             Kind::Veth { peer, link: None } => Next::Arrive(*peer),
             Kind::Loopback => Next::Arrive(device),
@@ -121,7 +121,10 @@ impl Engine {
             }
         }
         match next {
-            Next::Arrive(device) => self.fifo.push_back(Arrival { device, frame, tracked }),
+            Next::Arrive(device) => match tracked {
+                Some(tracked) => self.fifo.push_tracked(device, frame, tracked),
+                None => self.fifo.push(device, frame),
+            },
             Next::Bridge => self.bridge_egress(device, frame),
             Next::Wire(link, end) => self.wire(link, end, frame),
             Next::Nowhere => self.drop_frame(frame, Some(namespace), Some(device), DropReason::NoCarrier),
@@ -169,7 +172,7 @@ impl Engine {
         let unit = || super::unit(random);
         let passage = wire.directions[end].send(now, frame.len(), unit);
         match passage {
-            Passage::Immediate => self.fifo.push_back(Arrival { device, frame, tracked: None }),
+            Passage::Immediate => self.fifo.push(device, frame),
             Passage::Dropped(reason) => self.drop_frame(frame, None, Some(sender), reason),
             Passage::Later { arrival, duplicate } => {
                 // A frame whose checksum cannot be completed arrives as it is and is refused there.

@@ -177,7 +177,7 @@ impl Engine {
     pub(super) fn ip_receive(&mut self, namespace: NamespaceId, packet: Packet, prerouted: bool) {
         let Some(device) = packet.ingress else { return };
         let loopback = self.devices[device.index()].as_ref().is_none_or(|d| !d.is_ethernet());
-        if let Some(reason) = self.refuse_received(namespace, device, &packet, loopback) {
+        if let Some(reason) = self.refuse_received(device, &packet, loopback) {
             return self.drop_frame(packet.frame, Some(namespace), Some(device), reason);
         }
         let packet = if prerouted {
@@ -204,18 +204,12 @@ impl Engine {
         self.ip_forward(namespace, device, packet);
     }
 
-    fn refuse_received(
-        &self,
-        namespace: NamespaceId,
-        device: DeviceId,
-        packet: &Packet,
-        loopback: bool,
-    ) -> Option<DropReason> {
+    fn refuse_received(&self, device: DeviceId, packet: &Packet, loopback: bool) -> Option<DropReason> {
         let view = packet.view()?;
         if !view.header_checksum_is_valid() {
             return Some(DropReason::BadChecksum);
         }
-        if packet.layout.version() == IpVersion::V6 && self.ipv6_disabled(namespace, device) {
+        if packet.layout.version() == IpVersion::V6 && self.ipv6_disabled(device) {
             return Some(DropReason::Ipv6Disabled);
         }
         let source = view.source();
@@ -229,9 +223,16 @@ impl Engine {
         None
     }
 
-    pub(super) fn ipv6_disabled(&self, namespace: NamespaceId, device: DeviceId) -> bool {
-        self.namespaces[namespace.index()].as_ref().is_none_or(|n| n.ipv6_disabled)
-            || self.devices[device.index()].as_ref().is_none_or(|d| d.ipv6_disabled)
+    /// Whether a device does without IPv6. `net.ipv6.conf.all` says so for the devices that are there, and for those to come.
+    pub(super) fn ipv6_disabled(&self, device: DeviceId) -> bool {
+        self.devices[device.index()].as_ref().is_none_or(|d| d.ipv6_disabled)
+    }
+
+    /// Whether no device of a namespace has IPv6.
+    pub(super) fn without_ipv6(&self, namespace: NamespaceId) -> bool {
+        self.namespaces[namespace.index()]
+            .as_ref()
+            .is_none_or(|space| space.ipv6_disabled && space.devices.iter().all(|id| self.ipv6_disabled(*id)))
     }
 
     /// Broadcast of one of the device's subnets, limited broadcast, or multicast.
@@ -759,7 +760,8 @@ impl Engine {
         trace: Option<&mut Vec<HookStep>>,
     ) -> Option<Verdict> {
         let devices = &self.devices;
-        let Namespace { netfilter, local, .. } = self.namespaces.get_mut(namespace.index())?.as_mut()?;
+        let Namespace { netfilter, local, .. } =
+            self.namespaces.get_mut(namespace.index())?.as_deref_mut()?;
         let name = |d: Option<DeviceId>| d.and_then(|d| devices[d.index()].as_ref()).map(|d| d.name);
         let broadcast = |a: Ipv4Addr| {
             let nets = |d: DeviceId| devices[d.index()].as_ref().map(|d| &d.addresses);
@@ -770,7 +772,7 @@ impl Engine {
         };
         let address_type = |a: IpAddr| match a {
             a if a.is_unspecified() => AddressType::Unspec,
-            a if is_loopback(a) || local.contains_key(&a) => AddressType::Local,
+            a if is_loopback(a) || local.contains(a) => AddressType::Local,
             a if a.is_multicast() => AddressType::Multicast,
             IpAddr::V4(a) if a.is_broadcast() || broadcast(a) => AddressType::Broadcast,
             _ => AddressType::Unicast,

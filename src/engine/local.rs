@@ -8,9 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use linkspan_nat::fragment::Reassembly;
 use linkspan_nat::icmp::{self, IcmpError, IcmpErrorMessage, SocketError};
-use linkspan_nat::packet::{
-    ICMP, ICMPV6, IpVersion, Layout, PacketView, TCP, TcpFlags, Transport as Header, UDP,
-};
+use linkspan_nat::packet::{ICMP, ICMPV6, IpVersion, Layout, TCP, TcpFlags, Transport as Header, UDP};
 use linkspan_nat::ruleset::Hook;
 use linkspan_switch::frame::Checksum;
 use linkspan_switch::mac::MacAddress;
@@ -20,6 +18,7 @@ use super::event::{DropReason, EventKind, Receiver};
 use super::id::{DeviceId, NamespaceId};
 use super::ip::Packet;
 use super::ndp::{self, Kind, NeighbourMessage};
+use super::receive_buffer::Ends;
 use super::stream::TcpReceiver;
 use super::{Engine, plan};
 
@@ -329,11 +328,12 @@ impl Engine {
                 destination_port: destination.port(),
             });
         }
-        let full = !packet
-            .view()
-            .is_some_and(|v: PacketView<'_>| self.sockets.push(socket, source, destination, v.payload()));
-        if full {
-            self.drop_frame(packet.frame, Some(namespace), Some(device), DropReason::ReceiveBufferFull);
+        let Some(length) = packet.view().map(|view| view.payload().len()) else { return };
+        let mut frame = packet.frame;
+        frame.pull_front(packet.layout.transport_offset() + 8);
+        frame.truncate(length);
+        if let Err(frame) = self.sockets.push(socket, &Ends { source, destination }, frame) {
+            self.drop_frame(frame, Some(namespace), Some(device), DropReason::ReceiveBufferFull);
         }
     }
 }

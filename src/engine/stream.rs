@@ -36,7 +36,7 @@ impl Engine {
         if !address.ip().is_unspecified() && !self.is_local(namespace, address.ip()) {
             return Err(Errno::AddressNotAvailable);
         }
-        if address.is_ipv6() && self.namespaces[namespace.index()].as_ref().is_none_or(|n| n.ipv6_disabled) {
+        if address.is_ipv6() && self.without_ipv6(namespace) {
             return Err(Errno::AddressFamilyNotSupported);
         }
         let scope = Scope(namespace.0);

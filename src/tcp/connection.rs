@@ -12,7 +12,7 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 use smoltcp::wire::TcpControl;
 
-use super::device::Packet;
+use super::device::{Packet, usable_mtu};
 use super::segment::{Segment, is_after};
 use super::types::{ConnectionEntry, ConnectionId, ListenerId, Options, Scope, SocketError, State};
 
@@ -156,7 +156,7 @@ impl Connection {
             scope,
             local,
             remote,
-            mtu,
+            mtu: usable_mtu(mtu, remote.is_ipv6()),
             options,
             body,
             holder,

@@ -18,9 +18,17 @@ use smoltcp::wire::HardwareAddress;
 use super::segment::{Segment, Sent};
 use super::types::Scope;
 
-/// Smallest MTU used: an IPv6 header with TCP and all its options leaves room for data. IPv4 allows 68
-/// (RFC 791); smoltcp drops what does not fit, so less would stall a connection rather than fragment.
-pub(super) const MINIMUM_MTU: usize = 128;
+/// Smallest MTU used, IPv4's own (RFC 791): a SYN with all options fits it, and a segment has room for data behind them.
+const MINIMUM_MTU: usize = 68;
+
+/// Smallest MTU used for IPv6, whose links carry 1280 bytes: a header with TCP and all its options leaves room for data.
+/// smoltcp drops what does not fit, so less would stall a connection rather than fragment.
+const MINIMUM_MTU_IPV6: usize = 128;
+
+/// The MTU a connection of a family works with where the device or the path has `mtu`.
+pub(super) fn usable_mtu(mtu: usize, ipv6: bool) -> usize {
+    mtu.max(if ipv6 { MINIMUM_MTU_IPV6 } else { MINIMUM_MTU })
+}
 
 /// Interfaces kept; more MTUs than that at once are re-made on demand, so that path MTU messages naming
 /// every possible value cost time, not memory.

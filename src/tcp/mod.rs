@@ -54,7 +54,7 @@ mod timers;
 mod types;
 
 use connection::{Body, Connection, Holder, alone, new_socket};
-use device::{Interfaces, MINIMUM_MTU, Packet, recycle};
+use device::{Interfaces, Packet, recycle, usable_mtu};
 use lifecycle::listening_socket;
 use segment::{Segment, is_unicast};
 use table::Connections;
@@ -220,6 +220,7 @@ impl TcpStack {
             return Err(TcpError::AddressInUse(local));
         }
         let mut socket = new_socket(&options);
+        let mtu = usable_mtu(mtu, remote.is_ipv6());
         let context = self.interfaces.get(mtu).context();
         socket.connect(context, remote, local).map_err(|_| TcpError::AddressInvalid(remote))?;
         let ends = (local, remote);
@@ -446,7 +447,8 @@ impl TcpStack {
     /// Lowers or raises the MTU of the path, as an ICMP message or a route says. What was cut larger is
     /// cut anew when it is retransmitted.
     pub fn set_mtu(&mut self, id: ConnectionId, mtu: usize) -> Result<(), TcpError> {
-        self.get_mut(id)?.mtu = mtu.max(MINIMUM_MTU);
+        let connection = self.get_mut(id)?;
+        connection.mtu = usable_mtu(mtu, connection.remote.is_ipv6());
         self.mark_ready(id);
         Ok(())
     }
@@ -564,6 +566,13 @@ impl TcpStack {
         let connection = self.connections.get_mut(id);
         let connection = connection.filter(|connection| !connection.is_released());
         connection.ok_or(TcpError::UnknownConnection(id))
+    }
+
+    /// Where listeners of a namespace wait on a port.
+    pub fn listening_on(&self, scope: Scope, port: u16) -> impl Iterator<Item = SocketAddr> + '_ {
+        let (first, last) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::from_bits(u128::MAX).into());
+        let held = self.listening.range((scope, port, first)..=(scope, port, last));
+        held.map(|((_, port, address), _)| SocketAddr::new(*address, *port))
     }
 
     /// Whether a listener on `address` and `port` would overlap one that is there.

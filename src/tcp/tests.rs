@@ -556,6 +556,20 @@ fn packets_keep_to_the_mtu() {
 }
 
 #[test]
+fn the_smallest_mtu_of_ipv4_carries_data_both_ways() {
+    let mut link = Link::new();
+    let (client, server) = link.pair();
+    for (from, to) in [(client, server), (server, client)] {
+        link.stack.set_mtu(from, 68).unwrap();
+        link.sent.clear();
+        link.stack.send(from, &pattern(300)).unwrap();
+        link.run(ms(200));
+        assert!(link.sent.iter().all(|(.., length)| *length <= 68));
+        assert_eq!(link.read(to), pattern(300));
+    }
+}
+
+#[test]
 fn with_offload_what_is_sent_at_once_is_one_packet_over_ipv4() {
     for (client, server) in [("10.0.0.1:1000", "10.0.0.2:80"), ("[fd00::1]:1000", "[fd00::2]:80")] {
         let mut link = Link::new();

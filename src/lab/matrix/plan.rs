@@ -26,6 +26,7 @@ pub(super) fn trials(places: &[PartyPlace], scope: Scope) -> Vec<Trial> {
     let mut trials = Vec::new();
     match scope {
         Scope::Everything | Scope::Pings => everything(&parties, scope == Scope::Pings, &mut trials),
+        Scope::PingAll => pingall(&parties, &mut trials),
         Scope::Oracle => oracle(&parties, &mut trials),
     }
     trials
@@ -68,6 +69,20 @@ fn everything(parties: &[Numbered<'_>], pings: bool, trials: &mut Vec<Trial>) {
         }
         if source.kind == PartyKind::Host && !pings {
             published(parties, (*from, source), (*from, source), trials);
+        }
+    }
+}
+
+/// One ping of every ordered pair of containers, at the target's first address.
+fn pingall(parties: &[Numbered<'_>], trials: &mut Vec<Trial>) {
+    let running =
+        |(_, party): &&Numbered<'_>| party.kind == PartyKind::Container && party.state == PartyState::Up;
+    for (from, _) in parties.iter().filter(running) {
+        for (to, target) in parties.iter().filter(running).filter(|(to, _)| to != from) {
+            let Some((network, address)) = target.addresses.first() else { continue };
+            let by = By::Address { network: network.clone(), address: *address };
+            let attempts = vec![Attempt::Ping];
+            trials.push(Trial { from: *from, to: *to, by, target: address.to_string(), attempts });
         }
     }
 }
