@@ -384,9 +384,7 @@ fn names_in_steps_and_checks() {
     refused(&step("wait forever"), "is not a time", "5:5");
     refused(&step("docker run 'nginx"), "expected a closing '", "5:16");
     ends(&step("crash wbe"), "there is no container wbe", "5:5");
-    let (output, failures) = command("frobnicate --now");
-    assert_eq!(output, "sh: frobnicate: not found\n");
-    assert_eq!(failures, ["expected exit status 0, found 127"]);
+    refused(&step("{in: client, run: frobnicate --now}"), "there is no program `frobnicate` here", "5:23");
 }
 
 #[test]
