@@ -456,7 +456,7 @@ impl Engine {
             uppers: None,
             addresses: Vec::new(),
             route_localnet: false,
-            ipv6_disabled: false,
+            ipv6_disabled: disable_ipv6,
             counters: Counters::default(),
         };
         self.devices.push(Some(device));
@@ -566,6 +566,7 @@ impl Engine {
     ) -> Result<DeviceId, ApplyError> {
         let namespace = self.find_namespace(&name.namespace)?;
         let id = DeviceId(self.devices.len() as u32);
+        let ipv6_disabled = self.namespaces[namespace.index()].as_ref().is_some_and(|n| n.ipv6_disabled);
         self.next_interface += 1;
         let index = self.next_interface;
         self.devices.push(Some(Device {
@@ -580,7 +581,7 @@ impl Engine {
             uppers: None,
             addresses: Vec::new(),
             route_localnet: false,
-            ipv6_disabled: false,
+            ipv6_disabled,
             counters: Counters::default(),
         }));
         if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
@@ -833,7 +834,7 @@ impl Engine {
             (true, true) | (false, false) => {}
         }
         let Some(Some(device)) = self.devices.get(id.index()) else { return };
-        let (namespace, mac, master) = (device.namespace, device.mac, device.master);
+        let (mac, master) = (device.mac, device.master);
         let ethernet = device.is_ethernet();
         if let Some((bridge, port)) = master
             && let Some(Kind::Bridge(master)) = self.devices[bridge.index()].as_mut().map(|d| &mut d.kind)
@@ -845,7 +846,7 @@ impl Engine {
             self.follow_carrier(bridge);
         }
         let carrier = !up || self.has_carrier(id);
-        let ipv6 = ethernet && carrier && master.is_none() && !self.ipv6_disabled(namespace, id);
+        let ipv6 = ethernet && carrier && master.is_none() && !self.ipv6_disabled(id);
         let link_local = self.link_local_of(id, mac);
         let address = IpNet::V6(Ipv6Net::new_assert(link_local, 64));
         let has = self.devices[id.index()].as_ref().is_some_and(|d| d.has_address(IpAddr::V6(link_local)));
@@ -1031,16 +1032,8 @@ impl Engine {
             }
             Sysctl::DisableIpv6(interface, value) => {
                 let id = device(self, interface)?;
-                let Some(device) = &mut self.devices[id.index()] else { return Ok(sysctl.clone()) };
-                let before = std::mem::replace(&mut device.ipv6_disabled, *value);
-                let up = device.up;
-                let ipv6: Vec<IpNet> =
-                    device.addresses.iter().copied().filter(|a| a.addr().is_ipv6()).collect();
-                if *value {
-                    ipv6.into_iter().for_each(|address| self.remove_address(id, address));
-                } else if up {
-                    self.bring(id, true);
-                }
+                let before = self.ipv6_disabled(id);
+                self.switch_ipv6(id, *value);
                 return Ok(Sysctl::DisableIpv6(*interface, before));
             }
             _ => {}
@@ -1055,12 +1048,8 @@ impl Engine {
             }
             Sysctl::DisableIpv6All(value) => {
                 let before = std::mem::replace(&mut space.ipv6_disabled, *value);
-                if before && !*value {
-                    for device in space.devices.clone() {
-                        if self.devices[device.index()].as_ref().is_some_and(|d| d.up && d.is_ethernet()) {
-                            self.bring(device, true);
-                        }
-                    }
+                for device in space.devices.clone() {
+                    self.switch_ipv6(device, *value);
                 }
                 Sysctl::DisableIpv6All(before)
             }
@@ -1073,6 +1062,22 @@ impl Engine {
             }
             Sysctl::RouteLocalnet(..) | Sysctl::DisableIpv6(..) => sysctl.clone(),
         })
+    }
+
+    /// Sets `disable_ipv6` of a device: its IPv6 addresses go, or its link-local one (`::1` of `lo`) comes back.
+    fn switch_ipv6(&mut self, id: DeviceId, disabled: bool) {
+        let Some(device) = &mut self.devices[id.index()] else { return };
+        let before = std::mem::replace(&mut device.ipv6_disabled, disabled);
+        let (up, loopback) = (device.up, matches!(device.kind, Kind::Loopback));
+        if disabled {
+            let ipv6 = device.addresses.iter().copied().filter(|address| address.addr().is_ipv6());
+            let ipv6: Vec<IpNet> = ipv6.collect();
+            ipv6.into_iter().for_each(|address| self.remove_address(id, address));
+        } else if before && loopback {
+            self.add_address(id, IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128)));
+        } else if up {
+            self.bring(id, true);
+        }
     }
 
     /// A random locally administered unicast address, as the kernel's `eth_random_addr`.

@@ -177,7 +177,7 @@ impl Engine {
     pub(super) fn ip_receive(&mut self, namespace: NamespaceId, packet: Packet, prerouted: bool) {
         let Some(device) = packet.ingress else { return };
         let loopback = self.devices[device.index()].as_ref().is_none_or(|d| !d.is_ethernet());
-        if let Some(reason) = self.refuse_received(namespace, device, &packet, loopback) {
+        if let Some(reason) = self.refuse_received(device, &packet, loopback) {
             return self.drop_frame(packet.frame, Some(namespace), Some(device), reason);
         }
         let packet = if prerouted {
@@ -204,18 +204,12 @@ impl Engine {
         self.ip_forward(namespace, device, packet);
     }
 
-    fn refuse_received(
-        &self,
-        namespace: NamespaceId,
-        device: DeviceId,
-        packet: &Packet,
-        loopback: bool,
-    ) -> Option<DropReason> {
+    fn refuse_received(&self, device: DeviceId, packet: &Packet, loopback: bool) -> Option<DropReason> {
         let view = packet.view()?;
         if !view.header_checksum_is_valid() {
             return Some(DropReason::BadChecksum);
         }
-        if packet.layout.version() == IpVersion::V6 && self.ipv6_disabled(namespace, device) {
+        if packet.layout.version() == IpVersion::V6 && self.ipv6_disabled(device) {
             return Some(DropReason::Ipv6Disabled);
         }
         let source = view.source();
@@ -229,9 +223,16 @@ impl Engine {
         None
     }
 
-    pub(super) fn ipv6_disabled(&self, namespace: NamespaceId, device: DeviceId) -> bool {
-        self.namespaces[namespace.index()].as_ref().is_none_or(|n| n.ipv6_disabled)
-            || self.devices[device.index()].as_ref().is_none_or(|d| d.ipv6_disabled)
+    /// `disable_ipv6` of a device. The one called `all` decides nothing by itself: writing it sets every device's
+    /// (`addrconf_disable_ipv6`).
+    pub(super) fn ipv6_disabled(&self, device: DeviceId) -> bool {
+        self.devices[device.index()].as_ref().is_none_or(|d| d.ipv6_disabled)
+    }
+
+    /// Whether any device of a namespace speaks IPv6.
+    pub(super) fn has_ipv6(&self, namespace: NamespaceId) -> bool {
+        let space = self.namespaces[namespace.index()].as_ref();
+        space.is_some_and(|space| space.devices.iter().any(|device| !self.ipv6_disabled(*device)))
     }
 
     /// Broadcast of one of the device's subnets, limited broadcast, or multicast.

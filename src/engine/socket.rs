@@ -191,9 +191,7 @@ impl Engine {
         destination: IpAddr,
     ) -> Result<IpAddr, Errno> {
         self.alive(namespace)?;
-        if destination.is_ipv6()
-            && self.namespaces[namespace.index()].as_ref().is_none_or(|n| n.ipv6_disabled)
-        {
+        if destination.is_ipv6() && !self.has_ipv6(namespace) {
             return Err(Errno::AddressNotAvailable);
         }
         if destination == IpAddr::V4(Ipv4Addr::BROADCAST) || destination.is_multicast() {
@@ -260,9 +258,7 @@ impl Engine {
         protocol: u8,
     ) -> Result<SocketId, Errno> {
         self.alive(namespace)?;
-        if family == Family::Ipv6
-            && self.namespaces[namespace.index()].as_ref().is_none_or(|n| n.ipv6_disabled)
-        {
+        if family == Family::Ipv6 && !self.has_ipv6(namespace) {
             return Err(Errno::AddressFamilyNotSupported);
         }
         self.namespace_changed(namespace);
