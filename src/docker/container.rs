@@ -154,8 +154,17 @@ pub struct Binding {
     pub host: SocketAddr,
     /// Where it leads.
     pub container: SocketAddr,
-    /// A userland proxy runs.
-    pub proxy: bool,
+    /// Whose socket on the host keeps the port from others.
+    pub holder: Option<Holder>,
+}
+
+/// Whose socket listens on a published port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// A userland proxy's.
+    Proxy,
+    /// dockerd's own: it accepts nothing, rules lead elsewhere what should arrive.
+    Daemon,
 }
 
 impl Binding {
@@ -198,9 +207,9 @@ impl Container {
     }
 
     /// Whether an endpoint on a network that leads out is up. Ports, exposed ones too, belong to such an endpoint.
-    pub fn has_way_out(&self) -> bool {
+    pub fn shows_ports(&self) -> bool {
         let mut active = self.endpoints.iter().filter_map(|endpoint| endpoint.active.as_ref());
-        active.any(|active| active.device.is_some() && !active.internal)
+        active.any(|active| active.device.is_some() && !active.internal && active.maps_ports)
     }
 
     /// Published ports by container port.

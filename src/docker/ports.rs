@@ -110,13 +110,15 @@ impl Ports {
     ) -> Result<(), String> {
         let host = SocketAddr::new(address, port);
         let allocated = || Err(format!("Bind for {host} failed: port is already allocated"));
+        // dockerd's own socket has no such introduction.
+        let starting = if userland_proxy { "Error starting userland proxy: " } else { "" };
         let bind = |why: &str| {
             if profile.port_conflict_across_addresses() {
                 let container = wanted.container;
                 Err(format!("failed to bind host port for {host}:{container}/{protocol}: {why}"))
             } else {
                 let family = if address.is_ipv4() { 4 } else { 6 };
-                Err(format!("Error starting userland proxy: listen {protocol}{family} {host}: bind: {why}"))
+                Err(format!("{starting}listen {protocol}{family} {host}: bind: {why}"))
             }
         };
         if self.taken.contains(&(protocol, port, address)) {
@@ -126,19 +128,14 @@ impl Ports {
             // Like the recorded kernel, this one has no SCTP sockets, and dockerd opens one for every host port.
             return match profile.port_conflict_across_addresses() {
                 true => bind("protocol not supported"),
-                false => Err("Error starting userland proxy: protocol not supported".to_owned()),
+                false => Err(format!("{starting}protocol not supported")),
             };
         }
         if self.clashes(address, protocol, port) {
             if profile.port_conflict_across_addresses() {
                 return allocated();
             }
-            if userland_proxy {
-                return bind("address already in use");
-            }
-        }
-        if !userland_proxy && !profile.port_conflict_across_addresses() {
-            return Ok(());
+            return bind("address already in use");
         }
         if !view.owns(address) {
             return bind("cannot assign requested address");
@@ -193,7 +190,10 @@ pub(super) fn sort(profile: Profile, ports: &mut [PortPublish]) {
             (!exact, port.container_port, port.protocol, fixed(port), port.host_ip)
         });
     } else {
-        ports.sort_by_key(|port| (std::cmp::Reverse(fixed(port)), port.container_port, port.protocol));
+        // Those of one container port against their order on the command line. Between container ports, whether a fixed
+        // host port comes before a higher container port is random on the engine.
+        ports.reverse();
+        ports.sort_by_key(|port| (std::cmp::Reverse(port.container_port), port.protocol));
     }
 }
 

@@ -6,7 +6,7 @@ use linkspan_nat::interface::InterfaceName;
 
 use super::Daemon;
 use crate::docker::cli::ports::PortPublish;
-use crate::docker::container::{Binding, Routes};
+use crate::docker::container::{Binding, Holder, Routes};
 use crate::docker::drivers::bridge::{self};
 use crate::docker::endpoint::{Active, Endpoint, gateways};
 use crate::docker::error::DockerError;
@@ -153,6 +153,10 @@ impl Daemon {
         active: &Active,
     ) -> Vec<IpAddr> {
         match publish.host_ip {
+            // There is no way from there to a container without IPv6 but a proxy.
+            Some(address) if address.is_ipv6() && active.ipv6.is_none() && !self.config.userland_proxy => {
+                Vec::new()
+            }
             Some(address) => vec![address],
             None if binding.is_unspecified() => {
                 let mut addresses = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
@@ -190,13 +194,18 @@ impl Daemon {
             let port = PublishedRules { protocol: publish.protocol, host, container };
             self.firewall().publish(&mut outcome.plan, owner, &rules, &port);
         }
-        let proxy = self.config.userland_proxy && config.mode_v4 != GatewayMode::Routed;
-        if proxy {
+        let holder = match self.config.userland_proxy {
+            true => Some(Holder::Proxy),
+            false => self.profile().listens_without_proxy().then_some(Holder::Daemon),
+        };
+        let holder = holder.filter(|_| config.mode_v4 != GatewayMode::Routed);
+        if let Some(holder) = holder {
             let namespace = self.host.namespace.clone();
-            let (listen, target, protocol) = (host, container, publish.protocol);
+            let target = (holder == Holder::Proxy).then_some(container);
+            let (listen, protocol) = (host, publish.protocol);
             outcome.spawns.push(Spawn::Proxy { owner, namespace, listen, target, protocol });
         }
-        let binding = Binding { owner, publish: *publish, host, container, proxy };
+        let binding = Binding { owner, publish: *publish, host, container, holder };
         if let Some(container) = self.containers.get_mut(&number) {
             container.bindings.push(binding);
         }
@@ -206,7 +215,7 @@ impl Daemon {
     pub(super) fn unpublish(&mut self, number: u32, outcome: &mut Outcome) {
         if let Some(container) = self.containers.get(&number) {
             for binding in container.bindings.iter().rev() {
-                if binding.proxy {
+                if binding.holder.is_some() {
                     outcome.kills.push(Kill::Proxy { owner: binding.owner });
                 }
                 outcome.plan.remove_owner(binding.owner);

@@ -228,7 +228,7 @@ impl Daemon {
 
 /// The ports `docker ps` and `docker port` know of a container.
 fn shown_ports(container: &Container) -> Vec<PortBinding> {
-    if !container.has_way_out() {
+    if !container.shows_ports() {
         return Vec::new();
     }
     let mut ports = Vec::new();
