@@ -38,13 +38,13 @@ struct Server {
 impl Server {
     fn new(ask: impl Fn(u8) -> Vec<Vec<u8>>) -> Server {
         let mut names = Names::default();
-        let app = NetworkKey("app".to_owned());
+        let app = NetworkKey("app".into());
         names.add_network(app.clone(), "app", false);
         let mut questions = Vec::new();
         for number in 0..CONTAINERS {
             let list = [format!("shop-web-{number}"), format!("web{number}")];
             let address = IpAddr::from([172, 18, 0, number + 2]);
-            names.add_endpoint(&app, &RecordOwner(list[0].clone()), &list, &[address]);
+            names.add_endpoint(&app, &RecordOwner(list[0].as_str().into()), &list, &[address]);
             questions.extend(ask(number));
         }
         let sandbox = Sandbox {

@@ -239,6 +239,8 @@ fn subnets_that_contradict() {
     ends(&pool("subnet: 10.1.0.0/16, gateway: 10.1.0.0"), "failed to allocate gateway (10.1.0.0)", "5:3");
     refused(&pool("subnet: 10.1.0.0/16, ip_range: 10.2.0.0/24"), "is not inside the subnet", "5:55");
     refused(&pool("subnet: 10.1.0.0/33"), "is not a network", "5:32");
+    refused(&pool("subnet: 10.1.0.1/16"), "subnet 10.1.0.1/16 is not the address of a network", "5:23");
+    passes(&format!("daemon: {{profile: 20.10}}\n{}", pool("subnet: 10.1.0.1/16")));
     ends(&pool("subnet: 10.1.0.0/32"), "no available IPv4 addresses", "2:3");
 }
 
@@ -254,11 +256,12 @@ fn addresses_that_contradict() {
     refused(
         &text("10.1.0.5", "10.1.0.5"),
         "`a` and `b` have the same address 10.1.0.5 on network `n`",
-        "7:16",
+        "7:34",
     );
-    ends(&text("10.1.0.1", "10.1.0.5"), "Address already in use", "2:3");
-    ends(&text("10.1.0.255", "10.1.0.5"), "Address already in use", "2:3");
-    refused(&text("10.2.0.5", "10.1.0.5"), "the fixed address 10.2.0.5 is in no subnet", "4:16");
+    refused(&text("10.1.0.1", "10.1.0.5"), "10.1.0.1 is the gateway of network `n`", "4:34");
+    refused(&text("10.1.0.0", "10.1.0.5"), "10.1.0.0 is the address of the subnet of network `n`", "4:34");
+    refused(&text("10.1.0.255", "10.1.0.5"), "10.1.0.255 is the broadcast address of network `n`", "4:34");
+    refused(&text("10.2.0.5", "10.1.0.5"), "the fixed address 10.2.0.5 is in no subnet", "4:34");
     refused(&text("10.1.0.256", "10.1.0.5"), "10.1.0.256", "4:34");
 }
 
@@ -370,6 +373,19 @@ fn links_that_do_not_exist() {
         "{}steps:\n  - link down w\nchecks:\n  - client -> 203.0.113.1:80: unreachable\n",
         link("w: {between: [host:eth0, world:outside], delay: 1ms}")
     ));
+    let proxy = |machine: &str, proxy: &str| {
+        format!("{BASE}world:\n  machines: {{gate: {{{machine}}}}}\n  proxies: {{company: {{{proxy}}}}}\n")
+    };
+    refused(
+        &proxy("addresses: [203.0.113.80/24]", "machine: gat"),
+        "there is no machine `gat` under `world.machines`",
+        "6:32",
+    );
+    refused(
+        &proxy("addresses: [203.0.113.80/24], listen: [3128]", "machine: gate"),
+        "port 3128 of the machine `gate` is the proxy's",
+        "6:32",
+    );
 }
 
 #[test]
@@ -382,8 +398,13 @@ fn names_in_steps_and_checks() {
     let report = run(&format!("{BASE}checks:\n  - client -> wbe:80: ok\n"));
     assert_eq!(report.checks[0].failure.as_ref().unwrap().found, "unresolved");
     refused(&step("wait forever"), "is not a time", "5:5");
-    ends(&step("docker run 'nginx"), "expected a closing '", "5:5");
-    ends(&step("crash wbe"), "there is no container wbe", "5:5");
+    refused(&step("docker run 'nginx"), "expected a closing '", "5:16");
+    refused(&step("crash wbe"), "there is no service or container `wbe`", "5:5");
+    ends(
+        &format!("{BASE}steps:\n  - docker rename web moved\n  - crash web\n"),
+        "there is no container",
+        "6:5",
+    );
     let (output, failures) = command("frobnicate --now");
     assert_eq!(output, "sh: frobnicate: not found\n");
     assert_eq!(failures, ["expected exit status 0, found 127"]);
@@ -679,4 +700,96 @@ fn a_link_with_jitter_varies_with_the_seed_and_only_within_bounds() {
     assert!(first[1..].iter().any(|time| (time - first[1]).abs() > 0.1), "{first:?}");
     assert_eq!(first, times(1));
     assert_ne!(first, times(2));
+}
+
+#[test]
+fn a_step_that_cannot_be_carried_out_is_refused_where_it_stands() {
+    let step = |line: &str| format!("{BASE}steps:\n  - {line}\n");
+    for (line, message, column) in [
+        ("docker swarm init", "'docker swarm' is not supported: there is no swarm control plane", 12),
+        ("docker compose up", "'docker compose' is not supported: give the Compose file itself", 12),
+        ("docker build .", "'docker build' is not supported", 12),
+        ("docker frob", "unknown command: docker frob", 12),
+        ("docker run --nett x nginx", "unknown flag: --nett", 16),
+        ("docker network frob", "unknown command: docker network frob", 20),
+        ("docker network create -d overlay ov", "networks of the driver `overlay` cannot be made here", 30),
+        ("docker network create -d weave ov", "networks of the driver `weave` cannot be made here", 30),
+        ("docker ps | grep web", "shell operator '|' is not supported", 15),
+        ("docker exec web wgett x", "there is no program `wgett` here", 21),
+        ("docker run --rm alpine npm start", "there is no program `npm` here", 28),
+        (
+            "docker run --rm who/knows http://web",
+            "neither the image `who/knows` nor the program `http://web`",
+            21,
+        ),
+        ("docker run -d --health-cmd 'frob x' nginx", "there is no program `frob` here", 33),
+        ("{in: web, run: wgett x}", "there is no program `wgett` here", 20),
+        ("{in: web, run: 'sleep 1; npm start'}", "there is no program `npm` here", 30),
+        ("{in: host, run: 'true && docker ps'}", "there is no shell around docker commands here", 30),
+    ] {
+        refused(&step(line), message, &format!("5:{column}"));
+    }
+}
+
+#[test]
+fn the_nearest_name_is_offered() {
+    for (line, help) in [
+        ("docker frob", "expect:"),
+        ("docker exc web ls", "did you mean `exec`?"),
+        ("docker run --nett x nginx", "did you mean `--net`?"),
+        ("docker network crate n", "did you mean `create`?"),
+        ("docker network create -d bridg n", "did you mean `bridge`?"),
+        ("{in: web, run: wgett x}", "did you mean `wget`?"),
+        ("{in: web, run: apt-get update}", "expect: 127"),
+    ] {
+        let error = parse(&format!("{BASE}steps:\n  - {line}\n")).map(|_| ()).expect_err(line);
+        let shown = error.errors().next().unwrap().help.clone().unwrap_or_default();
+        assert!(shown.contains(help), "{line}: {shown}");
+    }
+}
+
+#[test]
+fn what_a_real_engine_answers_may_be_shown() {
+    for step in [
+        "{run: docker frob, expect: 1}",
+        "{run: docker run --nett x nginx, expect: {exit: 125, contains: ['unknown flag: --nett']}}",
+        "{run: docker network create -d weave ov, expect: 'plugin \"weave\" not found'}",
+        "{run: docker network create -d overlay ov, expect: 'This node is not a swarm manager'}",
+        "{in: web, run: wgett x, expect: 127}",
+        "{in: web, run: wgett x, expect: {contains: ['not found']}}",
+        "{run: docker exec web wgett x, expect: 127}",
+        "docker run -d --name p postgres -c max_connections=9",
+        "docker run --rm curlimages/curl --version-of-nothing-is-asked",
+    ] {
+        let text = format!("{BASE}steps:\n  - {step}\n");
+        assert!(parse(&text).is_ok(), "{step}: {}", parse(&text).unwrap_err().render(false));
+    }
+    passes(&format!(
+        "{BASE}steps:\n  - {{run: docker run --nett x nginx, expect: 125}}\n  - {{in: web, run: wgett x, expect: 127}}\n"
+    ));
+}
+
+#[test]
+fn a_health_check_is_made_or_its_absence_is_said() {
+    let project = |test: &str| {
+        format!(
+            "services:\n  web:\n    image: nginx\n    healthcheck: {{test: {test}, interval: 2s, retries: 2}}\n  app: {{image: nginx, depends_on: {{web: {{condition: service_healthy}}}}}}\n"
+        )
+    };
+    passes(&project("'curl -f http://localhost/'"));
+    ends(&project("'curl -f http://localhost:81/'"), "container shop-web-1 is unhealthy", "5:36");
+    ends(&project("[CMD, redis-cli, ping]"), "container shop-web-1 is unhealthy", "5:36");
+    let report = run(&project("'frob -f http://localhost/'"));
+    assert!(report.passed());
+    let warnings: Vec<&str> = report.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].starts_with("the health check of `web` is not made"), "{warnings:?}");
+}
+
+#[test]
+fn a_command_that_waits_for_a_database_runs() {
+    let report = run(
+        "services:\n  db: {image: postgres}\n  app:\n    image: alpine\n    command: sh -c 'until pg_isready -h db; do sleep 1; done; httpd -f'\nchecks:\n  - db -> app:80: ok\n",
+    );
+    assert!(report.passed() && report.warnings.is_empty(), "{:?}", report.warnings);
 }

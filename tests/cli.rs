@@ -188,6 +188,42 @@ fn run_tells_what_happens_and_exits_by_the_verdict() {
 }
 
 #[test]
+fn a_failed_check_says_why_and_what_to_do() {
+    let text = "services:\n  web: {image: nginx, networks: [front]}\n  db: {image: postgres, networks: [back]}\n\
+                networks: {front: , back: }\nchecks:\n  - web -> db:5432: ok\n  - web -> dbb:5432: ok\n";
+    let folder = Folder::new("why").with("apart.yaml", text);
+    let ran = folder.linkspan(&["test", "apart.yaml"]).exits(1);
+    has(
+        &ran.out,
+        &[
+            "found:    unresolved",
+            "because:  db is only on `back`, web on `front`: they share no network",
+            "by:       apart.yaml:3:",
+            "try:      connect web to `back`",
+            "because:  nothing has the name dbb",
+            "try:      did you mean `db`?",
+            "0 passed, 1 failed, 1 warning (`linkspan check` shows them)",
+        ],
+    );
+    assert!(!ran.out.contains("127.0.0.11"), "the hops of a name server's answer say nothing:\n{}", ran.out);
+    has(
+        &folder.linkspan(&["check", "apart.yaml"]).exits(0).err,
+        &["no container and no alias is called `dbb`"],
+    );
+    let json = folder.linkspan(&["test", "--format", "json", "apart.yaml"]).exits(1).out;
+    has(&json, &[r#""suggestion":"did you mean `db`?""#, r#""warnings":1"#]);
+}
+
+#[test]
+fn a_matrix_of_many_says_all_of_them_at_once() {
+    let more: String =
+        (0..9).map(|n| format!("  c{n}: {{image: busybox, command: sleep infinity}}\n")).collect();
+    let text = format!("services:\n  web: {{image: nginx, ports: ['8080:80']}}\n{more}");
+    let ran = Folder::new("many").with("many.yaml", &text).linkspan(&["matrix", "many.yaml"]).exits(0);
+    has(&ran.out, &["ok from all 10 containers, host, outside", "172.18.0.1 (host) for all 10 containers"]);
+}
+
+#[test]
 fn a_plain_compose_file_shows_what_it_sets_up() {
     let text =
         "services:\n  web: {image: nginx, ports: ['8080:80', '127.0.0.1::443']}\n  db: {image: postgres}\n";
@@ -317,7 +353,8 @@ fn test_tells_programs_what_held_and_what_did_not() {
     assert_eq!(failed[0]["failure"]["found"], "refused");
     assert!(broken["event"] == "refused" && broken["message"].as_str().unwrap().contains("c.yaml"));
     assert_eq!((&slow["totals"]["time"], &slow["steps"][0]["end"]), (&90.0.into(), &90.0.into()));
-    let expected = serde_json::json!({ "event": "summary", "passed": 2, "failed": 1, "refused": 1 });
+    let expected =
+        serde_json::json!({ "event": "summary", "passed": 2, "failed": 1, "refused": 1, "warnings": 0 });
     assert_eq!(*summary, expected);
     let seeds = folder.linkspan(&["test", "--format", "json", "--seeds", "2", "a.yaml"]).exits(0);
     assert_eq!(seeds.out.lines().count(), 3, "a report for each seed, and the summary");

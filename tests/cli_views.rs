@@ -177,6 +177,15 @@ fn tables_at_an_instant() {
     assert_eq!(neighbours(&["--after-step", "0"]), 0, "nobody was asked for yet");
     assert_eq!(neighbours(&["--after-step", "1"]), 1);
     assert_eq!(neighbours(&["--at", "0s"]), 1, "no wire has a delay");
+    // Nothing happens at the instant asked for; what expires does so then, not when something happened last.
+    let expiry = |at: &str| {
+        let (json, err, _) =
+            folder.linkspan(&["tables", "--format", "json", "--of", "host", "--at", at, "shop"]);
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap_or_else(|_| panic!("{err}"));
+        let connections = value["places"][0]["connections"].as_array().unwrap();
+        connections.iter().filter_map(|c| c["expires_ns"].as_u64()).max().unwrap()
+    };
+    assert_eq!(expiry("10s") - expiry("12.5s"), 2_500_000_000);
     let (text, ..) = folder.linkspan(&["tables", "shop"]);
     for part in [
         "host host",
@@ -237,7 +246,7 @@ services:
   worker: {image: busybox, command: sh -c 'echo starting; echo no database >&2; exit 3', expose: [80]}
   once: {image: busybox, command: echo done}
   shell: {image: alpine, tty: true}
-  app: {image: 'mine:1', command: npm start, expose: [3000], healthcheck: {test: curl localhost}}
+  app: {image: 'mine:1', command: npm start, expose: [3000], healthcheck: {test: frob localhost}}
   idle: {image: busybox, command: tail -f /dev/null, expose: [81]}
 ";
 
@@ -263,9 +272,11 @@ fn a_container_that_died_is_seen() {
     assert_eq!(row("shell"), "shell default - -");
     assert_eq!(row("app"), "app default 3000/tcp -");
     assert_eq!(row("idle"), "idle default - -", "nothing listens there");
-    let (_, err, _) = folder.linkspan(&["check", "--verbose", "dead.yaml"]);
-    for part in ["the command of `app` is not run", "the health check of `app` is not run"] {
-        assert!(err.contains(part), "{part:?} is missing in:\n{err}");
+    let (_, checked, _) = folder.linkspan(&["check", "dead.yaml"]);
+    for part in ["the command of `app` is not run", "the health check of `app` is not made"] {
+        for told in [&err, &checked] {
+            assert!(told.contains(part), "{part:?} is missing in:\n{told}");
+        }
     }
     folder.refuses(&["tables", "--of", "worker", "dead.yaml"], &["worker is not running: it exited (3)"]);
     folder.refuses(

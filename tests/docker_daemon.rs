@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use linkspan_nat::rule::Family;
@@ -15,7 +16,7 @@ use proptest::prelude::*;
 use linkspan::docker::cli;
 use linkspan::docker::daemon::{Daemon, DaemonConfig, HostIdentity};
 use linkspan::docker::outcome::{
-    ContainerFile, HostInterface, HostView, Kill, Outcome, Output, ResolverChange, Spawn,
+    ContainerFile, HostInterface, HostTable, HostView, Kill, Outcome, Output, ResolverChange, Spawn,
 };
 use linkspan::docker::profile::Profile;
 use linkspan::engine::Engine;
@@ -25,6 +26,7 @@ use linkspan::engine::plan::{DeviceName, DeviceSpec, NamespaceName, Op, Owner, P
 struct Stage {
     daemon: Daemon,
     engine: Engine,
+    table: HostTable,
     view: HostView,
     now: Duration,
     proxies: BTreeMap<Owner, SocketAddr>,
@@ -62,9 +64,10 @@ impl Stage {
             });
         }
         engine.apply(&plan).unwrap();
+        let on_link = interfaces.iter().flat_map(|interface| interface.addresses.clone()).collect();
+        let table = HostTable { on_link, interfaces, ..HostTable::default() };
         let view = HostView {
-            on_link: interfaces.iter().flat_map(|interface| interface.addresses.clone()).collect(),
-            interfaces,
+            devices: Rc::new(table.clone()),
             resolv_conf: "nameserver 203.0.113.53\n".to_owned(),
             hosts: "127.0.0.1 localhost\n".to_owned(),
             ..HostView::default()
@@ -73,6 +76,7 @@ impl Stage {
         let mut stage = Self {
             daemon: Daemon::new(config, host, 1),
             engine,
+            table,
             view,
             now: Duration::ZERO,
             proxies: BTreeMap::new(),
@@ -100,7 +104,7 @@ impl Stage {
         }
         self.engine.apply(&outcome.plan).unwrap();
         for change in outcome.files {
-            self.files.insert((change.container.to_string(), change.file), change.text);
+            self.files.insert((change.container.to_string(), change.file), change.text.to_string());
         }
         for change in outcome.resolvers {
             match change {
@@ -120,7 +124,8 @@ impl Stage {
                 }
             }
         }
-        self.view.listening = self.proxies.values().map(|address| (*address, Transport::Tcp)).collect();
+        self.table.listening = self.proxies.values().map(|address| (*address, Transport::Tcp)).collect();
+        self.view.devices = Rc::new(self.table.clone());
         for id in ended {
             self.exit(id.as_str(), 137);
         }
@@ -657,6 +662,15 @@ fn refusals_of_addresses_and_modes_are_the_recorded_ones() {
         docker network connect auto none");
     stage.ok("docker create --name late --network auto busybox
         docker network disconnect auto none
+        docker network rm auto");
+    assert_eq!(
+        stage.refusal("docker start late"),
+        "Error response from daemon: network auto not found\nError: failed to start containers: late\n"
+    );
+    // One that has been there knows its id.
+    stage.ok("docker network create auto
+        docker start late
+        docker stop late
         docker network rm auto");
     assert_eq!(
         stage.refusal("docker start late"),

@@ -377,3 +377,78 @@ fn networks() {
         ],
     );
 }
+
+/// Walkthrough 40 has the first and the last two; the others are moby's `validateConfiguration` and its tests.
+#[test]
+fn configuration_networks() {
+    check_plain(
+        &[
+            "docker network create --config-only --subnet 192.168.77.0/24 -o parent=lan0 conf1",
+            "docker network create -d macvlan --config-from conf1 useconf",
+            "docker network create plain",
+        ],
+        &[
+            (
+                "docker network create --config-only --internal x",
+                "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.",
+            ),
+            (
+                "docker network create --config-only --scope local x",
+                "configuration network can only contain network specific fields. Network operator fields like [ ingress | internal | attachable | scope ] are not supported.",
+            ),
+            (
+                "docker network create --config-only --config-from conf1 x",
+                "a configuration network cannot depend on another configuration network",
+            ),
+            (
+                "docker network create --config-from conf1 --subnet 10.40.0.0/24 x",
+                "user specified configurations are not supported if the network depends on a configuration network",
+            ),
+            (
+                "docker network create --config-from conf1 --label a=b x",
+                "user specified configurations are not supported if the network depends on a configuration network",
+            ),
+            (
+                "docker network create --config-from conf1 -o a=b x",
+                "network driver options are not supported if the network depends on a configuration network",
+            ),
+            ("docker network create --config-from plain x", "configuration network \"plain\" does not exist"),
+            ("docker network create -d nat x", "plugin \"nat\" not found"),
+            ("docker network create -d transparent x", "plugin \"transparent\" not found"),
+            ("docker network create -d l2bridge x", "plugin \"l2bridge\" not found"),
+        ],
+    );
+    check(
+        &[
+            "docker network create --config-only --subnet 192.168.77.0/24 -o parent=lan0 --ipam-opt k=v --label l=m conf1",
+            "docker network create -d macvlan --config-from conf1 useconf",
+            "docker network create --config-only unused",
+        ],
+        &[
+            (
+                "docker network inspect -f '{{.Driver}} {{.ConfigOnly}} {{json .IPAM}} {{json .Options}} {{json .Labels}}' conf1",
+                "null true {\"Driver\":\"default\",\"Options\":{\"k\":\"v\"},\"Config\":[{\"Subnet\":\"192.168.77.0/24\"}]} {\"parent\":\"lan0\"} {\"l\":\"m\"}\n",
+                "",
+                0,
+            ),
+            (
+                "docker network inspect -f '{{.Driver}} {{json .IPAM}} {{json .Options}} {{json .ConfigFrom}} {{json .Labels}}' useconf",
+                "macvlan {\"Driver\":\"default\",\"Options\":{\"k\":\"v\"},\"Config\":[{\"Subnet\":\"192.168.77.0/24\"}]} {\"parent\":\"lan0\"} {\"Network\":\"conf1\"} {\"l\":\"m\"}\n",
+                "",
+                0,
+            ),
+            (
+                "docker network rm conf1",
+                "",
+                "Error response from daemon: error while removing network: configuration network \"conf1\" is in use\nexit status 1\n",
+                1,
+            ),
+            ("docker network prune -f", "Deleted Networks:\nuseconf\n\n", "", 0),
+            ("docker network rm conf1 unused", "conf1\nunused\n", "", 0),
+        ],
+    );
+    check_run(
+        &["docker network create --config-only conf1"],
+        &[("docker run -d --network conf1 busybox", "cannot create endpoint on configuration-only network")],
+    );
+}

@@ -43,7 +43,6 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
     ("03-attach", r#"ttyx 'docker run -it --rm --name fg busybox' 'echo hi' 'exit'"#, TERMINAL),
     ("03-attach", r#"ttyx 'docker exec -it container1 sh' 'hostname -i' 'exit'"#, TERMINAL),
     ("03-attach", r#"docker run -it busybox"#, TERMINAL),
-    ("13-daemon-icc-false", r#"rules filter"#, LEAK),
     ("20-none-host-container", r#"docker exec hh hostname"#, NAMED),
     ("23-dns-options", r#"docker exec s2 ping -c1 -W1 short"#, LOOPBACK),
     (
@@ -130,7 +129,6 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
 ];
 
 const TERMINAL: &str = "nobody sits at a terminal here: there is nothing to attach to or type at";
-const LEAK: &str = "20.10 forgets to remove the rules of a link whose target was restarted";
 const NAMED: &str = "the recording's host is called dk";
 const LOOPBACK: &str = "the recording's machine outside has all of 198.51.100.0/24 on its loopback device";
 const MAPPED: &str =

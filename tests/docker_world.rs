@@ -615,3 +615,145 @@ steps:
 "#,
     );
 }
+
+/// What a container sees of its network is the same whatever driver carries it, but for the hardware address and the names of
+/// what is at the other end.
+#[test]
+fn a_container_does_not_see_which_driver_it_is_on() {
+    let drivers =
+        ["-d bridge", "-d macvlan -o parent=lan0.7", "-d ipvlan -o parent=lan0.8", "-d macvlan", "-d ipvlan"];
+    let mut seen = Vec::new();
+    for driver in drivers {
+        let mut stage = Stage::new("");
+        stage.ok(&format!("docker network create {driver} --subnet 10.7.0.0/24 --gateway 10.7.0.1 app"));
+        stage.ok("docker run -d --name web --hostname web --network app --network-alias site nginx");
+        stage.ok("docker run -itd --name cc --hostname cc --network app busybox");
+        let mut view = String::new();
+        for command in [
+            "cc ip -4 addr show eth0 | grep inet",
+            "cc ip route | grep -v default",
+            "cc cat /etc/hosts /etc/resolv.conf /etc/hostname",
+            "cc nslookup site.app",
+            "cc nslookup 10.7.0.2",
+            "cc wget -qO- http://site/",
+            "cc ping -c 1 -W 1 web | grep packets",
+            "cc ls /sys/class/net",
+            "cc arp -n | wc -l",
+        ] {
+            let (container, command) = command.split_once(' ').unwrap();
+            let (text, status) = exec(&mut stage, &format!("{container} sh -c '{command}'"));
+            view += &format!("{command}: {status}\n{text}");
+        }
+        seen.push((driver, view));
+    }
+    let (_, bridge) = &seen[0];
+    assert!(
+        bridge.contains("inet 10.7.0.3/24 brd 10.7.0.255") && bridge.contains("1 packets received"),
+        "{bridge}"
+    );
+    for (driver, view) in &seen[1..] {
+        assert_eq!(view, bridge, "{driver}");
+    }
+}
+
+/// Walkthrough 21, and what it does not show: the link is the container's, whatever that is called now.
+#[test]
+fn a_link_follows_its_target_through_a_rename() {
+    let mut stage = Stage::new("");
+    stage.ok("docker run -d --name db --expose 5432 busybox sleep 600");
+    stage.ok("docker run -d --name web --link db:database nginx");
+    stage.ok("docker rename db newdb");
+    assert_eq!(
+        stage.ok("docker inspect -f '{{json .HostConfig.Links}}' web"),
+        "[\"/newdb:/web/database\"]\n"
+    );
+    stage.ok("docker stop -t 0 newdb");
+    stage.ok("docker run -itd --name filler busybox");
+    stage.ok("docker start newdb");
+    let (hosts, _) = exec(&mut stage, "web cat /etc/hosts");
+    assert!(hosts.contains("172.17.0.4\tdatabase "), "{hosts}");
+    let (env, _) = exec(&mut stage, "web printenv DATABASE_PORT");
+    assert_eq!(env, "tcp://172.17.0.4:5432\n");
+    assert_eq!(stage.ok("docker inspect -f '{{.Name}}' /web/database"), "/newdb\n");
+}
+
+/// A container that does not run remembers networks by name: which of them are there, its start finds out.
+#[test]
+fn networks_of_a_container_that_does_not_run_are_names() {
+    let mut stage = Stage::new("");
+    stage.ok("docker network create app");
+    stage.ok("docker create --name web --network app nginx");
+    assert_eq!(stage.ok("docker inspect -f '{{.NetworkSettings.Networks.app.NetworkID}}' web"), "\n");
+    stage.ok("docker network connect app web");
+    stage.ok("docker network connect later web");
+    let start = stage.docker("docker start web");
+    assert!(start.stderr.starts_with("Error response from daemon: network later not found\n"), "{start:?}");
+    stage.ok("docker network rm app");
+    stage.ok("docker network create later");
+    stage.ok("docker network create app");
+    stage.ok("docker start web");
+    stage.ok("docker stop web");
+    let id = stage.ok("docker inspect -f '{{.Id}}' web");
+    let refused = stage.docker("docker network disconnect bridge web");
+    let text = format!(
+        "Error response from daemon: container {} is not connected to the network bridge\n",
+        id.trim()
+    );
+    assert_eq!((refused.stderr, refused.exit), (text, 1));
+    // A network that it was up on is that one, and no other of the same name.
+    stage.ok("docker network rm app");
+    stage.ok("docker network create app");
+    assert_eq!(stage.docker("docker start web").exit, 1);
+    stage.ok("docker network disconnect app web");
+    stage.ok("docker start web");
+}
+
+/// The first server keeps silent: after four seconds the next one is asked. When all of them do, 28 says so and 20.10 is
+/// silent too.
+#[test]
+fn silent_name_servers_are_passed_over_and_their_failure_depends_on_the_release() {
+    for (profile, failure) in [
+        ("20.10", "{exit: 9, contains: [connection timed out; no servers could be reached]}"),
+        ("28", "{contains: ['status: SERVFAIL', 'Query time: 4000 msec']}"),
+    ] {
+        holds(&format!(
+            r#"
+name: failover
+daemon: {{profile: "{profile}"}}
+world:
+  machines:
+    silent: {{addresses: [203.0.113.54/24]}}
+steps:
+  - in: host
+    run: iptables -I DOCKER-USER -d 203.0.113.54 -j DROP
+  - docker network create app
+  - docker run -itd --name two --network app --dns 203.0.113.54 --dns 203.0.113.53 busybox
+  - docker run -itd --name one --network app --dns 203.0.113.54 busybox
+  - run: docker exec two timeout 3 dig +short uponly
+    expect: {{exit: 143}}
+  - run: docker exec two dig +short uponly
+    expect: {{output: 198.51.100.99}}
+  - run: docker exec one dig uponly
+    expect: {failure}
+  - run: docker exec one nslookup -type=a two
+    expect: {{contains: ["Address: 172.18.0.2"]}}
+"#
+        ));
+    }
+}
+
+/// More addresses than a datagram of 512 bytes holds: the answer is cut, and asked for again by TCP.
+#[test]
+fn a_large_answer_comes_by_tcp() {
+    let mut stage = Stage::new("");
+    stage.ok("docker network create app");
+    for number in 0..40 {
+        stage.ok(&format!("docker run -d --name m{number:02} --network app --network-alias many nginx"));
+    }
+    stage.ok("docker run -itd --name cc --network app busybox");
+    let (found, _) = exec(&mut stage, "cc dig +short many");
+    assert_eq!(found.lines().collect::<std::collections::BTreeSet<_>>().len(), 40, "{found}");
+    let (again, _) = exec(&mut stage, "cc dig +short many");
+    let (other, _) = exec(&mut stage, "cc dig +short many");
+    assert_ne!(again, other, "in an order of its own each time");
+}

@@ -94,9 +94,7 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::BridgeSamePort => Golden("34-one-mac-for-two"),
         DropReason::BridgeNoPort => Golden("14-stopped-container"),
         DropReason::BridgeIsolated => Cannot("Docker isolates no bridge port, and no program can"),
-        DropReason::ChildIsolated => {
-            Cannot("private children do not hear each other's ARP, so nothing is sent")
-        }
+        DropReason::ChildIsolated => Golden("38-private-ipvlan-l3"),
         DropReason::BridgeReserved => Cannot("no program sends to link-local groups of IEEE 802.1Q"),
         DropReason::BridgeBadSource => Golden("15-multicast-mac"),
         DropReason::Filtered => Golden("02-isolated-networks"),

@@ -487,7 +487,7 @@ fn the_builder_is_merged_over_a_file_and_takes_text_literally() {
     let mut lab = Lab::builder()
         .file(&file)
         .variable("TAG", "1.27")
-        .profile(Profile::V20)
+        .profile(Profile::Docker20_10)
         .service("web", |web| web.publish("8443:443").environment("PRICE", "$5 \"each\": yes"))
         .service("web", |web| web.environment("SIZE", "true"))
         .machine("alice", |alice| alice.address("198.51.100.20").serve(80, "hello from alice"))

@@ -377,14 +377,17 @@ fn all_sources() -> Vec<Source> {
     sources
 }
 
-/// The files under a folder, sorted; an absent folder has none.
+/// The files under a folder, sorted; an absent folder has none. What cargo builds and what a fuzzer finds is no part of
+/// the repository.
 fn collect(folder: &Path, wanted: &dyn Fn(&Path) -> bool, files: &mut Vec<PathBuf>) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     for path in paths {
         if path.is_dir() {
-            collect(&path, wanted, files);
+            if !path.ends_with("fuzz/target") && !path.ends_with("fuzz/artifacts") {
+                collect(&path, wanted, files);
+            }
         } else if wanted(&path) {
             files.push(path);
         }

@@ -183,7 +183,7 @@ fn a_comparison_tells_what_changes_and_only_that() {
     assert_eq!((same.compared, same.changes.len()), (old.attempts.len(), 0));
 
     let mut later = before.clone();
-    later.daemon.profile = Some(Profile::V20);
+    later.daemon.profile = Some(Profile::Docker20_10);
     let changed = diff(("28", &old), ("20.10", &measure(&later)));
     let only = |change: &&linkspan::lab::matrix::Change| change.from != "db";
     assert_eq!(changed.changes.iter().find(only), None, "only the internal network's container is concerned");

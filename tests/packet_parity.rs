@@ -3,8 +3,8 @@
 //!
 //! The flows are those of the recording's script, at the same times. What differs from run to run on a real engine is
 //! named by identity: MAC addresses, ephemeral ports, sequence numbers. Which side of a finished connection closes first is a
-//! race there (the recordings 04 and 05 are the same flow and differ), so FINs and what follows them are compared
-//! without their order.
+//! race there (in the recordings 04 and 05, of one flow, the client and the server), so each connection's closing segments
+//! are compared in their order, but not whose comes first.
 
 #![allow(
     clippy::unwrap_used,
@@ -335,12 +335,14 @@ impl Identities {
     }
 }
 
-/// One line for each frame; FINs and what follows them on their connection come last, sorted.
+/// One line for each frame. FINs and what follows them on their connection come last: what they are, whoever sent them
+/// first, and for each connection their order, as sent by who closed first and by the other.
 fn told(frames: &[Vec<u8>]) -> Vec<String> {
     let mut names = Identities::default();
     let mut ports = Identities::default();
     let (mut lines, mut closing) = (Vec::new(), Vec::new());
-    let mut closed: Vec<[String; 2]> = Vec::new();
+    // Who closed a connection first, and how many segments followed.
+    let mut closed: BTreeMap<[String; 2], (String, usize)> = BTreeMap::new();
     for frame in frames {
         let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let mut mac = |bytes: &[u8]| match bytes {
@@ -389,14 +391,18 @@ fn told(frames: &[Vec<u8>]) -> Vec<String> {
                 let mut pair = [from.clone(), to.clone()];
                 pair.sort();
                 let line = format!("{start} TCP {from} > {to} [{letters}] payload {payload}");
-                if flags & 1 != 0 && !closed.contains(&pair) {
-                    closed.push(pair.clone());
+                if flags & 1 != 0 {
+                    closed.entry(pair.clone()).or_insert((from.clone(), 0));
                 }
-                if closed.contains(&pair) {
-                    // Whoever closes first acknowledges last.
-                    closing.push(if letters == "." { format!("last ACK of {pair:?}") } else { line });
-                } else {
+                let Some((first, count)) = closed.get_mut(&pair) else {
                     lines.push(line);
+                    continue;
+                };
+                *count += 1;
+                let who = if *first == from { "who closed first" } else { "the other" };
+                closing.push(format!("{pair:?} segment {count}: [{letters}] of {who}"));
+                if letters != "." {
+                    closing.push(line);
                 }
             }
             other => lines.push(format!("{start} protocol {other}")),

@@ -55,7 +55,7 @@ fn faults(report: &Report) -> String {
                 "    check {}: expected {}, found {}",
                 check.claim, failure.expected, failure.found
             );
-            for line in &failure.story {
+            for line in &failure.why.story {
                 let _ = writeln!(text, "      | {line}");
             }
         }
@@ -188,4 +188,28 @@ checks:
   - only web -> 172.18.0.2
 "#,
     );
+}
+
+/// The table of `scenarios/docs/README.md` names every file of the folder, no other, and the profile each runs under.
+#[test]
+fn the_table_of_the_documentation_names_every_file() {
+    let folder = Path::new("scenarios/docs");
+    let table = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let mut found = Vec::new();
+    files(folder, &mut found);
+    let mut names: BTreeSet<String> =
+        found.iter().map(|path| path.file_name().unwrap().to_str().unwrap().to_owned()).collect();
+    for row in table.lines().filter(|line| line.contains(".yaml`")) {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
+        let [statement, place, profile, listed] = cells[..] else { panic!("four cells: {row}") };
+        assert!(!statement.is_empty() && !place.is_empty(), "{row}");
+        for name in listed.split(',').map(|name| name.trim().trim_matches('`')) {
+            let text = std::fs::read_to_string(folder.join(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
+            let named = ["20.10", "29"].into_iter().find(|p| text.contains(&format!("profile: \"{p}\"")));
+            let expected = named.unwrap_or("28");
+            assert_eq!(profile, expected, "{row}");
+            names.remove(name);
+        }
+    }
+    assert!(names.is_empty(), "in no row of scenarios/docs/README.md: {names:?}");
 }

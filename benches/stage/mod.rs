@@ -84,7 +84,8 @@ pub fn on_default_bridge(containers: usize) -> Vec<Request> {
     (0..containers).map(|number| request(&format!("run -d --name c{number} alpine sleep 1d"))).collect()
 }
 
-fn request(line: &str) -> Request {
+/// A docker command line as a request.
+pub fn request(line: &str) -> Request {
     let words = cli::words::split(line).expect("a well-formed line");
     cli::parse(&words).expect("a command of docker").request
 }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use linkspan_nat::conntrack::{
-    ConfirmError, ConnectionFilter, ConnectionId, Conntrack, Direction, TrackedPacket, Tracking,
+    ConfirmError, Connection, ConnectionFilter, ConnectionId, Conntrack, Direction, TrackedPacket, Tracking,
 };
 use linkspan_nat::rule::CtState;
 use linkspan_nat::tuple::Tuple;
@@ -56,8 +56,13 @@ impl Model {
         let early = self.table.statistics().early_drop;
         let tracking = self.table.track(self.now, &packet);
         let dropped_early = self.table.statistics().early_drop > early;
+        // A reset kills the connection that it is of; whatever comes after it belongs to another.
+        let its = if let Tracking::Connection { id, .. } = &tracking { Some(*id) } else { None };
         let found = self.list.iter().position(|known| {
-            known.confirmed && known.tuples.contains(&packet.tuple) && self.table.get(known.id).is_some()
+            let here = |c: &Connection| its == Some(known.id) || !dying(c);
+            known.confirmed
+                && known.tuples.contains(&packet.tuple)
+                && self.table.get(known.id).is_some_and(here)
         });
         match tracking {
             Tracking::Connection { id, direction, state } => {
@@ -102,7 +107,8 @@ impl Model {
             .filter(|other| {
                 other.id != id && other.confirmed && other.tuples.iter().any(|t| tuples.contains(t))
             })
-            .filter(|other| self.table.get(other.id).is_some_and(|c| c.expires() > now))
+            // One that was killed, by a reset, has given its tuples back.
+            .filter(|other| self.table.get(other.id).is_some_and(|c| c.expires() > now && !dying(c)))
             .map(|other| other.id)
             .collect();
         match self.table.confirm(now, id) {
@@ -165,7 +171,7 @@ impl Model {
     }
 }
 
-fn dying(connection: &linkspan_nat::conntrack::Connection) -> bool {
+fn dying(connection: &Connection) -> bool {
     connection.status().contains(linkspan_nat::conntrack::Status::DYING)
 }
 

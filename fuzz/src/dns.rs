@@ -49,13 +49,13 @@ pub fn run(data: &[u8]) {
 impl Stage {
     fn new(policy: ResolverPolicy, external_access: bool) -> Stage {
         let mut names = Names::default();
-        let app = NetworkKey("app".to_owned());
+        let app = NetworkKey("app".into());
         names.add_network(app.clone(), "app", false);
         let addresses: Vec<IpAddr> = (0..40).map(|last| [172, 18, 0, 2 + last].into()).collect();
         for (name, addresses) in
             [("web", &addresses[..1]), ("many", &addresses[..]), ("a-b.c", &addresses[..2])]
         {
-            names.add_endpoint(&app, &RecordOwner(name.to_owned()), &[name.to_owned()], addresses);
+            names.add_endpoint(&app, &RecordOwner(name.into()), &[name.to_owned()], addresses);
         }
         let server =
             |text: &str| ExternalServer { address: text.parse().unwrap(), origin: ServerOrigin::Host };

@@ -134,7 +134,9 @@ pub struct Conntrack {
     timers: BinaryHeap<Reverse<(Duration, u32, u32)>>,
     /// Connections in the table that may be dropped early, oldest first.
     unassured: BTreeSet<(u64, u32)>,
-    timeouts: Timeouts,
+    /// Connections by the owners of the rules that translated them.
+    owned: BTreeSet<(ConnectionOwner, u32)>,
+    timeouts: &'static Timeouts,
     loose: bool,
     maximum: usize,
     hash_seed: u64,
@@ -164,7 +166,8 @@ impl Conntrack {
             table: HashTable::new(),
             timers: BinaryHeap::new(),
             unassured: BTreeSet::new(),
-            timeouts: Timeouts::default(),
+            owned: BTreeSet::new(),
+            timeouts: &Timeouts::LINUX,
             loose: true,
             maximum: DEFAULT_MAXIMUM,
             hash_seed,
@@ -257,7 +260,7 @@ impl Conntrack {
             return false;
         }
         let assured = connection.status.contains(Status::ASSURED);
-        let timeout = match advance(connection, now, direction, tcp_flags, &self.timeouts) {
+        let timeout = match advance(connection, now, direction, tcp_flags, self.timeouts) {
             Advance::Refresh(timeout) => Some(timeout),
             // What a steady connection's packets do; the others need flags that are excluded.
             Advance::Keep | Advance::Invalid | Advance::Reopen | Advance::Kill => None,
@@ -356,7 +359,7 @@ impl Conntrack {
         };
         connection.status.insert(Status::CONFIRMED);
         self.unassured.insert((connection.created, id.slot));
-        let expires = now + connection.initial_timeout(&self.timeouts);
+        let expires = now + connection.initial_timeout(self.timeouts);
         self.set_expiry(id.slot, expires);
         Ok(id)
     }
@@ -368,7 +371,9 @@ impl Conntrack {
         }
         self.unlink(id.slot);
         let slot = &mut self.slots[id.slot as usize];
-        slot.connection = None;
+        for owner in slot.connection.take().into_iter().flat_map(|connection| connection.owners).flatten() {
+            self.owned.remove(&(owner, id.slot));
+        }
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.slot);
         self.live -= 1;
@@ -390,9 +395,30 @@ impl Conntrack {
         }
     }
 
+    /// A rule of `owner` translated an end of a connection.
+    pub(crate) fn set_owner(
+        &mut self,
+        id: ConnectionId,
+        manipulation: usize,
+        owner: Option<ConnectionOwner>,
+    ) {
+        let Some(connection) = self.get_mut(id) else { return };
+        let before = std::mem::replace(&mut connection.owners[manipulation], owner);
+        let other = connection.owners[1 - manipulation];
+        if let Some(before) = before.filter(|before| Some(*before) != other) {
+            self.owned.remove(&(before, id.slot));
+        }
+        self.owned.extend(owner.map(|owner| (owner, id.slot)));
+    }
+
     /// Forgets every connection the filter selects, unconfirmed ones too, and says how many.
     pub fn flush(&mut self, filter: &ConnectionFilter) -> usize {
-        let selected: Vec<ConnectionId> = (0..self.slots.len() as u32)
+        let candidates: Vec<u32> = match filter.owner {
+            Some(owner) => self.owned.range((owner, 0)..=(owner, u32::MAX)).map(|(_, slot)| *slot).collect(),
+            None => (0..self.slots.len() as u32).collect(),
+        };
+        let selected: Vec<ConnectionId> = candidates
+            .into_iter()
             .filter(|slot| self.slots[*slot as usize].connection.as_ref().is_some_and(|c| filter.selects(c)))
             .map(|slot| self.id(slot))
             .collect();
@@ -460,7 +486,7 @@ impl Conntrack {
         let state =
             if direction == Direction::Reply || answered { CtState::Established } else { CtState::New };
         let assured = connection.status.contains(Status::ASSURED);
-        let timeout = match advance(connection, now, direction, packet.tcp_flags, &self.timeouts) {
+        let timeout = match advance(connection, now, direction, packet.tcp_flags, self.timeouts) {
             Advance::Refresh(timeout) => Some(timeout),
             Advance::Keep => None,
             Advance::Invalid => return Some(Tracking::Invalid),

@@ -178,7 +178,8 @@ impl TokenBucket {
 
 impl RuleSet {
     /// Runs a packet through `table` at `hook`. A table without a chain there accepts. Counts every rule that
-    /// matched and the policy; appends to `trace` every rule looked at and the policy.
+    /// matched and the policy; appends to `trace` every rule looked at and the policy. In a long chain only those
+    /// rules are looked at that can match a packet of these interfaces, addresses and ports.
     pub fn evaluate(
         &mut self,
         table: Table,
@@ -195,11 +196,11 @@ impl RuleSet {
         let mut depth = 0;
         let (mut slot, mut index) = (base, 0);
         loop {
-            let step = match data.chains[slot].as_mut() {
-                Some(chain) => chain.rules.get_mut(index).map(|entry| (entry, &chain.name)),
-                None => None,
-            };
-            let Some((entry, chain)) = step else {
+            let step = data.chains[slot].as_mut().map(|chain| {
+                index = chain.next_possible(index, facts);
+                chain.entry_and_name(index)
+            });
+            let Some((Some(entry), chain)) = step else {
                 if depth == 0 {
                     break;
                 }

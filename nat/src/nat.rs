@@ -105,7 +105,7 @@ pub fn bind(
     if after != before {
         connection.tuples[Direction::Reply as usize] = reply;
         connection.status.insert(translated);
-        connection.owners[manipulation as usize] = owner;
+        table.set_owner(id, manipulation as usize, owner);
     }
     Some(NatBinding { manipulation, before, after })
 }

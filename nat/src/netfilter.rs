@@ -37,7 +37,7 @@ use crate::evaluate::{Effects, Facts, Outcome, RuleRef, Verdict as TableVerdict}
 use crate::fragment::{ExpiredDatagram, FragmentError, Reassembler, Reassembly};
 use crate::nat::{self, Manipulation};
 use crate::packet::{IpVersion, Layout, PacketMut, PacketView};
-use crate::rule::{CtState, Family, Match, NatRange, Target};
+use crate::rule::{CtState, Family, NatRange};
 use crate::ruleset::{Hook, RuleSet, Table};
 use rewrite::{RewriteError, rewrite, rewrite_error};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -106,10 +106,16 @@ impl Default for Netfilter {
 impl Netfilter {
     /// Empty rules, nothing tracked. The seed is the one of [`Conntrack::new`].
     pub fn new(hash_seed: u64) -> Netfilter {
+        Netfilter::with_rules([RuleSet::new(Family::Ipv4), RuleSet::new(Family::Ipv6)], hash_seed)
+    }
+
+    /// The same with these rules, IPv4 and IPv6. Namespaces made from clones of one empty pair share it until their
+    /// rules change.
+    pub fn with_rules(rules: [RuleSet; 2], hash_seed: u64) -> Netfilter {
         Netfilter {
-            rules: [RuleSet::new(Family::Ipv4), RuleSet::new(Family::Ipv6)],
+            rules,
             activity: [Activity::default(); 2],
-            changed: false,
+            changed: true,
             generation: 0,
             conntrack: Conntrack::new(hash_seed),
             reassembler: Reassembler::default(),
@@ -186,6 +192,11 @@ impl Netfilter {
     /// Forgets the connections that rules of `owner` translated, and says how many.
     pub fn flush_owner(&mut self, owner: ConnectionOwner) -> usize {
         self.conntrack.flush(&ConnectionFilter::owned_by(owner))
+    }
+
+    /// Forgets the connections whose replies come from an address or go to it, and says how many.
+    pub fn flush_address(&mut self, address: IpAddr) -> usize {
+        self.conntrack.flush(&ConnectionFilter { reply_end: Some(address), ..ConnectionFilter::default() })
     }
 
     /// Drops what is out of date; returns the incomplete datagrams, for ICMP time exceeded.
@@ -502,7 +513,9 @@ impl Netfilter {
     }
 
     fn rule_owner(&self, family: Family, rule: Option<&RuleRef>) -> Option<ConnectionOwner> {
-        let (_, _, _, entry) = self.rules[family as usize].find(rule?.id)?;
+        let rule = rule?;
+        let chain = self.rules[family as usize].chain(rule.table, &rule.chain)?;
+        let entry = chain.rules().get(rule.number.checked_sub(1)?)?;
         entry.owner().map(|owner| ConnectionOwner(owner.0))
     }
 
@@ -549,13 +562,9 @@ impl Activity {
             for hook in Hook::ALL {
                 self.tables[table as usize][hook as usize] = rules.has_rules(table, hook);
             }
-            for rule in rules.chains(table).into_iter().flat_map(|chain| chain.rules()).map(|e| e.rule()) {
-                self.nat |= table == Table::Nat;
-                self.tracking |= table == Table::Nat
-                    || matches!(rule.target, Target::ConnMark(_) | Target::NoTrack { .. })
-                    || rule.matches.iter().any(|m| matches!(m, Match::Conntrack(_) | Match::State(_)));
-            }
         }
+        self.nat |= rules.translates();
+        self.tracking |= rules.needs_tracking();
         self.any = self.tracking || self.tables.iter().flatten().any(|used| *used);
     }
 }

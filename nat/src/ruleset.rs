@@ -4,16 +4,31 @@
 //! table when the rule is added and against the hooks when its chain is reached from a built-in chain; a loop of
 //! jumps or a nesting deeper than [`MAX_DEPTH`] is refused once a built-in chain reaches it. A mutation that fails
 //! changes nothing. Rules are removed by [`RuleId`]; ids are never used again.
+//!
+//! A host may have a hundred thousand rules and ten thousand namespaces none, so nothing here walks all rules: a rule
+//! is found by its id (`places`), a packet meets only those rules of a long chain that can match it (`index`), what the
+//! checks need is counted per chain (`chain`), and a table that nobody changed is shared with every other such table
+//! (`table`).
 
+mod chain;
 mod counted;
+mod error;
+mod index;
+#[cfg(test)]
+mod index_tests;
+mod places;
+mod table;
 
 use std::sync::Arc;
 
-use crate::evaluate::TokenBucket;
-use crate::rule::{Family, Rule, Target};
-use crate::target_check::{EVERY_HOOK, fits, hooks_of};
+use crate::rule::{Family, Match, Rule, Target};
+use crate::target_check::fits;
 
+pub use chain::{Chain, Entry};
 pub(crate) use counted::Counted;
+pub use error::{Operation, RulesetError};
+use places::{Place, Places};
+use table::{Fault, SharedTable, TableData};
 
 /// How many chains a packet can be inside at once (NFT_JUMP_STACK_SIZE of the kernel).
 pub const MAX_DEPTH: usize = 16;
@@ -125,183 +140,23 @@ impl Counters {
     }
 }
 
-/// Which mutation the kernel refused; named in the error text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    /// `-A`.
-    Append,
-    /// `-I`.
-    Insert,
-    /// `-R`.
-    Replace,
-}
-
-impl Operation {
-    fn text(self) -> &'static str {
-        match self {
-            Operation::Append => "RULE_APPEND",
-            Operation::Insert => "RULE_INSERT",
-            Operation::Replace => "RULE_REPLACE",
-        }
-    }
-}
-
-/// Why a mutation was refused. The texts are those of iptables 1.8.9 (nf_tables) without the program's name.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RulesetError {
-    /// The chain that was named is not there.
-    #[error("No chain/target/match by that name.")]
-    NoChain,
-    /// A new chain has the name of an old one.
-    #[error("Chain already exists.")]
-    ChainExists,
-    /// A chain cannot be renamed to a name in use.
-    #[error("File exists.")]
-    FileExists,
-    /// No such rule to delete or check.
-    #[error("Bad rule (does a matching rule exist in that chain?).")]
-    BadRule,
-    /// An insertion behind the end.
-    #[error("Index of insertion too big.")]
-    InsertionIndex,
-    /// A replacement behind the end.
-    #[error("Index of replacement too big.")]
-    ReplacementIndex,
-    /// A deletion behind the end.
-    #[error("Index of deletion too big.")]
-    DeletionIndex,
-    /// Only built-in chains have a policy.
-    #[error("Bad built-in chain name.")]
-    NotBuiltIn,
-    /// A chain that is built in, in use or not empty cannot be deleted.
-    #[error("CHAIN_DEL failed (Device or resource busy): chain {chain}")]
-    Busy {
-        /// The chain.
-        chain: String,
-    },
-    /// The rule would make a loop of jumps or too deep a nesting.
-    #[error("{} failed (Too many links): rule in chain {chain}", .operation.text())]
-    TooManyLinks {
-        /// What was tried.
-        operation: Operation,
-        /// On which chain.
-        chain: String,
-    },
-    /// The target cannot be used in this table or from this hook, or with these matches.
-    #[error("{} failed (Invalid argument): rule in chain {chain}", .operation.text())]
-    InvalidArgument {
-        /// What was tried.
-        operation: Operation,
-        /// On which chain.
-        chain: String,
-    },
-    /// A jump leads to a chain that is not there.
-    #[error("Chain '{chain}' does not exist")]
-    NoTargetChain {
-        /// The chain that is missing.
-        chain: String,
-    },
-}
-
-/// The rules of one address family.
+/// The rules of one address family. A clone shares the tables that nobody has changed.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
     family: Family,
-    tables: [TableData; 4],
+    tables: [SharedTable; 4],
+    places: Places,
     next_id: u64,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) struct TableData {
-    pub(crate) chains: Vec<Option<Chain>>,
-    pub(crate) base: [Option<usize>; 5],
-}
-
-/// A chain: built in (with a hook and a policy) or made by a user.
-#[derive(Debug, Clone)]
-pub struct Chain {
-    pub(crate) name: Arc<str>,
-    pub(crate) hook: Option<Hook>,
-    pub(crate) policy: Policy,
-    pub(crate) policy_counters: Counters,
-    pub(crate) rules: Vec<Entry>,
-}
-
-impl Chain {
-    /// The chain's name.
-    pub fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    /// The hook of a built-in chain.
-    pub fn hook(&self) -> Option<Hook> {
-        self.hook
-    }
-
-    /// The policy; meaningful for built-in chains.
-    pub fn policy(&self) -> Policy {
-        self.policy
-    }
-
-    /// How many packets the policy decided.
-    pub fn policy_counters(&self) -> Counters {
-        self.policy_counters
-    }
-
-    /// The rules in order; the first is number 1.
-    pub fn rules(&self) -> &[Entry] {
-        &self.rules
-    }
-}
-
-/// A rule in its chain.
-#[derive(Debug, Clone)]
-pub struct Entry {
-    pub(crate) id: RuleId,
-    pub(crate) owner: Option<RuleOwner>,
-    pub(crate) rule: Rule,
-    pub(crate) next: Option<usize>,
-    pub(crate) counters: Counters,
-    pub(crate) buckets: Vec<TokenBucket>,
-}
-
-impl Entry {
-    /// The rule's identity.
-    pub fn id(&self) -> RuleId {
-        self.id
-    }
-
-    /// Whose rule it is.
-    pub fn owner(&self) -> Option<RuleOwner> {
-        self.owner
-    }
-
-    /// The rule.
-    pub fn rule(&self) -> &Rule {
-        &self.rule
-    }
-
-    /// How many packets matched.
-    pub fn counters(&self) -> Counters {
-        self.counters
-    }
+    /// How many rules need connections to be tracked, and how many translate.
+    tracking: u32,
+    translating: u32,
 }
 
 impl RuleSet {
     /// The empty rule set: the built-in chains with policy ACCEPT.
     pub fn new(family: Family) -> RuleSet {
-        let tables = Table::ALL.map(|table| {
-            let hooks = Hook::ALL.iter().filter(|hook| Table::at(**hook).contains(&table)).count();
-            let mut data = TableData { chains: Vec::with_capacity(hooks), base: [None; 5] };
-            for hook in Hook::ALL {
-                if Table::at(hook).contains(&table) {
-                    data.base[hook as usize] = Some(data.chains.len());
-                    data.chains.push(Some(Chain::new(hook.chain_name().into(), Some(hook))));
-                }
-            }
-            data
-        });
-        RuleSet { family, tables, next_id: 1 }
+        let tables = Table::ALL.map(|table| SharedTable::Shared(Arc::new(TableData::new(table))));
+        RuleSet { family, tables, places: Places::default(), next_id: 1, tracking: 0, translating: 0 }
     }
 
     /// The address family.
@@ -311,15 +166,25 @@ impl RuleSet {
 
     /// Whether a packet at `hook` of `table` can meet anything but an accepting policy.
     pub fn has_rules(&self, table: Table, hook: Hook) -> bool {
-        let data = &self.tables[table as usize];
+        let data = self.data(table);
         data.base[hook as usize]
             .and_then(|slot| data.chains[slot].as_ref())
-            .is_some_and(|chain| !chain.rules.is_empty() || chain.policy == Policy::Drop)
+            .is_some_and(|chain| !chain.rules().is_empty() || chain.policy == Policy::Drop)
+    }
+
+    /// Whether a rule needs connections to be tracked.
+    pub(crate) fn needs_tracking(&self) -> bool {
+        self.tracking > 0 || self.translating > 0
+    }
+
+    /// Whether there are rules in the nat table.
+    pub(crate) fn translates(&self) -> bool {
+        self.translating > 0
     }
 
     /// The chains of a table: built-in ones in hook order, then the others by name.
     pub fn chains(&self, table: Table) -> Vec<&Chain> {
-        let mut chains: Vec<&Chain> = self.tables[table as usize].chains.iter().flatten().collect();
+        let mut chains: Vec<&Chain> = self.data(table).chains.iter().flatten().collect();
         chains.sort_by(|a, b| match (a.hook, b.hook) {
             (Some(a), Some(b)) => a.cmp(&b),
             (Some(_), None) => std::cmp::Ordering::Less,
@@ -331,24 +196,23 @@ impl RuleSet {
 
     /// A chain by name.
     pub fn chain(&self, table: Table, name: &str) -> Option<&Chain> {
-        let data = &self.tables[table as usize];
+        let data = self.data(table);
         data.slot(name).and_then(|slot| data.chains[slot].as_ref())
     }
 
     /// How many rules of the table jump or go to the chain.
     pub fn references(&self, table: Table, name: &str) -> usize {
-        let data = &self.tables[table as usize];
+        let data = self.data(table);
         data.slot(name).map_or(0, |slot| data.references(slot))
     }
 
     /// A rule by identity, with its table, chain and 1-based number.
     pub fn find(&self, id: RuleId) -> Option<(Table, &Chain, usize, &Entry)> {
-        Table::ALL.into_iter().find_map(|table| {
-            self.tables[table as usize].chains.iter().flatten().find_map(|chain| {
-                let index = chain.rules.iter().position(|entry| entry.id == id)?;
-                Some((table, chain, index + 1, &chain.rules[index]))
-            })
-        })
+        let place = self.places.get(id)?;
+        let table = Table::ALL[usize::from(place.table)];
+        let chain = self.data(table).chains.get(place.slot as usize)?.as_ref()?;
+        let position = chain.position(place.order, id)?;
+        Some((table, chain, position + 1, chain.rules().get(position)?))
     }
 
     /// `-A`: puts the rule behind the last.
@@ -359,7 +223,7 @@ impl RuleSet {
         rule: Rule,
         owner: Option<RuleOwner>,
     ) -> Result<RuleId, RulesetError> {
-        let position = self.chain(table, chain).ok_or(RulesetError::NoChain)?.rules.len();
+        let position = self.chain(table, chain).ok_or(RulesetError::NoChain)?.rules().len();
         self.add(table, chain, position, rule, owner, Operation::Append)
     }
 
@@ -372,7 +236,7 @@ impl RuleSet {
         rule: Rule,
         owner: Option<RuleOwner>,
     ) -> Result<RuleId, RulesetError> {
-        let length = self.chain(table, chain).ok_or(RulesetError::NoChain)?.rules.len();
+        let length = self.chain(table, chain).ok_or(RulesetError::NoChain)?.rules().len();
         match number.checked_sub(1) {
             Some(position) if position <= length => {
                 self.add(table, chain, position, rule, owner, Operation::Insert)
@@ -390,39 +254,45 @@ impl RuleSet {
         rule: Rule,
         owner: Option<RuleOwner>,
     ) -> Result<RuleId, RulesetError> {
-        let length = self.chain(table, chain).ok_or(RulesetError::NoChain)?.rules.len();
+        let length = self.chain(table, chain).ok_or(RulesetError::NoChain)?.rules().len();
         let position = number.checked_sub(1).filter(|p| *p < length).ok_or(RulesetError::ReplacementIndex)?;
         self.add(table, chain, position, rule, owner, Operation::Replace)
     }
 
     /// Sets a rule's counters. False if there is no such rule.
     pub fn set_counters(&mut self, id: RuleId, counters: Counters) -> bool {
-        for entry in self.entries_mut() {
-            if entry.id == id {
-                entry.counters = counters;
-                return true;
-            }
-        }
-        false
+        let Some(Place { table, slot, order }) = self.places.get(id) else { return false };
+        let Some(Some(chain)) = self.tables[usize::from(table)].write().chains.get_mut(slot as usize) else {
+            return false;
+        };
+        let position = chain.position(order, id);
+        let Some(entry) = position.and_then(|position| chain.entry_mut(position)) else { return false };
+        entry.counters = counters;
+        true
     }
 
     /// Deletes the rule with this identity. False if there is none.
     pub fn delete_id(&mut self, id: RuleId) -> bool {
-        self.retain(|entry| entry.id != id) > 0
+        let Some(Place { table, slot, order }) = self.places.get(id) else { return false };
+        let table = Table::ALL[usize::from(table)];
+        let chain = self.data(table).chains.get(slot as usize).and_then(Option::as_ref);
+        let position = chain.and_then(|chain| chain.position(order, id));
+        position.is_some_and(|position| self.take_out(table, slot as usize, position))
     }
 
     /// Deletes every rule of an owner and says how many.
     pub fn delete_owner(&mut self, owner: RuleOwner) -> usize {
-        self.retain(|entry| entry.owner != Some(owner))
+        let tables = Table::ALL.into_iter().flat_map(|table| self.data(table).chains.iter().flatten());
+        let own = tables.flat_map(Chain::rules).filter(|entry| entry.owner == Some(owner));
+        let ids: Vec<RuleId> = own.map(|entry| entry.id).collect();
+        ids.into_iter().filter(|id| self.delete_id(*id)).count()
     }
 
     /// `-D chain number`: deletes by 1-based number.
     pub fn delete_number(&mut self, table: Table, chain: &str, number: usize) -> Result<(), RulesetError> {
-        let chain = self.chain_mut(table, chain).ok_or(RulesetError::NoChain)?;
-        let index =
-            number.checked_sub(1).filter(|i| *i < chain.rules.len()).ok_or(RulesetError::DeletionIndex)?;
-        chain.rules.remove(index);
-        Ok(())
+        let slot = self.data(table).slot(chain).ok_or(RulesetError::NoChain)?;
+        let position = number.checked_sub(1).ok_or(RulesetError::DeletionIndex)?;
+        if self.take_out(table, slot, position) { Ok(()) } else { Err(RulesetError::DeletionIndex) }
     }
 
     /// `-D chain specification`: deletes the first rule that equals `rule`.
@@ -434,17 +304,24 @@ impl RuleSet {
     /// `-C`: the 1-based number of the first rule that equals `rule`.
     pub fn check(&self, table: Table, chain: &str, rule: &Rule) -> Result<usize, RulesetError> {
         let chain = self.chain(table, chain).ok_or(RulesetError::BadRule)?;
-        chain.rules.iter().position(|e| e.rule == *rule).map(|i| i + 1).ok_or(RulesetError::BadRule)
+        chain.rules().iter().position(|e| e.rule == *rule).map(|i| i + 1).ok_or(RulesetError::BadRule)
     }
 
     /// `-F`: deletes the rules of one chain or of all.
     pub fn flush(&mut self, table: Table, chain: Option<&str>) -> Result<(), RulesetError> {
-        match chain {
-            Some(name) => self.chain_mut(table, name).ok_or(RulesetError::NoChain)?.rules.clear(),
-            None => {
-                for chain in self.tables[table as usize].chains.iter_mut().flatten() {
-                    chain.rules.clear();
-                }
+        let slots: Vec<usize> = match chain {
+            Some(name) => vec![self.data(table).slot(name).ok_or(RulesetError::NoChain)?],
+            None => (0..self.data(table).chains.len()).collect(),
+        };
+        for slot in slots {
+            let has_rules =
+                self.data(table).chains[slot].as_ref().is_some_and(|chain| !chain.rules().is_empty());
+            if !has_rules {
+                continue;
+            }
+            let chain = self.data_mut(table).chains[slot].as_mut();
+            for entry in chain.map(Chain::clear).unwrap_or_default() {
+                self.forget(table, &entry);
             }
         }
         Ok(())
@@ -452,14 +329,19 @@ impl RuleSet {
 
     /// `-N`: makes an empty chain.
     pub fn new_chain(&mut self, table: Table, name: &str) -> Result<(), RulesetError> {
-        let data = &mut self.tables[table as usize];
-        if data.slot(name).is_some() {
+        if self.data(table).slot(name).is_some() {
             return Err(RulesetError::ChainExists);
         }
-        let chain = Some(Chain::new(name.into(), None));
+        let data = self.data_mut(table);
+        let chain = Some(Chain::new(name.into(), None, data.indexed_from));
         match data.chains.iter().position(Option::is_none) {
             Some(free) => data.chains[free] = chain,
-            None => data.chains.push(chain),
+            None => {
+                if data.chains.len() < 8 {
+                    data.chains.reserve_exact(1);
+                }
+                data.chains.push(chain);
+            }
         }
         Ok(())
     }
@@ -472,12 +354,15 @@ impl RuleSet {
         };
         for name in &names {
             let busy = self.references(table, name) > 0
-                || self.chain(table, name).is_none_or(|c| c.hook.is_some() || !c.rules.is_empty());
+                || self.chain(table, name).is_none_or(|c| c.hook.is_some() || !c.rules().is_empty());
             if busy {
                 return Err(RulesetError::Busy { chain: name.to_string() });
             }
         }
-        for chain in &mut self.tables[table as usize].chains {
+        if names.is_empty() {
+            return Ok(());
+        }
+        for chain in &mut self.data_mut(table).chains {
             if chain.as_ref().is_some_and(|c| names.contains(&c.name)) {
                 *chain = None;
             }
@@ -487,17 +372,17 @@ impl RuleSet {
 
     /// `-E`: renames a user chain; jumps to it follow.
     pub fn rename_chain(&mut self, table: Table, old: &str, new: &str) -> Result<(), RulesetError> {
-        let data = &mut self.tables[table as usize];
-        if data.slot(new).is_some() {
+        if self.data(table).slot(new).is_some() {
             return Err(RulesetError::FileExists);
         }
-        let slot = data.slot(old).ok_or(RulesetError::NoChain)?;
+        let slot = self.data(table).slot(old).ok_or(RulesetError::NoChain)?;
         let name: Arc<str> = new.into();
+        let data = self.data_mut(table);
         match &mut data.chains[slot] {
             Some(chain) if chain.hook.is_none() => chain.name = name.clone(),
             _ => return Err(RulesetError::NoChain),
         }
-        for entry in data.chains.iter_mut().flatten().flat_map(|c| &mut c.rules) {
+        for entry in data.chains.iter_mut().flatten().flat_map(Chain::entries_mut) {
             if entry.next == Some(slot) {
                 match &mut entry.rule.target {
                     Target::Jump(target) | Target::Goto(target) => *target = name.clone(),
@@ -530,45 +415,42 @@ impl RuleSet {
         {
             return Err(RulesetError::NoChain);
         }
-        for c in self.tables[table as usize].chains.iter_mut().flatten() {
+        for c in self.data_mut(table).chains.iter_mut().flatten() {
             if chain.is_some_and(|name| *c.name != *name) {
                 continue;
             }
             match number {
-                Some(number) => match number.checked_sub(1).and_then(|i| c.rules.get_mut(i)) {
+                Some(number) => match number.checked_sub(1).and_then(|i| c.entry_mut(i)) {
                     Some(entry) => entry.counters = Counters::default(),
                     None => return Err(RulesetError::BadRule),
                 },
                 None => {
                     c.policy_counters = Counters::default();
-                    c.rules.iter_mut().for_each(|entry| entry.counters = Counters::default());
+                    c.entries_mut().for_each(|entry| entry.counters = Counters::default());
                 }
             }
         }
         Ok(())
     }
 
+    #[inline]
     pub(crate) fn table_mut(&mut self, table: Table) -> &mut TableData {
-        &mut self.tables[table as usize]
+        self.data_mut(table)
+    }
+
+    #[inline]
+    fn data(&self, table: Table) -> &TableData {
+        self.tables[table as usize].read()
+    }
+
+    #[inline]
+    fn data_mut(&mut self, table: Table) -> &mut TableData {
+        self.tables[table as usize].write()
     }
 
     fn chain_mut(&mut self, table: Table, name: &str) -> Option<&mut Chain> {
-        let data = &mut self.tables[table as usize];
-        data.slot(name).and_then(|slot| data.chains[slot].as_mut())
-    }
-
-    fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.tables.iter_mut().flat_map(|t| t.chains.iter_mut().flatten()).flat_map(|c| c.rules.iter_mut())
-    }
-
-    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) -> usize {
-        let mut removed = 0;
-        for chain in self.tables.iter_mut().flat_map(|t| t.chains.iter_mut().flatten()) {
-            let before = chain.rules.len();
-            chain.rules.retain(&keep);
-            removed += before - chain.rules.len();
-        }
-        removed
+        let slot = self.data(table).slot(name)?;
+        self.data_mut(table).chains[slot].as_mut()
     }
 
     fn add(
@@ -580,7 +462,7 @@ impl RuleSet {
         owner: Option<RuleOwner>,
         operation: Operation,
     ) -> Result<RuleId, RulesetError> {
-        let data = &mut self.tables[table as usize];
+        let data = self.data(table);
         let slot = data.slot(chain).ok_or(RulesetError::NoChain)?;
         let next = match &rule.target {
             Target::Jump(name) | Target::Goto(name) => Some(
@@ -593,32 +475,16 @@ impl RuleSet {
         if !fits(&rule, table) {
             return Err(RulesetError::InvalidArgument { operation, chain: chain.to_owned() });
         }
-        let whole_table_matters = next.is_some() || hooks_of(&rule.target) != EVERY_HOOK;
-        let buckets = rule.matches.iter().filter_map(TokenBucket::of).collect();
-        let id = RuleId(self.next_id);
-        let entry = Entry { id, owner, rule, next, counters: Counters::default(), buckets };
-        let Some(rules) = data.chains[slot].as_mut().map(|c| &mut c.rules) else {
-            return Err(RulesetError::NoChain);
-        };
         let replaced = match operation {
-            Operation::Append | Operation::Insert => {
-                // Most chains have a rule or two, and there are as many namespaces as containers.
-                if rules.len() < 4 {
-                    rules.reserve_exact(1);
-                }
-                rules.insert(position, entry);
-                None
-            }
-            Operation::Replace => Some(std::mem::replace(&mut rules[position], entry)),
+            Operation::Append | Operation::Insert => None,
+            Operation::Replace => self.cut_out(table, slot, position),
         };
-        if whole_table_matters && let Err(fault) = data.validate() {
-            if let Some(rules) = data.chains[slot].as_mut().map(|c| &mut c.rules) {
-                match replaced {
-                    Some(old) => rules[position] = old,
-                    None => {
-                        rules.remove(position);
-                    }
-                }
+        let id = RuleId(self.next_id);
+        let restricts = self.put_in(table, slot, position, Entry::new(id, owner, rule, next));
+        if restricts && let Err(fault) = self.data(table).validate() {
+            self.take_out(table, slot, position);
+            if let Some(old) = replaced {
+                self.put_in(table, slot, position, old);
             }
             let chain = chain.to_owned();
             return Err(match fault {
@@ -626,72 +492,52 @@ impl RuleSet {
                 Fault::WrongHook => RulesetError::InvalidArgument { operation, chain },
             });
         }
+        if let Some(old) = replaced {
+            self.places.remove(old.id);
+        }
         self.next_id += 1;
         Ok(id)
     }
-}
 
-impl Chain {
-    fn new(name: Arc<str>, hook: Option<Hook>) -> Chain {
-        Chain { name, hook, policy: Policy::Accept, policy_counters: Counters::default(), rules: Vec::new() }
+    /// Puts an entry into a chain; whether it bears on how the chains can be run.
+    fn put_in(&mut self, table: Table, slot: usize, position: usize, entry: Entry) -> bool {
+        let (id, restricts) = (entry.id, entry.restricts());
+        self.tracking += u32::from(asks_for_tracking(&entry.rule));
+        self.translating += u32::from(table == Table::Nat);
+        let places = &mut self.places;
+        let Some(chain) = self.tables[table as usize].write().chains[slot].as_mut() else { return false };
+        let order = chain.insert(position, entry, |other, order| places.renumber(other, order));
+        places.set(id, Place { table: table as u8, slot: slot as u32, order });
+        restricts
+    }
+
+    /// Takes an entry out of its chain that may come back.
+    fn cut_out(&mut self, table: Table, slot: usize, position: usize) -> Option<Entry> {
+        self.data(table).chains.get(slot)?.as_ref()?.rules().get(position)?;
+        let entry = self.data_mut(table).chains[slot].as_mut()?.remove(position)?;
+        self.tracking -= u32::from(asks_for_tracking(&entry.rule));
+        self.translating -= u32::from(table == Table::Nat);
+        Some(entry)
+    }
+
+    fn take_out(&mut self, table: Table, slot: usize, position: usize) -> bool {
+        let Some(entry) = self.cut_out(table, slot, position) else { return false };
+        self.places.remove(entry.id);
+        true
+    }
+
+    /// An entry has left its chain with all others.
+    fn forget(&mut self, table: Table, entry: &Entry) {
+        self.places.remove(entry.id);
+        self.tracking -= u32::from(asks_for_tracking(&entry.rule));
+        self.translating -= u32::from(table == Table::Nat);
     }
 }
 
-/// Why the chains of a table cannot be run.
-enum Fault {
-    TooManyLinks,
-    WrongHook,
-}
-
-impl TableData {
-    fn slot(&self, name: &str) -> Option<usize> {
-        self.chains.iter().position(|chain| chain.as_ref().is_some_and(|c| *c.name == *name))
-    }
-
-    fn references(&self, slot: usize) -> usize {
-        self.chains.iter().flatten().flat_map(|c| &c.rules).filter(|e| e.next == Some(slot)).count()
-    }
-
-    /// Walks every chain that a built-in chain reaches.
-    fn validate(&self) -> Result<(), Fault> {
-        for hook in Hook::ALL {
-            if let Some(slot) = self.base[hook as usize] {
-                let mut heights = vec![Height::Unknown; self.chains.len()];
-                if self.height(slot, hook, 1, &mut heights)? > MAX_DEPTH {
-                    return Err(Fault::TooManyLinks);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// How many chains the longest path of jumps from `slot` visits. The recursion is at most [`MAX_DEPTH`] deep.
-    fn height(&self, slot: usize, hook: Hook, depth: usize, heights: &mut [Height]) -> Result<usize, Fault> {
-        match heights[slot] {
-            Height::Known(height) => return Ok(height),
-            Height::Open => return Err(Fault::TooManyLinks),
-            Height::Unknown if depth > MAX_DEPTH => return Err(Fault::TooManyLinks),
-            Height::Unknown => heights[slot] = Height::Open,
-        }
-        let mut height = 1;
-        for entry in self.chains[slot].iter().flat_map(|c| &c.rules) {
-            if hooks_of(&entry.rule.target) & (1 << hook as u8) == 0 {
-                return Err(Fault::WrongHook);
-            }
-            if let Some(next) = entry.next {
-                height = height.max(1 + self.height(next, hook, depth + 1, heights)?);
-            }
-        }
-        heights[slot] = Height::Known(height);
-        Ok(height)
-    }
-}
-
-#[derive(Clone, Copy)]
-enum Height {
-    Unknown,
-    Open,
-    Known(usize),
+/// Whether a rule means nothing unless connections are tracked; those of the nat table come on top.
+fn asks_for_tracking(rule: &Rule) -> bool {
+    matches!(rule.target, Target::ConnMark(_) | Target::NoTrack { .. })
+        || rule.matches.iter().any(|m| matches!(m, Match::Conntrack(_) | Match::State(_)))
 }
 
 #[cfg(test)]

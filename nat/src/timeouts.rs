@@ -40,28 +40,25 @@ pub struct Timeouts {
     pub generic: Duration,
 }
 
-impl Default for Timeouts {
-    fn default() -> Timeouts {
-        Timeouts {
-            tcp_syn_sent: Duration::from_secs(120),
-            tcp_syn_recv: Duration::from_secs(60),
-            tcp_established: Duration::from_secs(432_000),
-            tcp_fin_wait: Duration::from_secs(120),
-            tcp_close_wait: Duration::from_secs(60),
-            tcp_last_ack: Duration::from_secs(30),
-            tcp_time_wait: Duration::from_secs(120),
-            tcp_close: Duration::from_secs(10),
-            tcp_unacknowledged: Duration::from_secs(300),
-            udp: Duration::from_secs(30),
-            udp_stream: Duration::from_secs(120),
-            icmp: Duration::from_secs(30),
-            icmpv6: Duration::from_secs(30),
-            generic: Duration::from_secs(600),
-        }
-    }
-}
-
 impl Timeouts {
+    /// Linux's.
+    pub const LINUX: Timeouts = Timeouts {
+        tcp_syn_sent: Duration::from_secs(120),
+        tcp_syn_recv: Duration::from_secs(60),
+        tcp_established: Duration::from_secs(432_000),
+        tcp_fin_wait: Duration::from_secs(120),
+        tcp_close_wait: Duration::from_secs(60),
+        tcp_last_ack: Duration::from_secs(30),
+        tcp_time_wait: Duration::from_secs(120),
+        tcp_close: Duration::from_secs(10),
+        tcp_unacknowledged: Duration::from_secs(300),
+        udp: Duration::from_secs(30),
+        udp_stream: Duration::from_secs(120),
+        icmp: Duration::from_secs(30),
+        icmpv6: Duration::from_secs(30),
+        generic: Duration::from_secs(600),
+    };
+
     /// The timeout of a TCP state.
     pub fn tcp(&self, state: TcpState) -> Duration {
         match state {

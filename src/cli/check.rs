@@ -6,6 +6,7 @@ use clap::Args;
 use linkspan::scenario::render::counted;
 use linkspan::scenario::translate::stand_ins;
 use linkspan::scenario::{Scenario, Severity};
+use linkspan::world::World;
 
 use super::files::{self, Found};
 use super::terminal::Terminal;
@@ -46,6 +47,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
         match arguments.load.read(&project) {
             Ok(scenario) => {
                 show_warnings(&scenario, arguments.verbose, terminal);
+                show_stand_ins(&scenario, terminal);
                 let ok = terminal.style().good("ok");
                 terminal.line(&format!("{}: {ok} ({})", project.file.display(), contents(&scenario)));
             }
@@ -58,6 +60,14 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
     Ok(verdict)
 }
 
+/// What is not run as the file says; a run says so itself.
+fn show_stand_ins(scenario: &Scenario, terminal: &mut Terminal) {
+    let colour = terminal.error_style().is_colour();
+    for warning in stand_ins(scenario, &World::new(0).can_run()) {
+        terminal.error(&warning.render(&scenario.sources, colour));
+    }
+}
+
 /// What the file makes its author look at, and with `verbose` what it says in vain.
 pub(super) fn show_warnings(scenario: &Scenario, verbose: bool, terminal: &mut Terminal) {
     let colour = terminal.error_style().is_colour();
@@ -65,9 +75,6 @@ pub(super) fn show_warnings(scenario: &Scenario, verbose: bool, terminal: &mut T
         terminal.error(&warning.render(&scenario.sources, colour));
     }
     if verbose {
-        for note in stand_ins(scenario) {
-            terminal.error(&note.render(&scenario.sources, colour));
-        }
         for ignored in &scenario.ignored {
             let place =
                 scenario.sources.position(ignored.span).map(|at| format!("{at}: ")).unwrap_or_default();

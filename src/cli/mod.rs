@@ -205,9 +205,9 @@ impl Engine {
     /// Makes this the engine of a scenario, whatever its file says.
     fn apply(self, scenario: &mut Scenario) {
         scenario.daemon.profile = Some(match self {
-            Engine::V20 => Profile::V20,
-            Engine::V28 => Profile::V28,
-            Engine::V29 => Profile::V29,
+            Engine::V20 => Profile::Docker20_10,
+            Engine::V28 => Profile::Docker28,
+            Engine::V29 => Profile::Docker29,
         });
     }
 

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets};
 use linkspan::lab;
-use linkspan::scenario::model::{HostPort, NetworkMode, PublishedPort, Service};
+use linkspan::scenario::model::{NetworkMode, Service};
 use linkspan::scenario::report::{ContainerCondition, Progress, Report, RunOptions, StoryLevel};
 use linkspan::scenario::{Scenario, render};
 
@@ -145,7 +145,7 @@ fn services(scenario: &Scenario, report: &Report) -> String {
             service.name.value.clone(),
             listed(networks(service)),
             listed(conditions(&service.name.value, report)),
-            listed(service.ports.iter().map(published).collect()),
+            listed(published(service, report)),
         ]);
     }
     table.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>().join("\n")
@@ -179,18 +179,15 @@ fn networks(service: &Service) -> Vec<String> {
     }
 }
 
-fn published(port: &PublishedPort) -> String {
-    let host = match port.published {
-        HostPort::Any => "any".to_owned(),
-        HostPort::Range(first, last) if first == last => first.to_string(),
-        HostPort::Range(first, last) => format!("{first}-{last}"),
-    };
-    let address = match port.host_ip {
-        Some(std::net::IpAddr::V6(address)) => format!("[{address}]:"),
-        Some(address) => format!("{address}:"),
-        None => String::new(),
-    };
-    format!("{address}{host}->{}/{}", port.target, port.protocol)
+/// The published ports in effect, or that those asked for are not.
+fn published(service: &Service, report: &Report) -> Vec<String> {
+    let own = report.started.iter().filter(|container| container.service == service.name.value);
+    let in_effect: Vec<String> =
+        own.map(|container| container.published.clone()).filter(|column| !column.is_empty()).collect();
+    if in_effect.is_empty() && !service.ports.is_empty() {
+        return vec!["(not in effect)".to_owned()];
+    }
+    in_effect
 }
 
 pub(super) fn write_captures(folder: &std::path::Path, report: &Report) -> anyhow::Result<()> {

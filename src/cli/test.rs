@@ -17,7 +17,7 @@ use linkspan::lab;
 use linkspan::scenario::junit::Junit;
 use linkspan::scenario::render::{self, counted};
 use linkspan::scenario::report::{Report, RunOptions};
-use linkspan::scenario::{LoadError, ProjectFiles};
+use linkspan::scenario::{LoadError, ProjectFiles, Severity};
 use serde_json::json;
 
 use super::files::{self, Found};
@@ -91,8 +91,8 @@ enum Ran {
     Filtered,
     /// It could not be loaded.
     Refused(Box<LoadError>),
-    /// It ran, once per seed.
-    Reports(Vec<(u64, Report)>),
+    /// It ran, once per seed; its reader had so many warnings.
+    Reports(Vec<(u64, Report)>, usize),
 }
 
 #[derive(Default)]
@@ -100,6 +100,7 @@ struct Count {
     passed: usize,
     failed: usize,
     refused: usize,
+    warnings: usize,
 }
 
 pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Verdict> {
@@ -123,7 +124,7 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
         match &ran {
             Ran::Filtered => {}
             Ran::Refused(error) => junit.refused(file, &error.render(false)),
-            Ran::Reports(reports) => {
+            Ran::Reports(reports, _) => {
                 for (seed, report) in reports {
                     junit.ran(report, (arguments.seeds > 1).then_some(*seed));
                 }
@@ -201,7 +202,8 @@ fn run_one(project: &ProjectFiles, arguments: &Arguments) -> Ran {
         let options = RunOptions { seed, ..RunOptions::default() };
         (seed, lab::run(&scenario, &options, &mut |_| {}))
     };
-    Ran::Reports(seeds.map(run_with).collect())
+    let warnings = scenario.warnings.iter().filter(|warning| warning.severity == Severity::Warning).count();
+    Ran::Reports(seeds.map(run_with).collect(), warnings)
 }
 
 fn tell(file: &Path, ran: &Ran, arguments: &Arguments, terminal: &mut Terminal) {
@@ -210,7 +212,7 @@ fn tell(file: &Path, ran: &Ran, arguments: &Arguments, terminal: &mut Terminal) 
         Ran::Refused(error) => {
             terminal.error(&error.render(terminal.error_style().is_colour()));
         }
-        Ran::Reports(reports) => {
+        Ran::Reports(reports, _) => {
             let failed: Vec<&(u64, Report)> = reports.iter().filter(|(_, report)| !report.passed()).collect();
             let style = terminal.style();
             let colour = terminal.error_style().is_colour();
@@ -247,7 +249,7 @@ fn tell_json(file: &Path, ran: &Ran, terminal: &mut Terminal) {
             let refused = json!({ "event": "refused", "file": file.to_string_lossy(), "message": message });
             terminal.line(&refused.to_string());
         }
-        Ran::Reports(reports) => {
+        Ran::Reports(reports, _) => {
             for (seed, report) in reports {
                 let mut value = render::report_json(report);
                 value["seed"] = json!(seed);
@@ -269,19 +271,27 @@ impl Count {
         match ran {
             Ran::Filtered => {}
             Ran::Refused(_) => self.refused += 1,
-            Ran::Reports(reports) if reports.iter().all(|(_, report)| report.passed()) => self.passed += 1,
-            Ran::Reports(_) => self.failed += 1,
+            Ran::Reports(reports, warnings) => {
+                self.warnings += warnings;
+                let passed = reports.iter().all(|(_, report)| report.passed());
+                *(if passed { &mut self.passed } else { &mut self.failed }) += 1;
+            }
         }
     }
 
     fn json(&self) -> String {
-        let Count { passed, failed, refused } = self;
-        json!({ "event": "summary", "passed": passed, "failed": failed, "refused": refused }).to_string()
+        let Count { passed, failed, refused, warnings } = self;
+        json!({ "event": "summary", "passed": passed, "failed": failed, "refused": refused, "warnings": warnings })
+            .to_string()
     }
 
     fn summary(&self) -> String {
         let refused = if self.refused > 0 { format!(", {} refused", self.refused) } else { String::new() };
-        format!("{} passed, {} failed{refused}", self.passed, self.failed)
+        let warnings = match self.warnings {
+            0 => String::new(),
+            number => format!(", {} (`linkspan check` shows them)", counted(number as u64, "warning")),
+        };
+        format!("{} passed, {} failed{refused}{warnings}", self.passed, self.failed)
     }
 
     fn verdict(&self) -> Verdict {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cli::ports::{PortPublish, Protocol};
 use super::endpoint::Endpoint;
 use super::health::Health;
 use super::identity::Id;
+use super::render::{PortBinding, ports_column};
 use super::request::{ContainerCreate, ExposedPort};
 use crate::engine::plan::{NamespaceName, Owner};
 
@@ -62,6 +64,8 @@ pub struct Container {
     pub sandbox: Option<Sandbox>,
     /// The last sandbox's id; inspect shows it after a stop as well.
     pub sandbox_id: Option<Id>,
+    /// The legacy links opened in the packet filter at its start, from either end.
+    pub(super) opened_links: Vec<OpenedLink>,
     /// Published ports in effect.
     pub bindings: Vec<Binding>,
     /// The default routes in effect.
@@ -71,8 +75,8 @@ pub struct Container {
     /// The embedded resolver's ports, once it runs.
     pub(super) resolver: Option<(u16, u16)>,
     /// /etc/hosts, /etc/resolv.conf.
-    pub(super) hosts: String,
-    pub(super) resolv_conf: String,
+    pub(super) hosts: Arc<str>,
+    pub(super) resolv_conf: Arc<str>,
 }
 
 /// What a container is doing.
@@ -143,6 +147,15 @@ pub enum SandboxKind {
     Shared,
 }
 
+/// A legacy link that is open in the packet filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OpenedLink {
+    /// The linker's and the target's.
+    pub(super) addresses: (IpAddr, IpAddr),
+    /// The endpoint of the other container.
+    pub(super) other: Id,
+}
+
 /// One published port in effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
@@ -150,7 +163,9 @@ pub struct Binding {
     pub owner: Owner,
     /// What was asked for.
     pub publish: PortPublish,
-    /// Where it listens.
+    /// The network it leads through, by the daemon's number.
+    pub(super) network: u32,
+    /// Where it listens; port 0 on a routed network, where only the container's own port is open.
     pub host: SocketAddr,
     /// Where it leads.
     pub container: SocketAddr,
@@ -210,6 +225,53 @@ impl Container {
     pub fn shows_ports(&self) -> bool {
         let mut active = self.endpoints.iter().filter_map(|endpoint| endpoint.active.as_ref());
         active.any(|active| active.device.is_some() && !active.internal && active.maps_ports)
+    }
+
+    /// The ports that `docker ps` and `docker port` know of it.
+    pub(super) fn shown_ports(&self) -> Vec<PortBinding> {
+        if !self.shows_ports() {
+            return Vec::new();
+        }
+        let mut ports = Vec::new();
+        for (port, hosts) in self.published() {
+            if hosts.is_empty() {
+                ports.push(PortBinding { port, host: None });
+            }
+            let bound = hosts.into_iter().map(|host| Some((host.ip(), host.port())));
+            ports.extend(bound.map(|host| PortBinding { port, host }));
+        }
+        ports
+    }
+
+    /// The ports `docker ps` lists: not those of routed networks, which have no number on the host.
+    fn listed_ports(&self) -> Vec<PortBinding> {
+        let mut ports = self.shown_ports();
+        ports.retain(|binding| binding.host.is_none_or(|(_, port)| port != 0));
+        ports
+    }
+
+    /// The container port for which a running container asks for this host port, if none of its publications is in
+    /// effect: its networks do not publish.
+    pub fn asks_in_vain(&self, host_port: u16) -> Option<u16> {
+        let asks = |publish: &&PortPublish| match publish.host_port {
+            Some(range) => range.contains(host_port),
+            None => publish.container_port == host_port,
+        };
+        let in_vain = self.state == State::Running && self.bindings.is_empty();
+        let asked = self.config.ports.iter().find(asks).filter(|_| in_vain)?;
+        Some(asked.container_port)
+    }
+
+    /// Its ports as the PORTS column of `docker ps` shows them: published ones by their bindings, neighbours joined.
+    pub fn ports_column(&self) -> String {
+        ports_column(&self.listed_ports())
+    }
+
+    /// The published ports alone, as in [`Container::ports_column`]; empty if none is in effect.
+    pub fn published_column(&self) -> String {
+        let mut shown = self.listed_ports();
+        shown.retain(|binding| binding.host.is_some());
+        ports_column(&shown)
     }
 
     /// Published ports by container port.

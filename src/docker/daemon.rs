@@ -3,7 +3,7 @@
 //! The daemon keeps Docker's objects (networks, containers, endpoints), its address and port allocators and the records of
 //! the embedded DNS server. Every object has a number from one counter, and the number is also its owner's in the plans,
 //! so that removing an object is removing an owner. The files of `daemon/` follow the objects: `networks`
-//! (create, remove), `containers` (create, remove), `lifecycle` (start, stop, exit), `health`, `restart` (the daemon's own end and beginning), `links`, `attach` (endpoints), `publish` (default
+//! (create, remove), `containers` (create, remove), `lifecycle` (start, stop, exit), `health`, `restart` (the daemon's own end and beginning), `reload` (its rules after firewalld's), `links`, `attach` (endpoints), `publish` (default
 //! routes and published ports), `resolve` (files and DNS), `query` (lists and inspect), `about` (info and version).
 //!
 //! Limits: a host has 16 million numbers; they are not reused.
@@ -18,11 +18,14 @@ mod networks;
 mod parents;
 mod publish;
 mod query;
+mod reload;
 mod resolve;
 mod restart;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::Bound;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -30,7 +33,7 @@ use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 
 use super::capability::NetworkCapability;
-use super::container::{Container, State};
+use super::container::{Container, SandboxKind, State};
 use super::error::{DockerError, Shown};
 use super::identity::{Id, Source};
 use super::images::ImageCatalogue;
@@ -177,26 +180,35 @@ pub struct Daemon {
     running: bool,
     /// DOCKER-USER is there.
     user_chains: bool,
-    ipv6_forwarding: bool,
+    /// Whether the daemon has seen to forwarding, by [`index_of`] the family.
+    forwarding: [bool; 2],
+    /// Whether this run of the daemon made FORWARD drop: it will again when the packet filter is reloaded.
+    drops_forward: [bool; 2],
+    /// Whether the jumps of the nat table are there, where they come with networks.
+    nat_jumps: [bool; 2],
     ipam: Ipam,
     ports: Ports,
     names: Names,
     networks: BTreeMap<u32, Network>,
-    network_ids: BTreeMap<String, u32>,
+    network_ids: BTreeMap<Id, u32>,
     network_names: BTreeMap<String, u32>,
     bridges: BTreeMap<InterfaceName, u32>,
-    containers: BTreeMap<u32, Container>,
-    container_ids: BTreeMap<String, u32>,
+    containers: BTreeMap<u32, Box<Container>>,
+    container_ids: BTreeMap<Id, u32>,
     container_names: BTreeMap<String, u32>,
     /// Containers that have legacy links, or had: whose files may name another container.
     linkers: BTreeSet<u32>,
+    /// The rules that legacy links opened, by the addresses of linker and target.
+    link_rules: BTreeMap<(IpAddr, IpAddr), Owner>,
     /// The containers in every namespace, by the number of its sandbox.
     sandboxes: BTreeMap<u32, BTreeSet<u32>>,
     /// The namespaces of `sandboxes`.
-    namespaces: BTreeSet<NamespaceName>,
-    resolvers: BTreeMap<u32, resolve::ResolverState>,
+    namespaces: BTreeMap<NamespaceName, u32>,
+    resolvers: BTreeMap<u32, Box<resolve::ResolverState>>,
     /// Resolvers that wait for something.
     waiting_resolvers: BTreeSet<u32>,
+    /// The last /etc/resolv.conf that was written.
+    last_resolv_conf: Arc<str>,
 }
 
 impl Daemon {
@@ -217,7 +229,9 @@ impl Daemon {
             started: false,
             running: false,
             user_chains: false,
-            ipv6_forwarding: false,
+            forwarding: [false; 2],
+            drops_forward: [false; 2],
+            nat_jumps: [false; 2],
             ipam,
             ports: Ports::default(),
             names: Names::default(),
@@ -229,10 +243,12 @@ impl Daemon {
             container_ids: BTreeMap::new(),
             container_names: BTreeMap::new(),
             linkers: BTreeSet::new(),
+            link_rules: BTreeMap::new(),
             sandboxes: BTreeMap::new(),
-            namespaces: BTreeSet::new(),
+            namespaces: BTreeMap::new(),
             resolvers: BTreeMap::new(),
             waiting_resolvers: BTreeSet::new(),
+            last_resolv_conf: "".into(),
         }
     }
 
@@ -244,40 +260,87 @@ impl Daemon {
         if self.started {
             return Err(DockerError::system("the daemon has already been started"));
         }
+        let refused = |what: &str, error: DockerError| {
+            let message = format!("failed to start daemon: {what}{}", error.message);
+            DockerError { message, ..error }
+        };
+        self.verify_settings().map_err(|error| refused("", error))?;
         let mut outcome = Outcome::default();
         self.set_up_host(view, &mut outcome);
-        self.predefined_networks(view, &mut outcome)?;
+        self.predefined_networks(view, &mut outcome)
+            .map_err(|error| refused("Error initializing network controller: ", error))?;
         self.started = true;
         self.running = true;
         Ok(outcome)
     }
 
-    /// The kernel settings and the daemon's own chains.
-    fn set_up_host(&mut self, view: &HostView, outcome: &mut Outcome) {
-        let namespace = self.host.namespace.clone();
-        let firewall = self.firewall();
-        let plan = &mut outcome.plan;
-        if self.config.iptables {
-            plan.push(
-                self.kernel,
-                Op::SetSysctl { namespace: namespace.clone(), sysctl: Sysctl::BridgeNetfilter(true) },
+    /// Settings that contradict each other.
+    fn verify_settings(&self) -> Result<(), DockerError> {
+        let config = &self.config;
+        let refuse = |text: &str| Err(DockerError::bad_parameter(text));
+        if config.bridge.as_deref().is_some_and(|name| !name.is_empty()) && config.bip.is_some() {
+            return refuse("You specified -b & --bip, mutually exclusive options. Please specify only one");
+        }
+        if !config.iptables && !config.icc {
+            return refuse(
+                "You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set \
+                 --icc or --iptables to true",
             );
         }
-        if self.config.ip_forward && !view.ip_forward {
-            plan.push(self.kernel, Op::SetSysctl { namespace, sysctl: Sysctl::Ipv4Forward(true) });
-            if self.config.iptables && !self.config.ip_forward_no_drop {
-                firewall.drop_forward(plan, self.kernel, Family::Ipv4);
+        let without_subnet = config.bip6.or(config.fixed_cidr_v6).is_none();
+        if config.ipv6 && without_subnet && !self.profile().default_ipv6_pool() && config.bridge.is_none() {
+            return refuse(
+                "Error initializing network controller: IPv6 is enabled for the default bridge, but no subnet is \
+                 configured. Specify an IPv6 subnet using --fixed-cidr-v6",
+            );
+        }
+        Ok(())
+    }
+
+    /// The kernel settings and the daemon's own chains.
+    fn set_up_host(&mut self, view: &HostView, outcome: &mut Outcome) {
+        if self.config.iptables {
+            let (namespace, sysctl) = (self.host.namespace.clone(), Sysctl::BridgeNetfilter(true));
+            outcome.plan.push(self.kernel, Op::SetSysctl { namespace, sysctl });
+        }
+        if !self.profile().forwards_when_a_network_needs_it() {
+            self.forward(Family::Ipv4, view, outcome);
+            if self.config.ip_forward && self.filters(Family::Ipv6) {
+                self.drop_forward(Family::Ipv6, outcome);
             }
         }
         for family in [Family::Ipv4, Family::Ipv6] {
             if self.filters(family) {
                 if !self.user_chains {
-                    firewall.user_chain(plan, self.kernel, family);
+                    self.firewall().user_chain(&mut outcome.plan, self.kernel, family);
                 }
-                firewall.start(plan, self.owner, family);
+                self.firewall().start(&mut outcome.plan, self.owner, family);
             }
         }
         self.user_chains = true;
+    }
+
+    /// Makes the host forward packets of a family. Where the daemon is the one who turns that on, what no rule lets
+    /// through is dropped.
+    fn forward(&mut self, family: Family, view: &HostView, outcome: &mut Outcome) {
+        if !self.config.ip_forward || std::mem::replace(&mut self.forwarding[index_of(family)], true) {
+            return;
+        }
+        let sysctl = match family {
+            Family::Ipv4 if view.ip_forward => return,
+            Family::Ipv4 => Sysctl::Ipv4Forward(true),
+            Family::Ipv6 => Sysctl::Ipv6Forward(true),
+        };
+        outcome.plan.push(self.kernel, Op::SetSysctl { namespace: self.host.namespace.clone(), sysctl });
+        let by_network = family == Family::Ipv4 || self.profile().forwards_when_a_network_needs_it();
+        if by_network && self.filters(family) && !self.config.ip_forward_no_drop {
+            self.drop_forward(family, outcome);
+        }
+    }
+
+    fn drop_forward(&mut self, family: Family, outcome: &mut Outcome) {
+        self.drops_forward[index_of(family)] = true;
+        self.firewall().drop_forward(&mut outcome.plan, self.kernel, family);
     }
 
     /// Decides a request. An error means that nothing has changed; refusals within a command that did something stand in
@@ -354,7 +417,7 @@ impl Daemon {
 
     /// The containers in the order they were made.
     pub fn containers(&self) -> impl Iterator<Item = &Container> {
-        self.containers.values()
+        self.containers.values().map(Box::as_ref)
     }
 
     /// A network by id, name or unique id prefix.
@@ -379,7 +442,23 @@ impl Daemon {
         let number = self.container_number(text)?;
         self.containers
             .get(&number)
+            .map(Box::as_ref)
             .ok_or_else(|| DockerError::not_found(format!("No such container: {text}")))
+    }
+
+    /// The container whose own namespace this is, while it runs.
+    pub fn container_of_namespace(&self, namespace: &str) -> Option<&Container> {
+        let sandbox = self.namespaces.get(&NamespaceName::new(namespace))?;
+        let users = self.sandboxes.get(sandbox)?.iter().filter_map(|number| self.containers.get(number));
+        let own = |container: &&Container| {
+            container.sandbox.as_ref().is_some_and(|sandbox| sandbox.kind == SandboxKind::Own)
+        };
+        users.map(Box::as_ref).find(own)
+    }
+
+    /// The network of a bridge.
+    pub fn network_of_bridge(&self, bridge: InterfaceName) -> Option<&Network> {
+        self.bridges.get(&bridge).and_then(|number| self.networks.get(number))
     }
 
     /// Whether dockerd runs.
@@ -447,6 +526,7 @@ impl Daemon {
             layout: self.profile().iptables_layout(),
             userland_proxy: self.config.userland_proxy,
             drop_direct: self.profile().drops_direct_access() && !self.config.allow_direct_routing,
+            forgetful: false,
         }
     }
 
@@ -601,12 +681,10 @@ impl Daemon {
     /// What predefined pools must stay clear of: what the host reaches directly, and its name servers.
     fn reserved(&self, view: &HostView) -> Runs {
         let mut runs = Runs::default();
-        let own = view.interfaces.iter().flat_map(|interface| &interface.addresses);
-        for net in view.on_link.iter().chain(own) {
-            let docker = self.networks.values().flat_map(|network| &network.subnets);
+        for net in view.devices.occupied() {
             // The bridges' own routes are no reason to keep clear: IPAM knows those subnets already.
-            if net.prefix_len() > 0 && !docker.into_iter().any(|subnet| subnet.pool.subnet() == net.trunc()) {
-                let (first, last) = bounds(net);
+            if net.prefix_len() > 0 && !self.ipam.holds(net.trunc()) {
+                let (first, last) = bounds(&net);
                 runs.insert(first, last);
             }
         }
@@ -634,11 +712,20 @@ fn ula_base(random: u64) -> Option<IpNet> {
     IpNet::new(IpAddr::V6(bits.into()), 48).ok()
 }
 
+/// The place of a family among two.
+fn index_of(family: Family) -> usize {
+    match family {
+        Family::Ipv4 => 0,
+        Family::Ipv6 => 1,
+    }
+}
+
 /// How many ids begin with a text, and the number of the last one.
-fn by_prefix(ids: &BTreeMap<String, u32>, text: &str) -> (usize, Option<u32>) {
+fn by_prefix(ids: &BTreeMap<Id, u32>, text: &str) -> (usize, Option<u32>) {
     if text.is_empty() {
         return (0, None);
     }
-    let matching = ids.range(text.to_owned()..).take_while(|(id, _)| id.starts_with(text));
+    let from = (Bound::Included(text), Bound::Unbounded);
+    let matching = ids.range::<str, _>(from).take_while(|(id, _)| id.as_str().starts_with(text));
     matching.fold((0, None), |(count, _), (_, number)| (count + 1, Some(*number)))
 }

@@ -4,7 +4,7 @@
 //! The `domain` crate does the parsing and composing. A message here never carries the two length bytes of TCP;
 //! [`frame`] adds them and [`TcpMessages`] takes a stream apart.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use domain::base::iana::{Class, Opcode, Rcode, Rtype};
 use domain::base::message_builder::{AnswerBuilder, PushError, TreeCompressor};
@@ -15,6 +15,9 @@ use thiserror::Error;
 
 /// The largest UDP answer to a client that did not say more (RFC 1035 section 2.3.4).
 pub const MIN_UDP_SIZE: u16 = 512;
+
+/// Room for a header, a question and an answer or two.
+const USUAL_REPLY: usize = 128;
 
 /// How a message travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +111,9 @@ impl Query {
         Ok(Self {
             header,
             question: Question::new(name, first.qtype(), first.qclass()),
-            udp_size: message.opt().map(|opt| opt.udp_payload_size()),
+            udp_size: (message.header_counts().arcount() > 0)
+                .then(|| message.opt().map(|opt| opt.udp_payload_size()))
+                .flatten(),
         })
     }
 
@@ -136,7 +141,7 @@ impl Query {
         limit: usize,
         oversize: Oversize,
     ) -> Option<Vec<u8>> {
-        let plain = self.compose(Vec::new(), head, answers, ttl, limit)?;
+        let plain = self.compose(Vec::with_capacity(USUAL_REPLY), head, answers, ttl, limit)?;
         if !plain.truncated || oversize == Oversize::Cut {
             return Some(plain.target);
         }
@@ -266,22 +271,36 @@ pub fn parse_name(text: &str) -> Option<Name<Vec<u8>>> {
     if text.contains('\\') {
         return None;
     }
-    text.parse().ok()
+    plain_name(text).or_else(|| text.parse().ok())
+}
+
+/// A name of letters, digits, hyphens and underscores, which most are: written as it goes on the wire.
+fn plain_name(text: &str) -> Option<Name<Vec<u8>>> {
+    let mut octets = Vec::with_capacity(text.len() + 2);
+    for label in text.strip_suffix('.').unwrap_or(text).split('.') {
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if label.is_empty() || label.len() > 63 || !label.as_bytes().iter().all(is_plain) {
+            return None;
+        }
+        octets.push(label.len() as u8);
+        octets.extend_from_slice(label.as_bytes());
+    }
+    octets.push(0);
+    Name::from_octets(octets).ok()
 }
 
 /// A name's text without the trailing dot; None when a label could not be told from another name in text.
 pub fn name_text<N: ToName>(name: &N) -> Option<String> {
-    let mut text = String::new();
+    let mut text = String::with_capacity(usize::from(name.compose_len()));
     for label in name.iter_labels().filter(|label| !label.is_root()) {
         if !text.is_empty() {
             text.push('.');
         }
-        for &byte in label.as_slice() {
-            if !byte.is_ascii_graphic() || byte == b'.' || byte == b'\\' {
-                return None;
-            }
-            text.push(char::from(byte));
+        let octets = label.as_slice();
+        if octets.iter().any(|byte| !byte.is_ascii_graphic() || matches!(byte, b'.' | b'\\')) {
+            return None;
         }
+        text.push_str(std::str::from_utf8(octets).ok()?);
     }
     Some(text)
 }
@@ -289,21 +308,33 @@ pub fn name_text<N: ToName>(name: &N) -> Option<String> {
 /// The address in a reverse name `4.3.2.1.in-addr.arpa` (RFC 1035 section 3.5) or `….ip6.arpa` (RFC 3596
 /// section 2.5), given without the trailing dot.
 pub fn reverse_address(name: &str) -> Option<IpAddr> {
-    let lower = name.to_ascii_lowercase();
-    if let Some(octets) = lower.strip_suffix(".in-addr.arpa") {
-        let forward = octets.rsplit('.').collect::<Vec<_>>().join(".");
-        return forward.parse::<Ipv4Addr>().ok().map(IpAddr::V4);
+    if let Some(labels) = without_suffix(name, ".in-addr.arpa") {
+        let mut octets = [0; 4];
+        let mut labels = labels.rsplit('.');
+        for octet in &mut octets {
+            *octet = decimal(labels.next()?)?;
+        }
+        return labels.next().is_none().then(|| IpAddr::from(octets));
     }
-    let nibbles: Vec<&str> = lower.strip_suffix(".ip6.arpa")?.split('.').collect();
-    if nibbles.len() != 32 {
-        return None;
-    }
+    let mut labels = without_suffix(name, ".ip6.arpa")?.rsplit('.');
     let mut value = 0u128;
-    for nibble in nibbles.iter().rev() {
-        let digit = (nibble.len() == 1).then(|| u8::from_str_radix(nibble, 16).ok()).flatten()?;
-        value = value << 4 | u128::from(digit);
+    for _ in 0..32 {
+        let [nibble] = labels.next()?.as_bytes() else { return None };
+        value = value << 4 | u128::from(char::from(*nibble).to_digit(16)?);
     }
-    Some(IpAddr::V6(Ipv6Addr::from(value)))
+    labels.next().is_none().then(|| IpAddr::V6(Ipv6Addr::from(value)))
+}
+
+/// `name` without `suffix`, which is written in small letters and found in any.
+fn without_suffix<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
+    let (rest, end) = name.split_at_checked(name.len().checked_sub(suffix.len())?)?;
+    end.eq_ignore_ascii_case(suffix).then_some(rest)
+}
+
+/// An octet of an address: digits alone, and no leading zero.
+fn decimal(text: &str) -> Option<u8> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text == "0" || !text.starts_with('0'));
+    if is_plain { text.parse().ok() } else { None }
 }
 
 /// A message with its two length bytes in front, as it goes into a TCP stream (RFC 1035 section 4.2.2). None when
@@ -410,8 +441,36 @@ mod tests {
         let v6 = "2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.d.f.ip6.arpa";
         assert_eq!(reverse_address("3.0.31.172.IN-addr.arpa"), Some("172.31.0.3".parse().unwrap()));
         assert_eq!(reverse_address(v6), Some("fd00::2".parse().unwrap()));
-        for name in ["in-addr.arpa", "3.0.31.in-addr.arpa", "x.0.31.172.in-addr.arpa", "2.0.ip6.arpa", "a"] {
+        let long = format!("0.{v6}");
+        for name in [
+            "in-addr.arpa",
+            "3.0.31.in-addr.arpa",
+            "1.3.0.31.172.in-addr.arpa",
+            "x.0.31.172.in-addr.arpa",
+            "+3.0.31.172.in-addr.arpa",
+            "03.0.31.172.in-addr.arpa",
+            "256.0.31.172.in-addr.arpa",
+            ".0.31.172.in-addr.arpa",
+            "2.0.ip6.arpa",
+            long.as_str(),
+            "a",
+            "",
+        ] {
             assert_eq!(reverse_address(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_plain_name_is_what_its_text_says() {
+        let (label, long) = ("a".repeat(63), format!("{0}.{0}.{0}.{1}", "b".repeat(63), "c".repeat(61)));
+        for text in ["a", "Web-1.app.", "_srv._tcp.x", label.as_str(), long.as_str()] {
+            assert_eq!(parse_name(text), text.parse().ok(), "{text}");
+            assert!(plain_name(text).is_some(), "{text}");
+        }
+        let (label, long) = (format!("{label}a"), format!("{long}c"));
+        for text in ["", ".", "a..b", ".a", "a b", "ü", label.as_str(), long.as_str()] {
+            assert_eq!(parse_name(text), text.parse().ok(), "{text}");
+            assert!(plain_name(text).is_none(), "{text}");
         }
     }
 

@@ -29,8 +29,8 @@ fn server(text: &str, origin: ServerOrigin) -> ExternalServer {
 
 fn stage(policy: ResolverPolicy) -> Stage {
     let mut names = Names::default();
-    let app = NetworkKey("app".to_owned());
-    let other = NetworkKey("other".to_owned());
+    let app = NetworkKey("app".into());
+    let other = NetworkKey("other".into());
     names.add_network(app.clone(), "app", false);
     names.add_network(other.clone(), "other", false);
     let hosts = [
@@ -42,7 +42,7 @@ fn stage(policy: ResolverPolicy) -> Stage {
     for (network, name, last, alias) in hosts {
         let second = if *network == app { [172, 31, 0, last] } else { [10, 77, 0, last] };
         let list = [name.to_owned(), alias.to_owned()];
-        assert!(names.add_endpoint(network, &RecordOwner(name.to_owned()), &list, &[IpAddr::from(second)]));
+        assert!(names.add_endpoint(network, &RecordOwner(name.into()), &list, &[IpAddr::from(second)]));
     }
     let sandbox = Sandbox {
         endpoints: vec![SandboxEndpoint { network: app, link_aliases: BTreeMap::new() }],

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use linkspan_switch::mac::MacAddress;
 use rand_xoshiro::Xoshiro256StarStar;
@@ -9,7 +10,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 /// The 64 hexadecimal digits that name a network, a container, an endpoint or a sandbox.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Id(String);
+pub struct Id(Arc<str>);
 
 impl Id {
     /// All 64 digits.
@@ -17,9 +18,20 @@ impl Id {
         &self.0
     }
 
+    /// The digits as a value that others can keep.
+    pub(super) fn shared(&self) -> Arc<str> {
+        self.0.clone()
+    }
+
     /// The first twelve digits, as lists show it.
     pub fn short(&self) -> &str {
         self.0.get(..12).unwrap_or(&self.0)
+    }
+}
+
+impl std::borrow::Borrow<str> for Id {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 
@@ -42,8 +54,14 @@ impl Source {
     }
 
     pub(super) fn id(&mut self) -> Id {
-        let digits = (0..4).map(|_| format!("{:016x}", self.generator.next_u64())).collect();
-        Id(digits)
+        let mut digits = String::with_capacity(64);
+        for _ in 0..4 {
+            let number = self.generator.next_u64();
+            let nibbles =
+                (0..16).rev().filter_map(|place| char::from_digit((number >> (4 * place) & 15) as u32, 16));
+            digits.extend(nibbles);
+        }
+        Id(digits.into())
     }
 
     /// A number below `bound`, or 0 if that is 0.

@@ -244,7 +244,13 @@ fn network_settings(profile: Profile, container: &Container) -> Value {
         for (port, hosts) in container.published() {
             let bindings: Vec<Value> = hosts
                 .iter()
-                .map(|host| json!({"HostIp": host.ip().to_string(), "HostPort": host.port().to_string()}))
+                .map(|host| {
+                    let port = match host.port() {
+                        0 => String::new(),
+                        port => port.to_string(),
+                    };
+                    json!({"HostIp": host.ip().to_string(), "HostPort": port})
+                })
                 .collect();
             ports.insert(port.to_string(), if bindings.is_empty() { Value::Null } else { json!(bindings) });
         }

@@ -164,14 +164,18 @@ impl Pool {
         Ok(address(free, self.subnet.addr()))
     }
 
-    /// Takes this address.
+    /// Takes this address. Of a pool without a free one that is said, and not that this one is taken.
     pub(super) fn claim(&mut self, wanted: IpAddr) -> Result<(), IpamError> {
         if !self.subnet.contains(&wanted) {
             return Err(IpamError::Outside);
         }
         let wanted = number(wanted);
         if self.taken.touching(wanted, wanted).is_some() {
-            return Err(IpamError::Taken);
+            let (first, last) = bounds(&self.subnet);
+            return Err(match self.taken.lowest_free(first, last) {
+                Some(_) => IpamError::Taken,
+                None => IpamError::Full,
+            });
         }
         self.taken.insert(wanted, wanted);
         Ok(())
@@ -259,7 +263,14 @@ impl Ipam {
             })
             .collect();
         if order == PoolOrder::LowestFree {
+            // A pool within another one is dropped.
             bases.sort_by_key(|base| base.net);
+            let mut last: Option<IpNet> = None;
+            bases.retain(|base| {
+                let inside = last.is_some_and(|last| last.contains(&base.net));
+                last = last.filter(|_| inside).or(Some(base.net));
+                !inside
+            });
         }
         Self { order, bases, cursor: (0, 0), v4: Space::default(), v6: Space::default() }
     }
@@ -344,6 +355,13 @@ impl Ipam {
         if subnet.addr().is_ipv6() { &mut self.v6 } else { &mut self.v4 }.remove(subnet, range);
     }
 
+    /// Whether a subnet is allocated, whatever its range.
+    pub(super) fn holds(&self, subnet: IpNet) -> bool {
+        let space = if subnet.addr().is_ipv6() { &self.v6 } else { &self.v4 };
+        let mut same = space.subnets.range((subnet, None)..).take_while(|((net, _), _)| *net == subnet);
+        same.next().is_some()
+    }
+
     /// Whether no subnet is allocated.
     pub fn is_empty(&self) -> bool {
         self.v4.subnets.is_empty() && self.v6.subnets.is_empty()
@@ -400,6 +418,17 @@ mod tests {
             ipam.release(net("172.22.0.0/16"), None);
             assert_eq!(predefined(&mut ipam, &none), "172.22.0.0/16");
         }
+    }
+
+    #[test]
+    fn pools_within_another_one_are_dropped_since_27() {
+        let pools = [(net("10.1.0.0/24"), 24), (net("10.0.0.0/15"), 16), (net("10.0.0.0/24"), 28)];
+        let mut ipam = Ipam::new(PoolOrder::LowestFree, &pools, None);
+        let none = Runs::default();
+        let all: Vec<String> = (0..3).map(|_| predefined(&mut ipam, &none)).collect();
+        assert_eq!(all, ["10.0.0.0/16", "10.1.0.0/16", "no free predefined pool"]);
+        let mut ipam = Ipam::new(PoolOrder::RoundRobin, &pools, None);
+        assert_eq!(predefined(&mut ipam, &none), "10.1.0.0/24");
     }
 
     #[test]

@@ -6,16 +6,18 @@
 //! the name answers alone, `NAME.NETWORK` picks a network, and link aliases of the asker go before plain names.
 //! Host names compare without case (RFC 4343); link aliases and network names compare exactly.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 /// The identity of a network, as the daemon knows it (its 64-digit id).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct NetworkKey(pub String);
+pub struct NetworkKey(pub Arc<str>);
 
 /// Who put a record into a zone: an endpoint or a service task. Records are withdrawn by owner.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RecordOwner(pub String);
+pub struct RecordOwner(pub Arc<str>);
 
 /// Every network's names.
 #[derive(Debug, Clone, Default)]
@@ -28,13 +30,21 @@ pub struct Names {
 pub struct NetworkZone {
     name: String,
     ipv6: bool,
-    forward: BTreeMap<String, Vec<(IpAddr, RecordOwner)>>,
+    forward: BTreeMap<Arc<str>, Vec<(IpAddr, RecordOwner)>>,
     reverse: BTreeMap<IpAddr, Vec<ReverseEntry>>,
+    /// What each owner has a record for, so that withdrawing does not search the whole zone.
+    owned: BTreeMap<RecordOwner, Vec<RecordKey>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum RecordKey {
+    Name(Arc<str>),
+    Address(IpAddr),
 }
 
 #[derive(Debug, Clone)]
 struct ReverseEntry {
-    name: String,
+    name: Arc<str>,
     owner: RecordOwner,
     external: bool,
 }
@@ -116,6 +126,7 @@ impl Names {
             ipv6,
             forward: BTreeMap::new(),
             reverse: BTreeMap::new(),
+            owned: BTreeMap::new(),
         });
         zone.name = name.to_owned();
         zone.ipv6 = ipv6;
@@ -158,14 +169,26 @@ impl Names {
     /// Withdraws everything `owner` registered in a network.
     pub fn remove_owner(&mut self, key: &NetworkKey, owner: &RecordOwner) {
         let Some(zone) = self.networks.get_mut(key) else { return };
-        zone.forward.retain(|_, set| {
-            set.retain(|(_, by)| by != owner);
-            !set.is_empty()
-        });
-        zone.reverse.retain(|_, set| {
-            set.retain(|entry| entry.owner != *owner);
-            !set.is_empty()
-        });
+        for key in zone.owned.remove(owner).unwrap_or_default() {
+            match key {
+                RecordKey::Name(name) => {
+                    if let Some(set) = zone.forward.get_mut(&name) {
+                        set.retain(|(_, by)| by != owner);
+                        if set.is_empty() {
+                            zone.forward.remove(&name);
+                        }
+                    }
+                }
+                RecordKey::Address(address) => {
+                    if let Some(set) = zone.reverse.get_mut(&address) {
+                        set.retain(|entry| entry.owner != *owner);
+                        if set.is_empty() {
+                            zone.reverse.remove(&address);
+                        }
+                    }
+                }
+            }
+        }
     }
 
     /// The zone of a network.
@@ -179,7 +202,7 @@ impl Names {
         for endpoint in &sandbox.endpoints {
             let Some(zone) = self.networks.get_mut(&endpoint.network) else { continue };
             for entry in zone.reverse.get_mut(&address).into_iter().flatten() {
-                entry.external |= entry.name == name;
+                entry.external |= *entry.name == *name;
             }
         }
     }
@@ -193,14 +216,16 @@ impl NetworkZone {
 
     /// Every name with its addresses, by name.
     pub fn records(&self) -> impl Iterator<Item = (&str, IpAddr)> {
-        self.forward
-            .iter()
-            .flat_map(|(name, set)| set.iter().map(move |(address, _)| (name.as_str(), *address)))
+        self.forward.iter().flat_map(|(name, set)| set.iter().map(move |(address, _)| (&**name, *address)))
     }
 
     /// The addresses of a name in one family.
     pub fn lookup(&self, name: &str, family: Family, rule: NodataRule) -> Lookup {
-        let Some(set) = self.forward.get(&name.to_ascii_lowercase()) else { return Lookup::Unknown };
+        let lower = match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => Cow::Owned(name.to_ascii_lowercase()),
+            false => Cow::Borrowed(name),
+        };
+        let Some(set) = self.forward.get(lower.as_ref()) else { return Lookup::Unknown };
         let mut found: Vec<IpAddr> = Vec::new();
         for &(address, _) in set.iter().filter(|(address, _)| family_of(*address) == family) {
             if !found.contains(&address) {
@@ -219,20 +244,34 @@ impl NetworkZone {
 
     fn reverse(&self, address: IpAddr) -> Option<&str> {
         let entry = self.reverse.get(&address)?.first()?;
-        (!entry.external).then_some(entry.name.as_str())
+        (!entry.external).then_some(&*entry.name)
     }
 
     fn add_name(&mut self, name: &str, address: IpAddr, owner: &RecordOwner) {
-        let set = self.forward.entry(name.to_ascii_lowercase()).or_default();
+        let name: Arc<str> = name.to_ascii_lowercase().into();
+        let name = match self.forward.get_key_value(&name) {
+            Some((known, _)) => known.clone(),
+            None => name,
+        };
+        let set = self.forward.entry(name.clone()).or_default();
         if !set.iter().any(|(has, by)| *has == address && by == owner) {
-            set.push((address, owner.clone()));
+            push(set, (address, owner.clone()));
+            self.note(owner, RecordKey::Name(name));
         }
     }
 
     fn add_reverse(&mut self, address: IpAddr, name: &str, owner: &RecordOwner) {
         let set = self.reverse.entry(address).or_default();
-        if !set.iter().any(|entry| entry.owner == *owner && entry.name == name) {
-            set.push(ReverseEntry { name: name.to_owned(), owner: owner.clone(), external: false });
+        if !set.iter().any(|entry| entry.owner == *owner && *entry.name == *name) {
+            push(set, ReverseEntry { name: name.into(), owner: owner.clone(), external: false });
+            self.note(owner, RecordKey::Address(address));
+        }
+    }
+
+    fn note(&mut self, owner: &RecordOwner, key: RecordKey) {
+        let keys = self.owned.entry(owner.clone()).or_default();
+        if !keys.contains(&key) {
+            push(keys, key);
         }
     }
 }
@@ -298,6 +337,14 @@ enum Pass {
     Names,
 }
 
+/// Adds to a list of which there are many and most stay short.
+fn push<T>(list: &mut Vec<T>, item: T) {
+    if list.len() < 4 {
+        list.reserve_exact(1);
+    }
+    list.push(item);
+}
+
 fn family_of(address: IpAddr) -> Family {
     match address {
         IpAddr::V4(_) => Family::Ipv4,
@@ -312,11 +359,11 @@ mod tests {
     const RULES: [NodataRule; 2] = [NodataRule::NetworkWithoutIpv6, NodataRule::EitherFamily];
 
     fn key(text: &str) -> NetworkKey {
-        NetworkKey(text.to_owned())
+        NetworkKey(text.into())
     }
 
     fn owner(text: &str) -> RecordOwner {
-        RecordOwner(text.to_owned())
+        RecordOwner(text.into())
     }
 
     fn ip(text: &str) -> IpAddr {

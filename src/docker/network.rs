@@ -118,7 +118,7 @@ impl Network {
 
     /// The key of its names.
     pub fn key(&self) -> NetworkKey {
-        NetworkKey(self.id.to_string())
+        NetworkKey(self.id.shared())
     }
 
     /// One of the three networks every daemon has.

@@ -3,7 +3,10 @@
 //! output, in that order.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -216,7 +219,7 @@ pub struct FileChange {
     /// Which file.
     pub file: ContainerFile,
     /// The whole text.
-    pub text: String,
+    pub text: Arc<str>,
 }
 
 /// An embedded resolver begins or ends; its sockets come and go with the plan.
@@ -316,12 +319,10 @@ pub enum Ask {
 }
 
 /// What the daemon sees of its host at the moment of a request.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct HostView {
-    /// The host's devices and their addresses.
-    pub interfaces: Vec<HostInterface>,
-    /// Destinations the host reaches without a gateway.
-    pub on_link: Vec<IpNet>,
+    /// The host's devices, routes and sockets.
+    pub devices: Rc<dyn HostDevices>,
     /// The host's /etc/resolv.conf.
     pub resolv_conf: String,
     /// The host's /etc/hosts.
@@ -330,8 +331,63 @@ pub struct HostView {
     pub ip_forward: bool,
     /// `net.ipv4.ip_local_port_range`; `None` is Linux's default.
     pub port_range: Option<(u16, u16)>,
-    /// Sockets that listen on the host, docker-proxy's included.
+}
+
+/// What can be asked of a host's kernel. Questions, not lists: a host may have ten thousand devices, and a request
+/// cares for one.
+pub trait HostDevices: fmt::Debug {
+    /// The device of a name.
+    fn interface(&self, name: &str) -> Option<HostInterface>;
+    /// Whether a device stands for a VLAN of the device of a name.
+    fn has_vlan(&self, parent: &str, id: VlanId) -> bool;
+    /// Whether an address is one of a device's.
+    fn has_address(&self, address: IpAddr) -> bool;
+    /// What the host reaches without a gateway, and its devices' own addresses.
+    fn occupied(&self) -> Vec<IpNet>;
+    /// Sockets that wait for strangers on a port, docker-proxy's included.
+    fn listening(&self, port: u16) -> Vec<(SocketAddr, Transport)>;
+}
+
+/// A host's devices as plain values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HostTable {
+    /// Devices and their addresses.
+    pub interfaces: Vec<HostInterface>,
+    /// Destinations the host reaches without a gateway.
+    pub on_link: Vec<IpNet>,
+    /// Sockets that listen.
     pub listening: Vec<(SocketAddr, Transport)>,
+}
+
+impl HostDevices for HostTable {
+    fn interface(&self, name: &str) -> Option<HostInterface> {
+        self.interfaces.iter().find(|interface| interface.name == name).cloned()
+    }
+
+    fn has_vlan(&self, parent: &str, id: VlanId) -> bool {
+        let vlans = self.interfaces.iter().filter_map(|interface| interface.vlan.as_ref());
+        vlans.into_iter().any(|(below, vlan)| below == parent && *vlan == id)
+    }
+
+    fn has_address(&self, address: IpAddr) -> bool {
+        self.interfaces.iter().flat_map(|i| &i.addresses).any(|own| own.addr() == address)
+    }
+
+    fn occupied(&self) -> Vec<IpNet> {
+        self.on_link.iter().chain(self.interfaces.iter().flat_map(|i| &i.addresses)).copied().collect()
+    }
+
+    fn listening(&self, port: u16) -> Vec<(SocketAddr, Transport)> {
+        self.listening.iter().filter(|(socket, _)| socket.port() == port).copied().collect()
+    }
+}
+
+impl Default for HostView {
+    fn default() -> Self {
+        let devices = Rc::new(HostTable::default());
+        let (resolv_conf, hosts) = Default::default();
+        HostView { devices, resolv_conf, hosts, ip_forward: false, port_range: None }
+    }
 }
 
 /// A device of the host.
@@ -341,6 +397,8 @@ pub struct HostInterface {
     pub name: String,
     /// Its addresses.
     pub addresses: Vec<IpNet>,
+    /// It is a bridge.
+    pub bridge: bool,
     /// It is a bridge's port.
     pub bridge_port: bool,
     /// The device and the VLAN of it that this one stands for.
@@ -350,9 +408,7 @@ pub struct HostInterface {
 impl HostView {
     /// Whether an address belongs to the host: its own, loopback or the unspecified one.
     pub fn owns(&self, address: IpAddr) -> bool {
-        address.is_unspecified()
-            || address.is_loopback()
-            || self.interfaces.iter().flat_map(|i| &i.addresses).any(|own| own.addr() == address)
+        address.is_unspecified() || address.is_loopback() || self.devices.has_address(address)
     }
 }
 

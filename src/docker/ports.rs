@@ -4,12 +4,14 @@
 //! after the last one handed out, and wrap. What else listens on the host is part of the question, because dockerd
 //! binds what it publishes.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::cli::ports::{PortPublish, PortRange, Protocol};
 use super::outcome::HostView;
 use super::profile::Profile;
+use super::request::ExposedPort;
 use crate::engine::plan::Transport;
 
 /// Linux's default `net.ipv4.ip_local_port_range`.
@@ -73,7 +75,9 @@ impl Ports {
                 self.check(profile, *address, protocol, port, wanted, view, userland_proxy).is_ok()
             });
             if free {
-                self.cursors.insert(key, port);
+                for address in wanted.addresses {
+                    self.cursors.insert((*address, protocol, range), port);
+                }
                 self.take(wanted.addresses, protocol, port);
                 return Ok(port);
             }
@@ -109,7 +113,8 @@ impl Ports {
         userland_proxy: bool,
     ) -> Result<(), String> {
         let host = SocketAddr::new(address, port);
-        let allocated = || Err(format!("Bind for {host} failed: port is already allocated"));
+        let allocated =
+            |holder: IpAddr| Err(format!("Bind for {holder}:{port} failed: port is already allocated"));
         // dockerd's own socket has no such introduction.
         let starting = if userland_proxy { "Error starting userland proxy: " } else { "" };
         let bind = |why: &str| {
@@ -122,7 +127,7 @@ impl Ports {
             }
         };
         if self.taken.contains(&(protocol, port, address)) {
-            return allocated();
+            return allocated(address);
         }
         if protocol == Protocol::Sctp {
             // Like the recorded kernel, this one has no SCTP sockets, and dockerd opens one for every host port.
@@ -131,46 +136,44 @@ impl Ports {
                 false => Err(format!("{starting}protocol not supported")),
             };
         }
-        if self.clashes(address, protocol, port) {
+        if let Some(holder) = self.clash(address, protocol, port) {
             if profile.port_conflict_across_addresses() {
-                return allocated();
+                return allocated(holder);
             }
             return bind("address already in use");
         }
         if !view.owns(address) {
             return bind("cannot assign requested address");
         }
-        let foreign = view.listening.iter().any(|(socket, transport)| {
+        let foreign = view.devices.listening(port).iter().any(|(socket, transport)| {
             let same = matches!(
                 (transport, protocol),
                 (Transport::Tcp, Protocol::Tcp) | (Transport::Udp, Protocol::Udp)
             );
             let own = (protocol, socket.port(), socket.ip());
-            same && socket.port() == port
-                && overlap(socket.ip(), address)
+            same && overlap(socket.ip(), address)
                 && !self.taken.contains(&own)
                 && !self.returned.contains(&own)
         });
         if foreign { bind("address already in use") } else { Ok(()) }
     }
 
-    /// Whether an address this one shares the port with is in use.
-    fn clashes(&self, address: IpAddr, protocol: Protocol, port: u16) -> bool {
+    /// An address in use that this one shares the port with.
+    fn clash(&self, address: IpAddr, protocol: Protocol, port: u16) -> Option<IpAddr> {
         if !address.is_unspecified() {
             let any = match address {
                 IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
             };
-            return self.taken.contains(&(protocol, port, any));
+            return self.taken.contains(&(protocol, port, any)).then_some(any);
         }
         let first = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let last = IpAddr::V6(Ipv6Addr::from_bits(u128::MAX));
-        let same_port = self.taken.range((protocol, port, first)..=(protocol, port, last));
-        same_port.into_iter().any(|(_, _, taken)| overlap(*taken, address))
+        let mut same_port = self.taken.range((protocol, port, first)..=(protocol, port, last));
+        same_port.find(|(_, _, taken)| taken.is_ipv4() == address.is_ipv4()).map(|(_, _, taken)| *taken)
     }
 }
 
-/// Whether two addresses cannot both be bound with one port.
 /// Whether a socket bound to `one` keeps another from `other`. What a program binds to `::` takes IPv4 too.
 fn overlap(one: IpAddr, other: IpAddr) -> bool {
     let both_families = one == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
@@ -190,16 +193,25 @@ pub(super) fn sort(profile: Profile, ports: &mut [PortPublish]) {
             (!exact, port.container_port, port.protocol, fixed(port), port.host_ip)
         });
     } else {
-        // Those of one container port against their order on the command line. Between container ports, whether a fixed
-        // host port comes before a higher container port is random on the engine.
+        // As go-connections sorts them: the highest host port first, then the highest container port, TCP before the rest;
+        // what leads to one container port stays together, against its order on the command line.
+        let mut sorted: Vec<PortPublish> = ports.to_vec();
+        sorted.sort_by_key(|port| (Reverse(fixed(port)), Reverse(port.container_port), port.protocol));
+        let mut order: Vec<ExposedPort> = Vec::new();
+        for port in sorted.iter().map(PortPublish::exposed) {
+            if !order.contains(&port) {
+                order.push(port);
+            }
+        }
         ports.reverse();
-        ports.sort_by_key(|port| (std::cmp::Reverse(port.container_port), port.protocol));
+        ports.sort_by_key(|port| order.iter().position(|exposed| *exposed == port.exposed()));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::docker::outcome::HostTable;
 
     const ANY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 
@@ -229,7 +241,8 @@ mod tests {
     #[test]
     fn conflicts_are_told_as_each_release_does() {
         let listening = vec![("0.0.0.0:8088".parse().unwrap(), Transport::Tcp)];
-        let view = HostView { listening, ..HostView::default() };
+        let devices = std::rc::Rc::new(HostTable { listening, ..HostTable::default() });
+        let view = HostView { devices, ..HostView::default() };
         for (profile, specific, process, foreign) in [
             (
                 Profile::Docker20_10,
@@ -239,7 +252,7 @@ mod tests {
             ),
             (
                 Profile::Docker28,
-                "Bind for 127.0.0.1:8080 failed: port is already allocated",
+                "Bind for 0.0.0.0:8080 failed: port is already allocated",
                 "failed to bind host port for 0.0.0.0:8088:172.17.0.2:80/tcp: address already in use",
                 "failed to bind host port for 10.9.9.9:1:172.17.0.2:80/tcp: cannot assign requested address",
             ),

@@ -146,6 +146,11 @@ impl Profile {
         }
     }
 
+    /// Whether a subnet or range with host bits set, as 10.0.0.1/8, is refused; else it is taken and shown as written.
+    pub fn refuses_host_bits(self) -> bool {
+        self != Self::Docker20_10
+    }
+
     /// The newest Engine API version the daemon speaks, as (major, minor).
     pub fn api_version(self) -> (u16, u16) {
         match self {
@@ -179,6 +184,27 @@ impl Profile {
                 Some(Announcements { messages: 3, interval: Duration::from_secs(1) })
             }
         }
+    }
+
+    /// Whether a container on the default bridge gets its MAC address behind the prefix of an IPv6 subnet that leaves
+    /// room for it (up to /80), instead of the next free address.
+    pub fn generates_ipv6_addresses(self) -> bool {
+        self.is_20_10()
+    }
+
+    /// Whether `fixed-cidr` without `bip` is the default bridge's subnet; otherwise it is a range of the predefined one.
+    pub fn fixed_range_is_a_subnet(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether network inspect shows an IPv6 gateway that was not asked for with its prefix length.
+    pub fn shows_ipv6_gateway_length(self) -> bool {
+        self.is_20_10()
+    }
+
+    /// Whether `host-gateway` stands for the default bridge's addresses of both families.
+    pub fn host_gateway_of_both_families(self) -> bool {
+        !self.is_20_10()
     }
 
     /// Whether a bridge device's own random MAC address starts with 02:42.
@@ -351,6 +377,11 @@ impl Profile {
         !self.is_20_10()
     }
 
+    /// Whether dockerd opens the sockets its userland proxies listen on.
+    pub fn proxies_inherit_sockets(self) -> bool {
+        !self.is_20_10()
+    }
+
     /// Whether several macvlan networks may have the same parent (27 and later).
     pub fn shares_macvlan_parents(self) -> bool {
         self != Self::Docker20_10
@@ -359,6 +390,34 @@ impl Profile {
     /// Whether a network that needs no gateway is spared the address of one (28 and later).
     pub fn skips_useless_gateways(self) -> bool {
         self != Self::Docker20_10
+    }
+
+    /// Whether the rules of a legacy link outlive a linker whose target has started anew.
+    pub fn leaks_link_rules(self) -> bool {
+        self.is_20_10()
+    }
+
+    /// Whether a bridge network's gateway modes and trusted interfaces are applied (27 and 28.2); an older engine ignores
+    /// them as it does any option it does not know.
+    pub fn applies_gateway_modes(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether forwarding of a family is turned on with the first network that has it, and not at the daemon's start.
+    pub fn forwards_when_a_network_needs_it(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether dockerd, told by firewalld that every rule is gone, writes the rules between networks again and keeps
+    /// DOCKER-USER first; 20.10 forgets the former and puts what it writes above the latter.
+    pub fn restores_isolation_on_reload(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether a port is published for each family by the endpoint that carries that family's default route; otherwise
+    /// the endpoint with the IPv4 route does it for both.
+    pub fn publishes_by_family(self) -> bool {
+        !self.is_20_10()
     }
 
     /// Whether network rm names the active endpoints with their ids in its refusal.

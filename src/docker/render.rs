@@ -237,7 +237,9 @@ pub fn port_lines(bindings: &[PortBinding], only: Option<ExposedPort>) -> Option
         .filter(|binding| only.is_none_or(|port| port == binding.port))
         .filter_map(|binding| {
             let (address, port) = binding.host?;
-            let host = host_port(address, &port.to_string());
+            // A routed port has none on the host.
+            let port = if port == 0 { String::new() } else { port.to_string() };
+            let host = host_port(address, &port);
             Some(if only.is_some() { host } else { format!("{} -> {host}", binding.port) })
         })
         .collect();

@@ -38,11 +38,14 @@ pub(super) struct Firewall {
     pub(super) userland_proxy: bool,
     /// Packets from elsewhere to a container's own address are dropped unless a port is published.
     pub(super) drop_direct: bool,
+    /// Networks are written as 20.10 does after a reload of firewalld: the jump to DOCKER-USER stays where it is, and
+    /// nothing keeps networks apart.
+    pub(super) forgetful: bool,
 }
 
 /// A bridge network as its rules see it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct BridgeRules {
+pub(super) struct BridgeRules<'a> {
     pub(super) bridge: InterfaceName,
     pub(super) subnet: IpNet,
     pub(super) masquerade: bool,
@@ -51,6 +54,8 @@ pub(super) struct BridgeRules {
     pub(super) icc: bool,
     pub(super) internal: bool,
     pub(super) mode: GatewayMode,
+    /// Interfaces of the host from which containers may be reached by their own addresses.
+    pub(super) trusted: &'a [InterfaceName],
 }
 
 /// `com.docker.network.bridge.gateway_mode_ipv4` and `_ipv6`.
@@ -105,7 +110,7 @@ impl Writer<'_> {
         self.rule(Position::Insert, table, chain, rule);
     }
 
-    /// Takes a rule out wherever it is and puts it at the top, as libnetwork keeps its jumps first.
+    /// Takes a rule out wherever it is and puts it at the top.
     fn raise(&mut self, table: Table, chain: &str, rule: Rule) {
         let (namespace, family) = (self.namespace.clone(), self.family);
         let removal = Op::RemoveRule {
@@ -123,12 +128,25 @@ impl Writer<'_> {
 impl Firewall {
     /// The chain that is the user's, where there is none.
     pub(super) fn user_chain(&self, plan: &mut Plan, owner: Owner, family: Family) {
+        if !self.has_user_chain(family) {
+            return;
+        }
         let mut write = Writer { plan, namespace: &self.namespace, owner, family };
         write.chain(Table::Filter, USER);
         match self.layout {
             IptablesLayout::Forward => write.append(Table::Filter, USER, to(Target::Return)),
             IptablesLayout::DockerForward | IptablesLayout::DockerInternal => {}
         }
+    }
+
+    /// Before 27 only IPv4 had DOCKER-USER.
+    fn has_user_chain(&self, family: Family) -> bool {
+        self.layout != IptablesLayout::Forward || family == Family::Ipv4
+    }
+
+    /// Whether the jumps of the nat table are written with the first network that needs them, not at the start.
+    pub(super) fn nat_jumps_come_with_networks(&self) -> bool {
+        self.layout == IptablesLayout::Forward
     }
 
     /// The daemon's own chains and jumps, at each start.
@@ -148,7 +166,6 @@ impl Firewall {
                 for chain in [STAGE_1, STAGE_2] {
                     write.append(Table::Filter, chain, to(Target::Return));
                 }
-                write.insert(Table::Filter, "FORWARD", jump(STAGE_1));
             }
             IptablesLayout::DockerForward | IptablesLayout::DockerInternal => {
                 let isolation = match self.layout {
@@ -161,7 +178,17 @@ impl Firewall {
                 write.insert(Table::Filter, "FORWARD", jump(FORWARD));
             }
         }
-        write.insert(Table::Filter, "FORWARD", jump(USER));
+        if self.has_user_chain(family) {
+            write.insert(Table::Filter, "FORWARD", jump(USER));
+        }
+        if !self.nat_jumps_come_with_networks() {
+            self.nat_jumps(plan, owner, family);
+        }
+    }
+
+    /// What leads to the translations of published ports.
+    pub(super) fn nat_jumps(&self, plan: &mut Plan, owner: Owner, family: Family) {
+        let mut write = Writer { plan, namespace: &self.namespace, owner, family };
         let local = |rule: Rule| with(rule, local_destination());
         write.append(Table::Nat, "PREROUTING", local(jump(DOCKER)));
         let mut output = local(jump(DOCKER));
@@ -174,6 +201,16 @@ impl Firewall {
         write.append(Table::Nat, "OUTPUT", output);
     }
 
+    /// Before 27 the bridge of every network was kept apart in both families, whatever the network's own.
+    pub(super) fn isolate(&self, plan: &mut Plan, owner: Owner, family: Family, bridge: InterfaceName) {
+        if self.layout != IptablesLayout::Forward || self.forgetful {
+            return;
+        }
+        let mut write = Writer { plan, namespace: &self.namespace, owner, family };
+        write.insert(Table::Filter, STAGE_1, leaving(bridge, chain(STAGE_2)));
+        write.insert(Table::Filter, STAGE_2, out(to(Target::Drop), bridge));
+    }
+
     /// FORWARD drops what no rule lets through.
     pub(super) fn drop_forward(&self, plan: &mut Plan, owner: Owner, family: Family) {
         let namespace = self.namespace.clone();
@@ -184,7 +221,7 @@ impl Firewall {
     }
 
     /// The rules of a network. `daemon` owns the jumps that are moved back to the top.
-    pub(super) fn network(&self, plan: &mut Plan, owner: Owner, daemon: Owner, net: &BridgeRules) {
+    pub(super) fn network(&self, plan: &mut Plan, owner: Owner, daemon: Owner, net: &BridgeRules<'_>) {
         let mut write =
             Writer { plan, namespace: &self.namespace, owner, family: family_of(net.subnet.addr()) };
         if net.internal {
@@ -192,9 +229,7 @@ impl Firewall {
             return;
         }
         let b = net.bridge;
-        if net.mode != GatewayMode::Routed {
-            self.network_nat(&mut write, net);
-        }
+        self.network_nat(&mut write, net);
         match self.layout {
             IptablesLayout::Forward => {
                 if net.icc {
@@ -206,11 +241,9 @@ impl Firewall {
                 write.insert(Table::Filter, "FORWARD", out(jump(DOCKER), b));
                 write.insert(Table::Filter, "FORWARD", established(b));
                 write.owner = daemon;
-                write.raise(Table::Filter, "FORWARD", jump(STAGE_1));
-                write.raise(Table::Filter, "FORWARD", jump(USER));
-                write.owner = owner;
-                write.insert(Table::Filter, STAGE_1, leaving(b, chain(STAGE_2)));
-                write.insert(Table::Filter, STAGE_2, out(to(Target::Drop), b));
+                self.raise_jumps(&mut write);
+                let family = write.family;
+                self.isolate(plan, owner, family, b);
             }
             IptablesLayout::DockerForward | IptablesLayout::DockerInternal => {
                 let last = match net.mode {
@@ -248,32 +281,42 @@ impl Firewall {
         }
     }
 
-    fn network_nat(&self, write: &mut Writer<'_>, net: &BridgeRules) {
+    /// libnetwork keeps its jumps first.
+    fn raise_jumps(&self, write: &mut Writer<'_>) {
+        write.raise(Table::Filter, "FORWARD", jump(STAGE_1));
+        if !self.forgetful && self.has_user_chain(write.family) {
+            write.raise(Table::Filter, "FORWARD", jump(USER));
+        }
+    }
+
+    /// Masquerading, which a routed network does without, and what decides between translation and the userland proxy.
+    fn network_nat(&self, write: &mut Writer<'_>, net: &BridgeRules<'_>) {
         let b = net.bridge;
+        let target = || match net.source {
+            Some(source) => snat(Some(source), None),
+            None => Target::Masquerade(NatRange::default()),
+        };
         if net.masquerade {
-            let target = match net.source {
-                Some(source) => snat(Some(source), None),
-                None => Target::Masquerade(NatRange::default()),
-            };
-            let mut rule = not_out(to(target), b);
-            rule.source = Some(Negatable::plain(cidr(net.subnet)));
-            write.insert(Table::Nat, "POSTROUTING", rule);
+            if net.mode != GatewayMode::Routed {
+                let mut rule = not_out(to(target()), b);
+                rule.source = Some(Negatable::plain(cidr(net.subnet)));
+                write.insert(Table::Nat, "POSTROUTING", rule);
+            }
             if self.userland_proxy && self.layout != IptablesLayout::DockerInternal {
                 write.insert(Table::Nat, DOCKER, into(to(Target::Return), b));
             }
         }
         if !self.userland_proxy {
-            let rule = out(to(Target::Masquerade(NatRange::default())), b);
             let source = Some(Negatable::plain(AddressTypeSet::default().with(AddressType::Local)));
             write.insert(
                 Table::Nat,
                 "POSTROUTING",
-                with(rule, Match::AddressType { source, destination: None }),
+                with(out(to(target()), b), Match::AddressType { source, destination: None }),
             );
         }
     }
 
-    fn internal(&self, write: &mut Writer<'_>, daemon: Owner, net: &BridgeRules) {
+    fn internal(&self, write: &mut Writer<'_>, daemon: Owner, net: &BridgeRules<'_>) {
         let b = net.bridge;
         let (forward, isolation) = match self.layout {
             IptablesLayout::Forward => ("FORWARD", STAGE_1),
@@ -284,37 +327,47 @@ impl Firewall {
         leaves.destination = Some(Negatable::not(cidr(net.subnet)));
         let mut enters = out(to(Target::Drop), b);
         enters.source = Some(Negatable::not(cidr(net.subnet)));
-        if write.family == Family::Ipv6 {
+        if write.family == Family::Ipv6 && self.layout != IptablesLayout::Forward {
             // Link-local traffic inside the bridge must pass.
             leaves.out_interface = Some(Negatable::not(InterfacePattern::Exact(b)));
             enters.in_interface = Some(Negatable::not(InterfacePattern::Exact(b)));
         }
         write.insert(Table::Filter, isolation, leaves);
         write.insert(Table::Filter, isolation, enters);
-        if net.icc && self.layout == IptablesLayout::Forward {
-            write.insert(Table::Filter, forward, within(b, Target::Accept));
-            write.owner = daemon;
-            write.raise(Table::Filter, forward, jump(STAGE_1));
-            write.raise(Table::Filter, forward, jump(USER));
-        } else {
-            let verdict = if net.icc { Target::Accept } else { Target::Drop };
+        let verdict = if net.icc { Target::Accept } else { Target::Drop };
+        if self.layout != IptablesLayout::Forward {
             write.append(Table::Filter, forward, within(b, verdict));
+            return;
         }
+        let position = if net.icc { Position::Insert } else { Position::Append };
+        write.rule(position, Table::Filter, forward, within(b, verdict));
+        write.owner = daemon;
+        self.raise_jumps(write);
     }
 
     /// Unpublished ports of an endpoint are out of reach even for those who have a route to the container.
-    pub(super) fn endpoint(&self, plan: &mut Plan, owner: Owner, net: &BridgeRules, container: IpAddr) {
+    pub(super) fn endpoint(&self, plan: &mut Plan, owner: Owner, net: &BridgeRules<'_>, container: IpAddr) {
         if !self.drop_direct || net.internal || net.mode != GatewayMode::Nat {
             return;
         }
         let mut write = Writer { plan, namespace: &self.namespace, owner, family: family_of(container) };
-        let mut rule = not_in(to(Target::Drop), net.bridge);
-        rule.destination = Some(Negatable::plain(Cidr::host(container)));
-        write.append(Table::Raw, "PREROUTING", rule);
+        let trusted = net.trusted.iter().map(|interface| into(to(Target::Accept), *interface));
+        for mut rule in trusted.chain([not_in(to(Target::Drop), net.bridge)]) {
+            rule.destination = Some(Negatable::plain(Cidr::host(container)));
+            write.append(Table::Raw, "PREROUTING", rule);
+        }
     }
 
-    /// The rules of one published port of the network.
-    pub(super) fn publish(&self, plan: &mut Plan, owner: Owner, net: &BridgeRules, port: &PublishedRules) {
+    /// The rules of one published port of the network. `again`: the container's own port is published already, and what
+    /// concerns it alone is there.
+    pub(super) fn publish(
+        &self,
+        plan: &mut Plan,
+        owner: Owner,
+        net: &BridgeRules<'_>,
+        port: &PublishedRules,
+        again: bool,
+    ) {
         let b = net.bridge;
         let (container, host) = (port.container, port.host);
         let mut write = Writer { plan, namespace: &self.namespace, owner, family: family_of(container.ip()) };
@@ -343,15 +396,16 @@ impl Firewall {
             write.append(Table::Nat, DOCKER, to_port(rule, port.protocol, host.port()));
         }
         match self.layout {
+            IptablesLayout::Forward if again => {}
             IptablesLayout::Forward => {
                 write.append(Table::Filter, DOCKER, open());
                 write.append(Table::Nat, "POSTROUTING", hairpin());
             }
             IptablesLayout::DockerForward | IptablesLayout::DockerInternal => {
-                if net.mode != GatewayMode::NatUnprotected {
+                if net.mode != GatewayMode::NatUnprotected && !again {
                     write.insert(Table::Filter, DOCKER, open());
                 }
-                if !self.userland_proxy && net.mode != GatewayMode::Routed {
+                if !again && !self.userland_proxy && net.mode != GatewayMode::Routed {
                     write.append(Table::Nat, "POSTROUTING", hairpin());
                 }
                 if host.ip().is_loopback() && host.is_ipv4() {
@@ -364,7 +418,7 @@ impl Firewall {
                 }
             }
         }
-        if port.protocol == Protocol::Sctp {
+        if port.protocol == Protocol::Sctp && !again && self.layout == IptablesLayout::Forward {
             let mut rule = to(Target::ChecksumFill);
             rule.destination = None;
             let ports = PortMatch { source: Some(single(container.port())), destination: None };

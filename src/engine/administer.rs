@@ -242,7 +242,7 @@ impl Engine {
     fn neighbour_known(&self, namespace: NamespaceId, device: DeviceId, address: IpAddr) -> bool {
         let space = self.namespaces.get(namespace.index()).and_then(Option::as_ref);
         let entries = space.map(|space| space.neighbours.list(self.now())).unwrap_or_default();
-        entries.iter().any(|(d, a, mac, _)| (*d, *a) == (device, address) && mac.is_some())
+        entries.iter().any(|e| (e.device, e.address) == (device, address) && e.mac.is_some())
     }
 
     fn change_route(
@@ -407,14 +407,7 @@ impl Engine {
         if !(68..=65_535).contains(&mtu) {
             return Err(Errno::InvalidArgument);
         }
-        let Some(Some(device)) = self.devices.get_mut(id.index()) else { return Err(Errno::NoSuchDevice) };
-        device.mtu = mtu;
-        if let Kind::Bridge(bridge) = &mut device.kind {
-            bridge.fixed_mtu = Some(mtu);
-        }
-        if let Some((bridge, _)) = device.master {
-            self.update_bridge_mtu(bridge);
-        }
+        self.set_mtu(id, mtu);
         Ok(())
     }
 
@@ -492,6 +485,7 @@ fn errno(error: &ApplyError) -> Errno {
         ApplyError::Attached(_) | ApplyError::Bridge { .. } => Errno::DeviceBusy,
         ApplyError::NoNamespace(_)
         | ApplyError::Mtu { .. }
+        | ApplyError::NoIpv6 { .. }
         | ApplyError::Rules { .. }
         | ApplyError::Listen { .. } => Errno::InvalidArgument,
     }

@@ -35,6 +35,13 @@ impl Engine {
         self.arm_announcement(device, address, left, interval);
     }
 
+    /// How many messages are still to be sent, and at what interval.
+    pub(super) fn announcement_left(&self, device: DeviceId, address: IpAddr) -> Option<(u8, Duration)> {
+        self.announcements
+            .get(&(device, address))
+            .map(|announcement| (announcement.left, announcement.interval))
+    }
+
     /// Sends no more of them.
     pub(super) fn end_announcement(&mut self, device: DeviceId, address: IpAddr) {
         self.announcements.remove(&(device, address));

@@ -17,13 +17,13 @@ use linkspan_switch::mac::MacAddress;
 use linkspan_switch::macvlan::{self, Egress, Ingress, MacvlanError};
 use linkspan_switch::vlan::{self, VlanId, VlanTag};
 
+use super::Engine;
 use super::apply::{ApplyError, wrong_kind};
 use super::device::{Children, Device, Kind, Uppers, child_of, device_of};
 use super::ethernet::with_header;
 use super::event::DropReason;
 use super::id::DeviceId;
 use super::plan::{DeviceName, IpvlanFlag, IpvlanMode, MacvlanMode};
-use super::{Arrival, Engine};
 
 /// Why a device takes no further one on top.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -185,7 +185,7 @@ impl Engine {
         {
             // The tag is there and whole: it was read.
             let _ = vlan::pop(&mut frame);
-            self.fifo.push_back(Arrival { device: upper, frame, tracked: None });
+            self.fifo.push(upper, frame);
             return None;
         }
         let Ok(header) = EthernetHeader::parse(frame.bytes()) else { return Some(frame) };
@@ -206,7 +206,7 @@ impl Engine {
         match decision {
             Ingress::Parent => Some(frame),
             Ingress::Child(child) => {
-                self.fifo.push_back(Arrival { device: device_of(child), frame, tracked: None });
+                self.fifo.push(device_of(child), frame);
                 None
             }
             Ingress::Group(children) => {
@@ -255,7 +255,7 @@ impl Engine {
         match decision {
             Egress::Wire => self.transmit(parent, frame, None),
             // Through the parent's door, so that a capture there shows it; its ingress finds the same child.
-            Egress::Sibling(_) => self.fifo.push_back(Arrival { device: parent, frame, tracked: None }),
+            Egress::Sibling(_) => self.fifo.push(parent, frame),
             Egress::GroupAndWire(children) => {
                 self.copy_to_children(children, &frame);
                 self.transmit(parent, frame, None);
@@ -274,10 +274,10 @@ impl Engine {
         let reason = match decision {
             ipvlan::Egress::Wire => return self.transmit(parent, frame, None),
             ipvlan::Egress::Parent => {
-                return self.fifo.push_back(Arrival { device: parent, frame, tracked: None });
+                return self.fifo.push(parent, frame);
             }
             ipvlan::Egress::Sibling(child) => {
-                return self.fifo.push_back(Arrival { device: device_of(child), frame, tracked: None });
+                return self.fifo.push(device_of(child), frame);
             }
             ipvlan::Egress::GroupAndWire(children) => {
                 self.copy_to_children(children, &frame);
@@ -317,7 +317,7 @@ impl Engine {
         let Some(packet) = self.hook(namespace, Hook::Prerouting, packet, Some(parent), None) else { return };
         let Some(packet) = self.hook(namespace, Hook::Input, packet, Some(parent), None) else { return };
         let frame = with_header(packet.frame, header);
-        self.fifo.push_back(Arrival { device: child, frame, tracked: None });
+        self.fifo.push(child, frame);
     }
 
     /// An ipvlan child has an address, or has it no more.
@@ -375,7 +375,7 @@ impl Engine {
     fn copy_to_children(&mut self, children: Vec<macvlan::ChildId>, frame: &Frame) {
         for device in children.into_iter().map(device_of) {
             if self.devices.get(device.index()).and_then(Option::as_ref).is_some_and(|child| child.up) {
-                self.fifo.push_back(Arrival { device, frame: frame.share(), tracked: None });
+                self.fifo.push(device, frame.share());
             }
         }
     }

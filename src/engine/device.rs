@@ -116,9 +116,35 @@ pub(crate) struct BridgeDevice {
     pub(crate) ports: Vec<Option<DeviceId>>,
     /// An MTU set by hand, which ports no longer change.
     pub(crate) fixed_mtu: Option<u32>,
+    /// The ports' MTUs, and how many ports have each.
+    pub(crate) port_mtus: BTreeMap<u32, u32>,
+    /// How many ports are up.
+    pub(crate) ports_up: u32,
 }
 
 impl BridgeDevice {
+    /// A bridge without ports.
+    pub(crate) fn new(switch: Bridge, fixed_mtu: Option<u32>) -> BridgeDevice {
+        BridgeDevice { switch, ports: Vec::new(), fixed_mtu, port_mtus: BTreeMap::new(), ports_up: 0 }
+    }
+
+    /// Counts a port in.
+    pub(crate) fn count_in(&mut self, mtu: u32, up: bool) {
+        *self.port_mtus.entry(mtu).or_default() += 1;
+        self.ports_up += u32::from(up);
+    }
+
+    /// Counts a port out that was counted in with these values.
+    pub(crate) fn count_out(&mut self, mtu: u32, up: bool) {
+        if let Some(count) = self.port_mtus.get_mut(&mtu) {
+            *count -= 1;
+            if *count == 0 {
+                self.port_mtus.remove(&mtu);
+            }
+        }
+        self.ports_up -= u32::from(up);
+    }
+
     /// The device behind a port.
     pub(crate) fn device(&self, port: PortId) -> Option<DeviceId> {
         self.ports.get(usize::from(port.0)).copied().flatten()
@@ -157,6 +183,12 @@ impl Device {
             | Kind::Bridge(_)
             | Kind::External => None,
         }
+    }
+
+    /// False if what the device carries is too short for IPv6 (RFC 8200 section 5): Linux then takes IPv6 from it.
+    pub(crate) fn carries_ipv6(&self) -> bool {
+        const IPV6_MIN_MTU: u32 = 1_280;
+        self.mtu >= IPV6_MIN_MTU || matches!(self.kind, Kind::Loopback)
     }
 
     /// True if frames have Ethernet headers.

@@ -23,25 +23,25 @@ use super::device::Kind;
 use super::event::{BridgeDecision, DropReason, EventKind, NeighbourState, Receiver};
 use super::id::{DeviceId, LinkId, NamespaceId};
 use super::ip::{Packet, Tracked};
-use super::link::Passage;
+use super::link::{Link, Passage};
 use super::neighbour::TimerAction;
-use super::{Arrival, Engine, Timer, captured};
+use super::{Engine, Timer, captured_segments};
 
 impl Engine {
     /// A device receives a frame.
-    pub(super) fn receive(&mut self, arrival: Arrival) {
-        if arrival.frame.hint() == 0 || self.watched {
-            return self.receive_unknown(arrival);
+    #[inline]
+    pub(super) fn receive(&mut self, device: DeviceId, frame: Frame, tracked: Option<Tracked>) {
+        if frame.hint() == 0 || self.watched || tracked.is_some() {
+            return self.receive_unknown(device, frame, tracked);
         }
-        if let Some(arrival) = self.receive_known(arrival) {
-            self.receive_unknown(arrival);
+        if let Some(frame) = self.receive_known(device, frame) {
+            self.receive_unknown(device, frame, None);
             self.draft = None;
         }
     }
 
     /// A device receives a frame of which nothing is known yet.
-    fn receive_unknown(&mut self, arrival: Arrival) {
-        let Arrival { device, frame, tracked } = arrival;
+    fn receive_unknown(&mut self, device: DeviceId, frame: Frame, tracked: Option<Tracked>) {
         let Some(Some(receiver)) = self.devices.get_mut(device.index()) else {
             return self.drop_frame(frame, None, Some(device), DropReason::Gone);
         };
@@ -56,7 +56,9 @@ impl Engine {
         let master = receiver.master;
         let carries = receiver.uppers.is_some();
         if self.watched {
-            self.event(frame.trace(), |_| EventKind::Received { device, frame: captured(&frame) });
+            for shown in captured_segments(&frame, network_offset(&frame, !loopback)) {
+                self.event(frame.trace(), |_| EventKind::Received { device, frame: shown });
+            }
         }
         let frame = match carries {
             false => frame,
@@ -83,10 +85,11 @@ impl Engine {
             return self.drop_frame(frame, None, Some(device), DropReason::Gone);
         };
         let namespace = sender.namespace;
-        let header = if sender.is_ethernet() { ETHERNET_HEADER_LEN } else { 0 };
+        let ethernet = sender.is_ethernet();
+        let header = if ethernet { ETHERNET_HEADER_LEN } else { 0 };
         let refused = if !sender.up {
             Some(DropReason::DeviceDown)
-        } else if frame.segmentation().is_none() && exceeds(&frame, header + sender.mtu as usize) {
+        } else if exceeds(&frame, header + sender.mtu as usize) {
             Some(DropReason::ExceedsMtu)
         } else {
             None
@@ -99,7 +102,7 @@ impl Engine {
         sender.counters.transmitted_bytes += frame.len() as u64;
         let next = match &sender.kind {
             Kind::Veth { peer, link: None } if !self.watched => {
-                return self.fifo.push_back(Arrival { device: *peer, frame, tracked });
+                return self.fifo.push(*peer, frame);
             }
             Kind::Veth { peer, link: None } => Next::Arrive(*peer),
             Kind::Loopback => Next::Arrive(device),
@@ -113,10 +116,15 @@ impl Engine {
             Kind::Vlan { .. } | Kind::Macvlan { .. } | Kind::Ipvlan { .. } => Next::Parent,
         };
         if self.watched {
-            self.event(frame.trace(), |_| EventKind::Transmitted { device, frame: captured(&frame) });
+            for shown in captured_segments(&frame, network_offset(&frame, ethernet)) {
+                self.event(frame.trace(), |_| EventKind::Transmitted { device, frame: shown });
+            }
         }
         match next {
-            Next::Arrive(device) => self.fifo.push_back(Arrival { device, frame, tracked }),
+            Next::Arrive(device) => match tracked {
+                Some(tracked) => self.fifo.push_tracked(device, frame, tracked),
+                None => self.fifo.push(device, frame),
+            },
             Next::Bridge => self.bridge_egress(device, frame),
             Next::Wire(link, end) => self.wire(link, end, frame),
             Next::Nowhere => self.drop_frame(frame, Some(namespace), Some(device), DropReason::NoCarrier),
@@ -129,20 +137,31 @@ impl Engine {
     /// A frame leaves the engine: the outside knows no offload.
     fn leave(&mut self, device: DeviceId, mut frame: Frame) {
         if frame.segmentation().is_some() {
-            // What cannot be cut is malformed and ends here, as at a NIC.
-            let header = match vlan::peek(frame.bytes()) {
-                Ok(Some(_)) => ETHERNET_HEADER_LEN + VLAN_TAG_LEN,
-                Ok(None) | Err(_) => ETHERNET_HEADER_LEN,
-            };
-            if let Ok(segments) = offload::segment(frame, header) {
-                self.outputs.extend(segments.map(|segment| (device, segment)));
+            let header = network_offset(&frame, true);
+            match offload::segment(frame.share(), header) {
+                Ok(segments) => self.outputs.extend(segments.map(|segment| (device, segment))),
+                Err(_) => self.drop_frame(frame, None, Some(device), DropReason::BadFrame),
             }
         } else if offload::complete_checksum(&mut frame).is_ok() {
             self.outputs.push_back((device, frame));
         }
     }
 
-    fn wire(&mut self, link: LinkId, end: usize, mut frame: Frame) {
+    /// A frame enters a wire. Where that takes time or may fail, each segment has its own fate.
+    fn wire(&mut self, link: LinkId, end: usize, frame: Frame) {
+        let ideal = |wire: &Link| wire.directions[end].is_ideal();
+        if frame.segmentation().is_none()
+            || self.links.get(link.index()).and_then(Option::as_ref).is_none_or(ideal)
+        {
+            return self.wire_frame(link, end, frame);
+        }
+        match offload::segment(frame.share(), network_offset(&frame, true)) {
+            Ok(segments) => segments.for_each(|segment| self.wire_frame(link, end, segment)),
+            Err(_) => self.drop_frame(frame, None, None, DropReason::BadFrame),
+        }
+    }
+
+    fn wire_frame(&mut self, link: LinkId, end: usize, mut frame: Frame) {
         let now = self.now;
         let random = &mut self.random;
         let Some(Some(wire)) = self.links.get_mut(link.index()) else {
@@ -153,7 +172,7 @@ impl Engine {
         let unit = || super::unit(random);
         let passage = wire.directions[end].send(now, frame.len(), unit);
         match passage {
-            Passage::Immediate => self.fifo.push_back(Arrival { device, frame, tracked: None }),
+            Passage::Immediate => self.fifo.push(device, frame),
             Passage::Dropped(reason) => self.drop_frame(frame, None, Some(sender), reason),
             Passage::Later { arrival, duplicate } => {
                 // A frame whose checksum cannot be completed arrives as it is and is refused there.
@@ -321,7 +340,9 @@ impl Engine {
         }
         if self.watched {
             let frame = content.share().into_frame(header);
-            self.event(frame.trace(), |_| EventKind::Received { device: bridge, frame: captured(&frame) });
+            for shown in captured_segments(&frame, network_offset(&frame, true)) {
+                self.event(frame.trace(), |_| EventKind::Received { device: bridge, frame: shown });
+            }
         }
         if self.devices[bridge.index()].as_ref().is_some_and(|device| device.uppers.is_some()) {
             let frame = content.into_frame(header);
@@ -690,11 +711,29 @@ impl Content {
     }
 }
 
-/// True if a frame is longer than a device takes. A VLAN tag does not count, as in `is_skb_forwardable`.
+/// True if a frame, or a segment of it, is longer than a device takes. A VLAN tag does not count, as in
+/// `is_skb_forwardable`.
 #[inline]
 fn exceeds(frame: &Frame, limit: usize) -> bool {
-    frame.len() > limit
-        && !(frame.len() <= limit + VLAN_TAG_LEN && matches!(vlan::peek(frame.bytes()), Ok(Some(_))))
+    frame.len() > limit && exceeds_cut(frame, limit)
+}
+
+fn exceeds_cut(frame: &Frame, limit: usize) -> bool {
+    let tag = if matches!(vlan::peek(frame.bytes()), Ok(Some(_))) { VLAN_TAG_LEN } else { 0 };
+    if frame.segmentation().is_none() {
+        return frame.len() > limit + tag;
+    }
+    // On `lo`, whose frames have no Ethernet header, nothing is longer than its MTU.
+    offload::segment_size(frame, ETHERNET_HEADER_LEN + tag) > limit - ETHERNET_HEADER_LEN
+}
+
+/// Where the IP header of a frame begins.
+fn network_offset(frame: &Frame, ethernet: bool) -> usize {
+    match ethernet {
+        true if matches!(vlan::peek(frame.bytes()), Ok(Some(_))) => ETHERNET_HEADER_LEN + VLAN_TAG_LEN,
+        true => ETHERNET_HEADER_LEN,
+        false => 0,
+    }
 }
 
 #[inline]

@@ -30,13 +30,16 @@ use linkspan_switch::bridge::PortId;
 use linkspan_switch::ethernet::{ETHERNET_HEADER_LEN, EthernetHeader};
 use linkspan_switch::fdb::FdbTarget;
 use linkspan_switch::frame::{Checksum, Frame, TraceId};
+use linkspan_switch::offload;
 use linkspan_switch::storm::StormFrame;
 
-use super::device::Kind;
+use super::Engine;
+use super::device::{Device, Kind};
 use super::event::DropReason;
 use super::id::{DeviceId, NamespaceId, SocketId};
+use super::namespace::Namespace;
 use super::queue::mix;
-use super::{Arrival, Engine};
+use super::receive_buffer::Ends;
 
 /// Decisions and flows that are remembered at most; the oldest decision makes room for another, and the flows are
 /// forgotten together. 10,000 connections take 60,000.
@@ -100,11 +103,19 @@ pub(super) struct Basis {
 #[derive(Clone, Copy)]
 enum Way {
     /// Out of a device with this Ethernet header.
-    Send { device: DeviceId, header: [u8; ETHERNET_HEADER_LEN] },
+    Send { exit: Exit, header: [u8; ETHERNET_HEADER_LEN] },
     /// Through a bridge from port to port, and out of the device behind it.
-    Bridge { bridge: DeviceId, ingress: PortId, egress: PortId, device: DeviceId },
+    Bridge { bridge: DeviceId, ingress: PortId, egress: PortId, exit: Exit },
     /// Into a UDP socket; the payload begins here, from the Ethernet header on.
-    Datagram { socket: SocketId, source: SocketAddr, destination: SocketAddr, payload: usize },
+    Datagram { socket: SocketId, ends: Ends, payload: usize },
+}
+
+/// The device by which a packet leaves.
+#[derive(Clone, Copy)]
+struct Exit {
+    device: DeviceId,
+    /// What receives it at once: the device is up, a veth without a wire, and its MTU is in the decision's limit.
+    peer: Option<DeviceId>,
 }
 
 /// A decision that is being drawn up while a packet goes the ordinary way.
@@ -165,6 +176,67 @@ impl Flows {
                 }
             }
         }
+    }
+}
+
+impl Decision {
+    /// Takes a frame from port to port through the bridge. `None`, and nothing happened, if the decision does not hold.
+    #[inline]
+    fn cross(
+        &self,
+        devices: &mut [Option<Device>],
+        namespaces: &mut [Option<Box<Namespace>>],
+        now: Duration,
+        frame: &Frame,
+    ) -> Option<StormFrame> {
+        let Way::Bridge { bridge, ingress, egress, .. } = self.way else { return None };
+        let header = EthernetHeader::parse(frame.bytes()).ok()?;
+        let length = frame.len() - ETHERNET_HEADER_LEN;
+        if length > self.limit {
+            return None;
+        }
+        let Some(Kind::Bridge(bridge)) = devices.get_mut(bridge.index())?.as_mut().map(|d| &mut d.kind)
+        else {
+            return None;
+        };
+        let towards = bridge.switch.fdb().lookup(now, header.destination, None);
+        // Learning the source must not change where the frame goes.
+        if towards != Some(FdbTarget::Port(egress)) || header.source == header.destination {
+            return None;
+        }
+        if let Some(passage) = &self.passage {
+            let space = namespaces.get_mut(self.basis.namespace.index())?.as_mut()?;
+            if !space.netfilter.repeat(passage, now, segment_flags(frame.bytes()), length) {
+                return None;
+            }
+        }
+        bridge.switch.ingress_decided(now, ingress, &header, None);
+        Some(StormFrame { header, port: Some(ingress) })
+    }
+
+    /// Lets a datagram in whose payload begins at `payload`; the payload's length. `None`, and nothing happened, if the
+    /// decision does not hold.
+    #[inline]
+    fn admit(
+        &self,
+        payload: usize,
+        namespaces: &mut [Option<Box<Namespace>>],
+        now: Duration,
+        frame: &Frame,
+    ) -> Option<usize> {
+        let bytes = frame.bytes();
+        let length = datagram(bytes, payload)?.len();
+        // A partial checksum was never computed, because the packet never left the machine.
+        if frame.checksum() == Checksum::Complete && !checksums_are_valid(bytes) {
+            return None;
+        }
+        if let Some(passage) = &self.passage {
+            let space = namespaces.get_mut(self.basis.namespace.index())?.as_mut()?;
+            if !space.netfilter.repeat(passage, now, None, bytes.len().saturating_sub(ETHERNET_HEADER_LEN)) {
+                return None;
+            }
+        }
+        Some(length)
     }
 }
 
@@ -237,7 +309,7 @@ impl Engine {
     /// Sends a local packet the way its flow goes. Gives it back if that is not known.
     #[inline]
     pub(super) fn send_known(&mut self, namespace: NamespaceId, frame: Frame) -> Option<Frame> {
-        if frame.segmentation().is_some() || frame.mark() != 0 {
+        if frame.mark() != 0 {
             return Some(frame);
         }
         let Some(key) = FlowKey::parse(namespace, frame.bytes()) else { return Some(frame) };
@@ -269,8 +341,8 @@ impl Engine {
     ) -> Option<Frame> {
         let (now, length) = (self.now, frame.len());
         if let Some(decision) = self.flows.get(handle)
-            && let Way::Send { device, header } = decision.way
-            && length <= decision.limit
+            && let Way::Send { exit, header } = decision.way
+            && (length <= decision.limit || longest_segment(&frame) <= decision.limit)
             && self.holds(&decision.basis)
             && now < decision.until
             && let Some(Some(space)) = self.namespaces.get_mut(namespace.index())
@@ -280,10 +352,24 @@ impl Engine {
             frame.set_trace(TraceId(self.next_trace));
             frame.prepend(&header);
             frame.set_hint(handle.0);
-            self.transmit(device, frame, None);
+            self.exit(exit, frame);
             return None;
         }
         Some(frame)
+    }
+
+    /// Sends a frame by a device that was asked before.
+    #[inline]
+    fn exit(&mut self, exit: Exit, frame: Frame) {
+        let Exit { device, peer } = exit;
+        if let Some(peer) = peer
+            && let Some(Some(sender)) = self.devices.get_mut(device.index())
+        {
+            sender.counters.transmitted_packets += 1;
+            sender.counters.transmitted_bytes += frame.len() as u64;
+            return self.fifo.push(peer, frame);
+        }
+        self.transmit(device, frame, None);
     }
 
     /// The decision by which a flow leaves its namespace, if there is one.
@@ -313,22 +399,52 @@ impl Engine {
 
     /// Receives a frame the way its flow goes. Gives it back if that is not known.
     #[inline]
-    pub(super) fn receive_known(&mut self, arrival: Arrival) -> Option<Arrival> {
-        let Arrival { device, mut frame, tracked } = arrival;
+    pub(super) fn receive_known(&mut self, device: DeviceId, mut frame: Frame) -> Option<Frame> {
         let before = Handle(frame.hint());
         let handle = self.flows.get(before).map_or(Handle::default(), |before| before.next);
-        if tracked.is_none()
-            && let Some(decision) = self.flows.get(handle)
+        if let Some(decision) = self.flows.get(handle)
             && decision.device == Some(device)
             && self.holds(&decision.basis)
             && self.now < decision.until
         {
-            frame = match decision.way {
-                Way::Bridge { .. } => self.bridge_known(handle, device, frame)?,
-                Way::Datagram { .. } => self.deliver_known(handle, device, frame)?,
-                Way::Send { .. } => frame,
-            };
+            match &decision.way {
+                Way::Bridge { exit, .. } => {
+                    let exit = *exit;
+                    if let Some(crossing) =
+                        decision.cross(&mut self.devices, &mut self.namespaces, self.now, &frame)
+                    {
+                        if let Err(storm) = self.guard.processed(self.now, crossing) {
+                            self.storm = Some(storm);
+                        }
+                        self.count_received(device, frame.len());
+                        frame.set_hint(handle.0);
+                        self.exit(exit, frame);
+                        return None;
+                    }
+                }
+                Way::Datagram { socket, ends, payload } => {
+                    if let Some(length) = decision.admit(*payload, &mut self.namespaces, self.now, &frame) {
+                        let (namespace, whole) = (decision.basis.namespace, frame.len());
+                        frame.pull_front(*payload);
+                        frame.truncate(length);
+                        let taken = self.sockets.push(*socket, ends, frame);
+                        self.count_received(device, whole);
+                        if let Err(frame) = taken {
+                            let reason = DropReason::ReceiveBufferFull;
+                            self.drop_frame(frame, Some(namespace), Some(device), reason);
+                        }
+                        return None;
+                    }
+                }
+                Way::Send { .. } => {}
+            }
         }
+        Some(self.receive_anew(before, device, frame))
+    }
+
+    /// A frame could not be received as the one before: sees whether it is time to draw a decision up again.
+    #[cold]
+    fn receive_anew(&mut self, before: Handle, device: DeviceId, mut frame: Frame) -> Frame {
         frame.set_hint(0);
         if let Some(previous) = self.flows.get_mut(before) {
             previous.misses = previous.misses.wrapping_add(1);
@@ -343,59 +459,7 @@ impl Engine {
                 self.begin_draft(Origin::After(before), namespace, Some(device), family);
             }
         }
-        Some(Arrival { device, frame, tracked })
-    }
-
-    fn bridge_known(&mut self, handle: Handle, device: DeviceId, mut frame: Frame) -> Option<Frame> {
-        let now = self.now;
-        let Some(decision) = self.flows.get(handle) else { return Some(frame) };
-        let Way::Bridge { bridge, ingress, egress, device: to } = decision.way else { return Some(frame) };
-        let Ok(header) = EthernetHeader::parse(frame.bytes()) else { return Some(frame) };
-        let Some(Kind::Bridge(switch)) = self.devices[bridge.index()].as_mut().map(|d| &mut d.kind) else {
-            return Some(frame);
-        };
-        if switch.switch.fdb().lookup(now, header.destination, None) != Some(FdbTarget::Port(egress)) {
-            return Some(frame);
-        }
-        let length = frame.len() - ETHERNET_HEADER_LEN;
-        let flags = segment_flags(frame.bytes());
-        let Some(Some(space)) = self.namespaces.get_mut(decision.basis.namespace.index()) else {
-            return Some(frame);
-        };
-        if decision.passage.as_ref().is_some_and(|p| !space.netfilter.repeat(p, now, flags, length)) {
-            return Some(frame);
-        }
-        let _ = switch.switch.ingress(now, ingress, &header, None);
-        if let Err(storm) = self.guard.processed(now, StormFrame { header, port: Some(ingress) }) {
-            self.storm = Some(storm);
-        }
-        self.count_received(device, frame.len());
-        frame.set_hint(handle.0);
-        self.transmit(to, frame, None);
-        None
-    }
-
-    fn deliver_known(&mut self, handle: Handle, device: DeviceId, frame: Frame) -> Option<Frame> {
-        let Some(decision) = self.flows.get(handle) else { return Some(frame) };
-        let Way::Datagram { socket, source, destination, payload } = decision.way else { return Some(frame) };
-        let bytes = frame.bytes();
-        let length = bytes.len().saturating_sub(ETHERNET_HEADER_LEN);
-        let Some(content) = datagram(bytes, payload) else { return Some(frame) };
-        // A partial checksum was never computed, because the packet never left the machine.
-        if frame.checksum() == Checksum::Complete && !checksums_are_valid(bytes) {
-            return Some(frame);
-        }
-        let namespace = decision.basis.namespace;
-        let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return Some(frame) };
-        if decision.passage.as_ref().is_some_and(|p| !space.netfilter.repeat(p, self.now, None, length)) {
-            return Some(frame);
-        }
-        let taken = self.sockets.push(socket, source, destination, content);
-        self.count_received(device, frame.len());
-        if !taken {
-            self.drop_frame(frame, Some(namespace), Some(device), DropReason::ReceiveBufferFull);
-        }
-        None
+        frame
     }
 
     #[inline]
@@ -444,14 +508,21 @@ impl Engine {
     /// The packet leaves by a device: the draft of a sender's or a bridge's decision is complete.
     #[cold]
     pub(super) fn finish_transmit(&mut self, device: DeviceId, frame: &mut Frame) {
-        let Some(draft) = self.draft.take() else { return };
+        let Some(mut draft) = self.draft.take() else { return };
+        let mut exit = Exit { device, peer: None };
+        if let Some(Some(Device { up: true, mtu, kind: Kind::Veth { peer, link: None }, .. })) =
+            self.devices.get(device.index())
+        {
+            exit.peer = Some(*peer);
+            draft.limited(*mtu as usize);
+        }
         let way = match (draft.origin, draft.bridged) {
             (Origin::After(_), Some((bridge, ingress, egress))) => {
-                Way::Bridge { bridge, ingress, egress, device }
+                Way::Bridge { bridge, ingress, egress, exit }
             }
             (Origin::Flow(_), None) if draft.until.is_some() => {
                 let Some(header) = frame.bytes().first_chunk() else { return };
-                Way::Send { device, header: *header }
+                Way::Send { exit, header: *header }
             }
             _ => return,
         };
@@ -474,7 +545,7 @@ impl Engine {
             && draft.bridged.is_none()
         {
             let payload = ETHERNET_HEADER_LEN + payload;
-            self.remember(*draft, Way::Datagram { socket, source, destination, payload });
+            self.remember(*draft, Way::Datagram { socket, ends: Ends { source, destination }, payload });
         }
     }
 
@@ -523,6 +594,11 @@ impl Draft {
     pub(super) fn limited(&mut self, limit: usize) {
         self.limit = self.limit.min(limit);
     }
+}
+
+/// Bytes of the longest IP packet that a frame without link header is cut into.
+fn longest_segment(frame: &Frame) -> usize {
+    offload::segment_size(frame, 0)
 }
 
 /// The TCP flags of an IP packet without options.

@@ -223,16 +223,16 @@ impl Engine {
         None
     }
 
-    /// `disable_ipv6` of a device. The one called `all` decides nothing by itself: writing it sets every device's
-    /// (`addrconf_disable_ipv6`).
+    /// Whether a device does without IPv6. `net.ipv6.conf.all` says so for the devices that are there, and for those to come.
     pub(super) fn ipv6_disabled(&self, device: DeviceId) -> bool {
         self.devices[device.index()].as_ref().is_none_or(|d| d.ipv6_disabled)
     }
 
-    /// Whether any device of a namespace speaks IPv6.
-    pub(super) fn has_ipv6(&self, namespace: NamespaceId) -> bool {
-        let space = self.namespaces[namespace.index()].as_ref();
-        space.is_some_and(|space| space.devices.iter().any(|device| !self.ipv6_disabled(*device)))
+    /// Whether no device of a namespace has IPv6.
+    pub(super) fn without_ipv6(&self, namespace: NamespaceId) -> bool {
+        self.namespaces[namespace.index()]
+            .as_ref()
+            .is_none_or(|space| space.ipv6_disabled && space.devices.iter().all(|id| self.ipv6_disabled(*id)))
     }
 
     /// Broadcast of one of the device's subnets, limited broadcast, or multicast.
@@ -450,6 +450,9 @@ impl Engine {
         let Some(mtu) = mtu.filter(|mtu| packet.frame.len() > *mtu as usize) else {
             return vec![packet.frame];
         };
+        if packet.frame.segmentation().is_some() {
+            return self.fragments_of_segments(namespace, packet, mtu);
+        }
         let mut whole = packet.frame;
         complete(&mut whole, packet.layout);
         let identification = self.random.next_u32();
@@ -475,6 +478,34 @@ impl Engine {
                 Vec::new()
             }
         }
+    }
+
+    /// Segments that are still too long are cut like other packets, as in `ip_finish_output_gso`.
+    #[cold]
+    fn fragments_of_segments(&mut self, namespace: NamespaceId, packet: Packet, mtu: u32) -> Vec<Frame> {
+        let Ok(segments) = offload::segment(packet.frame.share(), 0) else {
+            self.drop_frame(packet.frame, Some(namespace), None, DropReason::BadPacket);
+            return Vec::new();
+        };
+        let mut frames = Vec::new();
+        for frame in segments {
+            let Ok(layout) = Layout::parse(frame.bytes()) else {
+                self.drop_frame(frame, Some(namespace), None, DropReason::BadPacket);
+                continue;
+            };
+            let Packet { ingress, physical_ingress, physical_egress, tracked, .. } = packet;
+            let segment = Packet {
+                frame,
+                layout,
+                ingress,
+                physical_ingress,
+                physical_egress,
+                tracked,
+                reassembled: None,
+            };
+            frames.extend(self.fragments(namespace, segment, Some(mtu)));
+        }
+        frames
     }
 
     /// Sends a packet to a neighbour, asking for its hardware address first if need be.
@@ -729,7 +760,8 @@ impl Engine {
         trace: Option<&mut Vec<HookStep>>,
     ) -> Option<Verdict> {
         let devices = &self.devices;
-        let Namespace { netfilter, local, .. } = self.namespaces.get_mut(namespace.index())?.as_mut()?;
+        let Namespace { netfilter, local, .. } =
+            self.namespaces.get_mut(namespace.index())?.as_deref_mut()?;
         let name = |d: Option<DeviceId>| d.and_then(|d| devices[d.index()].as_ref()).map(|d| d.name);
         let broadcast = |a: Ipv4Addr| {
             let nets = |d: DeviceId| devices[d.index()].as_ref().map(|d| &d.addresses);
@@ -740,7 +772,7 @@ impl Engine {
         };
         let address_type = |a: IpAddr| match a {
             a if a.is_unspecified() => AddressType::Unspec,
-            a if is_loopback(a) || local.contains_key(&a) => AddressType::Local,
+            a if is_loopback(a) || local.contains(a) => AddressType::Local,
             a if a.is_multicast() => AddressType::Multicast,
             IpAddr::V4(a) if a.is_broadcast() || broadcast(a) => AddressType::Broadcast,
             _ => AddressType::Unicast,

@@ -49,7 +49,7 @@ impl Direction {
     }
 
     /// True if frames pass as if there were no wire.
-    fn is_ideal(&self) -> bool {
+    pub(crate) fn is_ideal(&self) -> bool {
         let q = &self.quality;
         q.delay.is_zero()
             && q.jitter.is_zero()

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use linkspan_nat::fragment::Reassembly;
 use linkspan_nat::icmp::{self, IcmpError, IcmpErrorMessage, SocketError};
-use linkspan_nat::packet::{ICMP, ICMPV6, IpVersion, Layout, PacketView, TCP, Transport as Header, UDP};
+use linkspan_nat::packet::{ICMP, ICMPV6, IpVersion, Layout, TCP, TcpFlags, Transport as Header, UDP};
 use linkspan_nat::ruleset::Hook;
 use linkspan_switch::frame::Checksum;
 use linkspan_switch::mac::MacAddress;
@@ -18,6 +18,7 @@ use super::event::{DropReason, EventKind, Receiver};
 use super::id::{DeviceId, NamespaceId};
 use super::ip::Packet;
 use super::ndp::{self, Kind, NeighbourMessage};
+use super::receive_buffer::Ends;
 use super::stream::TcpReceiver;
 use super::{Engine, plan};
 
@@ -261,7 +262,9 @@ impl Engine {
         }
         let (source, source_port, destination_port) =
             (view.source(), view.source_port().unwrap_or(0), view.destination_port().unwrap_or(0));
-        let mtu = self.tcp_mtu(namespace, source);
+        // Only a SYN begins a connection, which asks for the way back.
+        let opens = view.tcp_flags().is_some_and(|flags| flags.contains(TcpFlags::SYN));
+        let mtu = if opens { self.tcp_mtu(namespace, source) } else { 0 };
         match self.tcp_ingress(namespace, &packet, mtu) {
             Some(TcpReceiver::BacklogFull) => {
                 self.drop_frame(packet.frame, Some(namespace), Some(device), DropReason::BacklogFull);
@@ -325,11 +328,12 @@ impl Engine {
                 destination_port: destination.port(),
             });
         }
-        let full = !packet
-            .view()
-            .is_some_and(|v: PacketView<'_>| self.sockets.push(socket, source, destination, v.payload()));
-        if full {
-            self.drop_frame(packet.frame, Some(namespace), Some(device), DropReason::ReceiveBufferFull);
+        let Some(length) = packet.view().map(|view| view.payload().len()) else { return };
+        let mut frame = packet.frame;
+        frame.pull_front(packet.layout.transport_offset() + 8);
+        frame.truncate(length);
+        if let Err(frame) = self.sockets.push(socket, &Ends { source, destination }, frame) {
+            self.drop_frame(frame, Some(namespace), Some(device), DropReason::ReceiveBufferFull);
         }
     }
 }

@@ -28,6 +28,7 @@ mod device;
 pub mod errno;
 mod ethernet;
 pub mod event;
+mod fifo;
 mod flow;
 mod icmp_errors;
 pub mod id;
@@ -37,8 +38,10 @@ mod local;
 mod namespace;
 mod ndp;
 mod neighbour;
+mod payload;
 mod pipe;
 pub mod plan;
+mod proc;
 mod queue;
 mod receive_buffer;
 mod route;
@@ -55,6 +58,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use linkspan_nat::interface::InterfaceName;
+use linkspan_nat::rule::Family;
+use linkspan_nat::ruleset::RuleSet;
 use linkspan_switch::frame::{Checksum, Frame, Pool, TraceId};
 use linkspan_switch::offload;
 use linkspan_switch::storm::{StormConfig, StormError, StormGuard};
@@ -67,11 +72,12 @@ use announce::Announcement;
 pub use apply::ApplyError;
 use device::Device;
 use event::{DropReason, Event, EventKind};
+use fifo::Fifo;
 use flow::{Draft, Flows};
 use id::{DeviceId, LinkId, NamespaceId, SocketId};
-use ip::Tracked;
 use link::Link;
 use namespace::Namespace;
+use payload::Payloads;
 use plan::{DeviceName, NamespaceName, Owner};
 use queue::TimerQueue;
 use socket::Sockets;
@@ -82,17 +88,20 @@ pub struct Engine {
     seed: u64,
     random: Xoshiro256StarStar,
     pool: Pool,
-    namespaces: Vec<Option<Namespace>>,
+    payloads: Payloads,
+    namespaces: Vec<Option<Box<Namespace>>>,
+    /// What namespaces begin with, and share until it changes.
+    blank_rules: [RuleSet; 2],
     names: BTreeMap<NamespaceName, NamespaceId>,
     devices: Vec<Option<Device>>,
     /// What devices were called that are gone: events about them are read later.
     departed: BTreeMap<DeviceId, (NamespaceId, InterfaceName)>,
     links: Vec<Option<Link>>,
-    fifo: VecDeque<Arrival>,
+    fifo: Fifo,
     timers: TimerQueue<Timer>,
     tcp: TcpStack,
     sockets: Sockets,
-    owners: BTreeMap<Owner, Vec<apply::Applied>>,
+    owners: BTreeMap<Owner, Vec<apply::Undo>>,
     flows: Flows,
     draft: Option<Box<Draft>>,
     /// Moves with everything that plans and rules can change.
@@ -111,14 +120,6 @@ pub struct Engine {
     received: u64,
     next_trace: u64,
     next_interface: u32,
-}
-
-/// A frame that is about to be received by a device.
-struct Arrival {
-    device: DeviceId,
-    frame: Frame,
-    /// Only on `lo`, where Linux keeps what connection tracking said on the way out.
-    tracked: Option<Tracked>,
 }
 
 /// What the ordered queue holds.
@@ -180,14 +181,16 @@ impl Engine {
             seed,
             random: Xoshiro256StarStar::seed_from_u64(seed),
             pool: Pool::new(),
+            payloads: Payloads::default(),
             namespaces: Vec::new(),
+            blank_rules: [RuleSet::new(Family::Ipv4), RuleSet::new(Family::Ipv6)],
             names: BTreeMap::new(),
             devices: Vec::new(),
             departed: BTreeMap::new(),
             links: Vec::new(),
-            fifo: VecDeque::new(),
+            fifo: Fifo::default(),
             timers: TimerQueue::new(seed),
-            tcp: TcpStack::new(seed),
+            tcp: TcpStack::new(seed).with_segmentation_offload(),
             sockets: Sockets::default(),
             owners: BTreeMap::new(),
             flows: Flows::default(),
@@ -232,7 +235,7 @@ impl Engine {
     pub fn input(&mut self, port: DeviceId, frame: &[u8]) {
         let mut copy = self.pool.copy_of(frame);
         copy.set_trace(self.new_trace());
-        self.fifo.push_back(Arrival { device: port, frame: copy, tracked: None });
+        self.fifo.push(port, copy);
     }
 
     /// Moves time forward and lets what is due by then enter the FIFO. Time never moves back.
@@ -248,7 +251,7 @@ impl Engine {
     /// Processes at most `budget` frames.
     pub fn drain(&mut self, budget: usize) -> Result<Drained, Storm> {
         for _ in 0..budget {
-            let Some(arrival) = self.fifo.pop_front() else {
+            let Some((device, frame, tracked)) = self.fifo.pop() else {
                 // TCP's timers come after what else is due, so that an error that arrives now ends an attempt
                 // before it is repeated.
                 self.tcp.advance(self.now);
@@ -258,8 +261,7 @@ impl Engine {
                 return Ok(Drained::Idle);
             };
             self.received += 1;
-            let device = arrival.device;
-            self.receive(arrival);
+            self.receive(device, frame, tracked);
             if let Some(reason) = self.storm.take() {
                 self.fifo.clear();
                 return Err(Storm { reason, device: self.describe_device(device) });
@@ -334,9 +336,10 @@ impl Engine {
         &self.drops
     }
 
-    /// Buffers in use: 0 when nothing is under way. Frames that wait for a neighbour or a wire count.
+    /// Frames under way: 0 when nothing is. Frames that wait for a neighbour or a wire count, datagrams that wait to be
+    /// read do not.
     pub fn frames_outstanding(&self) -> usize {
-        self.pool.outstanding()
+        self.pool.outstanding() - self.sockets.waiting()
     }
 
     /// Buffers ever allocated.
@@ -358,7 +361,7 @@ impl Engine {
         match timer {
             Timer::Arrival { link, device, frame } => {
                 if self.links.get(link.index()).is_some_and(Option::is_some) {
-                    self.fifo.push_back(Arrival { device, frame, tracked: None });
+                    self.fifo.push(device, frame);
                 } else {
                     self.drop_frame(frame, None, Some(device), DropReason::Gone);
                 }
@@ -434,4 +437,15 @@ fn captured(frame: &Frame) -> Bytes {
     // A checksum field outside the frame is shown as it is.
     let _ = offload::complete_checksum(&mut finished);
     Bytes::copy_from_slice(finished.bytes())
+}
+
+/// What a capture shows of a frame whose IP header begins at `network_offset`: one that is still to be segmented shows as
+/// its segments.
+fn captured_segments(frame: &Frame, network_offset: usize) -> Vec<Bytes> {
+    if frame.segmentation().is_some()
+        && let Ok(segments) = offload::segment(frame.share(), network_offset)
+    {
+        return segments.map(|segment| Bytes::copy_from_slice(segment.bytes())).collect();
+    }
+    vec![captured(frame)]
 }

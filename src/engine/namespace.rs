@@ -10,6 +10,7 @@ use hashbrown::HashMap;
 use linkspan_nat::fragment::Reassembler;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::netfilter::Netfilter;
+use linkspan_nat::ruleset::RuleSet;
 
 use super::id::DeviceId;
 use super::neighbour::NeighbourTable;
@@ -21,6 +22,58 @@ const PATH_MTU_LIMIT: usize = 1_024;
 /// `net.ipv4.route.mtu_expires`.
 const PATH_MTU_EXPIRY: Duration = Duration::from_secs(600);
 
+/// Addresses that few hold and every broadcast asks for: a container's are beside its other fields, not in a table of
+/// their own.
+#[derive(Default)]
+pub(crate) struct LocalAddresses {
+    /// Each with the number of devices that have it.
+    few: [Option<(IpAddr, u32)>; 4],
+    more: HashMap<IpAddr, u32>,
+}
+
+impl LocalAddresses {
+    /// Whether a device has the address.
+    #[inline]
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.few.iter().flatten().any(|(known, _)| *known == address)
+            || !self.more.is_empty() && self.more.contains_key(&address)
+    }
+
+    /// One device more has the address.
+    pub(crate) fn add(&mut self, address: IpAddr) {
+        if let Some((_, count)) = self.few.iter_mut().flatten().find(|(known, _)| *known == address) {
+            *count += 1;
+        } else if let Some(count) = self.more.get_mut(&address) {
+            *count += 1;
+        } else if let Some(free) = self.few.iter_mut().find(|place| place.is_none()) {
+            *free = Some((address, 1));
+        } else {
+            self.more.insert(address, 1);
+        }
+    }
+
+    /// One device less has the address.
+    pub(crate) fn remove(&mut self, address: IpAddr) {
+        for place in &mut self.few {
+            if let Some((known, count)) = place
+                && *known == address
+            {
+                *count -= 1;
+                if *count == 0 {
+                    *place = None;
+                }
+                return;
+            }
+        }
+        if let Some(count) = self.more.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.more.remove(&address);
+            }
+        }
+    }
+}
+
 /// A namespace.
 pub(crate) struct Namespace {
     pub(crate) name: NamespaceName,
@@ -28,8 +81,8 @@ pub(crate) struct Namespace {
     pub(crate) devices: Vec<DeviceId>,
     pub(crate) by_name: BTreeMap<InterfaceName, DeviceId>,
     pub(crate) loopback: DeviceId,
-    /// Addresses of this namespace's devices, and on how many devices each is.
-    pub(crate) local: HashMap<IpAddr, u32>,
+    /// Addresses of this namespace's devices.
+    pub(crate) local: LocalAddresses,
     pub(crate) routes: RouteTable,
     pub(crate) neighbours: NeighbourTable,
     pub(crate) netfilter: Netfilter,
@@ -47,11 +100,12 @@ pub(crate) struct Namespace {
 }
 
 impl Namespace {
-    /// An empty namespace around its loopback device.
+    /// An empty namespace around its loopback device, with these rules of IPv4 and IPv6.
     pub(crate) fn new(
         name: NamespaceName,
         loopback: DeviceId,
         ipv6_disabled: bool,
+        rules: [RuleSet; 2],
         hash_seed: u64,
     ) -> Namespace {
         Namespace {
@@ -59,10 +113,10 @@ impl Namespace {
             devices: vec![loopback],
             by_name: BTreeMap::new(),
             loopback,
-            local: HashMap::new(),
+            local: LocalAddresses::default(),
             routes: RouteTable::default(),
             neighbours: NeighbourTable::default(),
-            netfilter: Netfilter::new(hash_seed),
+            netfilter: Netfilter::with_rules(rules, hash_seed),
             reassembler: Reassembler::default(),
             ipv4_forward: false,
             ipv6_forward: false,
@@ -80,7 +134,7 @@ impl Namespace {
     pub(crate) fn is_local(&self, address: IpAddr) -> bool {
         match address {
             IpAddr::V4(a) if a.is_loopback() => true,
-            _ => self.local.contains_key(&address),
+            _ => self.local.contains(address),
         }
     }
 

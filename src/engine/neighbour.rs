@@ -25,6 +25,8 @@ const REACHABLE_TIME: Duration = Duration::from_secs(30);
 const DELAY_FIRST_PROBE: Duration = Duration::from_secs(5);
 /// `retrans_time_ms`.
 pub(crate) const RETRANSMIT: Duration = Duration::from_secs(1);
+/// Linux's count after the first request for an unknown neighbour: `ucast_solicit` (3) and that request.
+const FIRST_PROBE: u8 = 4;
 /// `mcast_solicit` and `ucast_solicit`.
 const SOLICITATIONS: u8 = 3;
 /// `unres_qlen`: packets that wait for one neighbour (101 on Linux with the default of 212,992 bytes).
@@ -49,6 +51,8 @@ struct Entry {
     confirmed: Duration,
     waiting: VecDeque<Frame>,
     solicited: u8,
+    /// What Linux counts: it begins an unknown entry as if `ucast_solicit` requests had been sent.
+    probes: u8,
     /// When the armed timer fires; a timer that fires at another time is an old one.
     timer: Option<Duration>,
 }
@@ -85,6 +89,15 @@ pub(crate) struct Update {
     pub(crate) changed: Option<NeighbourState>,
 }
 
+/// One entry, for whoever shows the table.
+pub(crate) struct Listed {
+    pub(crate) device: DeviceId,
+    pub(crate) address: IpAddr,
+    pub(crate) mac: Option<MacAddress>,
+    pub(crate) state: NeighbourState,
+    pub(crate) probes: u8,
+}
+
 impl NeighbourTable {
     /// Finds the way to a neighbour for one packet.
     pub(crate) fn resolve(
@@ -106,6 +119,7 @@ impl NeighbourTable {
                 confirmed: now,
                 waiting: VecDeque::from([frame]),
                 solicited: 1,
+                probes: FIRST_PROBE,
                 timer: Some(arm),
             };
             self.entries.insert((device, address), entry);
@@ -137,6 +151,7 @@ impl NeighbourTable {
                 entry.state = NeighbourState::Incomplete;
                 entry.mac = None;
                 entry.solicited = 1;
+                entry.probes = FIRST_PROBE;
                 entry.timer = Some(arm);
                 entry.waiting.push_back(frame);
                 Resolution::Solicit { arm }
@@ -179,6 +194,7 @@ impl NeighbourTable {
                 confirmed: now,
                 waiting: VecDeque::new(),
                 solicited: 0,
+                probes: 0,
                 timer: None,
             };
             self.entries.insert((device, address), entry);
@@ -219,6 +235,7 @@ impl NeighbourTable {
             }
             NeighbourState::Incomplete | NeighbourState::Probe => {
                 entry.solicited += 1;
+                entry.probes = entry.probes.saturating_add(1);
                 let arm = now + RETRANSMIT;
                 entry.timer = Some(arm);
                 TimerAction::Solicit { mac: entry.mac, arm, state: entry.state }
@@ -226,6 +243,7 @@ impl NeighbourTable {
             NeighbourState::Delay => {
                 entry.state = NeighbourState::Probe;
                 entry.solicited = 1;
+                entry.probes = 1;
                 let arm = now + RETRANSMIT;
                 entry.timer = Some(arm);
                 TimerAction::Solicit { mac: entry.mac, arm, state: NeighbourState::Probe }
@@ -255,10 +273,17 @@ impl NeighbourTable {
                 confirmed: Duration::ZERO,
                 waiting: VecDeque::new(),
                 solicited: 0,
+                probes: 0,
                 timer: None,
             },
         );
         old.map(|e| e.waiting).unwrap_or_default()
+    }
+
+    /// The hardware address of a permanent entry.
+    pub(crate) fn permanent(&self, device: DeviceId, address: IpAddr) -> Option<MacAddress> {
+        let entry = self.entries.get(&(device, address))?;
+        entry.mac.filter(|_| entry.state == NeighbourState::Permanent)
     }
 
     /// Forgets one entry.
@@ -272,17 +297,18 @@ impl NeighbourTable {
     }
 
     /// Every entry, by device and address.
-    pub(crate) fn list(&self, now: Duration) -> Vec<(DeviceId, IpAddr, Option<MacAddress>, NeighbourState)> {
-        let mut list: Vec<_> = self
+    pub(crate) fn list(&self, now: Duration) -> Vec<Listed> {
+        let mut list: Vec<Listed> = self
             .entries
             .iter()
             .map(|((device, address), e)| {
                 let stale =
                     e.state == NeighbourState::Reachable && now.saturating_sub(e.confirmed) >= REACHABLE_TIME;
-                (*device, *address, e.mac, if stale { NeighbourState::Stale } else { e.state })
+                let state = if stale { NeighbourState::Stale } else { e.state };
+                Listed { device: *device, address: *address, mac: e.mac, state, probes: e.probes }
             })
             .collect();
-        list.sort_by_key(|(device, address, ..)| (*device, *address));
+        list.sort_by_key(|entry| (entry.device, entry.address));
         list
     }
 

@@ -53,7 +53,7 @@ pub enum Owner {
     Daemon(u32),
     /// A Docker network's devices.
     Network(u32),
-    /// A Docker network's packet filter rules, which a restart of the daemon writes anew.
+    /// Packet filter rules of a Docker network or of a legacy link, which a restart of the daemon writes anew.
     Rules(u32),
     /// A container's sandbox: its namespace and loopback.
     Sandbox(u32),
@@ -362,6 +362,14 @@ pub enum Op {
         messages: u8,
         /// Time between two messages.
         interval: std::time::Duration,
+    },
+    /// Nothing for now; undoing it forgets the tracked connections of a namespace whose replies come from an address or go to
+    /// it (`conntrack -D` with `--reply-src` and with `--reply-dst`). Whoever gets the address next begins anew.
+    ForgetConnections {
+        /// The namespace that tracks them.
+        namespace: NamespaceName,
+        /// The address.
+        address: IpAddr,
     },
     /// Sets a kernel setting; undoing it brings the value before back.
     SetSysctl {

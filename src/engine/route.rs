@@ -61,6 +61,7 @@ impl RouteTable {
                     return false;
                 }
                 let at = self.ipv4.partition_point(|c| before(&c.route));
+                reserve(&mut self.ipv4);
                 let (network, mask) = (u32::from(net.network()), u32::from(net.netmask()));
                 self.ipv4.insert(at, CompiledV4 { network, mask, route });
             }
@@ -69,11 +70,20 @@ impl RouteTable {
                     return false;
                 }
                 let at = self.ipv6.partition_point(|c| before(&c.route));
+                reserve(&mut self.ipv6);
                 let (network, mask) = (u128::from(net.network()), u128::from(net.netmask()));
                 self.ipv6.insert(at, CompiledV6 { network, mask, route });
             }
         }
         true
+    }
+
+    /// Whether an equal route is there.
+    pub(crate) fn contains(&self, route: &Route) -> bool {
+        match route.destination {
+            IpNet::V4(_) => self.ipv4.iter().any(|c| c.route == *route),
+            IpNet::V6(_) => self.ipv6.iter().any(|c| c.route == *route),
+        }
     }
 
     /// Removes an equal route; false if there is none.
@@ -118,6 +128,13 @@ impl RouteTable {
         };
         routes.sort_by_key(|r| (r.destination.prefix_len() != 0, r.destination.network(), r.metric));
         routes
+    }
+}
+
+/// Room for one more. Containers have two routes, and there are thousands of containers.
+fn reserve<T>(routes: &mut Vec<T>) {
+    if routes.len() < 4 {
+        routes.reserve_exact(1);
     }
 }
 

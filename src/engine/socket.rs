@@ -10,11 +10,12 @@ use hashbrown::HashMap;
 use linkspan_nat::emit::{self, IpHeader};
 use linkspan_nat::packet::ICMPV6;
 use linkspan_nat::rule::Family;
+use linkspan_switch::frame::Frame;
 
 use super::errno::Errno;
 use super::id::{NamespaceId, ServiceId, SocketId};
 use super::ip::Packet;
-use super::receive_buffer::ReceiveBuffer;
+use super::receive_buffer::{Ends, ReceiveBuffer};
 use super::sys::Datagram;
 use super::udp::Towards;
 use super::{Engine, plan};
@@ -60,6 +61,19 @@ impl Socket {
     pub(crate) fn received_bytes(&self) -> usize {
         self.received.len()
     }
+
+    /// Wakes who waits; true if the socket is to be queued for its service.
+    #[inline]
+    fn announce(&mut self) -> bool {
+        if !self.wakers.is_empty() {
+            for waker in self.wakers.drain(..) {
+                waker.wake();
+            }
+        }
+        let queue = self.service.is_some() && !self.queued;
+        self.queued |= queue;
+        queue
+    }
 }
 
 impl Sockets {
@@ -82,6 +96,10 @@ impl Sockets {
                 SocketId(index)
             }
             None => {
+                // By an eighth, not by half of what is there: most sockets of a run are services that stay.
+                if self.table.len() == self.table.capacity() {
+                    self.table.reserve_exact(self.table.len() / 8 + 16);
+                }
                 self.table.push(Some(socket));
                 SocketId((self.table.len() - 1) as u32)
             }
@@ -141,34 +159,29 @@ impl Sockets {
         Some(socket)
     }
 
-    /// Puts a datagram into a socket's receive buffer; false if it is full.
-    pub(crate) fn push(
-        &mut self,
-        id: SocketId,
-        source: SocketAddr,
-        destination: SocketAddr,
-        payload: &[u8],
-    ) -> bool {
-        let Ok(socket) = self.get_mut(id) else { return false };
-        let taken = socket.received.push(source, destination, payload);
-        if taken {
-            self.notify(id);
+    /// Puts a datagram, of whose frame only the payload is left, into a socket's receive buffer; gives it back if that
+    /// is full.
+    #[inline]
+    pub(super) fn push(&mut self, id: SocketId, ends: &Ends, frame: Frame) -> Result<(), Frame> {
+        let Some(Some(socket)) = self.table.get_mut(id.index()) else { return Err(frame) };
+        socket.received.push(ends, frame)?;
+        if socket.announce() {
+            self.ready.push_back(id);
         }
-        taken
+        Ok(())
     }
 
     /// Something changed on a socket: wakes who waits, or queues it for its service.
     pub(crate) fn notify(&mut self, id: SocketId) {
         let Some(Some(socket)) = self.table.get_mut(id.index()) else { return };
-        if !socket.wakers.is_empty() {
-            for waker in socket.wakers.drain(..) {
-                waker.wake();
-            }
-        }
-        if socket.service.is_some() && !socket.queued {
-            socket.queued = true;
+        if socket.announce() {
             self.ready.push_back(id);
         }
+    }
+
+    /// Datagrams that wait to be read.
+    pub(super) fn waiting(&self) -> usize {
+        self.table.iter().flatten().map(|socket| socket.received.count()).sum()
     }
 
     pub(super) fn bound(&self, namespace: NamespaceId, port: u16) -> &[SocketId] {
@@ -191,7 +204,7 @@ impl Engine {
         destination: IpAddr,
     ) -> Result<IpAddr, Errno> {
         self.alive(namespace)?;
-        if destination.is_ipv6() && !self.has_ipv6(namespace) {
+        if destination.is_ipv6() && self.without_ipv6(namespace) {
             return Err(Errno::AddressNotAvailable);
         }
         if destination == IpAddr::V4(Ipv4Addr::BROADCAST) || destination.is_multicast() {
@@ -258,7 +271,7 @@ impl Engine {
         protocol: u8,
     ) -> Result<SocketId, Errno> {
         self.alive(namespace)?;
-        if family == Family::Ipv6 && !self.has_ipv6(namespace) {
+        if family == Family::Ipv6 && self.without_ipv6(namespace) {
             return Err(Errno::AddressFamilyNotSupported);
         }
         self.namespace_changed(namespace);
@@ -307,8 +320,10 @@ impl Engine {
     pub(super) fn raw_deliver(&mut self, namespace: NamespaceId, packet: &Packet) -> bool {
         let Some(list) = self.sockets.raw.get(&namespace) else { return false };
         let Some(view) = packet.view() else { return false };
-        let (source, destination) =
-            (SocketAddr::new(view.source(), 0), SocketAddr::new(view.destination(), 0));
+        let ends = Ends {
+            source: SocketAddr::new(view.source(), 0),
+            destination: SocketAddr::new(view.destination(), 0),
+        };
         let wanted = packet.layout.protocol();
         let ipv4 = view.source().is_ipv4();
         let takers: Vec<SocketId> = list
@@ -322,7 +337,8 @@ impl Engine {
             })
             .collect();
         for id in &takers {
-            self.sockets.push(*id, source, destination, packet.frame.bytes());
+            // A raw socket whose buffer is full misses its copy, as on Linux.
+            let _ = self.sockets.push(*id, &ends, packet.frame.share());
         }
         !takers.is_empty()
     }

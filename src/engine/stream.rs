@@ -1,11 +1,14 @@
 //! TCP sockets of namespaces: between programs and `crate::tcp`, which speaks the protocol.
 //!
-//! Segments carry partial checksums, as datagrams do (see `udp`): between namespaces none is computed.
+//! Segments carry partial checksums, as datagrams do (see `udp`): between namespaces none is computed. What a connection
+//! over IPv4 can send at once is one frame that says how it is to be segmented, as over a veth pair of Linux with its TCP
+//! segmentation offload: it passes hooks, routes and bridges once, and is cut only where somebody could tell: on a wire
+//! that takes time or loses frames, at the engine's edge, and in captures.
 
 use std::net::{IpAddr, SocketAddr};
 
 use linkspan_nat::packet::{IPV4_HEADER_LENGTH, IPV6_HEADER_LENGTH};
-use linkspan_switch::frame::{Checksum, TraceId};
+use linkspan_switch::frame::{Checksum, Segmentation, SegmentationKind, TraceId};
 
 use super::Engine;
 use super::errno::Errno;
@@ -13,7 +16,7 @@ use super::id::{NamespaceId, SocketId};
 use super::ip::Packet;
 use super::route::unspecified_like;
 use super::socket::{SocketKind, free_port};
-use crate::tcp::{Change, Ingress, ListenOptions, Options, Scope, SocketError, State, TcpError};
+use crate::tcp::{Change, Departure, Ingress, ListenOptions, Options, Scope, SocketError, State, TcpError};
 
 /// Most bytes handed over by one read.
 const READ_LIMIT: usize = 65_536;
@@ -132,10 +135,7 @@ impl Engine {
         let SocketKind::Stream(connection) = self.sockets.get(id)?.kind else {
             return Err(Errno::NotConnected);
         };
-        let mut data = vec![0; limit.min(READ_LIMIT)];
-        let count = self.tcp.receive(connection, &mut data).map_err(errno)?;
-        data.truncate(count);
-        Ok(data)
+        self.tcp.receive(connection, limit.min(READ_LIMIT)).map_err(errno)
     }
 
     /// Writes; returns how much was taken.
@@ -182,7 +182,8 @@ impl Engine {
         }
     }
 
-    /// Gives a segment to its connection or listener. `None`: nobody wants it and a reset is due.
+    /// Gives a segment to its connection or listener. `None`: nobody wants it and a reset is due. Which socket took it
+    /// is only looked up if somebody watches.
     pub(super) fn tcp_ingress(
         &mut self,
         namespace: NamespaceId,
@@ -194,9 +195,12 @@ impl Engine {
         let remote = SocketAddr::new(view.source(), view.source_port()?);
         let scope = Scope(namespace.0);
         // A segment that ends a connection is delivered to it all the same.
-        let known = self.tcp.lookup(scope, local, remote);
+        let known = if self.watched { self.tcp.lookup(scope, local, remote) } else { None };
         match self.tcp.ingress(self.now, scope, packet.frame.bytes(), true, mtu as usize) {
             Ingress::Consumed => {
+                if !self.watched {
+                    return Some(TcpReceiver::Stack);
+                }
                 let connection = known.or_else(|| self.tcp.lookup(scope, local, remote));
                 let socket = connection.and_then(|c| self.sockets.by_connection.get(&c)).copied();
                 Some(socket.map_or(TcpReceiver::Stack, TcpReceiver::Socket))
@@ -211,13 +215,14 @@ impl Engine {
     pub(super) fn tcp_egress(&mut self) -> bool {
         let mut packets = std::mem::take(&mut self.tcp_outgoing);
         let pool = &self.pool;
-        self.tcp.egress(self.now, &mut |scope, packet| {
+        self.tcp.egress(self.now, &mut |Departure { scope, packet, segment_size }| {
             let mut frame = pool.copy_of(packet);
-            let start = if packet.first().is_some_and(|first| first >> 4 == 6) {
-                IPV6_HEADER_LENGTH
+            let (start, kind) = if packet.first().is_some_and(|first| first >> 4 == 6) {
+                (IPV6_HEADER_LENGTH, SegmentationKind::Tcp6)
             } else {
-                IPV4_HEADER_LENGTH
+                (IPV4_HEADER_LENGTH, SegmentationKind::Tcp4)
             };
+            frame.set_segmentation(segment_size.map(|size| Segmentation { kind, size }));
             frame.set_checksum(Checksum::Partial { start: start as u16, offset: TCP_CHECKSUM });
             packets.push((NamespaceId(scope.0), frame));
         });
@@ -226,7 +231,7 @@ impl Engine {
             self.ip_send(namespace, frame);
         }
         self.tcp_outgoing = packets;
-        for change in self.tcp.changes() {
+        while let Some(change) = self.tcp.take_change() {
             let socket = match change {
                 Change::Connection(connection) => self.sockets.by_connection.get(&connection).copied(),
                 Change::Listener(listener) => self.sockets.by_listener.get(&listener).copied(),

@@ -24,6 +24,7 @@ pub use super::event::NeighbourState;
 use super::id::{NamespaceId, SocketId};
 pub use super::pipe::Pipe;
 pub use super::plan::{IpvlanFlag, IpvlanMode, MacAddress, MacvlanMode, Sysctl, Transport, VlanId};
+use super::proc;
 pub use super::view::{
     AddressView, Counters, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope,
     SettingsView, SocketView, UpperView,
@@ -53,6 +54,10 @@ pub trait Files {
     fn read(&self, path: &str) -> Result<Vec<u8>, Errno>;
     /// Replaces or extends a file.
     fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno>;
+    /// Takes a file away. Files that nobody can write stay.
+    fn remove(&self, _path: &str) -> Result<(), Errno> {
+        Err(Errno::PermissionDenied)
+    }
     /// Paths that start with `prefix`, sorted.
     fn list(&self, prefix: &str) -> Vec<String>;
     /// Wakes somebody once, when a file is written next. Files that nobody can write never do.
@@ -141,7 +146,7 @@ pub struct Process {
     /// Program name and arguments.
     pub arguments: Vec<String>,
     /// Environment.
-    pub environment: BTreeMap<String, String>,
+    pub environment: Rc<BTreeMap<String, String>>,
     /// Names of variables in the order they were given; see [`Sys::in_order`].
     pub environment_order: Rc<[String]>,
     /// Host name of its container or machine.
@@ -238,19 +243,36 @@ impl Sys {
         let _ = self.process.stderr.write_all(text.as_ref().as_bytes()).await;
     }
 
-    /// Reads a file.
+    /// Reads a file, the kernel's own (`/proc/sys/...`, `/proc/net/dev`, `/sys/class/net/...`) included.
     pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Errno> {
-        self.process.files.read(path)
+        let kernel = self.engine.borrow().read_kernel_file(self.namespace, path);
+        kernel.unwrap_or_else(|| self.process.files.read(path))
     }
 
-    /// Writes a file.
+    /// Writes a file. A parameter below `/proc/sys` is [`Self::administer`]ed.
     pub fn write_file(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno> {
-        self.process.files.write(path, content, append)
+        match proc::change_of(path, content) {
+            // A shell opens a file before a program writes to it.
+            Some(_) if content.is_empty() && self.process.privilege == Privilege::Full => Ok(()),
+            Some(_) if content.is_empty() => Err(Errno::PermissionDenied),
+            Some(change) => self.administer(&change?),
+            None => self.process.files.write(path, content, append),
+        }
+    }
+
+    /// Removes a file.
+    pub fn remove_file(&self, path: &str) -> Result<(), Errno> {
+        match self.engine.borrow().read_kernel_file(self.namespace, path) {
+            Some(_) => Err(Errno::PermissionDenied),
+            None => self.process.files.remove(path),
+        }
     }
 
     /// Paths that start with `prefix`, sorted.
     pub fn list_files(&self, prefix: &str) -> Vec<String> {
-        self.process.files.list(prefix)
+        let mut paths = self.process.files.list(prefix);
+        paths.extend(self.engine.borrow().kernel_files(self.namespace, prefix));
+        paths
     }
 
     /// Wakes somebody once, when a file is written next.
@@ -534,6 +556,11 @@ impl UdpSocket {
     /// Sends to anyone.
     pub fn send_to(&self, payload: &[u8], remote: SocketAddr) -> Result<(), Errno> {
         self.handle.engine.borrow_mut().udp_send(self.handle.id, Some(remote), payload)
+    }
+
+    /// Sends to anyone from this address of the namespace, as with IP_PKTINFO.
+    pub fn send_from(&self, source: IpAddr, payload: &[u8], remote: SocketAddr) -> Result<(), Errno> {
+        self.handle.engine.borrow_mut().udp_send_from(self.handle.id, source, remote, payload)
     }
 
     /// Waits for a datagram, or for a pending error of the connected peer.

@@ -6,16 +6,19 @@ use std::time::Duration;
 use ipnet::IpNet;
 use linkspan_nat::conntrack::{Connection, ConnectionId};
 use linkspan_nat::conntrack_text;
+use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 use linkspan_nat::ruleset::RuleId;
 use linkspan_nat::{text, text_emit};
 use linkspan_switch::fdb::{FdbState, FdbTarget};
+use linkspan_switch::vlan::VlanId;
 
 use super::Engine;
 use super::device::{Children, Device, Kind, child_of};
 use super::errno::Errno;
 use super::id::{DeviceId, NamespaceId};
 use super::namespace::Namespace;
+use super::neighbour::Listed;
 use super::plan::Transport;
 use super::route::{Route, is_link_local, is_loopback};
 use super::socket::SocketKind;
@@ -34,22 +37,14 @@ impl Engine {
         views
     }
 
-    /// The gist of those devices that `wanted` accepts by kind, whether they have an address and whether they are a
-    /// bridge's port.
-    pub fn addresses_of_devices(
-        &self,
-        namespace: NamespaceId,
-        wanted: impl Fn(InterfaceKind, bool, bool) -> bool,
-    ) -> Vec<DeviceGist> {
-        let devices = self.space_ref(namespace).map_or(&[][..], |s| &s.devices);
-        let asked = devices.iter().filter(|id| {
-            self.living(**id)
-                .is_some_and(|d| wanted(d.interface_kind(), !d.addresses.is_empty(), d.master.is_some()))
-        });
-        let living = asked.filter_map(|id| self.living(*id));
-        let gist = |device: &Device| DeviceGist {
+    /// The gist of a device.
+    pub fn gist(&self, namespace: NamespaceId, name: &str) -> Option<DeviceGist> {
+        let name = InterfaceName::parse(name).ok()?;
+        let device = self.living(*self.space_ref(namespace)?.by_name.get(&name)?)?;
+        Some(DeviceGist {
             name: device.name.to_string(),
             addresses: device.addresses.clone(),
+            is_bridge: device.interface_kind() == InterfaceKind::Bridge,
             is_port: device.master.is_some(),
             vlan: match device.kind {
                 Kind::Vlan { parent, id } => self
@@ -58,8 +53,24 @@ impl Engine {
                     .map(|below| (below.name.to_string(), id)),
                 _ => None,
             },
+        })
+    }
+
+    /// Whether a device of the namespace stands for a VLAN of the device of a name.
+    pub fn has_vlan(&self, namespace: NamespaceId, parent: &str, id: VlanId) -> bool {
+        let found = || {
+            let name = InterfaceName::parse(parent).ok()?;
+            let parent = self.living(*self.space_ref(namespace)?.by_name.get(&name)?)?;
+            self.living(*parent.uppers.as_ref()?.vlans.get(&id)?)
         };
-        living.map(gist).collect()
+        found().is_some_and(|device| device.namespace == namespace)
+    }
+
+    /// The addresses of a namespace's devices other than `lo`, with their prefix lengths.
+    pub fn addresses(&self, namespace: NamespaceId) -> Vec<IpNet> {
+        let devices = self.space_ref(namespace).map_or(&[][..], |space| &space.devices);
+        let living = devices.iter().filter_map(|id| self.living(*id)).filter(|device| device.is_ethernet());
+        living.flat_map(|device| device.addresses.iter().copied()).collect()
     }
 
     /// Destinations that a namespace reaches without a gateway, its main routes of both families.
@@ -200,9 +211,9 @@ impl Engine {
     /// The neighbour entries, by device and address.
     pub fn neighbours(&self, namespace: NamespaceId) -> Vec<NeighbourView> {
         let Some(space) = self.space_ref(namespace) else { return Vec::new() };
-        let view = |(device, address, mac, state)| {
+        let view = |Listed { device, address, mac, state, probes }| {
             let device = self.living(device)?.name.to_string();
-            Some(NeighbourView { address, device, mac, state })
+            Some(NeighbourView { address, device, mac, state, probes })
         };
         space.neighbours.list(self.now).into_iter().filter_map(view).collect()
     }
@@ -255,6 +266,19 @@ impl Engine {
                 Ok(SocketKind::Udp { .. } | SocketKind::Raw { .. } | SocketKind::Stream(_)) | Err(_) => {}
             }
         }
+        listening
+    }
+
+    /// Those of them on one port.
+    pub fn listening_on(&self, namespace: NamespaceId, port: u16) -> Vec<(SocketAddr, Transport)> {
+        let mut listening = Vec::new();
+        for id in self.sockets.bound(namespace, port) {
+            if let (Some(local), None) = self.sockets.udp_addresses(*id) {
+                listening.push((local, Transport::Udp));
+            }
+        }
+        let tcp = self.tcp.listening_on(crate::tcp::Scope(namespace.0), port);
+        listening.extend(tcp.map(|address| (address, Transport::Tcp)));
         listening
     }
 
@@ -368,7 +392,7 @@ impl Engine {
     }
 
     fn space_ref(&self, namespace: NamespaceId) -> Option<&Namespace> {
-        self.namespaces.get(namespace.index())?.as_ref()
+        self.namespaces.get(namespace.index())?.as_deref()
     }
 
     fn living(&self, device: DeviceId) -> Option<&Device> {

@@ -4,10 +4,9 @@
 //! what linkspan can see into (a wire that may damage it, an external device, a capture), and between namespaces
 //! never. What a socket's last datagram found out (source, path MTU) is kept for the next to the same peer.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use bytes::Bytes;
 use linkspan_nat::checksum;
 use linkspan_nat::emit::{self, IpHeader};
 use linkspan_nat::packet::{IPV4_HEADER_LENGTH, IPV6_HEADER_LENGTH, UDP};
@@ -17,6 +16,7 @@ use super::Engine;
 use super::errno::Errno;
 use super::flow::{Basis, Handle};
 use super::id::{NamespaceId, SocketId};
+use super::receive_buffer::Waiting;
 use super::route::unspecified_like;
 use super::socket::{Socket, SocketKind, Sockets, free_port, overlap};
 use super::sys::Datagram;
@@ -83,20 +83,24 @@ impl Towards {
             let fields = u64::from(total) + u64::from(identification) + u64::from(flags);
             let header_checksum = !checksum::fold(u64::from(self.header_sum) + fields);
             frame = pool.copy_of_two(self.headers.first_chunk::<28>().unwrap_or(&[0; 28]), payload);
-            let ip = frame.bytes_mut();
-            ip[2..4].copy_from_slice(&total.to_be_bytes());
-            ip[4..6].copy_from_slice(&identification.to_be_bytes());
-            ip[6..8].copy_from_slice(&flags.to_be_bytes());
-            ip[10..12].copy_from_slice(&header_checksum.to_be_bytes());
+            if let Some(headers) = frame.bytes_mut().first_chunk_mut::<28>() {
+                headers[2..4].copy_from_slice(&total.to_be_bytes());
+                headers[4..6].copy_from_slice(&identification.to_be_bytes());
+                headers[6..8].copy_from_slice(&flags.to_be_bytes());
+                headers[10..12].copy_from_slice(&header_checksum.to_be_bytes());
+                headers[24..26].copy_from_slice(&stated.to_be_bytes());
+                headers[26..28].copy_from_slice(&sum.to_be_bytes());
+            }
             IPV4_HEADER_LENGTH
         } else {
             frame = pool.copy_of_two(&self.headers, payload);
-            frame.bytes_mut()[4..6].copy_from_slice(&stated.to_be_bytes());
+            if let Some(headers) = frame.bytes_mut().first_chunk_mut::<48>() {
+                headers[4..6].copy_from_slice(&stated.to_be_bytes());
+                headers[44..46].copy_from_slice(&stated.to_be_bytes());
+                headers[46..48].copy_from_slice(&sum.to_be_bytes());
+            }
             IPV6_HEADER_LENGTH
         };
-        let udp = &mut frame.bytes_mut()[front..front + UDP_HEADER_LENGTH];
-        udp[4..6].copy_from_slice(&stated.to_be_bytes());
-        udp[6..8].copy_from_slice(&sum.to_be_bytes());
         frame.set_checksum(Checksum::Partial { start: front as u16, offset: 6 });
         Ok(frame)
     }
@@ -214,12 +218,33 @@ impl Engine {
             }
             return Ok(());
         }
-        let way = self.udp_towards(namespace, id, ttl, remote)?;
+        let way = self.udp_towards(namespace, id, ttl, None, remote)?;
         let space = self.namespaces[namespace.index()].as_mut().ok_or(Errno::BadDescriptor)?;
         space.next_identification = space.next_identification.wrapping_add(1);
         let frame = way.packet(&self.pool, space.next_identification, payload)?;
         self.sockets.get_mut(id)?.towards = Some(Box::new(way));
         self.udp_send_undecided(id, namespace, frame);
+        Ok(())
+    }
+
+    /// Sends a datagram from this address of the namespace, whatever the socket is bound to: `sendmsg(2)` with IP_PKTINFO.
+    pub(crate) fn udp_send_from(
+        &mut self,
+        id: SocketId,
+        source: IpAddr,
+        remote: SocketAddr,
+        payload: &[u8],
+    ) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(id)?;
+        if payload.len() > UDP_LIMIT {
+            return Err(Errno::MessageTooLong);
+        }
+        let (namespace, ttl) = (socket.namespace, socket.ttl);
+        let way = self.udp_towards(namespace, id, ttl, Some(source), remote)?;
+        let space = self.namespaces[namespace.index()].as_mut().ok_or(Errno::BadDescriptor)?;
+        space.next_identification = space.next_identification.wrapping_add(1);
+        let frame = way.packet(&self.pool, space.next_identification, payload)?;
+        self.ip_send(namespace, frame);
         Ok(())
     }
 
@@ -242,12 +267,14 @@ impl Engine {
         namespace: NamespaceId,
         id: SocketId,
         ttl: Option<u8>,
+        from: Option<IpAddr>,
         remote: SocketAddr,
     ) -> Result<Towards, Errno> {
         let (mut local, _) = self.sockets.udp_addresses(id);
-        let source = match local {
-            Some(local) if !local.ip().is_unspecified() => local.ip(),
-            _ => self.source_towards(namespace, remote.ip())?,
+        let source = match (from, local) {
+            (Some(from), _) => from,
+            (None, Some(local)) if !local.ip().is_unspecified() => local.ip(),
+            (None, _) => self.source_towards(namespace, remote.ip())?,
         };
         if source.is_ipv4() != remote.is_ipv4() {
             return Err(Errno::AddressFamilyNotSupported);
@@ -279,23 +306,20 @@ impl Engine {
         if let Some(error) = socket.error.take() {
             return Err(error);
         }
-        let mut payload = Bytes::new();
-        let whole = |bytes: &[u8]| payload = Bytes::copy_from_slice(bytes);
-        let next = socket.received.pop(whole).ok_or(Errno::WouldBlock)?;
-        Ok(Datagram { source: next.source, destination: next.destination, payload })
+        let Waiting { ends, frame } = socket.received.pop().ok_or(Errno::WouldBlock)?;
+        let payload = self.payloads.copy(frame.bytes());
+        Ok(Datagram { source: ends.source, destination: ends.destination, payload })
     }
 
     /// Copies the next datagram of a service's socket (see [`Engine::take_service_event`]) to `buffer`; its length
     /// and sender. What is longer than the buffer is cut off, as by `recvfrom(2)`. `None` if none waits.
     pub fn receive_datagram(&mut self, id: SocketId, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let socket = self.sockets.get_mut(id).ok()?;
-        let length = buffer.len();
-        let copy = |bytes: &[u8]| {
-            let taken = bytes.len().min(length);
-            buffer[..taken].copy_from_slice(&bytes[..taken]);
-        };
-        let next = socket.received.pop(copy)?;
-        Some((next.length.min(length), next.source))
+        let Waiting { ends, frame } = socket.received.pop()?;
+        let bytes = frame.bytes();
+        let taken = bytes.len().min(buffer.len());
+        buffer[..taken].copy_from_slice(&bytes[..taken]);
+        Some((taken, ends.source))
     }
 
     /// The UDP socket for a datagram: the one that is bound most specifically, a connected one first.

@@ -20,6 +20,8 @@ pub struct DeviceGist {
     pub name: String,
     /// Its addresses, prefixes included.
     pub addresses: Vec<IpNet>,
+    /// It is a bridge.
+    pub is_bridge: bool,
     /// It is a bridge's port.
     pub is_port: bool,
     /// The device of the same namespace and the VLAN of it that this one stands for.
@@ -184,6 +186,8 @@ pub struct NeighbourView {
     pub mac: Option<MacAddress>,
     /// State.
     pub state: NeighbourState,
+    /// Requests sent for it, as Linux counts them.
+    pub probes: u8,
 }
 
 /// An entry of a bridge's forwarding table.

@@ -150,15 +150,15 @@ impl Builder {
     /// ```
     /// use linkspan::lab::{Lab, Profile};
     ///
-    /// let mut lab = Lab::builder().profile(Profile::V20).service("web", |web| web.image("nginx")).build()?;
+    /// let mut lab = Lab::builder().profile(Profile::Docker20_10).service("web", |web| web.image("nginx")).build()?;
     /// lab.docker("version").assert_contains("20.10");
     /// # Ok::<(), linkspan::lab::LabError>(())
     /// ```
     pub fn profile(mut self, profile: Profile) -> Self {
         let name = match profile {
-            Profile::V20 => "20.10",
-            Profile::V28 => "28",
-            Profile::V29 => "29",
+            Profile::Docker20_10 => "20.10",
+            Profile::Docker28 => "28",
+            Profile::Docker29 => "29",
         };
         self.written.section("daemon").set("profile", quote(name));
         self
@@ -360,6 +360,7 @@ impl Builder {
             source.memory = source.memory.with_variable(name, value);
         }
         options.may_be_empty = true;
+        options.own_programs = programs.iter().map(|(name, _)| name.clone()).collect();
         let scenario = load(&source, &path, &options)?;
         let mut world = World::new(seed);
         for (name, program) in programs {

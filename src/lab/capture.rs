@@ -10,8 +10,8 @@ use std::io::{self, Write};
 
 use crate::observe::pcapng::{Choice, Frames, Selection, Stream};
 use crate::scenario::Scenario;
-use crate::scenario::report::{Progress, Report};
-use crate::scenario::run::{self, Watcher};
+use crate::scenario::report::{Progress, Report, Why};
+use crate::scenario::run::{self, FailedCheck, Watcher};
 use crate::world::{Event, World};
 
 /// What is captured, by a name that a file or a step gives it.
@@ -195,7 +195,7 @@ impl Scout<'_> {
 impl Watcher for Scout<'_> {
     fn progress(&mut self, _: Progress<'_>) {}
 
-    fn events(&mut self, events: &[Event], world: &World) {
+    fn events(&mut self, events: &[Event], world: &mut World) {
         if !Event::any_change(events) {
             return;
         }
@@ -224,8 +224,8 @@ impl Watcher for Scout<'_> {
         }
     }
 
-    fn explain(&mut self, _: &[Event], _: &World) -> Vec<String> {
-        Vec::new()
+    fn explain(&mut self, _: &FailedCheck<'_>, _: &mut World) -> Why {
+        Why::default()
     }
 }
 
@@ -240,7 +240,7 @@ struct Recorder<'a, 's> {
 impl Watcher for Recorder<'_, '_> {
     fn progress(&mut self, _: Progress<'_>) {}
 
-    fn events(&mut self, events: &[Event], world: &World) {
+    fn events(&mut self, events: &[Event], world: &mut World) {
         if self.failed.is_some() {
             return;
         }
@@ -255,7 +255,7 @@ impl Watcher for Recorder<'_, '_> {
         self.failed = self.stream.flush().err();
     }
 
-    fn explain(&mut self, _: &[Event], _: &World) -> Vec<String> {
-        Vec::new()
+    fn explain(&mut self, _: &FailedCheck<'_>, _: &mut World) -> Why {
+        Why::default()
     }
 }

@@ -6,10 +6,14 @@ mod question;
 
 use std::net::IpAddr;
 
-use crate::observe::explain::{self, Attempt as Asked, Events, Explanation, Observed, Outcome, Protocol};
+use super::way::way;
+use crate::observe::explain::{
+    self, Attempt as Asked, Cause, Events, Explanation, Observed, Outcome, Protocol,
+};
 use crate::observe::story::{Palette, Story, Verbosity};
 use crate::scenario::diagnostic::nearest;
-use crate::scenario::report::StepReport;
+use crate::scenario::report::{StepReport, Why};
+use crate::scenario::run::{FailedCheck, Tried};
 use crate::scenario::{Diagnostic, Place, Scenario, Target, run};
 use crate::world::probe::{Attempt, ProbeOutcome};
 use crate::world::{HostId, Location, World, WorldError};
@@ -175,6 +179,32 @@ pub(super) fn explain_made(
     let mut explanation = explain::explain(observed, events, &inquiry.world.names());
     explanation.cause = diagnosis::diagnose(inquiry.world, host, scenario, from, true, &explanation);
     explanation
+}
+
+/// Why a check of a run failed. What was tried once is explained as any attempt is; `rest` says where the lines of the
+/// story that are left out can be read.
+pub(super) fn why(failed: &FailedCheck<'_>, world: &mut World, rest: &str) -> Why {
+    let cause = failed.tried.and_then(|tried| cause_of(failed, tried, world));
+    let unresolved = failed.tried.is_some_and(|tried| tried.outcome == ProbeOutcome::Unresolved);
+    // The hops of a name server's answer say nothing that the cause does not.
+    let story = if unresolved && cause.is_some() { Vec::new() } else { way(failed.events, world, rest) };
+    let Some(Cause { text, line, suggestion }) = cause else { return Why { story, ..Why::default() } };
+    let line = line.map(|line| format!("{}:{}:{}: {}", line.file, line.line, line.column, line.text.trim()));
+    let suggestion = Some(suggestion).filter(|text| !text.is_empty());
+    Why { because: Some(text), line, suggestion, story }
+}
+
+fn cause_of(failed: &FailedCheck<'_>, tried: &Tried, world: &mut World) -> Option<Cause> {
+    let (lookup, attempt) = failed.events.split_at(tried.lookup.min(failed.events.len()));
+    let made = Made {
+        from: &tried.location,
+        question: &Question::new(tried.from.clone(), tried.to.clone()),
+        target: tried.target.clone(),
+        addresses: tried.addresses.clone(),
+        outcome: tried.outcome,
+        events: Events { lookup, attempt },
+    };
+    explain_made(world, failed.host, failed.scenario, made).cause
 }
 
 /// What a question is tried with.

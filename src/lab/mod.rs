@@ -43,13 +43,11 @@ pub use crate::world::probe::ProbeOutcome as Outcome;
 pub use crate::world::stage::LinkQuality;
 pub use crate::world::{ExitCode, Sys};
 
-use way::way;
-
 use crate::observe::json::JsonLines;
 use crate::observe::pcapng::{self, Selection};
 use crate::observe::story::{Palette, Story, Verbosity};
-use crate::scenario::report::{Progress, Report, RunOptions, StoryLevel};
-use crate::scenario::run::{self, Watcher};
+use crate::scenario::report::{Progress, Report, RunOptions, StoryLevel, Why};
+use crate::scenario::run::{self, FailedCheck, Watcher};
 use crate::scenario::{Diagnostic, Scenario};
 use crate::world::{Event, World};
 
@@ -101,7 +99,7 @@ impl Watcher for Observer<'_> {
         (self.tell)(progress);
     }
 
-    fn events(&mut self, events: &[Event], world: &World) {
+    fn events(&mut self, events: &[Event], world: &mut World) {
         let names = world.names();
         let mut lines = Vec::new();
         let mut objects = Vec::new();
@@ -120,8 +118,8 @@ impl Watcher for Observer<'_> {
         }
     }
 
-    fn explain(&mut self, events: &[Event], world: &World) -> Vec<String> {
-        way(events, world, ": `linkspan run --verbose` tells them")
+    fn explain(&mut self, failed: &FailedCheck<'_>, world: &mut World) -> Why {
+        explain::why(failed, world, ": `linkspan run --verbose` tells them")
     }
 }
 

@@ -3,8 +3,8 @@
 //! An instant in the past is reached by running again: a run is a function of scenario and seed, so the first run
 //! finds where the instant lies and the second stops there to look. [`Snapshot::of`] takes the tables of any world.
 //!
-//! Limit: the instant of a time is the last one at or before it at which anything happened; ages and expiries are those
-//! of that moment.
+//! A time lies between two instants at which anything happened; the world goes on from the earlier one to it, so that
+//! ages and expiries are those of the time that was asked for.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 use crate::observe::{tables, tables_json};
 use crate::scenario::diagnostic::nearest;
 use crate::scenario::render::{Style, duration};
-use crate::scenario::report::Progress;
-use crate::scenario::run::{self, Watcher};
+use crate::scenario::report::{Progress, Why};
+use crate::scenario::run::{self, FailedCheck, Watcher};
 use crate::scenario::{Diagnostic, Scenario};
 use crate::world::tables::{NameRecord, Tables};
 use crate::world::{Event, World};
@@ -182,18 +182,26 @@ struct Scout {
 impl Watcher for Scout {
     fn progress(&mut self, _: Progress<'_>) {}
 
-    fn events(&mut self, _: &[Event], world: &World) {
+    fn events(&mut self, _: &[Event], world: &mut World) {
         self.seen += 1;
         if world.now() <= self.until {
             self.last = self.seen;
         }
         if self.look == Some(self.seen) {
-            self.found = Some(Snapshot::of(world));
+            // Nothing that anybody sees happens until then. Where the run ends before, the world goes on without it.
+            let until = self.until;
+            let go_on = |world: &mut World| {
+                while world.step(until)? {}
+                world.advance(until)
+            };
+            if until == Duration::MAX || go_on(world).is_ok() {
+                self.found = Some(Snapshot::of(world));
+            }
         }
     }
 
-    fn explain(&mut self, _: &[Event], _: &World) -> Vec<String> {
-        Vec::new()
+    fn explain(&mut self, _: &FailedCheck<'_>, _: &mut World) -> Why {
+        Why::default()
     }
 }
 

@@ -310,6 +310,7 @@ mod tests {
             device: "eth0".to_owned(),
             mac: None,
             state: NeighbourState::Failed,
+            probes: 6,
         };
         let route = RouteView {
             destination: "0.0.0.0/0".parse().unwrap(),

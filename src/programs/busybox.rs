@@ -7,7 +7,12 @@ use crate::engine::sys::{ExitCode, Sys};
 pub(crate) async fn main(sys: Sys) -> ExitCode {
     let Some(name) = sys.arguments().get(1).filter(|name| super::base_name(name) != "busybox").cloned()
     else {
-        sys.print("BusyBox v1.35.0 multi-call binary.\n\nUsage: busybox [function [arguments]...]\n").await;
+        let functions = super::NAMES.join(", ");
+        sys.print(format!(
+            "BusyBox v1.35.0 multi-call binary.\n\nUsage: busybox [function [arguments]...]\n\n\
+             Currently defined functions:\n\t{functions}\n"
+        ))
+        .await;
         return ExitCode::SUCCESS;
     };
     match super::find(&name) {

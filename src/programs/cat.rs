@@ -1,10 +1,22 @@
-//! `cat [FILE]...`: copies files, or standard input as it comes.
+//! `cat [-nbvteA] [FILE]...`: copies files, or standard input as it comes.
 
 use super::options::{Options, Syntax, finish};
 use super::{arguments, text};
 use crate::engine::sys::{ExitCode, Sys};
 
-const SYNTAX: Syntax = Syntax { letters: "uA", long: &[], stop_at_operand: false, usage: "cat [FILE]..." };
+const SYNTAX: Syntax = Syntax {
+    letters: "nbvteAu",
+    long: &[],
+    stop_at_operand: false,
+    usage: "cat [-nbvteA] [FILE]...\n\n\
+            Print FILEs to stdout\n\n\
+            \t-n\tNumber output lines\n\
+            \t-b\tNumber nonempty lines\n\
+            \t-v\tShow nonprinting characters as ^x or M-x\n\
+            \t-t\t...and tabs as ^I\n\
+            \t-e\t...and end lines with $\n\
+            \t-A\tSame as -vte",
+};
 
 /// Copies its inputs to standard output.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
@@ -13,6 +25,7 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
         Ok(options) => options,
         Err(failure) => return finish(&sys, Err(failure)).await,
     };
+    let mut shown = Shown::of(&options);
     let mut inputs = options.operands;
     if inputs.is_empty() {
         inputs.push("-".to_owned());
@@ -22,15 +35,19 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
         if path == "-" {
             loop {
                 let part = sys.stdin().read(65_536).await;
-                if part.is_empty() || sys.stdout().write_all(&part).await.is_err() {
+                if part.is_empty() || sys.stdout().write_all(&shown.text(part)).await.is_err() {
                     break;
                 }
             }
             continue;
         }
+        if path == "/dev/zero" {
+            while sys.stdout().write_all(&shown.text(vec![0; 4_096])).await.is_ok() {}
+            break;
+        }
         match text::read_input(&sys, program, &path).await {
             Ok(content) => {
-                if sys.stdout().write_all(&content).await.is_err() {
+                if sys.stdout().write_all(&shown.text(content)).await.is_err() {
                     break;
                 }
             }
@@ -38,4 +55,61 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
         }
     }
     status
+}
+
+/// How bytes are shown; line numbers go on from one input to the next.
+struct Shown {
+    number_all: bool,
+    number_filled: bool,
+    visible: bool,
+    tabs: bool,
+    ends: bool,
+    line: u64,
+    at_start: bool,
+}
+
+impl Shown {
+    fn of(options: &Options) -> Shown {
+        let all = options.has('A');
+        let (tabs, ends) = (all || options.has('t'), all || options.has('e'));
+        Shown {
+            number_all: options.has('n') && !options.has('b'),
+            number_filled: options.has('b'),
+            visible: tabs || ends || options.has('v'),
+            tabs,
+            ends,
+            line: 0,
+            at_start: true,
+        }
+    }
+
+    fn text(&mut self, bytes: Vec<u8>) -> Vec<u8> {
+        if !self.number_all && !self.number_filled && !self.visible {
+            return bytes;
+        }
+        let mut text = Vec::with_capacity(bytes.len());
+        for byte in bytes {
+            if self.at_start && (self.number_all || self.number_filled && byte != b'\n') {
+                self.line += 1;
+                text.extend_from_slice(format!("{:6}\t", self.line).as_bytes());
+            }
+            self.at_start = byte == b'\n';
+            match byte {
+                b'\n' if self.ends => text.extend_from_slice(b"$\n"),
+                b'\t' if self.tabs => text.extend_from_slice(b"^I"),
+                b'\n' | b'\t' => text.push(byte),
+                _ if self.visible => {
+                    let (mark, low) = if byte < 128 { ("", byte) } else { ("M-", byte - 128) };
+                    text.extend_from_slice(mark.as_bytes());
+                    match low {
+                        127 => text.extend_from_slice(b"^?"),
+                        0..=31 => text.extend_from_slice(&[b'^', low + 64]),
+                        _ => text.push(low),
+                    }
+                }
+                _ => text.push(byte),
+            }
+        }
+        text
+    }
 }

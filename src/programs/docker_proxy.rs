@@ -3,7 +3,9 @@
 //!
 //! TCP: every connection accepted is joined to a connection to the container, each direction closed by itself. If the
 //! container does not take the connection, the client's is reset. UDP: every client address has a socket of its own
-//! towards the container, given up after 90 seconds without an answer.
+//! towards the container, given up after 90 seconds without an answer. With `-use-listen-fd`, as dockerd starts it since
+//! 28, answers to a client come from the address it asked; before, from the one the host's routes choose, and a client
+//! that asked another one does not see them.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -14,7 +16,8 @@ use std::time::Duration;
 
 use super::arguments;
 use super::options::{Failure, finish};
-use super::tasks::{First, Tasks, both, first};
+use super::relay::relay;
+use super::tasks::{First, Tasks, first};
 use crate::engine::sys::{Errno, ExitCode, Sys, TcpStream, Transport, UdpSocket};
 
 /// docker-proxy's UDPConnTrackTimeout.
@@ -70,6 +73,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let transport = options.transport;
     let (host, container) = (options.socket("host")?, options.socket("container")?);
     let bind = |errno| cannot_bind(transport, host, errno);
+    let inherited = options.inherited();
     match transport {
         Transport::Tcp => {
             let listener = sys.tcp_listen_one_family(host, BACKLOG).map_err(bind)?;
@@ -87,7 +91,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         Transport::Udp => {
             let socket = sys.udp_socket().map_err(bind)?;
             socket.bind(host).map_err(bind)?;
-            forward_datagrams(sys, Rc::new(socket), container).await;
+            forward_datagrams(sys, Rc::new(socket), container, inherited).await;
             Ok(ExitCode::FAILURE)
         }
     }
@@ -108,6 +112,7 @@ impl<'a> Options<'a> {
             let name = word.trim_start_matches('-');
             let (name, value) = match name.split_once('=') {
                 Some((name, value)) => (name, value.to_owned()),
+                None if name == "use-listen-fd" => (name, "true".to_owned()),
                 None => (name, rest.next().cloned().unwrap_or_default()),
             };
             let known = ["proto", "host-ip", "host-port", "container-ip", "container-port", "use-listen-fd"];
@@ -123,6 +128,11 @@ impl<'a> Options<'a> {
             Some(other) => return Err(Failure::new(program, format!("unsupported protocol {other}"))),
         };
         Ok(Options { program, transport, values })
+    }
+
+    /// Whether the listening socket is dockerd's, which tells the addresses datagrams were sent to.
+    fn inherited(&self) -> bool {
+        self.values.get("use-listen-fd").is_some_and(|value| value == "true")
     }
 
     /// `-SIDE-ip` and `-SIDE-port`.
@@ -145,33 +155,14 @@ async fn forward_stream(sys: Sys, client: TcpStream, container: SocketAddr) {
         client.reset();
         return;
     };
-    both(copy(&client, &backend), copy(&backend, &client)).await;
+    relay(&client, &backend).await;
 }
 
-/// Copies one direction and passes its end on.
-async fn copy(from: &TcpStream, to: &TcpStream) {
-    loop {
-        match from.read(65_536).await {
-            Ok(data) if data.is_empty() => {
-                let _ = to.shutdown();
-                return;
-            }
-            Ok(data) => {
-                if to.write_all(&data).await.is_err() {
-                    return;
-                }
-            }
-            Err(_) => {
-                to.reset();
-                return;
-            }
-        }
-    }
-}
+/// A client, and the address it asked where that matters.
+type Client = (SocketAddr, Option<IpAddr>);
+type Clients = Rc<RefCell<BTreeMap<Client, Rc<UdpSocket>>>>;
 
-type Clients = Rc<RefCell<BTreeMap<SocketAddr, Rc<UdpSocket>>>>;
-
-async fn forward_datagrams(sys: &Sys, front: Rc<UdpSocket>, container: SocketAddr) {
+async fn forward_datagrams(sys: &Sys, front: Rc<UdpSocket>, container: SocketAddr, inherited: bool) {
     let clients: Clients = Rc::default();
     let mut tasks = Tasks::new();
     loop {
@@ -181,7 +172,7 @@ async fn forward_datagrams(sys: &Sys, front: Rc<UdpSocket>, container: SocketAdd
             First::Left(Err(_)) => continue,
             First::Right(never) => match never {},
         };
-        let client = datagram.source;
+        let client = (datagram.source, inherited.then(|| datagram.destination.ip()));
         let known = clients.borrow().get(&client).cloned();
         let back = match known {
             Some(back) => back,
@@ -207,11 +198,14 @@ async fn forward_datagrams(sys: &Sys, front: Rc<UdpSocket>, container: SocketAdd
 }
 
 /// Carries a client's answers back until none came for a while.
-async fn answer(sys: Sys, front: Rc<UdpSocket>, back: Rc<UdpSocket>, client: SocketAddr, clients: Clients) {
+async fn answer(sys: Sys, front: Rc<UdpSocket>, back: Rc<UdpSocket>, client: Client, clients: Clients) {
     loop {
         match sys.timeout(UDP_IDLE, back.receive()).await {
             Some(Ok(datagram)) => {
-                let _ = front.send_to(&datagram.payload, client);
+                let _ = match client {
+                    (address, Some(asked)) => front.send_from(asked, &datagram.payload, address),
+                    (address, None) => front.send_to(&datagram.payload, address),
+                };
             }
             // The container may be about to listen: the proxy keeps the socket.
             Some(Err(Errno::ConnectionRefused)) => {}

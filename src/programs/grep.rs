@@ -68,14 +68,14 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Dialect {
+pub(super) enum Dialect {
     Fixed,
     Basic,
     Extended,
 }
 
 /// A pattern: alternatives, each a list of repeated atoms.
-struct Expression {
+pub(super) struct Expression {
     alternatives: Vec<Alternative>,
 }
 
@@ -98,7 +98,8 @@ enum Atom {
 }
 
 impl Expression {
-    fn parse(pattern: &str, dialect: Dialect) -> Result<Expression, String> {
+    /// Reads a pattern; the error says what is wrong with it.
+    pub(super) fn parse(pattern: &str, dialect: Dialect) -> Result<Expression, String> {
         let letters: Vec<char> = pattern.chars().collect();
         if dialect == Dialect::Fixed {
             let pieces = letters.into_iter().map(|c| Piece { atom: Atom::Letter(c), least: 1, many: false });
@@ -138,8 +139,13 @@ impl Expression {
         Ok(Expression { alternatives })
     }
 
+    /// Whether it matches at the start of a line only.
+    pub(super) fn is_anchored(&self) -> bool {
+        self.alternatives.iter().all(|alternative| alternative.start)
+    }
+
     /// Where the first match starts and ends, in characters.
-    fn find(&self, line: &str) -> Option<(usize, usize)> {
+    pub(super) fn find(&self, line: &str) -> Option<(usize, usize)> {
         let letters: Vec<char> = line.chars().collect();
         let starts = 0..=letters.len();
         starts.into_iter().find_map(|start| {

@@ -41,10 +41,18 @@ fn describe(entry: &NeighbourView, style: Style, without_device: bool) -> String
         text += &format!("lladdr {mac}");
     }
     let state = state_name(entry.state);
+    // A timer that is to come holds a reference. BusyBox divides the times by a clock rate that makes them 0.
+    let held = match entry.state {
+        NeighbourState::Incomplete
+        | NeighbourState::Reachable
+        | NeighbourState::Delay
+        | NeighbourState::Probe => " ref 1",
+        NeighbourState::Stale | NeighbourState::Failed | NeighbourState::Permanent => "",
+    };
     match (style, entry.mac) {
         (Style::Iproute2, None) => format!("{text}{state} \n"),
         (Style::Iproute2, Some(_)) => format!("{text} {state} \n"),
-        (Style::BusyBox, _) => format!("{text} {state}\n"),
+        (Style::BusyBox, _) => format!("{text}{held} used 0/0/0 probes {} {state}\n", entry.probes),
     }
 }
 

@@ -1,8 +1,10 @@
 //! `listen PORT[/tcp|/udp]...`: what listens in a container when nothing says so.
 //!
-//! A TCP connection that begins like an HTTP request gets a page with one line, `HOSTNAME sees CLIENT`; any other one
-//! stays open and every chunk of data is answered with that line. A datagram is answered with that line too. It runs
-//! until it is ended; a port that is taken ends it at once.
+//! A TCP connection that begins like an HTTP request gets a page with one line, `HOSTNAME sees CLIENT`, whatever path it
+//! asks for: the application it plays is not known, and neither are its pages. On a port whose server speaks something
+//! else (PostgreSQL's, Redis', ...) such a request gets the bare line, which is no HTTP, and is hung up on, as those
+//! servers do. Any other connection stays open and every chunk of data is answered with that line. A datagram is answered with that line too. It runs until it is ended; a
+//! port that is taken ends it at once.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -15,6 +17,13 @@ use crate::engine::sys::{Errno, ExitCode, Sys, TcpListener, TcpStream, UdpSocket
 
 /// Connections that wait to be accepted (`net.core.somaxconn` of a recent kernel).
 const BACKLOG: usize = 4_096;
+
+/// Ports of servers that speak no HTTP, by IANA's list and their own documentation, ascending.
+const OTHER_PROTOCOLS: [u16; 50] = [
+    21, 22, 23, 25, 53, 110, 143, 389, 465, 587, 636, 993, 995, 1025, 1433, 1521, 1883, 2181, 2888, 3306,
+    3389, 3888, 4222, 4369, 5432, 5433, 5671, 5672, 5900, 6379, 6380, 6432, 7199, 7687, 8883, 9042, 9092,
+    9160, 9300, 11207, 11210, 11211, 11280, 25672, 26257, 27017, 27018, 33060, 33061, 61616,
+];
 
 /// Listens.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
@@ -66,11 +75,13 @@ pub(crate) fn bind_any(sys: &Sys, port: u16) -> Result<UdpSocket, Errno> {
 }
 
 async fn serve_tcp(sys: Sys, listener: TcpListener) {
+    let port = listener.local_address().map_or(0, |address| address.port());
+    let web = OTHER_PROTOCOLS.binary_search(&port).is_err();
     let mut tasks = Tasks::new();
     loop {
         match first(listener.accept(), tasks.run()).await {
             First::Left(Ok((stream, peer))) => {
-                tasks.push(Box::pin(serve_stream(sys.clone(), stream, peer.ip())))
+                tasks.push(Box::pin(serve_stream(sys.clone(), stream, peer.ip(), web)))
             }
             First::Left(Err(_)) => return,
             First::Right(never) => match never {},
@@ -78,7 +89,7 @@ async fn serve_tcp(sys: Sys, listener: TcpListener) {
     }
 }
 
-async fn serve_stream(sys: Sys, stream: TcpStream, client: IpAddr) {
+async fn serve_stream(sys: Sys, stream: TcpStream, client: IpAddr, web: bool) {
     let line = http::greeting(sys.hostname(), client);
     let mut received = Vec::new();
     loop {
@@ -93,7 +104,10 @@ async fn serve_stream(sys: Sys, stream: TcpStream, client: IpAddr) {
             }
             let Ok(Some(head)) = Head::read(&stream, received).await else { return };
             let with_body = !head.start.starts_with("HEAD ");
-            let page = http::response("200 OK", "text/plain", line.as_bytes(), with_body);
+            let page = match web {
+                true => http::response("200 OK", "text/plain", line.as_bytes(), with_body),
+                false => line.into_bytes(),
+            };
             if stream.write_all(&page).await.is_ok() {
                 http::close(&sys, stream).await;
             }

@@ -19,16 +19,23 @@ mod arp;
 mod bridge;
 mod busybox;
 mod cat;
+mod clients;
 mod conntrack;
+mod curl;
+mod cut;
+mod date;
 mod dig;
 pub(crate) mod dns;
 mod docker_proxy;
 mod echo;
 mod env;
+mod files;
 mod grep;
 mod head;
 mod hostname;
 mod http;
+mod http_client;
+mod http_proxy;
 mod httpd;
 pub(crate) mod icmp;
 mod id;
@@ -48,8 +55,10 @@ pub(crate) mod options;
 mod ping;
 mod playable;
 mod printf;
+mod relay;
 pub(crate) mod resolver;
 mod route;
+mod sed;
 mod seq;
 mod sh;
 mod sleep;
@@ -66,19 +75,90 @@ mod traceroute;
 mod uname;
 mod wc;
 mod wget;
+mod which;
+mod xargs;
 
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tools_tests;
 
 use crate::engine::sys::{Program, Sys};
-pub use playable::can_run;
+pub use playable::{can_run, missing_program};
 
 /// GNU's `timeout`, which a machine has where an image has BusyBox's.
 pub fn gnu_timeout() -> Program {
     |sys| Box::pin(timeout::gnu(sys))
 }
+
+/// The names under which people look for programs, for whoever guesses what was meant.
+pub const NAMES: &[&str] = &[
+    "arp",
+    "ash",
+    "bash",
+    "brctl",
+    "bridge",
+    "busybox",
+    "cat",
+    "conntrack",
+    "curl",
+    "cut",
+    "date",
+    "dig",
+    "echo",
+    "env",
+    "false",
+    "grep",
+    "head",
+    "hostname",
+    "httpd",
+    "id",
+    "ifconfig",
+    "ip",
+    "ip6tables",
+    "ip6tables-save",
+    "iptables",
+    "iptables-save",
+    "listen",
+    "ls",
+    "mkdir",
+    "mongosh",
+    "mysqladmin",
+    "nc",
+    "netstat",
+    "nslookup",
+    "pg_isready",
+    "ping",
+    "ping6",
+    "printf",
+    "printenv",
+    "rabbitmq-diagnostics",
+    "redis-cli",
+    "rm",
+    "route",
+    "sed",
+    "seq",
+    "sh",
+    "sleep",
+    "sort",
+    "sysctl",
+    "tail",
+    "tee",
+    "test",
+    "timeout",
+    "touch",
+    "tr",
+    "traceroute",
+    "traceroute6",
+    "true",
+    "uname",
+    "wc",
+    "wget",
+    "which",
+    "xargs",
+];
 
 /// The program of a name, or of a path to it. `None`: no such program.
 ///
@@ -95,6 +175,7 @@ pub fn find(name: &str) -> Option<Program> {
         "busybox" => |sys| Box::pin(busybox::main(sys)),
         "cat" => |sys| Box::pin(cat::main(sys)),
         "conntrack" => |sys| Box::pin(conntrack::main(sys)),
+        "curl" => |sys| Box::pin(curl::main(sys)),
         "dig" => |sys| Box::pin(dig::main(sys)),
         "docker-proxy" => |sys| Box::pin(docker_proxy::main(sys)),
         "dockerd" => |sys| Box::pin(docker_proxy::hold(sys)),
@@ -104,6 +185,16 @@ pub fn find(name: &str) -> Option<Program> {
         "grep" => |sys| Box::pin(grep::main(sys)),
         "head" => |sys| Box::pin(head::main(sys)),
         "hostname" => |sys| Box::pin(hostname::main(sys)),
+        "http-proxy" => |sys| Box::pin(http_proxy::main(sys)),
+        "healthcheck.sh"
+        | "mariadb-admin"
+        | "mongo"
+        | "mongosh"
+        | "mysqladmin"
+        | "pg_isready"
+        | "rabbitmq-diagnostics"
+        | "redis-cli"
+        | "valkey-cli" => |sys| Box::pin(clients::main(sys)),
         "httpd" => |sys| Box::pin(httpd::main(sys)),
         "id" => |sys| Box::pin(id::main(sys)),
         "ifconfig" => |sys| Box::pin(ifconfig::main(sys)),
@@ -136,6 +227,15 @@ pub fn find(name: &str) -> Option<Program> {
         "uname" => |sys| Box::pin(uname::main(sys)),
         "wc" => |sys| Box::pin(wc::main(sys)),
         "wget" => |sys| Box::pin(wget::main(sys)),
+        "cut" => |sys| Box::pin(cut::main(sys)),
+        "date" => |sys| Box::pin(date::main(sys)),
+        "mkdir" => |sys| Box::pin(files::mkdir(sys)),
+        "rm" => |sys| Box::pin(files::rm(sys)),
+        "sed" => |sys| Box::pin(sed::main(sys)),
+        "tee" => |sys| Box::pin(files::tee(sys)),
+        "touch" => |sys| Box::pin(files::touch(sys)),
+        "which" => |sys| Box::pin(which::main(sys)),
+        "xargs" => |sys| Box::pin(xargs::main(sys)),
         _ => return None,
     };
     Some(program)

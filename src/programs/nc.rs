@@ -178,10 +178,18 @@ impl Connection<'_> {
         }
     }
 
+    /// The host and the ports: two words, or one with a colon between them.
+    fn remote(&self) -> Result<(&str, &str), Failure> {
+        match self.options.operands.as_slice() {
+            [host, ports] => Some((host.as_str(), ports.as_str())),
+            [both] => both.rsplit_once(':'),
+            _ => None,
+        }
+        .ok_or_else(|| Failure::usage("", SYNTAX.usage))
+    }
+
     async fn connect_tcp(&self) -> Result<ExitCode, Failure> {
-        let [host, ports] = self.options.operands.as_slice() else {
-            return Err(Failure::usage("", SYNTAX.usage));
-        };
+        let (host, ports) = self.remote()?;
         let address = self.address(host).await?;
         let mut status = ExitCode::SUCCESS;
         for port in self.ports(ports)? {
@@ -214,9 +222,7 @@ impl Connection<'_> {
     }
 
     async fn connect_udp(&self) -> Result<ExitCode, Failure> {
-        let [host, ports] = self.options.operands.as_slice() else {
-            return Err(Failure::usage("", SYNTAX.usage));
-        };
+        let (host, ports) = self.remote()?;
         let address = self.address(host).await?;
         let port = self.ports(ports)?.next().unwrap_or(0);
         let remote = SocketAddr::new(address, port);

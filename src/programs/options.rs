@@ -47,6 +47,15 @@ pub(crate) struct Syntax {
     pub(crate) usage: &'static str,
 }
 
+/// Why a command line cannot be taken apart. Both hold the option without its dashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Mistake {
+    /// No such option.
+    Unknown(String),
+    /// The option needs a value and has none.
+    NoValue(String),
+}
+
 /// A command line taken apart.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
@@ -58,6 +67,17 @@ pub(crate) struct Options {
 impl Options {
     /// Reads a command line; the error shows the usage.
     pub(crate) fn parse(program: &str, arguments: &[String], syntax: &Syntax) -> Result<Options, Failure> {
+        Options::read(arguments, syntax).map_err(|mistake| {
+            let complaint = match mistake {
+                Mistake::Unknown(option) => format!("{program}: unrecognized option: {option}\n"),
+                Mistake::NoValue(option) => format!("{program}: option requires an argument: {option}\n"),
+            };
+            Failure::usage(&complaint, syntax.usage)
+        })
+    }
+
+    /// Reads a command line for a program that has its own words for mistakes.
+    pub(crate) fn read(arguments: &[String], syntax: &Syntax) -> Result<Options, Mistake> {
         let mut options = Options::default();
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
@@ -65,9 +85,9 @@ impl Options {
                 options.operands.extend(rest.cloned());
                 break;
             } else if let Some(long) = argument.strip_prefix("--") {
-                options.take_long(program, long, &mut rest, syntax)?;
+                options.take_long(long, &mut rest, syntax)?;
             } else if argument.len() > 1 && argument.starts_with('-') {
-                options.take_letters(program, &argument[1..], &mut rest, syntax)?;
+                options.take_letters(&argument[1..], &mut rest, syntax)?;
             } else {
                 options.operands.push(argument.clone());
                 if syntax.stop_at_operand {
@@ -94,6 +114,11 @@ impl Options {
         self.found.iter().rev().find(|(l, _)| *l == letter).and_then(|(_, value)| value.as_deref())
     }
 
+    /// Every value given for an option, in order.
+    pub(crate) fn values(&self, letter: char) -> impl Iterator<Item = &str> {
+        self.found.iter().filter(move |(l, _)| *l == letter).filter_map(|(_, value)| value.as_deref())
+    }
+
     /// The last value of an option as a number, `default` if it was not given.
     pub(crate) fn number<T: std::str::FromStr>(
         &self,
@@ -109,18 +134,14 @@ impl Options {
 
     fn take_letters(
         &mut self,
-        program: &str,
         letters: &str,
         rest: &mut std::slice::Iter<'_, String>,
         syntax: &Syntax,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Mistake> {
         for (at, letter) in letters.char_indices() {
             let known = letter != ':' && syntax.letters.contains(letter);
             if !known {
-                return Err(Failure::usage(
-                    &format!("{program}: unrecognized option: {letter}\n"),
-                    syntax.usage,
-                ));
+                return Err(Mistake::Unknown(letter.to_string()));
             }
             if !takes_value(syntax, letter) {
                 self.found.push((letter, None));
@@ -129,8 +150,7 @@ impl Options {
             let attached = &letters[at + letter.len_utf8()..];
             let value = if attached.is_empty() { rest.next().cloned() } else { Some(attached.to_owned()) };
             let Some(value) = value else {
-                let complaint = format!("{program}: option requires an argument: {letter}\n");
-                return Err(Failure::usage(&complaint, syntax.usage));
+                return Err(Mistake::NoValue(letter.to_string()));
             };
             self.found.push((letter, Some(value)));
             break;
@@ -140,25 +160,23 @@ impl Options {
 
     fn take_long(
         &mut self,
-        program: &str,
         long: &str,
         rest: &mut std::slice::Iter<'_, String>,
         syntax: &Syntax,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Mistake> {
         let (name, attached) = match long.split_once('=') {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (long, None),
         };
         let Some((_, letter)) = syntax.long.iter().find(|(known, _)| *known == name) else {
-            return Err(Failure::usage(&format!("{program}: unrecognized option: {name}\n"), syntax.usage));
+            return Err(Mistake::Unknown(name.to_owned()));
         };
         if !takes_value(syntax, *letter) {
             self.found.push((*letter, None));
             return Ok(());
         }
         let Some(value) = attached.or_else(|| rest.next().cloned()) else {
-            let complaint = format!("{program}: option requires an argument: {name}\n");
-            return Err(Failure::usage(&complaint, syntax.usage));
+            return Err(Mistake::NoValue(name.to_owned()));
         };
         self.found.push((*letter, Some(value)));
         Ok(())

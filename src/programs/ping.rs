@@ -4,13 +4,13 @@
 //! if none was answered, otherwise for two round trips, at least a second. ICMP errors are not shown.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use super::options::{Failure, Options, Syntax, duration, finish, invalid_number};
 use super::resolver::{Want, resolve};
 use super::{arguments, icmp};
-use crate::engine::sys::{Datagram, ExitCode, Family, Sys};
+use crate::engine::sys::{Datagram, ExitCode, Family, Scope, Sys};
 
 pub(super) const SYNTAX: Syntax = Syntax {
     letters: "qvAc:s:t:w:W:I:np:46i:",
@@ -22,13 +22,15 @@ pub(super) const SYNTAX: Syntax = Syntax {
             \t-c CNT\t\tSend only CNT pings\n\
             \t-s SIZE\t\tSend SIZE data bytes in packets (default 56)\n\
             \t-i SECS\t\tInterval\n\
+            \t-A\t\tPing as soon as reply is received\n\
             \t-t TTL\t\tSet TTL\n\
             \t-I IFACE/IP\tSource interface or IP address\n\
             \t-W SEC\t\tSeconds to wait for the first response (default 10)\n\
             \t\t\t(after all -c CNT packets are sent)\n\
             \t-w SEC\t\tSeconds until ping exits (default:infinite)\n\
             \t\t\t(can exit earlier with -c CNT)\n\
-            \t-q\t\tQuiet, only display output at start/finish",
+            \t-q\t\tQuiet, only display output at start/finish\n\
+            \t-p HEXBYTE\tPayload pattern",
 };
 
 /// Pings a host.
@@ -65,13 +67,21 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         quiet: options.has('q'),
     };
     let bad_address = || Failure::new(program, format!("bad address '{host}'"));
+    let (name, scope) = match host.split_once('%') {
+        Some((name, device)) => (name, Some(device)),
+        None => (host.as_str(), None),
+    };
+    if scope.is_some_and(|device| !sys.interfaces().iter().any(|known| known.name == device)) {
+        return Err(bad_address());
+    }
     let target =
-        *resolve(sys, host, want).await.map_err(|_| bad_address())?.first().ok_or_else(bad_address)?;
+        *resolve(sys, name, want).await.map_err(|_| bad_address())?.first().ok_or_else(bad_address)?;
     let source = match options.value('I') {
-        None => None,
+        None => scope.map(|device| Source::on(sys, device, target)),
         Some(text) => Some(Source::find(sys, program, text, target)?),
     };
-    plan.run(sys, program, target, source).await
+    let shown = if scope.is_some() { host.clone() } else { target.to_string() };
+    plan.run(sys, program, target, &shown, source).await
 }
 
 /// The status of a program that SIGPIPE ended.
@@ -88,6 +98,17 @@ struct Source {
 }
 
 impl Source {
+    /// The address of the device behind `%` that goes with a target.
+    fn on(sys: &Sys, device: &str, target: IpAddr) -> Source {
+        let device = sys.interfaces().into_iter().find(|known| known.name == device);
+        let addresses = device.into_iter().flat_map(|device| device.addresses);
+        let mut own = addresses.filter(|held| held.address.addr().is_ipv6() == target.is_ipv6());
+        let link = own.clone().find(|held| held.scope == Scope::Link);
+        let address = link.or_else(|| own.next()).map(|held| held.address.addr());
+        // Without one, sending says what is wrong.
+        Source { address: address.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)), shown: false }
+    }
+
     fn find(sys: &Sys, program: &str, text: &str, target: IpAddr) -> Result<Source, Failure> {
         if let Some(device) = sys.interfaces().into_iter().find(|device| device.name == text) {
             let mut addresses = device.addresses.iter().map(|a| a.address.addr());
@@ -133,6 +154,7 @@ impl Plan {
         sys: &Sys,
         program: &str,
         target: IpAddr,
+        shown: &str,
         source: Option<Source>,
     ) -> Result<ExitCode, Failure> {
         let (family, protocol) =
@@ -145,7 +167,7 @@ impl Plan {
         }
         let from =
             source.as_ref().filter(|s| s.shown).map_or(String::new(), |s| format!(" from {}", s.address));
-        sys.print(format!("PING {} ({target}){from}: {} data bytes\n", self.host, self.size)).await;
+        sys.print(format!("PING {} ({shown}){from}: {} data bytes\n", self.host, self.size)).await;
         let source = source.map(|source| source.address);
         let id = (sys.random() & 0xffff) as u16;
         let start = sys.now();

@@ -4,11 +4,12 @@
 //! program may have more of them than ours; a wrong operand is the command's own mistake and runs into it. What expansion
 //! supplies is taken to be right.
 
+use super::clients::{self, Client};
 use super::options::{Options, Syntax};
 use super::sh::Words;
 use super::{
-    arp, base_name, conntrack, find, grep, head, hostname, httpd, nc, netstat, ping, route, seq, sh, sort,
-    sysctl, tail, timeout, tr, traceroute, wc, wget,
+    arp, base_name, conntrack, curl, cut, date, find, grep, head, hostname, http_proxy, httpd, nc, netstat,
+    ping, route, sed, seq, sh, sort, sysctl, tail, timeout, tr, traceroute, wc, wget, which, xargs,
 };
 
 /// Commands that start commands (`env timeout 5 sh -c ...`), one inside another.
@@ -62,9 +63,58 @@ fn can_start(words: &[Option<String>], own: &dyn Fn(&str) -> bool, depth: u32) -
             }
         },
         // There is no TLS here, and servers of images have it.
-        ("wget", Some(arguments)) if arguments.iter().any(|word| word.starts_with("https:")) => false,
-        (name, Some(arguments)) => syntax(name).is_none_or(|syntax| takes(name, &arguments, syntax)),
-        (_, None) => true,
+        ("wget" | "curl", Some(arguments)) if arguments.iter().any(|word| word.starts_with("https:")) => {
+            false
+        }
+        (name, literal) => match (Client::of(name), literal) {
+            (Some(client), _) => {
+                // What expansion supplies is a value (`-U "$USER"`), whose text does not matter, or has its option with
+                // it (`-p$PASSWORD`).
+                let known: Vec<String> = rest.iter().flatten().cloned().collect();
+                let filled: Vec<String> =
+                    rest.iter().map(|word| word.clone().unwrap_or_else(|| "x".to_owned())).collect();
+                clients::takes(client, &known) || clients::takes(client, &filled)
+            }
+            (None, Some(arguments)) => syntax(name).is_none_or(|syntax| takes(name, &arguments, syntax)),
+            (None, None) => true,
+        },
+    }
+}
+
+/// The first program of a command line that is not here; `own` as for [`can_run`]. `None` too if nobody can tell before
+/// it runs: an expansion names the program, or a file is the script.
+pub fn missing_program(argv: &[String], own: &dyn Fn(&str) -> bool) -> Option<String> {
+    let words: Words = argv.iter().cloned().map(Some).collect();
+    missing_in(&words, own, 0)
+}
+
+fn missing_in(words: &[Option<String>], own: &dyn Fn(&str) -> bool, depth: u32) -> Option<String> {
+    let (program, rest) = words.split_first()?;
+    let program = program.as_ref()?;
+    if depth > DEEPEST || own(program) {
+        return None;
+    }
+    if find(program).is_none() {
+        return Some(program.clone());
+    }
+    let literal: Option<Vec<String>> = rest.iter().cloned().collect();
+    match (base_name(program), literal) {
+        ("busybox", _) => missing_in(rest, own, depth + 1),
+        ("env", _) => {
+            let assigns =
+                |word: &&Option<String>| word.as_ref().is_some_and(|word| word == "-i" || word.contains('='));
+            missing_in(&rest[rest.iter().take_while(assigns).count()..], own, depth + 1)
+        }
+        ("sh" | "ash" | "bash", Some(arguments)) => {
+            let programs = sh::programs(&arguments)?;
+            programs.iter().find_map(|words| missing_in(words, own, depth + 1))
+        }
+        ("timeout", Some(arguments)) => {
+            let options = Options::parse("timeout", &arguments, &timeout::SYNTAX).ok()?;
+            let command: Words = options.operands.into_iter().skip(1).map(Some).collect();
+            missing_in(&command, own, depth + 1)
+        }
+        _ => None,
     }
 }
 
@@ -77,12 +127,17 @@ fn syntax(program: &str) -> Option<&'static Syntax> {
     Some(match program {
         "arp" => &arp::SYNTAX,
         "conntrack" => &conntrack::SYNTAX,
+        "curl" => &curl::SYNTAX,
+        "cut" => &cut::SYNTAX,
+        "date" => &date::SYNTAX,
         "grep" => &grep::SYNTAX,
         "hostname" => &hostname::SYNTAX,
+        "http-proxy" => &http_proxy::SYNTAX,
         "httpd" => &httpd::SYNTAX,
         "netstat" => &netstat::SYNTAX,
         "ping" | "ping6" => &ping::SYNTAX,
         "route" => &route::SYNTAX,
+        "sed" => &sed::SYNTAX,
         "seq" => &seq::SYNTAX,
         "sort" => &sort::SYNTAX,
         "sysctl" => &sysctl::SYNTAX,
@@ -90,6 +145,8 @@ fn syntax(program: &str) -> Option<&'static Syntax> {
         "traceroute" | "traceroute6" => &traceroute::SYNTAX,
         "wc" => &wc::SYNTAX,
         "wget" => &wget::SYNTAX,
+        "which" => &which::SYNTAX,
+        "xargs" => &xargs::SYNTAX,
         _ => return None,
     })
 }
@@ -118,6 +175,13 @@ mod tests {
             "(ip addr; echo $(hostname)) | grep 'x|y'",
             "A=1 mine --anything && { exec >/dev/null; tail -f /dev/null; }",
             "eval 'echo a'",
+            "until pg_isready -h db -U \"$USER\" -q; do sleep 1; done; echo up",
+            "curl -fsS --max-time 3 http://localhost/ || exit 1",
+            "redis-cli -a \"$PASSWORD\" ping | grep PONG",
+            "mysqladmin ping -h localhost -uroot -p$PASSWORD",
+            "mongosh localhost:27017/test --quiet --eval 'db.runCommand(\"ping\").ok'",
+            "healthcheck.sh --connect --innodb_initialized",
+            "nc -z db 5432",
         ] {
             assert!(runs(&["sh", "-c", script]), "{script}");
             assert!(runs(&["/bin/bash", "-euc", script]), "{script}");
@@ -129,9 +193,9 @@ mod tests {
         for script in [
             "npm start",
             "sleep 1; npm start",
-            "echo $(curl -s x)",
-            "(curl x)",
-            "A=`curl x`",
+            "echo $(frob -s x)",
+            "(frob x)",
+            "A=`frob x`",
             "exec nginx -g 'daemon off;'",
             "if true; then\n npm start\nfi",
             "f() { npm start; }; f",
@@ -141,14 +205,32 @@ mod tests {
             ". /env.sh; httpd -f",
             "[[ -f /x ]]",
             "echo 'open",
-            "timeout 5 curl x",
-            "env A=1 curl x",
-            "sh -c 'curl x'",
+            "timeout 5 frob x",
+            "env A=1 frob x",
+            "sh -c 'frob x'",
             "wget -q https://localhost/",
+            "curl -f https://localhost/",
+            "curl --http3 http://localhost/",
+            "redis-cli set a b",
+            "mongosh --eval 'db.drop()'",
+            "healthcheck.sh --mine",
         ] {
             assert!(!runs(&["sh", "-c", script]), "{script}");
         }
         assert!(!runs(&["sh", "/start.sh"]) && !runs(&["bash", "--login"]) && !runs(&["sh", "-c"]));
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let missing = |script: &str| {
+            let argv = ["sh", "-c", script].map(str::to_owned);
+            missing_program(&argv, &|name| name == "mine")
+        };
+        assert_eq!(missing("sleep 1; timeout 3 wgett x | cat").as_deref(), Some("wgett"));
+        assert_eq!(missing("env A=1 busybox frob").as_deref(), Some("frob"));
+        for nothing in ["mine -x", "wget --frob x", "$CMD", "sh /x.sh", "f() { :; }; f", "echo 'open"] {
+            assert_eq!(missing(nothing), None, "{nothing}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use super::arguments;
 use super::options::{Failure, Options, Syntax, finish};
-use crate::engine::sys::{Change, Errno, ExitCode, Sys, Sysctl};
+use crate::engine::sys::{Errno, ExitCode, Sys};
 
 pub(super) const SYNTAX: Syntax = Syntax {
     letters: "neaAwqp",
@@ -67,40 +67,16 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     Ok(status)
 }
 
+/// A key as the file it is.
+fn file_of(key: &str) -> String {
+    format!("/proc/sys/{}", key.replace('.', "/"))
+}
+
 fn read(sys: &Sys, key: &str) -> Result<String, Errno> {
-    let settings = sys.settings().ok_or(Errno::BadDescriptor)?;
-    let flag = |value: bool| u8::from(value).to_string();
-    Ok(match key {
-        "net.ipv4.ip_forward" => flag(settings.ipv4_forward),
-        "net.ipv6.conf.all.forwarding" => flag(settings.ipv6_forward),
-        "net.ipv6.conf.all.disable_ipv6" => flag(settings.ipv6_disabled),
-        "net.bridge.bridge-nf-call-iptables" | "net.bridge.bridge-nf-call-ip6tables" => {
-            flag(settings.bridge_netfilter)
-        }
-        "net.ipv4.ip_local_port_range" => {
-            format!("{}\t{}", settings.local_ports.0, settings.local_ports.1)
-        }
-        _ => return Err(Errno::NoSuchFile),
-    })
+    let content = sys.read_file(&file_of(key))?;
+    Ok(String::from_utf8_lossy(&content).trim_end().to_owned())
 }
 
 fn write(sys: &Sys, key: &str, value: &str) -> Result<(), Errno> {
-    let flag = || value.parse::<u32>().map(|number| number != 0).map_err(|_| Errno::InvalidArgument);
-    let sysctl = match key {
-        "net.ipv4.ip_forward" => Sysctl::Ipv4Forward(flag()?),
-        "net.ipv6.conf.all.forwarding" => Sysctl::Ipv6Forward(flag()?),
-        "net.ipv6.conf.all.disable_ipv6" => Sysctl::DisableIpv6All(flag()?),
-        "net.bridge.bridge-nf-call-iptables" | "net.bridge.bridge-nf-call-ip6tables" => {
-            Sysctl::BridgeNetfilter(flag()?)
-        }
-        "net.ipv4.ip_local_port_range" => {
-            let numbers: Vec<u16> = value.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-            match numbers.as_slice() {
-                [first, last] if first <= last && *first > 0 => Sysctl::LocalPortRange(*first, *last),
-                _ => return Err(Errno::InvalidArgument),
-            }
-        }
-        _ => return Err(Errno::NoSuchFile),
-    };
-    sys.administer(&Change::SetSysctl(sysctl))
+    sys.write_file(&file_of(key), value.as_bytes(), false)
 }

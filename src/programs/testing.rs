@@ -69,6 +69,9 @@ impl Files for Kernel {
         }
         Ok(())
     }
+    fn remove(&self, path: &str) -> Result<(), Errno> {
+        self.files.borrow_mut().remove(path).map(drop).ok_or(Errno::NoSuchFile)
+    }
     fn wake_when_written(&self, waker: &Waker) {
         self.followers.borrow_mut().push(waker.clone());
     }
@@ -82,6 +85,7 @@ struct Here {
     engine: Rc<RefCell<Engine>>,
     kernel: Rc<Kernel>,
     namespace: String,
+    privilege: Privilege,
 }
 
 impl Launcher for Here {
@@ -106,7 +110,7 @@ impl Here {
         let process = Process {
             id,
             arguments: launch.arguments,
-            environment: launch.environment,
+            environment: launch.environment.into(),
             environment_order: Rc::default(),
             hostname: self.namespace.clone(),
             files: self.kernel.clone(),
@@ -114,11 +118,12 @@ impl Here {
                 engine: self.engine.clone(),
                 kernel: self.kernel.clone(),
                 namespace: self.namespace.clone(),
+                privilege: self.privilege,
             }),
             stdin: launch.stdin,
             stdout: launch.stdout,
             stderr: launch.stderr,
-            privilege: if self.namespace == "host" { Privilege::Full } else { Privilege::Ordinary },
+            privilege: self.privilege,
         };
         let exit: Rc<RefCell<ExitSlot>> = Rc::default();
         let task = Task {
@@ -212,15 +217,26 @@ impl World {
 
     /// Starts a program of the test's own.
     pub(super) fn start_program(&self, namespace: &str, program: Program, arguments: &[&str]) -> Started {
+        let privilege = if namespace == "host" { Privilege::Full } else { Privilege::Ordinary };
+        self.spawn(namespace, privilege, program, arguments)
+    }
+
+    /// Starts a program that may do what others of its namespace may not.
+    pub(super) fn start_as(&self, namespace: &str, privilege: Privilege, arguments: &[&str]) -> Started {
+        self.spawn(namespace, privilege, super::find(arguments[0]).unwrap(), arguments)
+    }
+
+    fn spawn(&self, namespace: &str, privilege: Privilege, program: Program, arguments: &[&str]) -> Started {
         let here = Here {
             engine: self.engine.clone(),
             kernel: self.kernel.clone(),
             namespace: namespace.to_owned(),
+            privilege,
         };
         let (stdin, output) = (Pipe::new(), Pipe::with_capacity(OUTPUT));
         let launch = Launch {
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
-            environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
+            environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]).into(),
             stdin: stdin.clone(),
             stdout: output.clone(),
             stderr: output.clone(),

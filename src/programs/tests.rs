@@ -116,7 +116,7 @@ fn nc_serves_a_program_to_every_connection() {
         assert_eq!(server.status(), None);
     }
     let once = world.start("b", &["nc", "-l", "-p", "9003", "-e", "echo", "bye"]);
-    assert_eq!(world.run("a", "nc 10.0.0.3 9003"), text("bye\n", 0));
+    assert_eq!(world.run("a", "nc 10.0.0.3:9003"), text("bye\n", 0));
     assert_eq!(world.finish(&once), 0);
 }
 
@@ -325,7 +325,7 @@ fn neighbours_routes_and_sockets_have_their_tables() {
     let world = World::new();
     world.run("a", "ping -c1 10.0.0.3");
     assert_eq!(world.run("a", "arp -n"), text("? (10.0.0.3) at 02:42:0a:00:00:03 [ether]  on eth0\n", 0));
-    let neighbour = "10.0.0.3 dev eth0 lladdr 02:42:0a:00:00:03 REACHABLE\n";
+    let neighbour = "10.0.0.3 dev eth0 lladdr 02:42:0a:00:00:03 ref 1 used 0/0/0 probes 4 REACHABLE\n";
     assert_eq!(world.run("a", "ip neigh"), text(neighbour, 0));
     let routes = "Kernel IP routing table\n\
         Destination     Gateway         Genmask         Flags Metric Ref    Use Iface\n\
@@ -379,6 +379,36 @@ fn a_proxy_gets_the_whole_address_unless_the_host_is_excepted() {
     let direct =
         world.sh("a", "http_proxy=http://10.0.0.3:3128 no_proxy=10.0.0.0/8 wget -qO- http://10.1.0.2/");
     assert_eq!(direct, text("direct\n", 0));
+}
+
+#[test]
+fn an_http_proxy_fetches_and_makes_tunnels() {
+    let world = World::new();
+    world.start("b", &["http-proxy"]);
+    world.start("far", &["listen", "80/tcp"]);
+    world.settle();
+    let by_proxy = |address: &str| {
+        world.sh(
+            "a",
+            &format!("http_proxy=http://10.0.0.3:3128/ HTTP_PROXY=http://nobody:1 wget -qO- {address}"),
+        )
+    };
+    assert_eq!(by_proxy("http://10.1.0.2/"), text("far sees 10.0.0.3\n", 0), "the server sees the proxy");
+    let refused = "wget: server returned error: HTTP/1.0 502 Bad Gateway\n";
+    assert_eq!(by_proxy("http://10.1.0.2:81/"), text(refused, 1));
+    assert_eq!(by_proxy("http://nosuch.test/"), text(refused, 1));
+    let upper = world.sh("a", "HTTP_PROXY=http://10.0.0.3:3128 wget -qO- http://10.1.0.2/");
+    assert_eq!(upper, text("far sees 10.0.0.2\n", 0), "upper case is no proxy for wget");
+    let tunnel =
+        "printf 'CONNECT 10.1.0.2:80 HTTP/1.1\\r\\n\\r\\nGET / HTTP/1.0\\r\\n\\r\\n' | nc 10.0.0.3 3128";
+    let through = world.sh("a", tunnel).0;
+    assert!(
+        through.starts_with("HTTP/1.1 200 Connection established\r\n\r\nHTTP/1.0 200 OK\r\n"),
+        "{through}"
+    );
+    assert!(through.ends_with("far sees 10.0.0.3\n"), "{through}");
+    let plain = world.run("a", "wget -qO- http://10.0.0.3:3128/");
+    assert_eq!(plain, text("wget: server returned error: HTTP/1.0 400 Bad Request\n", 1));
 }
 
 #[test]

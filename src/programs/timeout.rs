@@ -10,10 +10,12 @@ use super::options::{Failure, Options, Syntax, duration, finish, signal_name, si
 use crate::engine::sys::{Child, Errno, ExitCode, Launch, Sys};
 
 pub(super) const SYNTAX: Syntax = Syntax {
-    letters: "s:k:t:",
+    letters: "s:k:",
     long: &[],
     stop_at_operand: true,
-    usage: "timeout [-s SIG] [-k KILL_SECS] SECS PROG ARGS",
+    usage: "timeout [-s SIG] [-k KILL_SECS] SECS PROG ARGS\n\n\
+            Run PROG. Send SIG to it if it is not gone in SECS seconds.\n\
+            Default SIG: TERM.If it still exists in KILL_SECS seconds, send KILL.",
 };
 
 const GNU_SYNTAX: Syntax = Syntax {

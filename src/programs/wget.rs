@@ -1,20 +1,23 @@
 //! `wget`: fetches `http://` addresses with HTTP/1.1 requests, follows redirections.
 //!
-//! The environment's `http_proxy` is used (`HTTP_PROXY` too, as curl would not) unless `no_proxy` names the host;
-//! `-Y off` ignores it. Texts are BusyBox 1.35's.
+//! The environment's `http_proxy` is used, in lower case only as BusyBox, GNU's wget and curl do, because a CGI program's
+//! `HTTP_PROXY` is a header that any client may send. `no_proxy` or `NO_PROXY` excepts hosts from it as curl and Go do;
+//! BusyBox's own wget knows no exceptions. `-Y off` ignores all of it. A file that is there already is
+//! not overwritten unless `-O` names it. Texts are BusyBox 1.35's.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::arguments;
 use super::http::Head;
+use super::http_client::{Body, Url, UrlError, proxy_for, read_body};
 use super::options::{Failure, Options, Syntax, finish, invalid_number};
 use super::resolver::{Want, resolve};
 use super::tasks::turn;
 use crate::engine::sys::{Errno, ExitCode, Sys, TcpStream};
 
 pub(super) const SYNTAX: Syntax = Syntax {
-    letters: "cqSO:o:P:Y:U:T:t:s46",
+    letters: concat!("cqSO:o:P:Y:U:T:t:s46", "\u{e000}:\u{e001}:\u{e002}:\u{e003}"),
     long: &[
         ("continue", 'c'),
         ("spider", 's'),
@@ -27,17 +30,39 @@ pub(super) const SYNTAX: Syntax = Syntax {
         ("user-agent", 'U'),
         ("timeout", 'T'),
         ("tries", 't'),
+        ("header", HEADER),
+        ("post-data", POST_DATA),
+        ("post-file", POST_FILE),
+        ("no-check-certificate", '\u{e003}'),
     ],
     stop_at_operand: false,
-    usage: "wget [-cqS] [--spider] [-O FILE] [-o LOGFILE]\n\
-            \t[-P DIR] [-U AGENT] [-T SEC] [-Y on/off] URL...",
+    usage: "wget [-cqS] [--spider] [-O FILE] [-o LOGFILE] [--header STR]\n\
+            \t[--post-data STR | --post-file FILE] [-Y on/off]\n\
+            \t[--no-check-certificate] [-P DIR] [-U AGENT] [-T SEC] URL...\n\n\
+            Retrieve files via HTTP or FTP\n\n\
+            \t--spider\tOnly check URL existence: $? is 0 if exists\n\
+            \t--header STR\tAdd STR (of form 'header: value') to headers\n\
+            \t--post-data STR\tSend STR using POST method\n\
+            \t--post-file FILE\tSend FILE using POST method\n\
+            \t--no-check-certificate\tDon't validate the server's certificate\n\
+            \t-c\t\tContinue retrieval of aborted transfer\n\
+            \t-q\t\tQuiet\n\
+            \t-P DIR\t\tSave to DIR (default .)\n\
+            \t-S    \t\tShow server response\n\
+            \t-T SEC\t\tNetwork read timeout is SEC seconds\n\
+            \t-O FILE\t\tSave to FILE ('-' for stdout)\n\
+            \t-o LOGFILE\tLog messages to FILE\n\
+            \t-U STR\t\tUse STR for User-Agent header\n\
+            \t-Y on/off\tUse proxy",
 };
+
+/// Options without a letter.
+const HEADER: char = '\u{e000}';
+const POST_DATA: char = '\u{e001}';
+const POST_FILE: char = '\u{e002}';
 
 /// Redirections followed at most.
 const MAX_REDIRECTIONS: usize = 5;
-
-/// The longest body kept in memory.
-const MAX_BODY: usize = 1 << 30;
 
 /// BusyBox's default for `-T`.
 const DEFAULT_TIMEOUT: u64 = 900;
@@ -77,77 +102,29 @@ struct Client<'a> {
     timeout: Duration,
 }
 
-/// The parts of an `http://` address.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Url {
-    /// Host and port as written, for the Host header.
-    authority: String,
-    host: String,
-    port: u16,
-    /// Path and query, beginning with a slash.
-    path: String,
-}
-
-impl Url {
-    fn parse(text: &str) -> Result<Url, String> {
-        let rest = match text.split_once("://") {
-            Some(("http", rest)) => rest,
-            Some(_) => return Err(format!("not an http or ftp url: {text}")),
-            None => text,
-        };
-        let at = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(at);
-        let path = path.split('#').next().unwrap_or_default();
-        let authority = authority.rsplit('@').next().unwrap_or(authority);
-        let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => {
-                (host, port.parse().map_err(|_| format!("bad address '{authority}'"))?)
-            }
-            _ => (authority, 80),
-        };
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        if host.is_empty() {
-            return Err(format!("bad address '{authority}'"));
-        }
-        Ok(Url { authority: authority.to_owned(), host, port, path })
-    }
-
-    /// What the file is called if nothing else is said.
-    fn file_name(&self) -> &str {
-        let path = self.path.split('?').next().unwrap_or_default();
-        let name = path.rsplit('/').next().unwrap_or_default();
-        if name.is_empty() { "index.html" } else { name }
-    }
-}
-
 impl Client<'_> {
     async fn fetch(&self, address: &str) -> Result<(), Failure> {
-        let mut url = Url::parse(address).map_err(|message| self.fail(message))?;
-        let named = url.file_name().to_owned();
+        let wrong = |error| self.fail(wrong_url(address, error));
+        let mut url = Url::parse(address).map_err(wrong)?;
+        let named = if url.file_name().is_empty() { "index.html" } else { url.file_name() }.to_owned();
         for _ in 0..=MAX_REDIRECTIONS {
             let (stream, proxied) = self.connect(&url).await?;
             turn(self.sys).await;
-            let method = if self.options.has('s') { "HEAD" } else { "GET" };
-            let target =
-                if proxied { format!("http://{}{}", url.authority, url.path) } else { url.path.clone() };
-            let agent = self.options.value('U').unwrap_or("Wget");
-            let request = format!(
-                "{method} {target} HTTP/1.1\r\nHost: {}\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n",
-                url.authority
-            );
+            let request = self.request(&url, proxied)?;
             let exchange = async {
-                stream.write_all(request.as_bytes()).await?;
+                stream.write_all(&request).await?;
                 Head::read(&stream, Vec::new()).await
             };
             let head = self.limited(exchange).await?.map_err(|errno| self.fail(errno.text()))?;
             let head = head.ok_or_else(|| self.fail("error getting response"))?;
-            if self.options.has('S') {
-                self.show_head(&head).await;
-            }
             let status: u16 = head.start.split_whitespace().nth(1).and_then(|s| s.parse().ok()).unwrap_or(0);
+            if self.options.has('S') {
+                self.show_head(&head, (200..=399).contains(&status)).await;
+            }
             match (status, head.field("location")) {
-                (300..=399, Some(location)) => url = self.redirected(&url, location)?,
+                (300..=399, Some(location)) => {
+                    url = url.redirected(location).map_err(|error| self.fail(wrong_url(location, error)))?;
+                }
                 (200..=299, _) => return self.store(&stream, head, &named).await,
                 _ => return Err(self.fail(format!("server returned error: {}", head.start))),
             }
@@ -155,11 +132,46 @@ impl Client<'_> {
         Err(self.fail("too many redirections"))
     }
 
-    fn redirected(&self, url: &Url, location: &str) -> Result<Url, Failure> {
-        match location.starts_with('/') {
-            true => Ok(Url { path: location.to_owned(), ..url.clone() }),
-            false => Url::parse(location).map_err(|message| self.fail(message)),
+    fn request(&self, url: &Url, proxied: bool) -> Result<Vec<u8>, Failure> {
+        let data = match (self.options.value(POST_DATA), self.options.value(POST_FILE)) {
+            (Some(text), _) => Some(text.as_bytes().to_vec()),
+            (None, Some(file)) => {
+                let failed = |errno: Errno| self.fail(format!("can't open '{file}': {errno}"));
+                Some(self.sys.read_file(&absolute(file)).map_err(failed)?)
+            }
+            (None, None) => None,
+        };
+        let method = match (&data, self.options.has('s')) {
+            (Some(_), _) => "POST",
+            (None, true) => "HEAD",
+            (None, false) => "GET",
+        };
+        let target = if proxied { format!("http://{}{}", url.authority, url.path) } else { url.path.clone() };
+        let own: Vec<&str> = self.options.values(HEADER).collect();
+        // A header of the user's replaces the one BusyBox would send.
+        let replaced = |name: &str| {
+            own.iter()
+                .any(|line| line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name)))
+        };
+        let mut request = format!("{method} {target} HTTP/1.1\r\n");
+        if !replaced("Host:") {
+            request += &format!("Host: {}\r\n", url.authority);
         }
+        if !replaced("User-Agent:") {
+            request += &format!("User-Agent: {}\r\n", self.options.value('U').unwrap_or("Wget"));
+        }
+        request += "Connection: close\r\n";
+        for line in &own {
+            request += &format!("{line}\r\n");
+        }
+        if let Some(data) = &data {
+            if !replaced("Content-Type:") {
+                request += "Content-Type: application/x-www-form-urlencoded\r\n";
+            }
+            request += &format!("Content-Length: {}\r\n", data.len());
+        }
+        request += "\r\n";
+        Ok([request.into_bytes(), data.unwrap_or_default()].concat())
     }
 
     /// Connects to the host or to the proxy that is responsible for it.
@@ -169,7 +181,7 @@ impl Client<'_> {
             _ => proxy_for(&url.host, &|name| self.sys.variable(name).map(str::to_owned)),
         };
         let target = match &proxy {
-            Some(text) => &Url::parse(text).map_err(|message| self.fail(message))?,
+            Some(text) => &Url::parse(text).map_err(|error| self.fail(wrong_url(text, error)))?,
             None => url,
         };
         let want = match (self.options.has('4'), self.options.has('6')) {
@@ -202,32 +214,19 @@ impl Client<'_> {
             (None, Some(directory)) => format!("{}/{named}", directory.trim_end_matches('/')),
             (None, None) => named.to_owned(),
         };
+        if self.options.value('O').is_none() && self.sys.read_file(&absolute(&file)).is_ok() {
+            return Err(self.fail(format!("can't open '{file}': {}", Errno::FileExists)));
+        }
         if !self.quiet() {
             let text =
                 if file == "-" { "writing to stdout\n".to_owned() } else { format!("saving to '{file}'\n") };
             self.sys.print_error(text).await;
         }
-        let mut body = head.rest.clone();
-        let limit = match head.field("content-length").and_then(|text| text.parse::<usize>().ok()) {
-            Some(length) => length.min(MAX_BODY),
-            None => MAX_BODY,
-        };
-        let chunked =
-            head.field("transfer-encoding").is_some_and(|text| text.eq_ignore_ascii_case("chunked"));
-        let limit = if chunked { MAX_BODY } else { limit };
-        while body.len() < limit {
-            let part = self.limited(stream.read(limit - body.len())).await?;
-            let part = part.map_err(|errno| self.fail(errno.text()))?;
-            if part.is_empty() {
-                break;
-            }
-            body.extend(part);
-        }
-        body.truncate(limit);
-        if head.field("content-length").is_some() && !chunked && body.len() < limit {
+        let body = self.limited(read_body(stream, &head)).await?.map_err(|errno| self.fail(errno.text()))?;
+        let Body { bytes: body, missing } = body;
+        if missing > 0 {
             return Err(self.fail("connection closed prematurely"));
         }
-        let body = if chunked { unchunk(&body) } else { body };
         self.write(&file, &body).await?;
         if !self.quiet() {
             self.show_progress(&file, body.len()).await;
@@ -243,9 +242,8 @@ impl Client<'_> {
         if file == "/dev/null" {
             return Ok(());
         }
-        let path = if file.starts_with('/') { file.to_owned() } else { format!("/{file}") };
         let failed = |errno: Errno| self.fail(format!("can't open '{file}': {errno}"));
-        self.sys.write_file(&path, body, false).map_err(failed)
+        self.sys.write_file(&absolute(file), body, false).map_err(failed)
     }
 
     async fn show_progress(&self, file: &str, length: usize) {
@@ -255,9 +253,9 @@ impl Client<'_> {
         self.sys.print_error(format!("{name:<20} 100% |{bar}| {length:>5}  0:00:00 ETA\n{last}\n")).await;
     }
 
-    async fn show_head(&self, head: &Head) {
+    async fn show_head(&self, head: &Head, whole: bool) {
         let mut text = format!("  {}\n", head.start);
-        for (name, value) in &head.fields {
+        for (name, value) in head.fields.iter().filter(|_| whole) {
             text += &format!("  {name}: {value}\n");
         }
         self.sys.print_error(text).await;
@@ -277,84 +275,15 @@ impl Client<'_> {
     }
 }
 
-/// The proxy for a host, by the rules of curl: `no_proxy` holds names, suffixes with or without a leading dot or `*.`,
-/// addresses, or `*`; the lower-case variable wins.
-fn proxy_for(host: &str, variable: &impl Fn(&str) -> Option<String>) -> Option<String> {
-    let proxy =
-        variable("http_proxy").or_else(|| variable("HTTP_PROXY")).filter(|proxy| !proxy.is_empty())?;
-    let exceptions = variable("no_proxy").or_else(|| variable("NO_PROXY")).unwrap_or_default();
-    let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let excepted = |entry: &str| {
-        let entry = entry.trim().to_ascii_lowercase();
-        if entry == "*" {
-            return true;
-        }
-        if let (Ok(network), Ok(address)) = (entry.parse::<ipnet::IpNet>(), host.parse::<IpAddr>()) {
-            return network.contains(&address);
-        }
-        let suffix = entry.strip_prefix('*').unwrap_or(&entry).trim_start_matches('.').trim_end_matches('.');
-        !suffix.is_empty() && (host == suffix || host.ends_with(&format!(".{suffix}")))
-    };
-    if exceptions.split([',', ' ']).any(excepted) { None } else { Some(proxy) }
+/// BusyBox's words for an address it does not fetch.
+fn wrong_url(text: &str, error: UrlError) -> String {
+    match error {
+        UrlError::Scheme(_) => format!("not an http or ftp url: {text}"),
+        UrlError::Authority(authority) => format!("bad address '{authority}'"),
+    }
 }
 
-/// Takes the chunks of RFC 9112 section 7.1 apart; what cannot be read ends the body.
-fn unchunk(mut coded: &[u8]) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Some(end) = coded.windows(2).position(|window| window == b"\r\n") {
-        let size = String::from_utf8_lossy(&coded[..end]);
-        let size = size.split(';').next().unwrap_or_default().trim();
-        let Ok(size) = usize::from_str_radix(size, 16) else { break };
-        let rest = &coded[end + 2..];
-        let taken = size.min(rest.len());
-        body.extend_from_slice(&rest[..taken]);
-        if size == 0 || taken < size {
-            break;
-        }
-        coded = rest[taken..].strip_prefix(b"\r\n").unwrap_or_default();
-    }
-    body
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_taken_apart() {
-        let url = Url::parse("http://web:8080/a/b?c#d").unwrap();
-        assert_eq!(
-            (url.host.as_str(), url.port, url.path.as_str(), url.file_name()),
-            ("web", 8080, "/a/b?c", "b")
-        );
-        let url = Url::parse("http://[2001:db8::7]").unwrap();
-        assert_eq!((url.host.as_str(), url.port, url.path.as_str()), ("2001:db8::7", 80, "/"));
-        assert_eq!(Url::parse("ftp://x/").unwrap_err(), "not an http or ftp url: ftp://x/");
-    }
-
-    #[test]
-    fn no_proxy_holds_suffixes_and_networks() {
-        let with = |exceptions: &str, host: &str| {
-            let exceptions = exceptions.to_owned();
-            let variable = move |name: &str| match name {
-                "http_proxy" => Some("http://p:1".to_owned()),
-                "no_proxy" => Some(exceptions.clone()),
-                _ => None,
-            };
-            proxy_for(host, &variable).is_some()
-        };
-        let rules = "*.test.example.com,.example2.com,10.0.0.0/8";
-        for direct in ["a.test.example.com", "example2.com", "x.example2.com", "10.1.2.3"] {
-            assert!(!with(rules, direct), "{direct}");
-        }
-        for proxied in ["example.com", "notexample2.com", "11.1.2.3"] {
-            assert!(with(rules, proxied), "{proxied}");
-        }
-    }
-
-    #[test]
-    fn chunks_are_joined() {
-        assert_eq!(unchunk(b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"), b"abcde");
-        assert_eq!(unchunk(b"ff\r\nabc"), b"abc");
-    }
+/// A path of the file system; programs run in its root.
+fn absolute(file: &str) -> String {
+    if file.starts_with('/') { file.to_owned() } else { format!("/{file}") }
 }

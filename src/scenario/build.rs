@@ -21,7 +21,7 @@ const UPLINK: &str = "uplink";
 /// The LAN behind the second card of the default stage.
 const LAN: &str = "lan";
 /// The default outside machine's name.
-const OUTSIDE: &str = "outside";
+pub(super) const OUTSIDE: &str = "outside";
 /// The default Docker host's name.
 pub(super) const HOST: &str = "host";
 /// Names that tutorials ping, besides those of the default zone; all at 198.51.100.8.
@@ -50,7 +50,7 @@ pub(super) fn stage(
         world.add_machine(&spec, programs).map_err(|error| refused(None, &error))?;
     }
     for (machine, spec) in specs {
-        let programs = programs_of(machine, &zone);
+        let programs = programs_of(scenario, machine, &zone);
         world.add_machine(&spec, programs).map_err(|error| refused(Some(machine.name.span), &error))?;
     }
     let config = translate::daemon_config(scenario, runs);
@@ -230,7 +230,7 @@ fn machine_spec(machine: &Machine, links: &Links, remote: &mut Vec<Remote>) -> M
     }
 }
 
-fn programs_of(machine: &Machine, zone: &Rc<AuthorityZone>) -> Vec<Daemonised> {
+fn programs_of(scenario: &Scenario, machine: &Machine, zone: &Rc<AuthorityZone>) -> Vec<Daemonised> {
     let pages = machine.serves.iter().map(|(port, text)| Daemonised::Page(port.port, text.clone()));
     let mut programs: Vec<Daemonised> = pages.collect();
     let served = |port| machine.serves.iter().any(|(other, _)| *other == port);
@@ -242,6 +242,8 @@ fn programs_of(machine: &Machine, zone: &Rc<AuthorityZone>) -> Vec<Daemonised> {
     if machine.dns_server {
         programs.push(Daemonised::NameServer(zone.clone()));
     }
+    let proxies = scenario.world.proxies.iter().filter(|proxy| proxy.machine.value == machine.name.value);
+    programs.extend(proxies.map(|proxy| Daemonised::Proxy(proxy.port)));
     programs
 }
 
@@ -265,6 +267,11 @@ fn zone(scenario: &Scenario) -> Result<AuthorityZone, Stop> {
         }
     }
     Ok(zone)
+}
+
+/// The names that people ask the default stage's DNS server for.
+pub fn known_names() -> impl Iterator<Item = &'static str> {
+    WELL_KNOWN.into_iter().chain(["www.example.test", "uponly"])
 }
 
 /// What is known to the default stage's DNS server without being said.

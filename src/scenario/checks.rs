@@ -18,6 +18,7 @@ use std::str::FromStr;
 use super::diagnostic::Span;
 use super::model::Protocol;
 use super::steps::Target;
+use crate::world::probe::Attempt;
 
 /// A check and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +68,18 @@ pub struct Endpoint {
     pub port: Option<u16>,
     /// The port's protocol.
     pub protocol: Protocol,
+}
+
+impl Endpoint {
+    /// What it is tried with: a ping without a port, else a connection or a datagram.
+    #[must_use]
+    pub const fn attempt(&self) -> Attempt {
+        match (self.port, self.protocol) {
+            (None, _) => Attempt::Ping,
+            (Some(port), Protocol::Udp) => Attempt::Udp(port),
+            (Some(port), Protocol::Tcp | Protocol::Sctp) => Attempt::Tcp(port),
+        }
+    }
 }
 
 /// A place as written.

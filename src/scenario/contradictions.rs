@@ -5,24 +5,31 @@
 //! uses, drivers other than bridge, ports of a range, of replicas, on different addresses or protocols, and services that
 //! another one waits to complete, because what has ended gives its address and its ports back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
+use super::build::{HOST, OUTSIDE};
 use super::diagnostic::{Diagnostic, Diagnostics, Span};
-use super::model::{Condition, Driver, HostPort, Network, NetworkMode, Protocol, Scenario, Service};
+use super::model::{Condition, Driver, HostPort, Network, NetworkMode, Pool, Protocol, Scenario, Service};
 
 /// Reports each at the second line, with the first.
 pub(super) fn judge(scenario: &Scenario, diagnostics: &mut Diagnostics) {
     overlapping_subnets(&scenario.networks, diagnostics);
-    let ends = |service: &Service| {
-        let mut all = scenario.services.iter().flat_map(|other| &other.depends_on);
-        all.any(|one| {
-            one.condition == Condition::CompletedSuccessfully && one.service.value == service.name.value
-        })
-    };
-    let lasting: Vec<&Service> =
-        scenario.services.iter().filter(|service| service.replicas > 0 && !ends(service)).collect();
+    if scenario.daemon.profile.unwrap_or_default().refuses_host_bits() {
+        host_bits(&scenario.networks, diagnostics);
+    }
+    ambiguous_names(scenario, diagnostics);
+    let waited_for = scenario.services.iter().flat_map(|service| &service.depends_on);
+    let ending: BTreeSet<&str> = waited_for
+        .filter(|one| one.condition == Condition::CompletedSuccessfully)
+        .map(|one| one.service.value.as_str())
+        .collect();
+    let lasts = |service: &&Service| service.replicas > 0 && !ending.contains(service.name.value.as_str());
+    let lasting: Vec<&Service> = scenario.services.iter().filter(lasts).collect();
     fixed_addresses(&lasting, diagnostics);
+    reserved_addresses(&lasting, &scenario.networks, diagnostics);
     if scenario.hosts.len() <= 1 {
         published_ports(&lasting, &scenario.networks, diagnostics);
     }
@@ -37,23 +44,152 @@ fn overlapping_subnets(networks: &[Network], diagnostics: &mut Diagnostics) {
     let pools = networks.iter().filter(made).flat_map(|network| {
         network.pools.iter().filter_map(move |pool| Some((network, pool.subnet?, pool.span)))
     });
-    let mut seen: Vec<(&Network, ipnet::IpNet, Span)> = Vec::new();
-    for (network, subnet, span) in pools {
-        let overlaps =
-            |other: &ipnet::IpNet| subnet.contains(&other.network()) || other.contains(&subnet.network());
-        let first = seen.iter().find(|(other, net, _)| other.key.value != network.key.value && overlaps(net));
-        if let Some((other, net, first)) = first {
+    let pools: Vec<(&Network, IpNet, Span)> = pools.collect();
+    let mut seen = SeenSubnets::new(pools.iter().map(|(_, subnet, _)| *subnet));
+    for (number, (network, subnet, span)) in pools.iter().enumerate() {
+        let foreign = |other: usize| pools[other].0.key.value != network.key.value;
+        if let Some(first) = seen.overlapping(*subnet, foreign) {
+            let (other, net, first) = &pools[first];
             let message = format!(
                 "the subnet {subnet} of network `{}` overlaps {net} of network `{}`",
                 network.key.value, other.key.value
             );
             diagnostics.push(
-                Diagnostic::error(span, message)
+                Diagnostic::error(*span, message)
                     .also(*first, format!("`{}` has {net}", other.key.value))
                     .help("Docker refuses the second network: give it another subnet".to_owned()),
             );
         }
-        seen.push((network, subnet, span));
+        seen.insert(*subnet, number, foreign);
+    }
+}
+
+/// Subnets by every block of the lengths in use that they lie in, so that an overlap is found by a few look-ups: of two
+/// subnets that overlap one contains the other.
+struct SeenSubnets {
+    lengths: BTreeSet<(bool, u8)>,
+    /// Those that are the block.
+    exact: BTreeMap<IpNet, Firsts>,
+    /// Those that lie in the block.
+    within: BTreeMap<IpNet, Firsts>,
+}
+
+/// The first subnet, and the first of another network than that one's.
+#[derive(Clone, Copy)]
+struct Firsts(usize, Option<usize>);
+
+impl SeenSubnets {
+    fn new(all: impl Iterator<Item = IpNet>) -> SeenSubnets {
+        let lengths = all.map(|subnet| (subnet.addr().is_ipv6(), subnet.prefix_len())).collect();
+        SeenSubnets { lengths, exact: BTreeMap::new(), within: BTreeMap::new() }
+    }
+
+    /// The blocks of the lengths in use that contain a subnet.
+    fn blocks(&self, subnet: IpNet) -> Vec<IpNet> {
+        let ipv6 = subnet.addr().is_ipv6();
+        let lengths = self.lengths.range((ipv6, 0)..=(ipv6, subnet.prefix_len()));
+        lengths.filter_map(|(_, length)| Some(IpNet::new(subnet.addr(), *length).ok()?.trunc())).collect()
+    }
+
+    /// The first that overlaps and is foreign.
+    fn overlapping(&self, subnet: IpNet, foreign: impl Fn(usize) -> bool) -> Option<usize> {
+        let around = self.blocks(subnet).into_iter().filter_map(|block| self.exact.get(&block).copied());
+        let inside = self.within.get(&subnet.trunc()).copied();
+        let of = |Firsts(first, other)| [Some(first), other].into_iter().flatten().find(|n| foreign(*n));
+        around.chain(inside).filter_map(of).min()
+    }
+
+    /// Notes a subnet; `foreign` tells the subnets of other networks.
+    fn insert(&mut self, subnet: IpNet, number: usize, foreign: impl Fn(usize) -> bool) {
+        let note = |entry: std::collections::btree_map::Entry<'_, IpNet, Firsts>| {
+            let Firsts(first, other) = entry.or_insert(Firsts(number, None));
+            if other.is_none() && foreign(*first) {
+                *other = Some(number);
+            }
+        };
+        note(self.exact.entry(subnet.trunc()));
+        for block in self.blocks(subnet) {
+            note(self.within.entry(block));
+        }
+    }
+}
+
+/// A subnet is a network's address: the daemon refuses others since API 1.44.
+fn host_bits(networks: &[Network], diagnostics: &mut Diagnostics) {
+    for network in networks.iter().filter(|network| network.used && !network.external) {
+        for pool in &network.pools {
+            for (what, found) in [("subnet", pool.subnet), ("ip_range", pool.ip_range)] {
+                let Some(found) = found.filter(|net| *net != net.trunc()) else { continue };
+                diagnostics.push(
+                    Diagnostic::error(pool.span, format!("{what} {found} is not the address of a network"))
+                        .label(format!("it should be {}", found.trunc())),
+                );
+            }
+        }
+    }
+}
+
+/// A service whose name means something else in checks and steps.
+fn ambiguous_names(scenario: &Scenario, diagnostics: &mut Diagnostics) {
+    if scenario.checks.is_empty() && scenario.steps.is_empty() {
+        return;
+    }
+    for service in &scenario.services {
+        let name = service.name.value.as_str();
+        let (meaning, instead) = match name {
+            HOST => ("the Docker host", scenario.container_names(service).into_iter().next()),
+            OUTSIDE => ("this service, not the machine", Some(format!("world:{OUTSIDE}"))),
+            _ => continue,
+        };
+        let message = format!("in checks and steps, `{name}` means {meaning}");
+        let warning = Diagnostic::warning(service.name.span, message);
+        diagnostics.push(match instead {
+            Some(other) => warning.help(format!("the other one is `{other}`")),
+            None => warning,
+        });
+    }
+}
+
+/// A fixed address that the network keeps for itself.
+fn reserved_addresses(services: &[&Service], networks: &[Network], diagnostics: &mut Diagnostics) {
+    for attachment in services.iter().flat_map(|service| service.attachments()) {
+        let network = networks.iter().find(|network| network.key.value == attachment.network.value);
+        let Some(network) = network.filter(|network| !network.external) else { continue };
+        let fixed = [attachment.ipv4_address.map(IpAddr::from), attachment.ipv6_address.map(IpAddr::from)];
+        for address in fixed.into_iter().flatten() {
+            let Some(what) = network.pools.iter().find_map(|pool| reserved(network, pool, address)) else {
+                continue;
+            };
+            let span = attachment.address_span.unwrap_or(attachment.network.span);
+            diagnostics.push(
+                Diagnostic::error(span, format!("{address} is {what} of network `{}`", network.key.value))
+                    .help("Docker refuses the container: give it another address".to_owned()),
+            );
+        }
+    }
+}
+
+/// What an address is to a pool that no container may have. Whether the first address is the gateway's is left to the
+/// run where the driver, an internal network or a range make that a question.
+fn reserved(network: &Network, pool: &Pool, address: IpAddr) -> Option<&'static str> {
+    let subnet = pool.subnet?;
+    if network.driver != Driver::Bridge || !subnet.contains(&address) {
+        return None;
+    }
+    let first = match subnet.network() {
+        IpAddr::V4(base) => IpAddr::from(std::net::Ipv4Addr::from_bits(base.to_bits().checked_add(1)?)),
+        IpAddr::V6(base) => IpAddr::from(std::net::Ipv6Addr::from_bits(base.to_bits().checked_add(1)?)),
+    };
+    let implied = (!network.internal && pool.ip_range.is_none()).then_some(first);
+    if pool.gateway.or(implied) == Some(address) {
+        return Some("the gateway");
+    }
+    let small = subnet.max_prefix_len() - subnet.prefix_len() < 2;
+    match address {
+        _ if small => None,
+        _ if address == subnet.network() => Some("the address of the subnet"),
+        IpAddr::V4(_) if address == subnet.broadcast() => Some("the broadcast address"),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
     }
 }
 
@@ -64,7 +200,7 @@ fn fixed_addresses(services: &[&Service], diagnostics: &mut Diagnostics) {
             let fixed =
                 [attachment.ipv4_address.map(IpAddr::from), attachment.ipv6_address.map(IpAddr::from)];
             for address in fixed.into_iter().flatten() {
-                let span = attachment.network.span;
+                let span = attachment.address_span.unwrap_or(attachment.network.span);
                 let key = (attachment.network.value.as_str(), address);
                 let Some((first, at)) = seen.get(&key) else {
                     seen.insert(key, (service, span));
@@ -87,7 +223,8 @@ fn fixed_addresses(services: &[&Service], diagnostics: &mut Diagnostics) {
 fn published_ports(services: &[&Service], networks: &[Network], diagnostics: &mut Diagnostics) {
     type Key = (Option<IpAddr>, Protocol, u16);
     let mut seen: BTreeMap<Key, (&Service, u16, Span)> = BTreeMap::new();
-    for service in services.iter().filter(|service| publishes(service, networks)) {
+    let networks = networks.iter().map(|network| (network.key.value.as_str(), network)).collect();
+    for service in services.iter().filter(|service| publishes(service, &networks)) {
         for port in &service.ports {
             let HostPort::Range(number, last) = port.published else { continue };
             if number != last {
@@ -120,7 +257,7 @@ fn published_ports(services: &[&Service], networks: &[Network], diagnostics: &mu
 }
 
 /// Whether its ports are sure to be taken on the host, on addresses that the file alone decides.
-fn publishes(service: &Service, networks: &[Network]) -> bool {
+fn publishes(service: &Service, networks: &BTreeMap<&str, &Network>) -> bool {
     let sure = |network: &Network| {
         let decides =
             |(name, _): &(String, String)| name.contains("gateway_mode") || name.contains("host_binding");
@@ -130,9 +267,43 @@ fn publishes(service: &Service, networks: &[Network]) -> bool {
     match &service.network {
         NetworkMode::DefaultBridge => true,
         NetworkMode::Networks(list) => {
-            let find = |name: &str| networks.iter().find(|network| network.key.value == name);
+            let find = |name: &str| networks.get(name).copied();
             !list.is_empty() && list.iter().all(|one| find(&one.network.value).is_some_and(sure))
         }
         NetworkMode::Host | NetworkMode::None | NetworkMode::Service(_) | NetworkMode::Container(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A subnet and whose it is, of few values so that they overlap.
+    fn pool() -> impl Strategy<Value = (IpNet, u8)> {
+        let v4 = (0u8..3, 0u8..4, prop::sample::select(vec![8u8, 16, 23, 24, 25]))
+            .prop_map(|(b, c, length)| format!("10.{b}.{c}.0/{length}"));
+        let v6 = (0u8..4, prop::sample::select(vec![48u8, 64]))
+            .prop_map(|(c, length)| format!("fd00:0:{c}::/{length}"));
+        (prop_oneof![4 => v4, 1 => v6], 0u8..4).prop_map(|(text, network)| (text.parse().unwrap(), network))
+    }
+
+    proptest! {
+        #[test]
+        fn the_first_overlap_is_the_one_that_a_walk_over_all_finds(
+            pools in prop::collection::vec(pool(), 1..40),
+        ) {
+            let mut seen = SeenSubnets::new(pools.iter().map(|(subnet, _)| *subnet));
+            for (number, (subnet, network)) in pools.iter().enumerate() {
+                let foreign = |other: usize| pools[other].1 != *network;
+                let walked = pools[..number].iter().enumerate().position(|(other, (net, _))| {
+                    let overlaps = subnet.contains(&net.network()) || net.contains(&subnet.network());
+                    foreign(other) && overlaps
+                });
+                prop_assert_eq!(seen.overlapping(*subnet, foreign), walked);
+                seen.insert(*subnet, number, foreign);
+            }
+        }
     }
 }

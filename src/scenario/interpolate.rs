@@ -1,9 +1,10 @@
 //! Compose's variable interpolation, and the `.env` files the variables come from.
 //!
 //! Grammar (compose-spec, 12-interpolation): `$NAME`, `${NAME}`, `${NAME:-default}`, `${NAME-default}`,
-//! `${NAME:?message}`, `${NAME?message}`, `${NAME:+replacement}`, `${NAME+replacement}`; `$$` is a dollar sign. What
-//! follows the operator is interpolated too. With a colon an empty value counts as unset. A plain unset variable is
-//! blank and reported, since that is what Compose does. Nesting and the size of the result are bounded.
+//! `${NAME:?message}`, `${NAME?message}`, `${NAME:+replacement}`, `${NAME+replacement}`; `$$` is a dollar sign, and
+//! so is a `$` before anything else, as in `$(date)` or a password's hash. What follows the operator is interpolated
+//! too. With a colon an empty value counts as unset. A plain unset variable is blank and reported, since that is what
+//! Compose does. Nesting and the size of the result are bounded.
 
 use std::collections::BTreeMap;
 
@@ -24,8 +25,10 @@ pub struct Interpolated {
 /// Why a value cannot be interpolated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InterpolateError {
-    /// A `$` that begins none of the forms. The field is what follows it.
-    #[error("invalid interpolation `{0}`: expected `$NAME`, `${{NAME}}` or `$$` for a dollar sign")]
+    /// A `${` that begins none of the forms. The field is it and what follows.
+    #[error(
+        "invalid interpolation `{0}`: expected `${{NAME}}`, `${{NAME:-default}}` or `$${{` for the text itself"
+    )]
     Format(String),
     /// `${NAME:?message}` with the variable unset.
     #[error("required variable {name} is missing a value: {message}")]
@@ -78,9 +81,10 @@ fn expand(
         } else {
             let end = name_length(after);
             if end == 0 {
-                return Err(format_error(&rest[at..]));
+                out.push('$');
+            } else {
+                out.push_str(&value_or_blank(&after[..end], lookup, unset));
             }
-            out.push_str(&value_or_blank(&after[..end], lookup, unset));
             rest = &after[end..];
         }
         if out.len() > MAX_RESULT {
@@ -296,6 +300,7 @@ mod tests {
             ("${A:?no}", "alpha"),
             ("${NONE-a}b}", "ab}"),
             ("é$Aé", "éalphaé"),
+            ("$ a $ $1 $(date) $2a$14$$x $'", "$ a $ $1 $(date) $2a$14$x $'"),
         ];
         for (text, expected) in cases {
             assert_eq!(interpolate(text, &lookup).unwrap().text, expected, "{text}");
@@ -306,7 +311,7 @@ mod tests {
 
     #[test]
     fn errors() {
-        for bad in ["$", "${", "${}", "$1", "${A", "${A!x}", "a $ b", "${A:}"] {
+        for bad in ["${", "${}", "${A", "${A!x}", "${A:}", "${1}"] {
             assert!(matches!(interpolate(bad, &lookup), Err(InterpolateError::Format(_))), "{bad}");
         }
         let error = interpolate("${NONE:?say $A}", &lookup).unwrap_err();

@@ -1,7 +1,8 @@
 //! Reports as JUnit XML, the form CI systems read: one suite per file, one case per step and check.
 //!
 //! Cases that fail carry what was expected, what was found and the way of the packet as their text. A scenario that
-//! could not be run to its end has a case of its own, and so has a file that was refused. Times are virtual, so two
+//! could not be run to its end has a case of its own, and so has a file that was refused. Warnings are the standard
+//! error of the case that everything came up. Times are virtual, so two
 //! runs write the same bytes; there are no dates.
 
 use std::path::Path;
@@ -60,6 +61,11 @@ impl Junit {
         if let Some(failure) = &report.failure {
             let text = failure.render(&report.sources, false);
             start.status = broken(NonSuccessKind::Error, &failure.message, &text);
+        }
+        let warnings: Vec<String> =
+            report.warnings.iter().map(|warning| warning.render(&report.sources, false)).collect();
+        if !warnings.is_empty() {
+            start.set_system_err(warnings.join("\n"));
         }
         suite.add_test_case(start);
         for step in &report.steps {
@@ -188,6 +194,9 @@ mod tests {
                     <failure message="expected ok, found timeout">shop.yaml:4:5
             expected: ok
             found:    timeout
+            because:  they share no network
+            by:       shop.yaml:2:5: db
+            try:      connect client to `back`
             | br-1 -&gt; br-2
             | DROP in DOCKER-ISOLATION</failure>
                 </testcase>
@@ -200,6 +209,19 @@ mod tests {
             </testsuite>
         </testsuites>
         "#);
+    }
+
+    #[test]
+    fn what_was_not_tried_is_said() {
+        let mut report = sample();
+        report
+            .warnings
+            .push(Diagnostic::warning(report.steps[0].span, "the health check of `web` is not made"));
+        let mut junit = Junit::default();
+        junit.ran(&report, None);
+        let text = junit.finish().unwrap();
+        let (_, told) = text.split_once("<system-err>").unwrap();
+        assert!(told.starts_with("warning: the health check of `web` is not made"), "{told}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use super::diagnostic::{Diagnostic, Diagnostics, LoadError, SourceMap, Span, did_you_mean};
 use super::interpolate::{interpolate, parse_env_file};
 use super::keys::linkspan::LINKSPAN;
-use super::merge::{merge, strip_resets};
+use super::merge::{merge, strip_resets, unify};
 use super::model::Scenario;
 use super::read;
 use super::yaml::{self, Entry, Node, Value};
@@ -123,6 +123,8 @@ pub struct LoadOptions {
     pub may_be_empty: bool,
     /// Instead of `.env` beside the file.
     pub env_files: Vec<PathBuf>,
+    /// Programs that whoever runs the scenario adds to linkspan's, by name.
+    pub own_programs: Vec<String>,
 }
 
 /// Loads a scenario or Compose file.
@@ -228,7 +230,7 @@ impl<'a> Loader<'a> {
             profiles
                 .extend(more.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()));
         }
-        Some(read::scenario(self, path, &tree, &profiles, options.may_be_empty))
+        Some(read::scenario(self, path, &tree, &profiles, options.may_be_empty, &options.own_programs))
     }
 
     /// Reads files, lays each over the one before, and follows their includes.
@@ -269,11 +271,24 @@ impl<'a> Loader<'a> {
             self.diagnostics.error(span, format!("more than {MAX_FILES} files"));
             return None;
         }
+        if path.to_string_lossy().contains("://") {
+            let message = format!("{} is elsewhere, and linkspan fetches nothing", path.display());
+            let help = "get the file, and name where it lies".to_owned();
+            self.diagnostics.push(Diagnostic::error(span, message).help(help));
+            return None;
+        }
         let text = match self.source.read(path) {
             Ok(text) => text,
             Err(error) => {
-                let message = format!("cannot read {}: {error}", path.display());
-                self.diagnostics.push(Diagnostic::error(span, message));
+                let message = format!("cannot read {}: {}", path.display(), plain(&error));
+                let error = Diagnostic::error(span, message);
+                let folder = folder_of(path);
+                self.diagnostics.push(match span {
+                    Some(_) if !folder.as_os_str().is_empty() => {
+                        error.help(format!("it is looked for in {}", self.source.absolute(&folder).display()))
+                    }
+                    _ => error,
+                });
                 return None;
             }
         };
@@ -298,6 +313,7 @@ impl<'a> Loader<'a> {
             }
             self.hoist(&mut document);
             self.interpolate_top(&mut document);
+            unify(&mut document);
             tree = merge(tree, document);
         }
         if self.text > MAX_TOTAL_TEXT {
@@ -597,6 +613,15 @@ impl<'a> Loader<'a> {
             return Err(io::Error::other("too many files"));
         }
         self.source.read(path)
+    }
+}
+
+/// What went wrong, without the number that the system has for it.
+fn plain(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
     }
 }
 

@@ -22,6 +22,82 @@ pub(super) fn merge(base: Node, over: Node) -> Node {
     merge_at(base, over, "")
 }
 
+/// Lists of a service in which Compose keeps the last of what is written twice, by the name before a `=`.
+const LAST_WINS: [&str; 13] = [
+    "environment",
+    "labels",
+    "sysctls",
+    "annotations",
+    "cap_add",
+    "cap_drop",
+    "dns",
+    "dns_opt",
+    "dns_search",
+    "expose",
+    "links",
+    "profiles",
+    "tmpfs",
+];
+
+/// Leaves one of what a service's lists hold twice, where Compose does not refuse that.
+pub(super) fn unify(tree: &mut Node) {
+    for service in below(tree, "services") {
+        let Value::Mapping(keys) = &mut service.value.value else { continue };
+        for entry in keys {
+            match entry.key.as_str() {
+                key if LAST_WINS.contains(&key) => keep_last(&mut entry.value),
+                "ports" => keep_first(&mut entry.value),
+                "build" => below_value(&mut entry.value, &["args", "labels"]),
+                "networks" => {
+                    let Value::Mapping(networks) = &mut entry.value.value else { continue };
+                    for network in networks {
+                        below_value(&mut network.value, &["aliases", "link_local_ips"]);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn below<'a>(tree: &'a mut Node, key: &str) -> &'a mut [Entry] {
+    let Value::Mapping(entries) = &mut tree.value else { return &mut [] };
+    let section = entries.iter_mut().find(|entry| entry.key == key);
+    match section.map(|entry| &mut entry.value.value) {
+        Some(Value::Mapping(entries)) => entries,
+        _ => &mut [],
+    }
+}
+
+fn below_value(node: &mut Node, keys: &[&str]) {
+    let Value::Mapping(entries) = &mut node.value else { return };
+    entries.iter_mut().filter(|e| keys.contains(&e.key.as_str())).for_each(|e| keep_last(&mut e.value));
+}
+
+/// Of items with the same name the last, in the place of the first.
+fn keep_last(node: &mut Node) {
+    let Value::Sequence(items) = &mut node.value else { return };
+    let mut index: HashMap<String, usize> = HashMap::new();
+    let mut kept: Vec<Node> = Vec::with_capacity(items.len());
+    for item in items.drain(..) {
+        let name = item.text().map(|text| text.split('=').next().unwrap_or_default().to_owned());
+        match name.as_ref().and_then(|name| index.get(name)) {
+            Some(at) => kept[*at] = item,
+            None => {
+                index.extend(name.map(|name| (name, kept.len())));
+                kept.push(item);
+            }
+        }
+    }
+    *items = kept;
+}
+
+fn keep_first(node: &mut Node) {
+    let Value::Sequence(items) = &mut node.value else { return };
+    let mut seen = std::collections::BTreeSet::new();
+    items.retain(|item| seen.insert(identity(item)));
+}
+
 /// Removes what `!reset` marks; the tags have done their work after this.
 pub(super) fn strip_resets(node: &mut Node) {
     match &mut node.value {
@@ -44,7 +120,7 @@ fn merge_at(base: Node, over: Node, key: &str) -> Node {
     let span = over.span;
     let named = BY_NAME.contains(&key);
     if named || BY_KEY.contains(&key) {
-        let to_map = |node: Node| if named { by_name(node) } else { by_key(node) };
+        let to_map = |node: Node| if named { by_name(node) } else { by_key(node, key) };
         // Two lists of networks or dependencies stay a list.
         if named || !matches!((&base.value, &over.value), (Value::Sequence(_), Value::Sequence(_))) {
             return merge_maps(to_map(base), to_map(over));
@@ -111,12 +187,18 @@ fn by_name(node: Node) -> Node {
     Node::new(Value::Mapping(last_wins(entries)), node.span)
 }
 
-/// `[a, b]` as `{a: , b: }`.
-fn by_key(node: Node) -> Node {
+/// `[a, b]` as `{a: , b: }`; of dependencies as what a list of them means, that they were started.
+fn by_key(node: Node, list: &str) -> Node {
     let Value::Sequence(items) = node.value else { return map_or_empty(node) };
     let entries = items.into_iter().filter_map(|item| {
         let key = item.text()?.into_owned();
-        Some(Entry { key, key_span: item.span, value: Node::new(Value::Null, item.span) })
+        let started = || Entry {
+            key: "condition".to_owned(),
+            key_span: item.span,
+            value: Node::new(Value::String("service_started".to_owned()), item.span),
+        };
+        let settings = if list == "depends_on" { Value::Mapping(vec![started()]) } else { Value::Null };
+        Some(Entry { key, key_span: item.span, value: Node::new(settings, item.span) })
     });
     Node::new(Value::Mapping(last_wins(entries)), node.span)
 }
@@ -193,6 +275,11 @@ mod tests {
             ("{environment: [A=1, B=2]}", "{environment: {B: 3}}", "{environment: {A: 1, B: 3}}"),
             ("{networks: [a]}", "{networks: {b: {priority: 1}}}", "{networks: {a: ~, b: {priority: 1}}}"),
             ("{networks: [a]}", "{networks: [b]}", "{networks: [a, b]}"),
+            (
+                "{depends_on: {a: {condition: service_healthy}}}",
+                "{depends_on: [b]}",
+                "{depends_on: {a: {condition: service_healthy}, b: {condition: service_started}}}",
+            ),
             ("{ports: ['80:80']}", "{ports: ['80:80', '81:80']}", "{ports: [80:80, 81:80]}"),
             ("{ports: [1]}", "{ports: !override [2]}", "{ports: [2]}"),
             ("{ports: [1], x: 1}", "{ports: !reset []}", "{x: 1}"),
@@ -201,5 +288,17 @@ mod tests {
             strip_resets(&mut merged);
             assert_eq!(shown(&merged), expected, "{base} + {over}");
         }
+    }
+
+    #[test]
+    fn what_is_listed_twice_counts_once() {
+        let mut all = tree(
+            "services: {a: {environment: [A=1, B=2, A=3], dns: [x, x], ports: ['80:80', '81:80', '80:80'], \
+             networks: {n: {aliases: [c, c]}}, build: {args: [X=1, X=2]}, command: [a, a]}}",
+        );
+        unify(&mut all);
+        let expected = "{services: {a: {environment: [A=3, B=2], dns: [x], ports: [80:80, 81:80], \
+                        networks: {n: {aliases: [c]}}, build: {args: [X=2]}, command: [a, a]}}}";
+        assert_eq!(shown(&all), expected);
     }
 }

@@ -18,6 +18,7 @@ use super::diagnostic::{Diagnostic, SourceMap, Span, Spanned};
 use super::keys::Ignored;
 use super::steps::Step;
 use super::tasks::Task;
+pub use crate::docker::profile::Profile;
 
 /// Everything one scenario or Compose file says.
 #[derive(Clone, Debug)]
@@ -98,9 +99,23 @@ impl Scenario {
 
     /// What listens in a service's containers when no step starts anything: what `images:` says of the image; else
     /// `expose`, the targets of `ports`, the Dockerfile's EXPOSE, and the known ports of the image (or of the image
-    /// the Dockerfile builds on), each once, in that order.
+    /// the Dockerfile builds on), each once, in that order. What a service exposes or publishes for another that shares
+    /// its namespace (`network_mode: service:NAME`) is listened to by the other.
     #[must_use]
     pub fn listening_ports(&self, service: &Service) -> Vec<ListenPort> {
+        let sharing = self.services.iter().filter(|other| match &other.network {
+            NetworkMode::Service(name) => *name == service.name,
+            NetworkMode::Container(name) => service.container_name.as_ref() == Some(name),
+            _ => false,
+        });
+        let theirs: Vec<ListenPort> = sharing.flat_map(|other| self.ports_of(other)).collect();
+        let own = self.ports_of_image(service);
+        let mut ports = self.ports_of(service);
+        ports.retain(|port| !theirs.contains(port) || own.contains(port));
+        ports
+    }
+
+    fn ports_of(&self, service: &Service) -> Vec<ListenPort> {
         let spec = service.image.as_ref().and_then(|image| self.images.get(&image.value));
         if let Some(ports) = spec.and_then(|spec| spec.listen.as_ref()) {
             return ports.clone();
@@ -109,17 +124,22 @@ impl Scenario {
         ports.extend(
             service.ports.iter().map(|port| ListenPort { port: port.target, protocol: port.protocol }),
         );
-        if let Some(spec) = spec {
-            ports.extend(spec.expose.iter().copied());
-        }
+        ports.extend(self.ports_of_image(service));
+        let mut seen = std::collections::BTreeSet::new();
+        ports.retain(|port| seen.insert(*port));
+        ports
+    }
+
+    /// What the image itself is known to listen on.
+    fn ports_of_image(&self, service: &Service) -> Vec<ListenPort> {
+        let spec = service.image.as_ref().and_then(|image| self.images.get(&image.value));
+        let mut ports: Vec<ListenPort> = spec.iter().flat_map(|spec| spec.expose.iter().copied()).collect();
         if let Some(build) = &service.build {
             ports.extend(build.expose.iter().copied());
             ports.extend(build.base_image.iter().flat_map(|image| super::images_table::listens(image)));
         } else if let Some(image) = &service.image {
             ports.extend(super::images_table::listens(&image.value));
         }
-        let mut seen = std::collections::BTreeSet::new();
-        ports.retain(|port| seen.insert(*port));
         ports
     }
 }
@@ -338,6 +358,8 @@ pub struct Attachment {
     pub ipv4_address: Option<Ipv4Addr>,
     /// A fixed IPv6 address.
     pub ipv6_address: Option<Ipv6Addr>,
+    /// Where the fixed address is written; the IPv4 one if there are two.
+    pub address_span: Option<Span>,
     /// More link-local addresses.
     pub link_local_ips: Vec<IpAddr>,
     /// The MAC address (the service's `mac_address` goes to the first attachment).
@@ -766,18 +788,6 @@ pub struct Proxy {
     pub machine: Spanned<String>,
     /// Its port.
     pub port: u16,
-}
-
-/// The engine's version.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Profile {
-    /// 20.10.
-    V20,
-    /// 28, the default.
-    #[default]
-    V28,
-    /// 29.
-    V29,
 }
 
 /// daemon.json. `None` is Docker's default for the profile.

@@ -7,11 +7,11 @@
 use std::net::IpAddr;
 
 use super::checks::{Endpoint, Place};
-use super::model::{Protocol, Scenario};
+use super::model::Scenario;
 use super::steps::Target;
-use super::{build, keys_in_requests};
+use super::{build, keys_in_requests, translate};
 use crate::docker::cli::{self, words};
-use crate::world::probe::{Attempt, ProbeOutcome};
+use crate::world::probe::ProbeOutcome;
 use crate::world::{HostId, Job, Location, World, WorldError};
 
 /// The places of a scenario whose services run on this host.
@@ -87,12 +87,7 @@ impl<'a> Places<'a> {
         to: &Endpoint,
     ) -> Result<ProbeOutcome, WorldError> {
         let target = self.target(world, to)?;
-        let attempt = match (to.port, to.protocol) {
-            (None, _) => Attempt::Ping,
-            (Some(port), Protocol::Udp) => Attempt::Udp(port),
-            (Some(port), Protocol::Tcp | Protocol::Sctp) => Attempt::Tcp(port),
-        };
-        world.probe(from, &target, attempt)
+        world.probe(from, &target, to.attempt())
     }
 
     /// The name or address that an endpoint is tried by.
@@ -192,6 +187,7 @@ impl<'a> Places<'a> {
             said.push_str(&format!("{error}\n"));
             return Ok(DockerCommand { said, then: DockerAnswer::Refused(error.exit_code()) });
         }
+        translate::client_config(self.scenario).complete(&mut parsed.request);
         if let Some(daemon) = world.daemon(self.host) {
             keys_in_requests::translate(&mut parsed.request, self.scenario, daemon);
         }

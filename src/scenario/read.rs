@@ -10,17 +10,20 @@ use std::str::FromStr;
 
 use super::build;
 use super::causes::KeySpans;
-use super::checks::{Check, Claim, Endpoint, Place};
 use super::contradictions;
+use super::daemon_json;
 use super::diagnostic::{Diagnostic, Diagnostics, SourceMap, Span, Spanned, did_you_mean};
 use super::keys::linkspan::TOP;
 use super::keys::{Shape, boolean, validate};
 use super::load::Loader;
 use super::model::{Driver, LinkEnd, Network, NetworkMode, Pool, Scenario, Service, order};
+use super::refusals;
 use super::service::read_service;
 use super::stage;
-use super::steps::{Action, Event, Target, read_checks, read_steps};
-use super::tasks::{Goal, read_tasks};
+use super::steps::{Action, Event, read_checks, read_steps};
+use super::targets;
+use super::tasks::read_tasks;
+use super::translate::external;
 use super::yaml::{Node, Value};
 use crate::docker::drivers;
 
@@ -31,21 +34,34 @@ pub(super) fn scenario(
     tree: &Node,
     profiles: &[String],
     may_be_empty: bool,
+    own_programs: &[String],
 ) -> Scenario {
     let mut ignored = Vec::new();
     validate(tree, &Shape::Object(&TOP), &mut loader.diagnostics, &mut ignored);
+    if let Some(daemon) = tree.get("daemon") {
+        let profile = daemon.get("profile").and_then(Node::text);
+        let old = profile.is_some_and(|text| matches!(text.as_ref(), "20" | "20.1" | "20.10"));
+        daemon_json::judge(daemon, old, &loader.sources, &mut loader.diagnostics);
+    }
     let section = |key: &str| tree.get(key).map(Node::entries).unwrap_or_default();
 
-    let mut inactive = BTreeMap::new();
+    let mut elsewhere = Elsewhere::default();
     let mut services = Vec::new();
     let mut budget = MAX_PORTS;
     for entry in section("services") {
         check_name(&entry.key, entry.key_span, "service", &mut loader.diagnostics);
+        if let Some(provider) = entry.value.get("provider") {
+            let message = format!("service `{}` is run by a provider, outside of Docker", entry.key);
+            let label = "linkspan has no container for it";
+            loader.diagnostics.push(Diagnostic::warning(provider.span, message).label(label));
+            elsewhere.provided.insert(entry.key.clone());
+            continue;
+        }
         let wanted = texts(entry.value.get("profiles"));
         if !wanted.is_empty()
             && !wanted.iter().any(|name| profiles.contains(name) || profiles.iter().any(|p| p == "*"))
         {
-            inactive.insert(entry.key.clone(), wanted);
+            elsewhere.inactive.insert(entry.key.clone(), wanted);
             continue;
         }
         services.push(read_service(loader, entry, &mut budget));
@@ -60,7 +76,7 @@ pub(super) fn scenario(
         })
         .collect();
     link_networks(&mut networks, &services, &loader.project, diagnostics);
-    judge_services(&services, &inactive, &loader.project, diagnostics);
+    judge_services(&services, &elsewhere, &loader.project, diagnostics);
 
     let empty = Node::new(Value::Null, tree.span);
     let part = |key: &str| tree.get(key).unwrap_or(&empty);
@@ -83,16 +99,17 @@ pub(super) fn scenario(
         key_spans: KeySpans::of(tree),
         sources: SourceMap::default(),
     };
-    judge_targets(&scenario, diagnostics);
+    targets::judge(&scenario, diagnostics);
     judge_links(&scenario, diagnostics);
     contradictions::judge(&scenario, diagnostics);
+    refusals::judge(&scenario, own_programs, diagnostics);
     if scenario.services.is_empty()
         && !may_be_empty
         && !diagnostics.has_errors()
         && ["steps", "checks"].iter().all(|key| tree.get(key).is_none_or(|part| part.items().is_empty()))
     {
         let error = Diagnostic::error(tree.span, "no services: there is nothing to run");
-        let profile = inactive.values().flatten().next();
+        let profile = elsewhere.inactive.values().flatten().next();
         diagnostics.push(error.help(match profile {
             Some(profile) => format!("every service is in a profile: activate one, as `--profile {profile}`"),
             None => "give it `services:`, or `steps:` with docker commands".to_owned(),
@@ -226,8 +243,7 @@ fn read_driver(node: &Node, diagnostics: &mut Diagnostics) -> Driver {
 }
 
 fn read_pool(node: &Node, diagnostics: &mut Diagnostics) -> Pool {
-    let mut network =
-        |key| parsed::<ipnet::IpNet>(node.get(key), NETWORK_FORM, diagnostics).map(|net| net.trunc());
+    let mut network = |key| parsed::<ipnet::IpNet>(node.get(key), NETWORK_FORM, diagnostics);
     let subnet = network("subnet");
     let ip_range = network("ip_range");
     let gateway = parsed(node.get("gateway"), ADDRESS_FORM, diagnostics);
@@ -287,6 +303,16 @@ fn link_networks(
             }
         }
     }
+    for network in networks.iter().filter(|network| network.used && external::is_assumed(network)) {
+        let message = format!(
+            "the network `{}` is external: taken as made before by `{}`",
+            network.key.value,
+            external::command(services, network)
+        );
+        let help = "what it really is can be said in an override file, with `external: false`";
+        let warning = Diagnostic::warning(network.key.span, message).label("declared here");
+        diagnostics.push(warning.help(help.to_owned()));
+    }
     let mut names: BTreeMap<&str, &Network> = BTreeMap::new();
     for network in networks.iter() {
         if let Some(first) = names.insert(&network.name, network) {
@@ -310,20 +336,24 @@ fn fixed_addresses(network: &Network, attachment: &super::model::Attachment, dia
             let message =
                 format!("the fixed address {address} is in no subnet of network `{}`", network.key.value);
             diagnostics.push(
-                Diagnostic::error(attachment.network.span, message)
+                Diagnostic::error(attachment.address_span.unwrap_or(attachment.network.span), message)
                     .help("give the network `ipam: {config: [{subnet: ...}]}` that covers it".to_owned()),
             );
         }
     }
 }
 
+/// Services of the file that have no container.
+#[derive(Default)]
+struct Elsewhere {
+    /// In no active profile, with the profiles they are in.
+    inactive: BTreeMap<String, Vec<String>>,
+    /// Run by a provider.
+    provided: BTreeSet<String>,
+}
+
 /// Dependencies, links, shared namespaces, container names.
-fn judge_services(
-    services: &[Service],
-    inactive: &BTreeMap<String, Vec<String>>,
-    project: &str,
-    diagnostics: &mut Diagnostics,
-) {
+fn judge_services(services: &[Service], elsewhere: &Elsewhere, project: &str, diagnostics: &mut Diagnostics) {
     let index: BTreeMap<&str, usize> =
         services.iter().enumerate().map(|(i, service)| (service.name.value.as_str(), i)).collect();
     let mut needs = Vec::with_capacity(services.len());
@@ -334,7 +364,9 @@ fn judge_services(
         for (name, span) in service.needs() {
             if let Some(at) = index.get(name) {
                 list.push(*at);
-            } else if let Some(profiles) = inactive.get(name) {
+            } else if elsewhere.provided.contains(name) {
+                // Nothing to wait for.
+            } else if let Some(profiles) = elsewhere.inactive.get(name) {
                 if !optional.contains(name) {
                     let message = format!(
                         "service `{}` needs `{name}`, which is in no active profile",
@@ -397,73 +429,6 @@ fn judge_services(
             );
             diagnostics.push(Diagnostic::warning(service.ports.first().map(|port| port.span), message));
         }
-    }
-}
-
-/// Names in steps and checks. Containers are only judged when nobody can make new ones.
-fn judge_targets(scenario: &Scenario, diagnostics: &mut Diagnostics) {
-    let commands = |step: &super::steps::Step| {
-        matches!(step.action, Action::Docker { .. } | Action::Run { target: Target::Host(_), .. })
-    };
-    // So can a learner, while there are tasks.
-    let open = !scenario.tasks.is_empty() || scenario.steps.iter().any(commands);
-    let mut containers: BTreeSet<String> = BTreeSet::new();
-    for service in &scenario.services {
-        containers.insert(service.name.value.clone());
-        containers.extend(scenario.container_names(service));
-    }
-    let machines = build::machines(scenario);
-    let hosts: BTreeSet<&str> = scenario.hosts.iter().map(|h| h.name.value.as_str()).collect();
-    let mut judge = |target: &Target, span: Span| {
-        let (name, known, what): (&str, Vec<&str>, &str) = match target {
-            Target::Host(None) => return,
-            Target::Host(Some(name)) if !hosts.is_empty() => (name, hosts.iter().copied().collect(), "host"),
-            Target::World(name) => (name, machines.clone(), "machine of `world`"),
-            Target::Container(name) if !open => {
-                (name, containers.iter().map(String::as_str).collect(), "service or container")
-            }
-            _ => return,
-        };
-        if !known.contains(&name) {
-            let message = format!("there is no {what} `{name}`");
-            diagnostics.push(Diagnostic::error(span, message).help(did_you_mean(name, known)));
-        }
-    };
-    let mut claim = |check: &Check| match &check.claim {
-        Claim::Reach { from, to, .. } => {
-            judge(from, check.span);
-            endpoint_target(to).iter().for_each(|target| judge(target, check.span));
-        }
-        Claim::Resolve { from, .. } => judge(from, check.span),
-        Claim::Only { from, to } => {
-            from.iter().for_each(|target| judge(target, check.span));
-            endpoint_target(to).iter().for_each(|target| judge(target, check.span));
-        }
-    };
-    for step in &scenario.steps {
-        if let Action::Check(checks) = &step.action {
-            checks.iter().for_each(&mut claim);
-        }
-    }
-    for task in &scenario.tasks {
-        if let Goal::Checks(checks) = &task.goal {
-            checks.iter().for_each(&mut claim);
-        }
-    }
-    scenario.checks.iter().for_each(&mut claim);
-    for step in &scenario.steps {
-        if let Action::Run { target, .. } = &step.action {
-            judge(target, step.span);
-        }
-    }
-}
-
-/// A place that names something of ours; a plain name may be any DNS name.
-fn endpoint_target(to: &Endpoint) -> Option<Target> {
-    match &to.place {
-        Place::World(name) => Some(Target::World(name.clone())),
-        Place::Host(name) => Some(Target::Host(name.clone())),
-        Place::Name(_) | Place::Address(_) => None,
     }
 }
 

@@ -10,7 +10,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::diagnostic::{Diagnostic, SourceMap, Span};
-use super::report::{CheckFailure, CheckReport, Progress, Report, StepReport, Totals};
+use super::report::{
+    CheckFailure, CheckReport, ContainerReport, NetworkReport, Progress, Report, StepReport, Totals,
+};
 
 /// How text is set off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +66,12 @@ impl Style {
 #[must_use]
 pub fn progress(progress: &Progress<'_>, sources: &SourceMap, style: Style) -> Vec<String> {
     match progress {
-        Progress::Network { text } => vec![format!("{}   {}", style.faint("network"), clean(text))],
-        Progress::Container { text } => vec![format!("{} {}", style.faint("container"), clean(text))],
+        Progress::Network(report) => {
+            vec![format!("{}   {}", style.faint("network"), clean(&network(report)))]
+        }
+        Progress::Container(report) => {
+            vec![format!("{} {}", style.faint("container"), clean(&container(report)))]
+        }
         Progress::Replaced { text } => vec![format!("{}   {}", style.faint("outside"), clean(text))],
         Progress::StepStarted { place, title, time } => {
             let at = style.faint(&format!("[{}]", duration(*time)));
@@ -85,12 +91,42 @@ pub fn progress(progress: &Progress<'_>, sources: &SourceMap, style: Style) -> V
     }
 }
 
+fn network(report: &NetworkReport) -> String {
+    let internal = if report.internal { ", internal" } else { "" };
+    format!("{} ({}{internal}) {}", report.name, report.driver, report.subnets.join(", "))
+}
+
+fn container(report: &ContainerReport) -> String {
+    let mut words = vec![report.name.clone()];
+    for (network, address) in &report.networks {
+        let address = address.map(|address| format!("={address}")).unwrap_or_default();
+        words.push(format!("{network}{address}"));
+    }
+    words.extend(Some(report.published.clone()).filter(|published| !published.is_empty()));
+    words.extend(report.exited.map(|status| format!("exited ({status})")));
+    words.join("  ")
+}
+
 /// One thing that happened as a JSON object on a line; the engine's own events are lines already.
 #[must_use]
 pub fn progress_json(progress: &Progress<'_>, sources: &SourceMap) -> Vec<String> {
     let value = match progress {
-        Progress::Network { text } => json!({ "event": "network", "text": text }),
-        Progress::Container { text } => json!({ "event": "container", "text": text }),
+        Progress::Network(report) => json!({
+            "event": "network",
+            "name": report.name,
+            "driver": report.driver,
+            "internal": report.internal,
+            "subnets": report.subnets,
+        }),
+        Progress::Container(report) => json!({
+            "event": "container",
+            "name": report.name,
+            "networks": report.networks.iter().map(|(name, address)| {
+                json!({ "name": name, "address": address.map(|address| address.to_string()) })
+            }).collect::<Vec<_>>(),
+            "published": report.published,
+            "exited": report.exited,
+        }),
         Progress::Replaced { text } => json!({ "event": "replaced", "text": text }),
         Progress::StepStarted { place, title, time } => {
             json!({ "event": "step", "place": place, "title": title, "time": time.as_secs_f64() })
@@ -241,7 +277,12 @@ fn failure_lines(failure: &CheckFailure, style: Style) -> Vec<String> {
         format!("    expected: {}", clean(&failure.expected)),
         format!("    found:    {}", clean(&failure.found)),
     ];
-    out.extend(failure.story.iter().map(|line| style.faint(&format!("    | {}", clean(line)))));
+    let why = &failure.why;
+    let said = [("because:  ", &why.because), ("by:       ", &why.line), ("try:      ", &why.suggestion)];
+    for (label, text) in said {
+        out.extend(text.as_ref().map(|text| format!("    {label}{}", clean(text))));
+    }
+    out.extend(why.story.iter().map(|line| style.faint(&format!("    | {}", clean(line)))));
     out
 }
 
@@ -292,9 +333,17 @@ fn step_json(step: &StepReport, sources: &SourceMap) -> Value {
 }
 
 fn check_json(check: &CheckReport, sources: &SourceMap) -> Value {
-    let failure = check.failure.as_ref().map(
-        |failure| json!({ "expected": failure.expected, "found": failure.found, "story": failure.story }),
-    );
+    let failure = check.failure.as_ref().map(|failure| {
+        let why = &failure.why;
+        json!({
+            "expected": failure.expected,
+            "found": failure.found,
+            "because": why.because,
+            "line": why.line,
+            "suggestion": why.suggestion,
+            "story": why.story,
+        })
+    });
     json!({
         "claim": check.claim,
         "passed": check.failure.is_none(),
@@ -319,6 +368,7 @@ fn at(span: Span, sources: &SourceMap) -> Option<String> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::report::Why;
     use super::*;
     use std::path::Path;
 
@@ -358,7 +408,12 @@ pub(super) mod tests {
                     Some(CheckFailure {
                         expected: "ok".to_owned(),
                         found: "timeout".to_owned(),
-                        story: vec!["br-1 -> br-2".to_owned(), "DROP in DOCKER-ISOLATION".to_owned()],
+                        why: Why {
+                            because: Some("they share no network".to_owned()),
+                            line: Some("shop.yaml:2:5: db".to_owned()),
+                            suggestion: Some("connect client to `back`".to_owned()),
+                            story: vec!["br-1 -> br-2".to_owned(), "DROP in DOCKER-ISOLATION".to_owned()],
+                        },
                     }),
                 ),
             ],
@@ -381,6 +436,9 @@ pub(super) mod tests {
         ✗ client -> db:5432: ok  shop.yaml:4:5
             expected: ok
             found:    timeout
+            because:  they share no network
+            by:       shop.yaml:2:5: db
+            try:      connect client to `back`
             | br-1 -> br-2
             | DROP in DOCKER-ISOLATION
         "#);
@@ -392,8 +450,18 @@ pub(super) mod tests {
         let story = ["a -> b".to_owned()];
         let warning = Diagnostic::warning(report.steps[0].span, "look here").label("at this");
         let told = [
-            Progress::Network { text: "shop_default 172.18.0.0/16" },
-            Progress::Container { text: "shop-web-1 172.18.0.2" },
+            Progress::Network(&NetworkReport {
+                name: "shop_default".to_owned(),
+                driver: "bridge".to_owned(),
+                internal: true,
+                subnets: vec!["172.18.0.0/16".to_owned()],
+            }),
+            Progress::Container(&ContainerReport {
+                name: "shop-web-1".to_owned(),
+                networks: vec![("shop_default".to_owned(), Some([172, 18, 0, 2].into()))],
+                published: "0.0.0.0:8080->80/tcp".to_owned(),
+                exited: None,
+            }),
             Progress::StepStarted { place: "client", title: "ping web", time: Duration::from_millis(1500) },
             Progress::Output { text: "one\n\ntwo\n" },
             Progress::StepFinished(&report.steps[1]),
@@ -406,8 +474,8 @@ pub(super) mod tests {
         let lines: Vec<String> =
             told.iter().flat_map(|p| progress(p, &report.sources, Style::Plain)).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
-        network   shop_default 172.18.0.0/16
-        container shop-web-1 172.18.0.2
+        network   shop_default (bridge, internal) 172.18.0.0/16
+        container shop-web-1  shop_default=172.18.0.2  0.0.0.0:8080->80/tcp
         [1.5 s] client$ ping web
             one
 
@@ -418,6 +486,9 @@ pub(super) mod tests {
         ✗ client -> db:5432: ok
             expected: ok
             found:    timeout
+            because:  they share no network
+            by:       shop.yaml:2:5: db
+            try:      connect client to `back`
             | br-1 -> br-2
             | DROP in DOCKER-ISOLATION
             | a -> b

@@ -1,5 +1,6 @@
 //! What a run of a scenario found: values that the command line, JUnit and libraries render.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ pub struct StartedContainer {
     pub service: String,
     /// What has become of it.
     pub condition: ContainerCondition,
+    /// The published ports in effect, as `docker ps` shows them; empty if there is none.
+    pub published: String,
 }
 
 /// What has become of a container that was started.
@@ -108,23 +111,56 @@ pub struct CheckFailure {
     pub expected: String,
     /// What was found.
     pub found: String,
+    /// What is known about why.
+    pub why: Why,
+}
+
+/// Why something failed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Why {
+    /// The cause in a sentence, if it is known.
+    pub because: Option<String>,
+    /// The line of a file that says so, with its place.
+    pub line: Option<String>,
+    /// What to do about it.
+    pub suggestion: Option<String>,
     /// The way of the packet that decided it, line by line.
     pub story: Vec<String>,
+}
+
+/// A network that was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NetworkReport {
+    /// Its name in Docker.
+    pub name: String,
+    /// Its driver.
+    pub driver: String,
+    /// Whether nothing leads out of it.
+    pub internal: bool,
+    /// Its subnets.
+    pub subnets: Vec<String>,
+}
+
+/// A container that was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerReport {
+    /// Its name in Docker.
+    pub name: String,
+    /// Its networks, and its address on each: the IPv4 one if it has both.
+    pub networks: Vec<(String, Option<IpAddr>)>,
+    /// The published ports in effect, as `docker ps` shows them; empty if there is none.
+    pub published: String,
+    /// The status it ended with, if it has.
+    pub exited: Option<u8>,
 }
 
 /// What is told while a scenario runs.
 #[derive(Debug)]
 pub enum Progress<'a> {
     /// A network was created.
-    Network {
-        /// Its name and subnets.
-        text: &'a str,
-    },
+    Network(&'a NetworkReport),
     /// A container was started.
-    Container {
-        /// Its name, networks and addresses.
-        text: &'a str,
-    },
+    Container(&'a ContainerReport),
     /// A container's place was taken by something outside.
     Replaced {
         /// The container, its interfaces and addresses; or what its user should know.

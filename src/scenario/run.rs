@@ -3,33 +3,32 @@
 //! Everything happens through requests to the daemon, programs in namespaces and real packets; this file decides the
 //! order and compares. What is seen on the way goes to a [`Watcher`]; the result is a [`Report`].
 
+mod checking;
 mod outside;
+mod standing;
 
-use std::net::IpAddr;
 use std::time::Duration;
 
+pub use self::checking::{FailedCheck, Tried};
 pub use self::outside::{Attachment, Begin, run_outside};
+pub use self::standing::Standing;
 use super::build;
-use super::checks::{Check, Claim, Endpoint, Outcome, Place};
 use super::diagnostic::{Diagnostic, Span};
 use super::model::{Condition, ListenPort, NetworkMode, Protocol, Scenario, Service};
 use super::places::{DockerAnswer, DockerCommand, DockerCommandError, Places};
 use super::report::{
-    CheckFailure, CheckReport, ContainerCondition, Progress, Report, StartedContainer, StepReport, Totals,
+    ContainerCondition, ContainerReport, NetworkReport, Progress, Report, StartedContainer, StepReport,
+    Totals, Why,
 };
 use super::steps::{Action, Event, Expect, Step, Target};
 use super::translate;
 use crate::docker::cli::ports;
 use crate::docker::container::State;
 use crate::docker::daemon::Daemon;
+use crate::docker::endpoint::Endpoint as DockerEndpoint;
 use crate::docker::health::HealthStatus;
 use crate::docker::request::Request;
-use crate::world::probe::ProbeOutcome;
-use crate::world::{HostId, Job, Location, World, WorldError};
-
-mod standing;
-
-pub use standing::Standing;
+use crate::world::{HostId, Job, World, WorldError};
 
 /// Virtual time a step may take before it is stopped and called a failure.
 const STEP_LIMIT: Duration = Duration::from_secs(600);
@@ -42,10 +41,11 @@ const OUTPUT_LIMIT: usize = 16 << 20;
 pub trait Watcher {
     /// A network, container, step or check.
     fn progress(&mut self, progress: Progress<'_>);
-    /// The engine did something; called after every instant with the events since the last call.
-    fn events(&mut self, events: &[crate::world::Event], world: &World);
-    /// Tells the way of the packets of a check that failed.
-    fn explain(&mut self, events: &[crate::world::Event], world: &World) -> Vec<String>;
+    /// The engine did something; called after every instant with the events since the last call. A watcher that has seen
+    /// enough may let the world go on by itself.
+    fn events(&mut self, events: &[crate::world::Event], world: &mut World);
+    /// Says why a check failed.
+    fn explain(&mut self, failed: &FailedCheck<'_>, world: &mut World) -> Why;
 }
 
 /// Runs a scenario in virtual time.
@@ -108,9 +108,9 @@ pub(crate) struct Unwatched;
 
 impl Watcher for Unwatched {
     fn progress(&mut self, _: Progress<'_>) {}
-    fn events(&mut self, _: &[crate::world::Event], _: &World) {}
-    fn explain(&mut self, _: &[crate::world::Event], _: &World) -> Vec<String> {
-        Vec::new()
+    fn events(&mut self, _: &[crate::world::Event], _: &mut World) {}
+    fn explain(&mut self, _: &FailedCheck<'_>, _: &mut World) -> Why {
+        Why::default()
     }
 }
 
@@ -123,6 +123,8 @@ struct Runner<'a> {
     watcher: &'a mut dyn Watcher,
     /// Events of the check that is being made.
     held: Option<Vec<crate::world::Event>>,
+    /// What the check that is being made tried.
+    tried: Option<Tried>,
     /// Containers whose place something outside has taken.
     replaced: Vec<String>,
     report: Report,
@@ -136,6 +138,7 @@ impl<'a> Runner<'a> {
             host: None,
             watcher,
             held: None,
+            tried: None,
             replaced: Vec::new(),
             report: Report {
                 name: scenario.name.clone(),
@@ -174,18 +177,21 @@ impl<'a> Runner<'a> {
     /// The stage, the networks, the containers.
     fn up(&mut self) -> Result<HostId, Stop> {
         let runs = self.world.can_run();
+        for warning in translate::stand_ins(self.scenario, &runs) {
+            self.warn(warning);
+        }
         let host = build::stage(self.world, self.scenario, &runs)?;
         self.host = Some(host);
         self.flush();
-        self.external_networks(host)?;
         for (span, request) in translate::network_requests(self.scenario) {
             let name = match &request {
                 Request::NetworkCreate(create) => create.name.clone(),
                 _ => String::new(),
             };
             self.must(host, &request, span, &format!("network {name} cannot be created"))?;
-            let text = self.describe_network(host, &name);
-            self.watcher.progress(Progress::Network { text: &text });
+            if let Some(report) = self.network_report(host, &name) {
+                self.watcher.progress(Progress::Network(&report));
+            }
         }
         for item in translate::container_requests(self.scenario, &runs) {
             let what = format!("container {} cannot be started", item.container);
@@ -195,8 +201,9 @@ impl<'a> Runner<'a> {
             }
             self.must(host, &item.request, item.span, &what)?;
             if matches!(item.request, Request::ContainerStart(_)) {
-                let text = self.describe_container(host, &item.container);
-                self.watcher.progress(Progress::Container { text: &text });
+                if let Some(report) = self.container_report(host, &item.container) {
+                    self.watcher.progress(Progress::Container(&report));
+                }
             }
         }
         self.take_stock(host)?;
@@ -211,6 +218,7 @@ impl<'a> Runner<'a> {
             for container in self.scenario.container_names(service) {
                 let found = self.world.daemon(host).and_then(|daemon| daemon.container(&container).ok());
                 let Some(found) = found else { continue };
+                let published = found.published_column();
                 let condition = match found.state {
                     State::Exited => ContainerCondition::Exited(found.exit_code),
                     State::Created | State::Running | State::Paused => {
@@ -226,13 +234,21 @@ impl<'a> Runner<'a> {
                     let message = format!("{container} exited ({status}){line}");
                     let warning =
                         Diagnostic::warning(service.name.span, message).label("of this service").help(help);
-                    self.watcher.progress(Progress::Warning(&warning));
-                    self.report.warnings.push(warning);
+                    self.warn(warning);
                 }
-                self.report.started.push(StartedContainer { service: service.name.value.clone(), condition });
+                self.report.started.push(StartedContainer {
+                    service: service.name.value.clone(),
+                    condition,
+                    published,
+                });
             }
         }
         Ok(())
+    }
+
+    fn warn(&mut self, warning: Diagnostic) {
+        self.watcher.progress(Progress::Warning(&warning));
+        self.report.warnings.push(warning);
     }
 
     /// The ports on which something listens in a container: those the scenario counts on first. In a namespace that is
@@ -254,21 +270,6 @@ impl<'a> Runner<'a> {
             ports.extend(open.iter().copied().filter(|port| !expected.contains(port)));
         }
         ports
-    }
-
-    /// Networks of others must be there before anything is made, as Compose demands.
-    fn external_networks(&self, host: HostId) -> Result<(), Stop> {
-        for network in self.scenario.networks.iter().filter(|network| network.used && network.external) {
-            let known = self.world.daemon(host).is_some_and(|daemon| daemon.network(&network.name).is_ok());
-            if !known {
-                let message =
-                    format!("network {} declared as external, but could not be found", network.name);
-                let help = "remove `external`, and linkspan creates it".to_owned();
-                let diagnostic = Diagnostic::error(network.key.span, message);
-                return Err(Box::new(diagnostic.label("declared here").help(help)));
-            }
-        }
-        Ok(())
     }
 
     /// Waits until what a service wants completed has ended with success.
@@ -537,6 +538,7 @@ impl<'a> Runner<'a> {
             }
             Event::DaemonStop => return self.daemon(span, |world| world.stop_daemon(host)),
             Event::DaemonStart => return self.daemon(span, |world| world.start_daemon(host)),
+            Event::FirewalldReload => return self.daemon(span, |world| world.reload_firewall(host)),
             Event::HostReboot(name) => {
                 self.check_host_name(name.as_deref(), span)?;
                 if self.world.daemon(host).is_some_and(Daemon::is_running) {
@@ -575,163 +577,30 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn check(&mut self, host: HostId, check: &Check) -> Result<(), Stop> {
-        let from: Vec<Target> = match &check.claim {
-            Claim::Reach { from, .. } | Claim::Resolve { from, .. } => vec![from.clone()],
-            // Every container is tried.
-            Claim::Only { .. } => self.replaced.iter().cloned().map(Target::Container).collect(),
-        };
-        if self.left_out(host, &from.iter().collect::<Vec<_>>(), &check.claim.to_string(), check.span) {
-            return Ok(());
-        }
-        let began = self.world.now();
-        self.flush();
-        self.held = Some(Vec::new());
-        let result = match &check.claim {
-            Claim::Reach { from, to, outcome } => self.reach(host, from, to, *outcome),
-            Claim::Resolve { from, name, addresses } => self.resolve(host, from, name, addresses),
-            Claim::Only { from, to } => self.only(host, from, to),
-        };
-        self.flush();
-        let events = self.held.take().unwrap_or_default();
-        let failure = match result {
-            Ok(None) => None,
-            Ok(Some((expected, found))) => {
-                let story = self.watcher.explain(&events, self.world);
-                Some(CheckFailure { expected, found, story })
-            }
-            Err(error @ (WorldError::Storm(_) | WorldError::Spinning(_))) => {
-                return Err(stopped(check.span, &error));
-            }
-            Err(error) => Some(CheckFailure {
-                expected: "the check can be made".to_owned(),
-                found: error.to_string(),
-                story: Vec::new(),
-            }),
-        };
-        let time = self.world.now().saturating_sub(began);
-        let report = CheckReport { claim: check.claim.to_string(), failure, time, span: check.span };
-        self.watcher.progress(Progress::CheckFinished(&report));
-        self.report.checks.push(report);
-        Ok(())
+    fn network_report(&self, host: HostId, name: &str) -> Option<NetworkReport> {
+        let network = self.world.daemon(host)?.network(name).ok()?;
+        Some(NetworkReport {
+            name: network.name.clone(),
+            driver: network.driver.name().to_owned(),
+            internal: network.internal,
+            subnets: network.subnets.iter().map(|subnet| subnet.pool.subnet().to_string()).collect(),
+        })
     }
 
-    fn reach(&mut self, host: HostId, from: &Target, to: &Endpoint, wanted: Outcome) -> Difference {
-        let location = self.places(host).locate(from);
-        let found = self.places(host).attempt(self.world, &location, to)?;
-        let holds = match (wanted, found) {
-            (Outcome::Ok(None), ProbeOutcome::Ok(_))
-            | (Outcome::Refused, ProbeOutcome::Refused)
-            | (Outcome::Timeout, ProbeOutcome::Timeout)
-            | (Outcome::Unreachable, ProbeOutcome::Unreachable)
-            | (Outcome::Unresolved, ProbeOutcome::Unresolved)
-            | (Outcome::NoAnswer, ProbeOutcome::NoAnswer) => true,
-            (Outcome::Ok(Some(source)), ProbeOutcome::Ok(seen)) => seen == Some(source),
-            _ => false,
+    fn container_report(&self, host: HostId, name: &str) -> Option<ContainerReport> {
+        let container = self.world.daemon(host)?.container(name).ok()?;
+        let address = |endpoint: &DockerEndpoint| {
+            let active = endpoint.active.as_ref()?;
+            active.ipv4.or(active.ipv6).map(|address| address.addr())
         };
-        if holds {
-            return Ok(None);
-        }
-        let mut text = describe(found);
-        if !matches!(found, ProbeOutcome::Ok(_))
-            && let Some(hint) = self.places(host).apart(self.world, &location, to)
-        {
-            text.push_str(&format!(" ({hint})"));
-        }
-        Ok(Some((wanted.to_string(), text)))
-    }
-
-    fn resolve(&mut self, host: HostId, from: &Target, name: &str, wanted: &[IpAddr]) -> Difference {
-        let location = self.places(host).locate(from);
-        let mut found = self.world.resolve(&location, name)?;
-        let mut wanted = wanted.to_vec();
-        found.sort();
-        wanted.sort();
-        let text = |list: &[IpAddr]| match list {
-            [] => "unresolved".to_owned(),
-            list => list.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", "),
-        };
-        Ok((found != wanted).then(|| (text(&wanted), text(&found))))
-    }
-
-    fn only(&mut self, host: HostId, from: &[Target], to: &Endpoint) -> Difference {
-        let allowed: Vec<Location> = from.iter().map(|target| self.places(host).locate(target)).collect();
-        let target = match &to.place {
-            Place::Name(name) => Some(self.places(host).container_name(name)),
-            Place::Address(_) | Place::Host(_) | Place::World(_) => None,
-        };
-        let running = self.world.daemon(host).into_iter().flat_map(|d| d.containers());
-        let names: Vec<String> = running.filter(|c| c.state.is_up()).map(|c| c.name.clone()).collect();
-        let mut wrong = Vec::new();
-        let mut locations: Vec<Location> =
-            names.into_iter().map(|name| Location::Container(host, name)).collect();
-        locations.extend(allowed.iter().filter(|l| l.container().is_none()).cloned());
-        for location in locations {
-            if location.container().is_some() && location.container() == target.as_deref() {
-                continue;
-            }
-            if location.container().is_some()
-                && self.places(host).is_itself(self.world, &location, &to.place)?
-            {
-                continue;
-            }
-            let reaches =
-                matches!(self.places(host).attempt(self.world, &location, to)?, ProbeOutcome::Ok(_));
-            let name = location.container().unwrap_or("host").to_owned();
-            match (reaches, allowed.contains(&location)) {
-                (true, false) => wrong.push(format!("{name} reaches it")),
-                (false, true) => wrong.push(format!("{name} does not")),
-                (true, true) | (false, false) => {}
-            }
-        }
-        let listed: Vec<String> = from.iter().map(ToString::to_string).collect();
-        let expected = || format!("of all containers only {} reach it", listed.join(", "));
-        Ok((!wrong.is_empty()).then(|| (expected(), wrong.join(", "))))
-    }
-
-    fn describe_network(&self, host: HostId, name: &str) -> String {
-        let daemon = self.world.daemon(host);
-        match daemon.and_then(|d| d.network(name).ok()) {
-            Some(network) => {
-                let subnets: Vec<String> =
-                    network.subnets.iter().map(|s| s.pool.subnet().to_string()).collect();
-                let internal = if network.internal { ", internal" } else { "" };
-                format!("{} ({}{internal}) {}", network.name, network.driver.name(), subnets.join(", "))
-            }
-            None => name.to_owned(),
-        }
-    }
-
-    fn describe_container(&self, host: HostId, name: &str) -> String {
-        let daemon = self.world.daemon(host);
-        match daemon.and_then(|d| d.container(name).ok()) {
-            Some(container) => {
-                let mut words = vec![container.name.clone()];
-                for endpoint in &container.endpoints {
-                    let address = endpoint.active.as_ref().and_then(|a| a.ipv4.or(a.ipv6));
-                    let address = address.map(|a| format!("={}", a.addr())).unwrap_or_default();
-                    words.push(format!("{}{address}", endpoint.network_name));
-                }
-                for binding in &container.bindings {
-                    words.push(format!(
-                        "{}->{}/{}",
-                        binding.host,
-                        binding.container.port(),
-                        binding.protocol()
-                    ));
-                }
-                if container.state == State::Exited {
-                    words.push(format!("exited ({})", container.exit_code));
-                }
-                words.join("  ")
-            }
-            None => name.to_owned(),
-        }
+        Some(ContainerReport {
+            name: container.name.clone(),
+            networks: container.endpoints.iter().map(|e| (e.network_name.clone(), address(e))).collect(),
+            published: container.published_column(),
+            exited: (container.state == State::Exited).then_some(container.exit_code),
+        })
     }
 }
-
-/// Expected and found, if they differ.
-type Difference = Result<Option<(String, String)>, WorldError>;
 
 /// What became of a container that others want healthy.
 enum Verdict {
@@ -755,18 +624,6 @@ fn overdue(output: &str, status: Option<u8>) -> Vec<String> {
             "still running after {} s of virtual time; end it with `timeout`, `-c` or `&`",
             STEP_LIMIT.as_secs()
         )],
-    }
-}
-
-fn describe(outcome: ProbeOutcome) -> String {
-    match outcome {
-        ProbeOutcome::Ok(None) => "ok".to_owned(),
-        ProbeOutcome::Ok(Some(source)) => format!("ok from {source}"),
-        ProbeOutcome::Refused => "refused".to_owned(),
-        ProbeOutcome::Timeout => "timeout".to_owned(),
-        ProbeOutcome::Unreachable => "unreachable".to_owned(),
-        ProbeOutcome::Unresolved => "unresolved".to_owned(),
-        ProbeOutcome::NoAnswer => "no-answer".to_owned(),
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
     let environment = environment(loader, node);
     let build = node.get("build").map(|build| read_build(loader, build));
     let diagnostics = &mut loader.diagnostics;
-    if build.is_none() && node.get("image").is_none() && node.get("provider").is_none() {
+    if build.is_none() && node.get("image").is_none() {
         let message = format!("service `{}` has neither `image` nor `build`", name.value);
         diagnostics.push(Diagnostic::error(name.span, message).label("expected one of them"));
     }
@@ -251,6 +251,7 @@ fn read_attachment(network: Spanned<String>, node: &Node, diagnostics: &mut Diag
         interface_name: node.get("interface_name").and_then(Node::text).map(|text| text.into_owned()),
         ipv4_address: parsed(node.get("ipv4_address"), "an IPv4 address, as 172.28.0.2", diagnostics),
         ipv6_address: parsed(node.get("ipv6_address"), "an IPv6 address, as fd00::2", diagnostics),
+        address_span: node.get("ipv4_address").or_else(|| node.get("ipv6_address")).map(|node| node.span),
         link_local_ips: parsed_list(node.get("link_local_ips"), ADDRESS_FORM, diagnostics),
         mac_address: parsed(node.get("mac_address"), MAC_FORM, diagnostics),
         driver_opts: settings(node.get("driver_opts")),
@@ -354,7 +355,8 @@ fn read_container_name(
     name: Option<Spanned<String>>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Spanned<String>> {
-    let name = name?;
+    // What an unset variable leaves is no name at all.
+    let name = name.filter(|name| !name.value.is_empty())?;
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     let valid =
         name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.bytes().all(allowed);

@@ -10,14 +10,14 @@ use super::diagnostic::{Diagnostic, Diagnostics, Spanned, did_you_mean};
 use super::keys::{boolean, integer, number};
 use super::model::{
     Client, ClientProxy, Daemon, DnsData, DnsRecord, Host, ImageSpec, LinkEnd, ListenPort, Machine, Nic,
-    Profile, Proxy, Route, World, WorldLink,
+    Profile, Protocol, Proxy, Route, World, WorldLink,
 };
 use super::read::{
     ADDRESS_FORM, MAX_PORTS, NETWORK_FORM, pairs, parsed, parsed_list, scalars, settings, texts,
 };
 use super::service::{command, read_expose};
 use super::steps::duration;
-use super::yaml::{Entry, Node};
+use super::yaml::{Entry, Node, Value};
 
 const INTERFACE_FORM: &str = "an address with its prefix length, as 203.0.113.10/24";
 const MAC_FORM: &str = "a MAC address, as 02:42:ac:11:00:02";
@@ -201,6 +201,16 @@ pub(super) fn world(node: &Node, diagnostics: &mut Diagnostics) -> World {
             diagnostics.push(Diagnostic::error(place.span, message).help(help));
         }
         let port = within(entry.value.get("port"), 1..=65_535, diagnostics).unwrap_or(3128);
+        let taken = |open: &ListenPort| open.protocol == Protocol::Tcp && u32::from(open.port) == port;
+        let on_it = machines.iter().find(|other| other.name.value == machine);
+        let listens = on_it.is_some_and(|on_it| {
+            on_it.listen.iter().chain(on_it.serves.iter().map(|(port, _)| port)).any(taken)
+        });
+        if listens {
+            let message = format!("port {port} of the machine `{machine}` is the proxy's");
+            let help = "take it out of the machine's `listen` and `serves`, or give the proxy another `port`";
+            diagnostics.push(Diagnostic::error(place.span, message).help(help.to_owned()));
+        }
         proxies.push(Proxy {
             name: name_of(entry),
             machine: Spanned::new(machine, place.span),
@@ -382,7 +392,9 @@ fn record(name: &str, entry: &Entry, records: &mut Vec<DnsRecord>, diagnostics: 
 
 /// Reads `daemon:`.
 pub(super) fn daemon(node: &Node, diagnostics: &mut Diagnostics) -> Daemon {
-    let mut network = |key: &str| parsed::<IpNet>(node.get(key), NETWORK_FORM, diagnostics);
+    // What is no text has been refused already.
+    let text_of = |key: &str| node.get(key).filter(|value| matches!(value.value, Value::String(_)));
+    let mut network = |key: &str| parsed::<IpNet>(text_of(key), NETWORK_FORM, diagnostics);
     let (bip, bip6) = (network("bip"), network("bip6"));
     let (fixed_cidr, fixed_cidr_v6) =
         (network("fixed-cidr").map(|net| net.trunc()), network("fixed-cidr-v6").map(|net| net.trunc()));
@@ -395,7 +407,7 @@ pub(super) fn daemon(node: &Node, diagnostics: &mut Diagnostics) -> Daemon {
             pools.push((base.trunc(), u8::try_from(size).unwrap_or(base.max_prefix_len())));
         }
     }
-    let mut address = |key: &str| parsed::<IpAddr>(node.get(key), ADDRESS_FORM, diagnostics);
+    let mut address = |key: &str| parsed::<IpAddr>(text_of(key), ADDRESS_FORM, diagnostics);
     let (default_gateway, default_gateway_v6) = (address("default-gateway"), address("default-gateway-v6"));
     let ip = address("ip");
     let mut host_gateway_ips: Vec<IpAddr> = address("host-gateway-ip").into_iter().collect();
@@ -403,9 +415,9 @@ pub(super) fn daemon(node: &Node, diagnostics: &mut Diagnostics) -> Daemon {
     Daemon {
         profile: node.get("profile").and_then(Node::text).and_then(|text| match text.as_ref() {
             // YAML reads an unquoted 20.10 as the number 20.1.
-            "20" | "20.1" | "20.10" => Some(Profile::V20),
-            "28" => Some(Profile::V28),
-            "29" => Some(Profile::V29),
+            "20" | "20.1" | "20.10" => Some(Profile::Docker20_10),
+            "28" => Some(Profile::Docker28),
+            "29" => Some(Profile::Docker29),
             _ => None,
         }),
         bridge: text(node, "bridge"),

@@ -27,6 +27,8 @@ pub struct Step {
     pub expect: Expect,
     /// Where it was written.
     pub span: Span,
+    /// Where its command or event was written.
+    pub written: Span,
 }
 
 /// What happens in a step.
@@ -80,6 +82,8 @@ pub enum Event {
     DaemonStop,
     /// dockerd starts.
     DaemonStart,
+    /// firewalld empties the packet filter and tells dockerd.
+    FirewalldReload,
     /// The host reboots; absent: the only one.
     HostReboot(Option<String>),
 }
@@ -133,7 +137,7 @@ impl fmt::Display for Target {
 }
 
 const EVENTS: &str = "`wait TIME`, `link down NAME`, `link up NAME`, `crash NAME`, `daemon restart`, `daemon stop`, \
-                      `daemon start`, `host reboot`";
+                      `daemon start`, `firewalld reload`, `host reboot`";
 
 impl FromStr for Event {
     type Err = String;
@@ -151,6 +155,7 @@ impl FromStr for Event {
             ["daemon", "restart"] => Ok(Self::DaemonRestart),
             ["daemon", "stop"] => Ok(Self::DaemonStop),
             ["daemon", "start"] => Ok(Self::DaemonStart),
+            ["firewalld", "reload"] => Ok(Self::FirewalldReload),
             ["host", "reboot"] => Ok(Self::HostReboot(None)),
             ["host", "reboot", host] => name(host).map(|host| Self::HostReboot(Some(host))),
             _ => Err(format!("`{}` is not an event: expected {EVENTS}", short(text))),
@@ -168,6 +173,7 @@ impl fmt::Display for Event {
             Self::DaemonRestart => f.write_str("daemon restart"),
             Self::DaemonStop => f.write_str("daemon stop"),
             Self::DaemonStart => f.write_str("daemon start"),
+            Self::FirewalldReload => f.write_str("firewalld reload"),
             Self::HostReboot(None) => f.write_str("host reboot"),
             Self::HostReboot(Some(name)) => write!(f, "host reboot {name}"),
         }
@@ -252,7 +258,9 @@ pub(super) fn read_checks(node: &Node, diagnostics: &mut Diagnostics) -> Vec<Che
 
 fn read_step(node: &Node, diagnostics: &mut Diagnostics) -> Option<Step> {
     let span = node.span;
-    let plain = |action| Some(Step { name: None, text: None, action, expect: Expect::default(), span });
+    let plain = |action| {
+        Some(Step { name: None, text: None, action, expect: Expect::default(), span, written: span })
+    };
     match &node.value {
         Value::String(line) if looks_like_check(line) => plain(Action::Check(read_check(node, diagnostics))),
         Value::String(line) if is_docker(line) => {
@@ -323,7 +331,8 @@ fn step_mapping(node: &Node, diagnostics: &mut Diagnostics) -> Option<Step> {
         }
     }
     let expect = node.get("expect").map_or_else(Expect::default, expect);
-    Some(Step { name: text("name"), text: text("text"), action, expect, span: node.span })
+    let written = node.get("run").map_or(node.span, |command| command.span);
+    Some(Step { name: text("name"), text: text("text"), action, expect, span: node.span, written })
 }
 
 fn expect(node: &Node) -> Expect {
@@ -354,13 +363,18 @@ fn event(line: &str, span: Span, diagnostics: &mut Diagnostics) -> Option<Event>
         Err(message) => {
             let first = line.split_whitespace().next().unwrap_or("");
             let known = ["wait", "link", "crash", "daemon", "host", "docker", "only"];
-            let help = if known.contains(&first) { None } else { did_you_mean(first, known) };
-            let help = help.or_else(|| {
-                Some(
-                    "a command is written `in: CONTAINER` with `run: COMMAND`, or begins with `docker`"
-                        .to_owned(),
-                )
-            });
+            let help = if first == "wait" {
+                let number = line.split_whitespace().nth(1).filter(|text| text.parse::<f64>().is_ok());
+                number.map(|number| format!("did you mean `wait {number}s`?"))
+            } else if known.contains(&first) {
+                None
+            } else {
+                did_you_mean(first, known).or_else(|| {
+                    let form =
+                        "a command is written `in: CONTAINER` with `run: COMMAND`, or begins with `docker`";
+                    Some(form.to_owned())
+                })
+            };
             diagnostics.push(Diagnostic::error(span, message).help(help));
             None
         }
@@ -432,9 +446,15 @@ mod tests {
 
     #[test]
     fn events_parse_and_emit() {
-        for line in
-            ["link down eth0", "link up eth0", "crash web", "daemon restart", "host reboot", "wait 300s"]
-        {
+        for line in [
+            "link down eth0",
+            "link up eth0",
+            "crash web",
+            "daemon restart",
+            "firewalld reload",
+            "host reboot",
+            "wait 300s",
+        ] {
             assert_eq!(line.parse::<Event>().unwrap().to_string(), line);
         }
         assert!("daemon dance".parse::<Event>().unwrap_err().contains("expected `wait TIME`"));
@@ -442,8 +462,8 @@ mod tests {
 
     #[test]
     fn expectations_come_short_and_long() {
-        let text = "steps:\n- {run: a, expect: 3}\n- {run: a, expect: x}\n- {run: a, expect: [x, y]}\n\
-                    - {run: a, expect: {contains: [x, y]}}\n";
+        let text = "steps:\n- {run: id, expect: 3}\n- {run: id, expect: x}\n- {run: id, expect: [x, y]}\n\
+                    - {run: id, expect: {contains: [x, y]}}\n";
         let source = crate::scenario::MemorySource::default().with_file("/a.yaml", text);
         let options = crate::scenario::LoadOptions::default();
         let scenario = crate::scenario::load(&source, std::path::Path::new("/a.yaml"), &options).unwrap();

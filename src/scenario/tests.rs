@@ -188,7 +188,7 @@ fn a_full_scenario_networks_and_world() {
     assert_eq!((link.delay.as_millis(), link.rate, link.loss), (20, Some(10_000_000), 0.015));
     let names: Vec<&str> = scenario.world.records.iter().map(|r| r.name.as_str()).collect();
     assert_eq!(names, ["a.example", "example.org", "www.example.org"]);
-    assert_eq!(scenario.daemon.profile, Some(Profile::V20));
+    assert_eq!(scenario.daemon.profile, Some(Profile::Docker20_10));
     assert_eq!(scenario.daemon.bip.unwrap().to_string(), "10.9.0.1/24");
     assert_eq!(scenario.client.proxies[0].1.http.as_deref(), Some("http://p:3128"));
     assert!(scenario.ignored.iter().any(|i| i.path == "services.web.volumes"));
@@ -262,6 +262,21 @@ fn project_names_follow_compose() {
 }
 
 #[test]
+fn a_service_named_like_a_place_is_warned_of_when_it_could_be_meant() {
+    let services = "services: {host: {image: nginx}, outside: {image: nginx}}\n";
+    assert!(load_text(services).unwrap().warnings.is_empty());
+    let scenario = load_text(&format!("{services}checks: ['host -> outside:80: ok']\n")).unwrap();
+    let messages: Vec<&str> = scenario.warnings.iter().map(|w| w.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "in checks and steps, `host` means the Docker host",
+            "in checks and steps, `outside` means this service, not the machine"
+        ]
+    );
+}
+
+#[test]
 fn warnings_do_not_refuse() {
     let scenario = load_text(
         "version: '3'\nservices:\n  a: {image: \"x:${TAG}\", network_mode: host, ports: [80], env_file: gone.env}\n",
@@ -325,19 +340,36 @@ const BAD: &[(&str, &str, &str)] = &[
     ),
     ("services:\n  a: {image: x, depends_on: [b]}\n  b: {image: x, profiles: [p]}\n", "--profile p", ":2:"),
     ("services:\n  a: {image: \"x${\"}\n", "invalid interpolation", ":2:14"),
+    ("services:\n  a:\n    image: x\n   ports: []\n", "3 spaces before it, the one above 4", ":4:4"),
+    ("services:\n  a:\n    image: x\n    dns: [1.1.1.1\n    ports: []\n", "is not closed", ":5:"),
+    ("services:\n  a:\n    image x\n    dns: 1.1.1.1\n", "the line above has no `: `", ":4:"),
+    ("services:\n  a:\n    image: x\n      dns: 1.1.1.1\n", "cannot stand deeper", ":4:"),
+    ("services:\n  a: {image: x}\n  b:\n    command: echo a: b\n", "has to be quoted", ":4:"),
+    ("services:\n  a:\n    image: x\n    ports:\n      -a:80\n", "a space belongs between", ":5:7"),
+    ("services: {a: {image: x, environment: [{K: v}]}}\n", "`- K=v`", ":1:"),
+    ("services: {a: {image: x}}\nports: [80]\n", "it is a key of a service", ":2:1"),
+    ("services:\n  a:\n  image: x\n", "stands below it and deeper", ":2:"),
+    ("services: {a: {image: x}}\nnetworks: [b]\n", "without a `-`", ":2:11"),
+    ("services: {a: {image: x, ports: 80:80}}\n", "a list of one is written `[\"80:80\"]`", ":1:33"),
+    ("services: {a: {image: x}}\nsteps: [wait 5]\n", "did you mean `wait 5s`?", ":2:9"),
+    (
+        "services: {a: {image: x, depends_on: {b: {condition: service_healty}}}, b: {image: x}}\n",
+        "found `service_healty`",
+        ":1:",
+    ),
     ("services:\n  a: {image: \"${V:?set it}\"}\n", "set it", ":2:14"),
     ("services:\n  a: {extends: a}\n", "runs in a circle", ":2:16"),
     ("services:\n  a: {extends: {service: b}}\n  b: {extends: {service: a}}\n", "runs in a circle", ":"),
     ("services:\n  a: {extends: {service: b, file: gone.yaml}}\n", "cannot read app/gone.yaml", ":2:"),
     ("include: [compose.yaml]\n", "`include` runs in a circle", ":1:11"),
     ("include: [gone.yaml]\n", "cannot read app/gone.yaml", ":1:11"),
+    ("include: ['oci://r.example/x:1']\n", "linkspan fetches nothing", ":1:11"),
     (
         "services: {a: {image: x}}\nnetworks: {n: {driver: overlay}}\n",
         "network driver `overlay` is not supported",
         ":2:",
     ),
     ("services: {a: {image: x}}\nnetworks: {n: {driver: brigde}}\n", "did you mean `bridge`?", ":2:"),
-    ("services: {a: {provider: {type: x}}}\n", "not supported yet", ":1:16"),
     (
         "services: {a: {image: x}}\nnetworks: {n: {ipam: {config: [{subnet: 10.0.0.0/40}]}}}\n",
         "is not a network",

@@ -1,8 +1,8 @@
 //! From the typed [`Scenario`] to what a Docker daemon is asked for, as Compose v2 asks for it.
 //!
-//! Networks come first: those a service joins and that are not external, with Compose's names and labels. Then every
-//! container is created on its first network and connected to the others, and when all exist they are started,
-//! dependencies first. Compose does the same in parallel where it can; here the order is that of the file, so that
+//! Networks come first: those a service joins, external ones as somebody made them before, the others with Compose's
+//! names and labels. Then every container is created on its first network and connected to the others, and when all
+//! exist they are started, dependencies first. Compose does the same in parallel where it can; here the order is that of the file, so that
 //! addresses are the same in every run. `compose.version` and `config-hash` labels are left out: they name a Compose
 //! binary, which there is not.
 //!
@@ -14,13 +14,17 @@
 //! with options they take; the caller knows and hands in `runs`. Any other command is left out and the container runs its image's
 //! stand-in, which listens where [`Scenario::listening_ports`] says ([`image_catalogue`]).
 
+mod client;
 mod daemon;
+pub(super) mod external;
 mod images;
 mod stand_ins;
 #[cfg(test)]
 mod tests;
 
+pub use client::client_config;
 pub use daemon::daemon_config;
+pub(super) use images::is_shell;
 pub use images::{catalogue_key, image_catalogue};
 pub use stand_ins::stand_ins;
 
@@ -28,6 +32,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::diagnostic::Span;
+use super::images_table;
 use super::model::{
     Attachment, Command, ExtraHost, HostAddress, HostPort, Link, ListenPort, Network, NetworkMode, Protocol,
     PublishedPort, Restart, Scenario, Service,
@@ -62,13 +67,16 @@ pub struct ContainerRequest {
     pub request: Request,
 }
 
-/// The networks to create, in document order, each with its place in the file.
+/// The networks to create, each with its place in the file: first those that others have made before, then the
+/// project's own in document order.
 #[must_use]
 pub fn network_requests(scenario: &Scenario) -> Vec<(Span, Request)> {
-    let created = scenario.networks.iter().filter(|network| network.used && !network.external);
-    created
-        .map(|network| (network.key.span, Request::NetworkCreate(network_create(scenario, network))))
-        .collect()
+    let used = || scenario.networks.iter().filter(|network| network.used);
+    let before = used().filter(|network| external::is_assumed(network));
+    let before = before.map(|network| (network.key.span, external::create(scenario, network)));
+    let own = used().filter(|network| !network.external);
+    let own = own.map(|network| (network.key.span, network_create(scenario, network)));
+    before.chain(own).map(|(span, create)| (span, Request::NetworkCreate(create))).collect()
 }
 
 /// Every container created, each followed by its further networks; then every container started. Both in the order
@@ -110,9 +118,23 @@ pub(super) fn own_command(service: &Service, runs: Runs<'_>) -> Option<Vec<Strin
 
 /// What a service says its containers run: the entrypoint and the command behind it. Empty if it says nothing.
 fn asked_command(service: &Service) -> Vec<String> {
-    let entrypoint = service.entrypoint.as_ref().map(words_of);
     let command = service.command.as_ref().map(words_of);
-    entrypoint.into_iter().chain(command).flatten().collect()
+    let entrypoint = match (&service.entrypoint, &command) {
+        (Some(entrypoint), _) => words_of(entrypoint),
+        (None, Some(_)) => known_entrypoint(service),
+        (None, None) => Vec::new(),
+    };
+    entrypoint.into_iter().chain(command.into_iter().flatten()).collect()
+}
+
+/// What the image of a service puts before the command, where that is known.
+fn known_entrypoint(service: &Service) -> Vec<String> {
+    match (&service.image, &service.build) {
+        (Some(image), None) => {
+            images_table::entrypoint(&image.value).into_iter().map(str::to_owned).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The words of a command. A line that no shell could split has none and so is never kept.
@@ -174,6 +196,9 @@ fn container_create(
     let asked = asked_command(service);
     let stood_in_for = (!asked.is_empty() && !runs(&asked)).then_some(asked);
     let legacy_links = matches!(service.network, NetworkMode::DefaultBridge);
+    let mut env: Vec<String> =
+        service.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    client_config(scenario).add_proxies(&mut env);
     ContainerCreate {
         name: Some(name.to_owned()),
         image: service.image_name(&scenario.name),
@@ -183,7 +208,7 @@ fn container_create(
         entrypoint,
         hostname: service.hostname.clone(),
         domainname: service.domainname.clone(),
-        env: service.environment.iter().map(|(name, value)| format!("{name}={value}")).collect(),
+        env,
         mac: first.mac.clone(),
         network_mode,
         endpoints: vec![first],
@@ -207,7 +232,7 @@ fn container_create(
     }
 }
 
-/// A check that needs programs linkspan has not is stood in for by one that passes.
+/// A check that needs programs linkspan has not is stood in for by one that passes; [`stand_ins`] warns of it.
 fn healthcheck(service: &Service, runs: Runs<'_>) -> Option<Healthcheck> {
     let asked = service.healthcheck.as_ref()?;
     let mut check = healthcheck_command(service)?;
@@ -239,7 +264,8 @@ fn entrypoint_and_command(service: &Service, runs: Runs<'_>) -> (Option<String>,
         Some(entrypoint) if !words_of(entrypoint).is_empty() => (Some(argv.remove(0)), argv),
         // `entrypoint: []` takes the image's away.
         Some(_) => (Some(String::new()), argv),
-        None => (None, argv),
+        // The daemon puts the image's own before it.
+        None => (None, argv.split_off(known_entrypoint(service).len().min(argv.len()))),
     }
 }
 

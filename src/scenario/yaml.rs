@@ -13,6 +13,7 @@ use hashbrown::HashSet;
 use saphyr_parser::{Event, Parser, ScalarStyle, Tag};
 
 use super::diagnostic::{Diagnostic, FileId, SourceMap, Span};
+use super::shifted::Shifted;
 
 /// Largest accepted file, in bytes.
 pub const MAX_INPUT: usize = 8 << 20;
@@ -154,7 +155,36 @@ pub fn parse(sources: &SourceMap, file: FileId) -> Result<Vec<Node>, Box<Diagnos
     // The scanner knows no byte order mark inside a document; editors on Windows write one at the start.
     let skipped = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
     let text = &text[skipped..];
-    Builder::new(text, file, skipped).run(text)
+    let mut shifted = Shifted::new(text);
+    loop {
+        let scanned = shifted.text();
+        let failure = match Builder::new(&scanned, file, skipped, &shifted).run(&scanned) {
+            Ok(documents) => return Ok(documents),
+            Err(failure) => failure,
+        };
+        match failure {
+            Failure::Refused(diagnostic) => return Err(diagnostic),
+            Failure::Syntax { at, complaint } => {
+                if !shifted.shift(at, &complaint) {
+                    return Err(Box::new(syntax_error(text, file, at, skipped, &complaint)));
+                }
+            }
+        }
+    }
+}
+
+/// Why a text gives no tree.
+enum Failure {
+    /// It is none, at this byte.
+    Syntax { at: usize, complaint: String },
+    /// It is one that is not accepted.
+    Refused(Box<Diagnostic>),
+}
+
+impl From<Box<Diagnostic>> for Failure {
+    fn from(diagnostic: Box<Diagnostic>) -> Self {
+        Self::Refused(diagnostic)
+    }
 }
 
 /// An open list or mapping.
@@ -179,9 +209,9 @@ struct Weight {
     depth: usize,
 }
 
-struct Builder {
+struct Builder<'a> {
     file: FileId,
-    offsets: Offsets,
+    offsets: Offsets<'a>,
     stack: Vec<Frame>,
     /// Finished anchors; an anchor still open is absent, so an alias to it is refused.
     anchors: BTreeMap<usize, (Node, Weight)>,
@@ -191,11 +221,11 @@ struct Builder {
 
 type Step<T> = Result<T, Box<Diagnostic>>;
 
-impl Builder {
-    fn new(text: &str, file: FileId, skipped: usize) -> Self {
+impl<'a> Builder<'a> {
+    fn new(text: &str, file: FileId, skipped: usize, shifted: &'a Shifted<'_>) -> Self {
         Self {
             file,
-            offsets: Offsets::new(text, skipped),
+            offsets: Offsets::new(text, skipped, shifted),
             stack: Vec::new(),
             anchors: BTreeMap::new(),
             documents: Vec::new(),
@@ -203,12 +233,12 @@ impl Builder {
         }
     }
 
-    fn run(mut self, text: &str) -> Step<Vec<Node>> {
+    fn run(mut self, text: &str) -> Result<Vec<Node>, Failure> {
         let mut parser = Parser::new_from_str(text);
         while let Some(event) = parser.next_event() {
-            let (event, span) = event.map_err(|error| {
-                let at = self.offsets.byte(error.marker().index());
-                Box::new(syntax_error(text, self.file, at, self.offsets.skipped, error.info()))
+            let (event, span) = event.map_err(|error| Failure::Syntax {
+                at: self.offsets.local(error.marker().index()),
+                complaint: error.info().to_owned(),
             })?;
             let span = self.span(&span);
             match event {
@@ -226,10 +256,9 @@ impl Builder {
                 Event::SequenceEnd | Event::MappingEnd => self.close(span)?,
                 Event::Alias(anchor) => {
                     let Some((_, weight)) = self.anchors.get(&anchor) else {
-                        return Err(Box::new(
-                            Diagnostic::error(span, "an alias cannot stand inside the value it names")
-                                .label("this would contain itself"),
-                        ));
+                        let message = "an alias cannot stand inside the value it names";
+                        let diagnostic = Diagnostic::error(span, message).label("this would contain itself");
+                        return Err(Failure::Refused(Box::new(diagnostic)));
                     };
                     let weight = *weight;
                     // The cost is checked before the value is copied again.
@@ -439,8 +468,9 @@ fn resolve(text: &str) -> Value {
     Value::String(text.to_owned())
 }
 
-fn syntax_error(text: &str, file: FileId, at: u32, skipped: usize, info: &str) -> Diagnostic {
-    let local = (at as usize).saturating_sub(skipped).min(text.len());
+/// `local` counts from the start of `text`.
+fn syntax_error(text: &str, file: FileId, local: usize, skipped: usize, info: &str) -> Diagnostic {
+    let at = u32::try_from(local + skipped).unwrap_or(u32::MAX);
     let line_start = text.get(..local).and_then(|before| before.rfind('\n')).map_or(0, |i| i + 1);
     let line = text[line_start..].lines().next().unwrap_or("");
     let indent = &line[..line.len() - line.trim_start().len()];
@@ -451,6 +481,30 @@ fn syntax_error(text: &str, file: FileId, at: u32, skipped: usize, info: &str) -
     }
     let span = Span { file, start: at, end: at };
     let diagnostic = Diagnostic::error(span, format!("this is not valid YAML: {info}"));
+    if info.contains("mapping values") {
+        return diagnostic.help(second_value(&text[..line_start], line).to_owned());
+    }
+    if info.contains("unknown anchor") {
+        return diagnostic.help("nothing before it is marked with `&` and this name".to_owned());
+    }
+    if info.contains("unexpected character") {
+        return diagnostic.help("quote the text that begins with it".to_owned());
+    }
+    if info.contains("trailing content") {
+        return diagnostic
+            .help("a quote further up may be missing: here text ends that began there".to_owned());
+    }
+    if info.contains("quoted scalar") {
+        return diagnostic.help("the quote that begins here is not closed".to_owned());
+    }
+    if info.contains("flow") || info.contains("':' indicator") {
+        return diagnostic.help("a `[` or `{` before this is not closed, or a comma is missing".to_owned());
+    }
+    if info.contains("expected key")
+        && let Some(help) = misaligned(&text[..line_start], indent.len())
+    {
+        return diagnostic.help(help);
+    }
     if line.contains(" -> ") || line.contains(" ? ") {
         return diagnostic.help(
             "a check after `check:` or `done:` is quoted, as in check: \"web -> db:5432: ok\", or is a list item of its own"
@@ -460,28 +514,72 @@ fn syntax_error(text: &str, file: FileId, at: u32, skipped: usize, info: &str) -
     diagnostic
 }
 
-/// Character index to byte offset; the parser counts characters.
-struct Offsets {
+/// What is behind a `: ` that cannot begin a value.
+fn second_value(before: &str, line: &str) -> &'static str {
+    let key = |line: &str| line.contains(": ") || line.trim_end().ends_with(':');
+    if line.matches(": ").count() > 1 {
+        return "a text that holds `: ` has to be quoted";
+    }
+    let above = before.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    if !key(above) {
+        "the line above has no `: `, a colon and a space, after its key"
+    } else if indent(line) > indent(above) {
+        "the line above has a value already, so this one cannot stand deeper"
+    } else {
+        "a key, a colon and a value: quote the text if it is one"
+    }
+}
+
+/// What is odd about the indentation of a line that cannot be read as a key.
+fn misaligned(before: &str, indent: usize) -> Option<String> {
+    let mut last = None;
+    for line in before.lines().rev() {
+        let text = line.trim_start();
+        if text.is_empty() || text.starts_with('#') {
+            continue;
+        }
+        let other = line.len() - text.len();
+        last = last.or(Some(other));
+        // The first line that stands as far left is where this one's mapping ends; what was before it is its neighbour.
+        if other <= indent {
+            break;
+        }
+        last = Some(other);
+    }
+    let other = last.filter(|other| *other != indent)?;
+    Some(format!(
+        "keys of one mapping begin at the same column: this line has {indent} spaces before it, the one above {other}"
+    ))
+}
+
+/// Character index to byte offset in the file; the parser counts characters of the text it is given.
+struct Offsets<'a> {
     /// Byte offset of every character, absent for ASCII text where they are the same.
     table: Option<Vec<u32>>,
     len: usize,
     skipped: usize,
+    shifted: &'a Shifted<'a>,
 }
 
-impl Offsets {
-    fn new(text: &str, skipped: usize) -> Self {
+impl<'a> Offsets<'a> {
+    fn new(text: &str, skipped: usize, shifted: &'a Shifted<'a>) -> Self {
         let table = (!text.is_ascii())
             .then(|| text.char_indices().map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX)).collect());
-        Self { table, len: text.len(), skipped }
+        Self { table, len: text.len(), skipped, shifted }
     }
 
     fn byte(&self, index: usize) -> u32 {
-        let end = u32::try_from(self.len).unwrap_or(u32::MAX);
+        u32::try_from(self.local(index) + self.skipped).unwrap_or(u32::MAX)
+    }
+
+    /// Counted from where the text begins.
+    fn local(&self, index: usize) -> usize {
         let at = match &self.table {
-            None => u32::try_from(index).unwrap_or(u32::MAX).min(end),
-            Some(table) => table.get(index).copied().unwrap_or(end),
+            None => index.min(self.len),
+            Some(table) => table.get(index).map_or(self.len, |at| *at as usize),
         };
-        at + u32::try_from(self.skipped).unwrap_or(0)
+        self.shifted.original(at)
     }
 }
 
@@ -525,6 +623,25 @@ mod tests {
         ];
         let values: Vec<Value> = node.items().iter().map(|n| n.value.clone()).collect();
         assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn brackets_and_quotes_may_stand_as_far_left_as_go_yaml_lets_them() {
+        let text = "a:\n  é: [\n  \"x\",\ny, # c\n  {\n  z: 1\n}\n  ]\n  q: \"one\ntwo\"\n  after: [b]\n";
+        let node = one(text);
+        let inner = node.get("a").unwrap();
+        let items = inner.get("é").unwrap().items();
+        assert_eq!(items[..2].iter().map(|item| item.text().unwrap()).collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!(items[2].get("z").unwrap().text().unwrap(), "1");
+        assert_eq!(inner.get("q").unwrap().text().unwrap(), "one two");
+        // Places are those of the text as it was written.
+        let cut = |span: Span| &text[span.start as usize..span.end as usize];
+        assert_eq!(cut(items[1].span), "y");
+        assert_eq!(cut(items[2].get("z").unwrap().span), "1");
+        assert_eq!(cut(inner.get("after").unwrap().items()[0].span), "b");
+        let error = parse_text("a: [\n1,\nb: c: d\n]\n").unwrap_err();
+        assert!(error.contains("t.yaml:3:"), "{error}");
+        assert!(parse_text(&format!("a: [\n{}]\n", "1,\n".repeat(5_000))).is_err());
     }
 
     #[test]

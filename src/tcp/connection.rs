@@ -12,9 +12,8 @@ use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 use smoltcp::wire::TcpControl;
 
-use super::device::Packet;
+use super::device::{Packet, usable_mtu};
 use super::segment::{Segment, is_after};
-use super::timers::Ticket;
 use super::types::{ConnectionEntry, ConnectionId, ListenerId, Options, Scope, SocketError, State};
 
 /// Half-open connections live this long: `tcp_synack_retries = 5`, at 1, 3, 7, 15 and 31 s, ends at 63 s.
@@ -54,7 +53,7 @@ pub(super) enum Body {
     /// A SYN waits for the caller's decision; nothing else is allocated.
     Pending { syn: Box<[u8]> },
     /// smoltcp runs it.
-    Socket { set: Box<SocketSet<'static>>, handle: SocketHandle },
+    Socket { set: SocketSet<'static>, handle: SocketHandle },
     /// Everything is sent, received and read; enough is kept to acknowledge strays.
     TimeWait,
     /// Over.
@@ -133,7 +132,8 @@ pub(super) struct Connection {
     pub(super) since: Duration,
     /// Since when something sent is unanswered.
     pub(super) stalled: Option<Duration>,
-    pub(super) ticket: Option<Ticket>,
+    /// When its timer fires, if one is set.
+    pub(super) timer: Option<Duration>,
     /// The acknowledgment of the peer's FIN, until something else is sent or its time has come.
     held: Option<Held>,
     /// Segments with data that are still acknowledged at once.
@@ -156,7 +156,7 @@ impl Connection {
             scope,
             local,
             remote,
-            mtu,
+            mtu: usable_mtu(mtu, remote.is_ipv6()),
             options,
             body,
             holder,
@@ -173,7 +173,7 @@ impl Connection {
             heard: now,
             since: now,
             stalled: None,
-            ticket: None,
+            timer: None,
             held: None,
             quick_acknowledgments: QUICK_ACKNOWLEDGMENTS,
             unread: VecDeque::new(),
@@ -247,8 +247,7 @@ impl Connection {
     pub(super) fn keep_back(&mut self, sent: &mut VecDeque<Packet>, before: usize) -> Option<Vec<u8>> {
         let held = self.held.as_mut()?;
         let last = sent.back().filter(|_| sent.len() > before)?;
-        let bare = Segment::parse(&last.octets, true)
-            .is_some_and(|segment| segment.length == 0 && segment.control == TcpControl::None);
+        let bare = Segment::sent(&last.octets).is_some_and(|sent| sent.bare);
         if !bare || sent.len() > before + 1 {
             return self.held.take()?.octets;
         }
@@ -284,16 +283,26 @@ impl Connection {
         self.unread.len() + self.socket().map_or(0, tcp::Socket::recv_queue)
     }
 
-    /// Reads what is there into `octets`.
-    pub(super) fn read(&mut self, octets: &mut [u8]) -> usize {
-        if let Some(socket) = self.socket_mut() {
-            return socket.recv_slice(octets).unwrap_or(0);
+    /// Takes at most `limit` octets of what is there.
+    pub(super) fn read(&mut self, limit: usize) -> Vec<u8> {
+        let Some(socket) = self.socket_mut() else {
+            let length = limit.min(self.unread.len());
+            return self.unread.drain(..length).collect();
+        };
+        let wanted = limit.min(socket.recv_queue());
+        let mut taken = Vec::with_capacity(wanted);
+        // A ring's content has two parts at most.
+        while taken.len() < wanted {
+            let part = socket.recv(|octets| {
+                let length = octets.len().min(wanted - taken.len());
+                taken.extend_from_slice(&octets[..length]);
+                (length, length)
+            });
+            if !part.is_ok_and(|length| length > 0) {
+                break;
+            }
         }
-        let length = octets.len().min(self.unread.len());
-        for (to, from) in octets.iter_mut().zip(self.unread.drain(..length)) {
-            *to = from;
-        }
-        length
+        taken
     }
 
     pub(super) fn is_released(&self) -> bool {
@@ -461,7 +470,7 @@ pub(super) fn new_socket(options: &Options) -> tcp::Socket<'static> {
 
 /// A set holding one socket.
 pub(super) fn alone(socket: tcp::Socket<'static>) -> Body {
-    let mut set = Box::new(SocketSet::new(Vec::with_capacity(1)));
+    let mut set = SocketSet::new(Vec::with_capacity(1));
     let handle = set.add(socket);
     Body::Socket { set, handle }
 }

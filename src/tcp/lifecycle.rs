@@ -15,8 +15,7 @@ use smoltcp::wire::TcpControl;
 
 use super::connection::{Body, Connection, Expiry, Holder, LAST_SYN, alone, new_socket};
 use super::device::{Packet, Port, duration, instant, recycle};
-use super::segment::{Segment, emit, is_after};
-use super::timers::Ticket;
+use super::segment::{Segment, Sent, emit, is_after};
 use super::{Change, ConnectionId, Ingress, ListenerId, Options, Scope, SocketError, State, TcpStack};
 
 /// Packets one connection may send before the next ready one has its turn; Linux's TSO burst is of this order.
@@ -39,23 +38,26 @@ impl TcpStack {
         packet: &[u8],
         mtu: usize,
     ) -> Ingress {
-        let id = ConnectionId(self.take_id());
+        let now = self.now;
         let Some(listener) = self.listeners.get_mut(&listener_id) else { return Ingress::NoSocket };
         if listener.half_open.len() >= listener.backlog || listener.queue.len() > listener.backlog {
             self.counters.listen_drops += 1;
             return Ingress::Overflow;
         }
         let options = listener.options.connection;
-        let (body, holder) = if listener.options.withhold {
-            listener.queue.push_back(id);
+        let withheld = listener.options.withhold;
+        let (body, holder) = if withheld {
             (Body::Pending { syn: packet.into() }, Holder::Queued(listener_id))
         } else {
-            listener.half_open.insert(id);
             (alone(listening_socket(segment.local, &options)), Holder::HalfOpen(listener_id))
         };
         let ends = (segment.local, segment.remote);
-        let withheld = matches!(body, Body::Pending { .. });
-        self.insert(id, Connection::new(self.now, scope, ends, mtu, options, body, holder));
+        let id = self.connections.insert(Connection::new(now, scope, ends, mtu, options, body, holder));
+        if withheld {
+            listener.queue.push_back(id);
+        } else {
+            listener.half_open.insert(id);
+        }
         if withheld {
             self.announce_listener(listener_id);
             self.settle(id);
@@ -68,7 +70,7 @@ impl TcpStack {
     /// A segment came for a connection. False when the connection gave way to a new one with its tuple.
     pub(super) fn deliver(&mut self, id: ConnectionId, segment: &Segment, packet: &[u8]) -> bool {
         let now = self.now;
-        let Some(connection) = self.connections.get_mut(&id) else { return false };
+        let Some(connection) = self.connections.get_mut(id) else { return false };
         connection.heard = now;
         connection.stalled = None;
         let before = connection.state();
@@ -100,7 +102,7 @@ impl TcpStack {
                     connection.options.hop_limit.max(1),
                 );
                 let scope = connection.scope;
-                self.outgoing.push_back(Packet { scope, octets });
+                self.outgoing.push_back(Packet::whole(scope, octets));
                 self.settle(id);
             }
             Body::Dead => return false,
@@ -114,7 +116,7 @@ impl TcpStack {
                     connection.hold_acknowledgment(now);
                 }
                 self.give(id, packet);
-                let Some(connection) = self.connections.get_mut(&id) else { return true };
+                let Some(connection) = self.connections.get_mut(id) else { return true };
                 if segment.length > 0 {
                     connection.count_data();
                 }
@@ -134,7 +136,7 @@ impl TcpStack {
     /// Lets the connection's socket take a packet; what it sends on its own follows in `egress`.
     pub(super) fn give(&mut self, id: ConnectionId, packet: &[u8]) {
         let now = self.now;
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         connection.adjust_keepalive(now);
         if let Body::Socket { set, .. } = &mut connection.body {
             let (mtu, scope) = (connection.mtu, connection.scope);
@@ -152,11 +154,11 @@ impl TcpStack {
     /// Lets the connection's socket send.
     pub(super) fn poll(&mut self, id: ConnectionId) {
         let now = self.now;
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         connection.ready = false;
         connection.adjust_keepalive(now);
         if let Some(octets) = connection.take_held(now) {
-            self.outgoing.push_back(Packet { scope: connection.scope, octets });
+            self.outgoing.push_back(Packet::whole(connection.scope, octets));
         }
         let mut sent = 0;
         if let Body::Socket { set, .. } = &mut connection.body {
@@ -186,7 +188,7 @@ impl TcpStack {
     /// removes it when it is over and nobody holds it.
     pub(super) fn settle(&mut self, id: ConnectionId) {
         let now = self.now;
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.is_released()
             && let Some(socket) = connection.socket_mut()
             && socket.can_recv()
@@ -195,7 +197,7 @@ impl TcpStack {
             socket.abort();
             self.mark_ready(id);
         }
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         let (is_over, is_reset) = connection.socket().map_or((false, false), |socket| {
             let is_reset = socket.state() == tcp::State::Listen;
             let is_closed = socket.state() == tcp::State::Closed && socket.local_endpoint().is_none();
@@ -209,9 +211,9 @@ impl TcpStack {
                 connection.error = Some(SocketError::ConnectionReset);
             }
             connection.retire(Body::Dead);
-            self.unlink(id);
+            self.connections.unlink(id);
         }
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.is_released() && matches!(connection.body, Body::Dead) {
             return self.remove(id);
         }
@@ -241,43 +243,40 @@ impl TcpStack {
     /// Sets the connection's timer, and turns a finished socket into a TIME-WAIT record.
     pub(super) fn schedule(&mut self, id: ConnectionId) {
         let now = self.now;
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.ready {
+            // It is polled first, and comes here again.
+            return;
+        }
         let state = connection.state();
         let mut wake = match &connection.body {
-            Body::Socket { set, .. } if !connection.ready => {
+            Body::Socket { set, .. } => {
                 self.interfaces.get(connection.mtu).poll_at(instant(now), set).map(duration)
             }
-            Body::Socket { .. } | Body::Pending { .. } | Body::TimeWait | Body::Dead => None,
+            Body::Pending { .. } | Body::TimeWait | Body::Dead => None,
         };
         if state == State::SynSent && now >= connection.since.saturating_add(LAST_SYN) {
             wake = None;
         }
-        if state == State::TimeWait
-            && !connection.ready
-            && wake.is_some_and(|at| at >= now.saturating_add(FINAL_ACK))
-        {
+        if state == State::TimeWait && wake.is_some_and(|at| at >= now.saturating_add(FINAL_ACK)) {
             wake = None;
             connection.retire(Body::TimeWait);
         }
         let wake = wake.map(|at| if at <= now { now + IDLE_RETRY } else { at });
         let expiry = connection.expiry().map(|(deadline, _)| deadline);
-        let Some(deadline) = [wake, expiry, connection.held_until()].into_iter().flatten().min() else {
-            connection.ticket = None;
+        let deadline = [wake, expiry, connection.held_until()].into_iter().flatten().min();
+        if connection.timer == deadline {
             return;
-        };
-        // An earlier timer stays: when it fires, the deadline is computed anew.
-        if connection.ticket.is_none_or(|ticket| ticket.deadline > deadline) {
-            connection.ticket = Some(self.timers.push(deadline, id));
-            let connections = &self.connections;
-            let is_valid = |ticket: Ticket, id| {
-                connections.get(&id).is_some_and(|connection| connection.ticket == Some(ticket))
-            };
-            self.timers.compact(connections.len(), is_valid);
+        }
+        connection.timer = deadline;
+        match deadline {
+            Some(deadline) => self.timers.set(deadline, id),
+            None => self.timers.cancel(id),
         }
     }
 
     pub(super) fn announce(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         let readiness = connection.observe();
         if readiness != connection.readiness {
             connection.readiness = readiness;
@@ -298,7 +297,7 @@ impl TcpStack {
     }
 
     pub(super) fn mark_ready(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(&id)
+        if let Some(connection) = self.connections.get_mut(id)
             && !connection.ready
         {
             connection.ready = true;
@@ -307,7 +306,7 @@ impl TcpStack {
     }
 
     pub(super) fn expire(&mut self, id: ConnectionId, expiry: Expiry) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         let error = connection.soft_error.unwrap_or(SocketError::TimedOut);
         match (expiry, connection.holder) {
             (Expiry::Finished, _) => return self.finish(id),
@@ -321,7 +320,7 @@ impl TcpStack {
 
     /// Ends a connection with an error for its program, and a RST for its peer if `reset`.
     pub(super) fn fail(&mut self, id: ConnectionId, error: SocketError, reset: bool) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         connection.error = Some(error);
         match connection.socket_mut() {
             Some(socket) if reset => {
@@ -335,19 +334,19 @@ impl TcpStack {
 
     /// Ends a connection without a packet. What was received stays readable.
     pub(super) fn finish(&mut self, id: ConnectionId) {
-        self.unlink(id);
-        if let Some(connection) = self.connections.get_mut(&id) {
+        self.connections.unlink(id);
+        if let Some(connection) = self.connections.get_mut(id) {
             connection.retire(Body::Dead);
         }
         self.settle(id);
     }
 
     pub(super) fn release(&mut self, id: ConnectionId, reset: bool) {
-        let Some(connection) = self.connections.get_mut(&id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         let (state, scope) = (connection.state(), connection.scope);
         if let Body::Pending { syn } = &connection.body {
             let reset = Segment::parse(syn, true).and_then(|syn| syn.reset());
-            self.outgoing.extend(reset.map(|octets| Packet { scope, octets }));
+            self.outgoing.extend(reset.map(|octets| Packet::whole(scope, octets)));
             return self.remove(id);
         }
         connection.holder = Holder::Released;
@@ -368,18 +367,9 @@ impl TcpStack {
         self.settle(id);
     }
 
-    pub(super) fn unlink(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(&id)
-            && connection.linked
-        {
-            connection.linked = false;
-            self.tuples.remove(&(connection.scope, connection.local, connection.remote));
-        }
-    }
-
     pub(super) fn remove(&mut self, id: ConnectionId) {
-        self.unlink(id);
-        let Some(connection) = self.connections.remove(&id) else { return };
+        let Some(connection) = self.connections.remove(id) else { return };
+        self.timers.cancel(id);
         if let Holder::HalfOpen(listener) | Holder::Queued(listener) = connection.holder
             && let Some(listener) = self.listeners.get_mut(&listener)
         {
@@ -398,10 +388,10 @@ pub(super) fn listening_socket(local: SocketAddr, options: &Options) -> tcp::Soc
 }
 
 /// Follows the sequence numbers of what a connection sends, for its TIME-WAIT.
-fn note_sent(connection: &mut Connection, last: Option<Segment>) {
+fn note_sent(connection: &mut Connection, last: Option<Sent>) {
     let Some(sent) = last else { return };
     let end = sent.sequence.wrapping_add(sent.length);
-    if sent.control == TcpControl::Syn || is_after(end, connection.sent_up_to) {
+    if sent.syn || is_after(end, connection.sent_up_to) {
         connection.sent_up_to = end;
     }
     if let Some(acknowledgment) = sent.acknowledgment {

@@ -14,7 +14,7 @@
 //! every step      -> settle: accept queue, deadline, readiness changes, removal
 //! ```
 //!
-//! The caller owns the loop: after any call, `egress` until nothing comes, wake whom `changes` names, and come
+//! The caller owns the loop: after any call, `egress` until nothing comes, wake whom `take_change` names, and come
 //! back at `deadline` with `advance`. Same seed and same calls give the same packets.
 //!
 //! # What differs from Linux
@@ -47,19 +47,21 @@ mod connection;
 mod device;
 mod lifecycle;
 mod segment;
+mod table;
 #[cfg(test)]
 mod tests;
 mod timers;
 mod types;
 
 use connection::{Body, Connection, Holder, alone, new_socket};
-use device::{Interfaces, MINIMUM_MTU, Packet, recycle};
+use device::{Interfaces, Packet, recycle, usable_mtu};
 use lifecycle::listening_socket;
 use segment::{Segment, is_unicast};
+use table::Connections;
 use timers::Timers;
 pub use types::{
-    Change, ConnectionEntry, ConnectionId, Counters, Ingress, Keepalive, ListenOptions, ListenerEntry,
-    ListenerId, Options, Scope, SocketError, State, TcpError,
+    Change, ConnectionEntry, ConnectionId, Counters, Departure, Ingress, Keepalive, ListenOptions,
+    ListenerEntry, ListenerId, Options, Scope, SocketError, State, TcpError,
 };
 
 /// `net.core.somaxconn`.
@@ -82,9 +84,8 @@ struct Listener {
 pub struct TcpStack {
     now: Duration,
     interfaces: Interfaces,
-    next_id: u64,
-    connections: hashbrown::HashMap<ConnectionId, Box<Connection>>,
-    tuples: hashbrown::HashMap<(Scope, SocketAddr, SocketAddr), ConnectionId>,
+    next_listener: u64,
+    connections: Connections,
     listeners: BTreeMap<ListenerId, Listener>,
     listening: BTreeMap<(Scope, u16, IpAddr), ListenerId>,
     ready: VecDeque<ConnectionId>,
@@ -102,9 +103,8 @@ impl TcpStack {
         TcpStack {
             now: Duration::ZERO,
             interfaces: Interfaces::new(seed),
-            next_id: 0,
-            connections: hashbrown::HashMap::new(),
-            tuples: hashbrown::HashMap::new(),
+            next_listener: 0,
+            connections: Connections::new(seed),
             listeners: BTreeMap::new(),
             listening: BTreeMap::new(),
             ready: VecDeque::new(),
@@ -114,6 +114,14 @@ impl TcpStack {
             spare: Vec::new(),
             counters: Counters::default(),
         }
+    }
+
+    /// The caller cuts packets larger than a segment, where they leave its machine: what a connection can send at once is
+    /// one packet, as with TCP segmentation offload, over IPv4. Without, every packet is a segment.
+    #[must_use]
+    pub fn with_segmentation_offload(mut self) -> Self {
+        self.interfaces.offload = true;
+        self
     }
 
     /// Listens on `local`: an address, or the unspecified one for all of its family (of both, for IPv6 with
@@ -131,7 +139,8 @@ impl TcpStack {
         if addresses.iter().any(|address| self.is_taken(scope, *address, local.port())) {
             return Err(TcpError::AddressInUse(local));
         }
-        let id = ListenerId(self.take_id());
+        self.next_listener += 1;
+        let id = ListenerId(self.next_listener);
         for address in addresses {
             self.listening.insert((scope, local.port(), address), id);
         }
@@ -161,7 +170,7 @@ impl TcpStack {
     pub fn accept(&mut self, id: ListenerId) -> Result<ConnectionId, TcpError> {
         let listener = self.listeners.get_mut(&id).ok_or(TcpError::UnknownListener(id))?;
         let accepted = listener.queue.pop_front().ok_or(TcpError::WouldBlock)?;
-        if let Some(connection) = self.connections.get_mut(&accepted) {
+        if let Some(connection) = self.connections.get_mut(accepted) {
             connection.holder = Holder::Program;
             connection.readiness = connection.observe();
         }
@@ -207,22 +216,22 @@ impl TcpStack {
             }
         }
         let (local, remote) = (plain(local), plain(remote));
-        if self.tuples.contains_key(&(scope, local, remote)) {
+        if self.connections.find(scope, local, remote).is_some() {
             return Err(TcpError::AddressInUse(local));
         }
         let mut socket = new_socket(&options);
+        let mtu = usable_mtu(mtu, remote.is_ipv6());
         let context = self.interfaces.get(mtu).context();
         socket.connect(context, remote, local).map_err(|_| TcpError::AddressInvalid(remote))?;
-        let id = ConnectionId(self.take_id());
         let ends = (local, remote);
         let connection = Connection::new(self.now, scope, ends, mtu, options, alone(socket), Holder::Program);
-        self.insert(id, connection);
+        let id = self.connections.insert(connection);
         self.mark_ready(id);
         Ok(id)
     }
 
     /// Takes one whole IP packet that came for `scope`. `trusted` says that its checksums need no check:
-    /// they were verified, or are partial. A connection that begins uses `mtu`. Nothing is answered here
+    /// they were verified, or are partial. A connection that begins, which takes a SYN, uses `mtu`. Nothing is answered here
     /// when the result is other than `Consumed`.
     pub fn ingress(
         &mut self,
@@ -261,16 +270,14 @@ impl TcpStack {
         Segment::parse(packet, true)?.reset()
     }
 
-    /// Hands every packet that can be sent now to `sink`, connections in the order they became ready. The
-    /// packets are whole and have no IP options; their TCP checksum field holds the sum of the pseudo header, not
-    /// complemented, for whoever finishes it where a packet leaves the machine.
-    pub fn egress(&mut self, now: Duration, sink: &mut dyn FnMut(Scope, &[u8])) {
+    /// Hands every packet that can be sent now to `sink`, connections in the order they became ready.
+    pub fn egress(&mut self, now: Duration, sink: &mut dyn FnMut(Departure<'_>)) {
         self.set_now(now);
         loop {
-            while let Some(Packet { scope, mut octets }) = self.outgoing.pop_front() {
+            while let Some(Packet { scope, mut octets, segment_size }) = self.outgoing.pop_front() {
                 self.counters.segments_sent += 1;
                 segment::leave_partial(&mut octets);
-                sink(scope, &octets);
+                sink(Departure { scope, packet: &octets, segment_size });
                 recycle(&mut self.spare, octets);
             }
             let Some(id) = self.ready.pop_front() else { return };
@@ -281,28 +288,21 @@ impl TcpStack {
     /// When to call [`advance`](Self::advance) next; now, if packets wait for [`egress`](Self::egress).
     #[must_use]
     pub fn deadline(&mut self) -> Option<Duration> {
-        while let Some((ticket, id)) = self.timers.peek()
-            && self.connections.get(&id).is_none_or(|connection| connection.ticket != Some(ticket))
-        {
-            self.timers.pop();
-        }
         if !self.ready.is_empty() || !self.outgoing.is_empty() {
             return Some(self.now);
         }
-        self.timers.peek().map(|(ticket, _)| ticket.deadline)
+        self.timers.first().map(|(deadline, _)| deadline)
     }
 
     /// Fires what is due at `now`; `egress` then sends what that caused.
     pub fn advance(&mut self, now: Duration) {
         self.set_now(now);
-        while let Some((ticket, id)) = self.timers.peek() {
-            let connection = self.connections.get_mut(&id).filter(|c| c.ticket == Some(ticket));
-            if ticket.deadline > self.now && connection.is_some() {
-                return;
-            }
-            self.timers.pop();
-            let Some(connection) = connection else { continue };
-            connection.ticket = None;
+        while let Some((deadline, id)) = self.timers.first()
+            && deadline <= self.now
+        {
+            self.timers.cancel(id);
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            connection.timer = None;
             match connection.expiry() {
                 Some((deadline, expiry)) if deadline <= self.now => self.expire(id, expiry),
                 _ => self.mark_ready(id),
@@ -330,11 +330,11 @@ impl TcpStack {
         Ok(sent)
     }
 
-    /// Reads into `octets`; 0 is the end of the stream.
-    pub fn receive(&mut self, id: ConnectionId, octets: &mut [u8]) -> Result<usize, TcpError> {
+    /// Reads at most `limit` octets; none is the end of the stream.
+    pub fn receive(&mut self, id: ConnectionId, limit: usize) -> Result<Vec<u8>, TcpError> {
         let connection = self.get_mut(id)?;
         if connection.unread() > 0 {
-            let received = connection.read(octets);
+            let received = connection.read(limit);
             connection.readiness = connection.observe();
             self.mark_ready(id);
             return Ok(received);
@@ -343,7 +343,7 @@ impl TcpStack {
             connection.readiness = connection.observe();
             return Err(error.into());
         }
-        if connection.can_receive() { Ok(0) } else { Err(TcpError::WouldBlock) }
+        if connection.can_receive() { Ok(Vec::new()) } else { Err(TcpError::WouldBlock) }
     }
 
     /// Whether [`send`](Self::send) would return at once, with success or not.
@@ -385,8 +385,8 @@ impl TcpStack {
         connection.write_closed = true;
         match connection.state() {
             State::Pending | State::SynSent => {
-                self.unlink(id);
-                if let Some(connection) = self.connections.get_mut(&id) {
+                self.connections.unlink(id);
+                if let Some(connection) = self.connections.get_mut(id) {
                     connection.retire(Body::Dead);
                 }
             }
@@ -447,7 +447,8 @@ impl TcpStack {
     /// Lowers or raises the MTU of the path, as an ICMP message or a route says. What was cut larger is
     /// cut anew when it is retransmitted.
     pub fn set_mtu(&mut self, id: ConnectionId, mtu: usize) -> Result<(), TcpError> {
-        self.get_mut(id)?.mtu = mtu.max(MINIMUM_MTU);
+        let connection = self.get_mut(id)?;
+        connection.mtu = usable_mtu(mtu, connection.remote.is_ipv6());
         self.mark_ready(id);
         Ok(())
     }
@@ -476,7 +477,7 @@ impl TcpStack {
     /// The connection with these endpoints, also one its program closed: for the segment inside an ICMP error.
     #[must_use]
     pub fn lookup(&self, scope: Scope, local: SocketAddr, remote: SocketAddr) -> Option<ConnectionId> {
-        self.tuples.get(&(scope, plain(local), plain(remote))).copied()
+        self.connections.find(scope, plain(local), plain(remote))
     }
 
     /// Whether anything holds the local port, for choosing one: a listener or a connection with this tuple.
@@ -485,32 +486,28 @@ impl TcpStack {
         self.is_taken(scope, local.ip(), local.port())
     }
 
-    /// Who can do something it could not before, each once, in the order it happened.
-    pub fn changes(&mut self) -> Vec<Change> {
-        let changes: Vec<Change> = self.changes.drain(..).collect();
-        for change in &changes {
-            match change {
-                Change::Connection(id) => {
-                    if let Some(connection) = self.connections.get_mut(id) {
-                        connection.announced = false;
-                    }
+    /// The next that can do something it could not before, in the order it happened; each comes once.
+    pub fn take_change(&mut self) -> Option<Change> {
+        let change = self.changes.pop_front()?;
+        match change {
+            Change::Connection(id) => {
+                if let Some(connection) = self.connections.get_mut(id) {
+                    connection.announced = false;
                 }
-                Change::Listener(id) => {
-                    if let Some(listener) = self.listeners.get_mut(id) {
-                        listener.announced = false;
-                    }
+            }
+            Change::Listener(id) => {
+                if let Some(listener) = self.listeners.get_mut(&id) {
+                    listener.announced = false;
                 }
             }
         }
-        changes
+        Some(change)
     }
 
     /// Every connection, oldest first.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionEntry> {
-        let mut ids: Vec<&ConnectionId> = self.connections.keys().collect();
-        ids.sort();
-        ids.into_iter().filter_map(|id| Some(self.connections.get(id)?.entry(*id))).collect()
+        self.connections.by_age().into_iter().map(|(id, connection)| connection.entry(id)).collect()
     }
 
     /// Every listener, oldest first.
@@ -548,9 +545,9 @@ impl TcpStack {
     pub fn abort_scope(&mut self, scope: Scope) {
         self.listeners.retain(|_, listener| listener.scope != scope);
         self.listening.retain(|(of, _, _), _| *of != scope);
-        let gone = self.connections.iter().filter(|(_, connection)| connection.scope == scope);
-        let mut gone: Vec<ConnectionId> = gone.map(|(id, _)| *id).collect();
-        gone.sort();
+        let all = self.connections.by_age().into_iter();
+        let gone: Vec<_> =
+            all.filter(|(_, connection)| connection.scope == scope).map(|(id, _)| id).collect();
         for id in gone {
             self.remove(id);
         }
@@ -561,19 +558,21 @@ impl TcpStack {
         self.now = self.now.max(now);
     }
 
-    fn take_id(&mut self) -> u64 {
-        self.next_id += 1;
-        self.next_id
-    }
-
     fn get(&self, id: ConnectionId) -> Option<&Connection> {
-        self.connections.get(&id).map(Box::as_ref).filter(|connection| !connection.is_released())
+        self.connections.get(id).filter(|connection| !connection.is_released())
     }
 
     fn get_mut(&mut self, id: ConnectionId) -> Result<&mut Connection, TcpError> {
-        let connection = self.connections.get_mut(&id).map(Box::as_mut);
+        let connection = self.connections.get_mut(id);
         let connection = connection.filter(|connection| !connection.is_released());
         connection.ok_or(TcpError::UnknownConnection(id))
+    }
+
+    /// Where listeners of a namespace wait on a port.
+    pub fn listening_on(&self, scope: Scope, port: u16) -> impl Iterator<Item = SocketAddr> + '_ {
+        let (first, last) = (Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::from_bits(u128::MAX).into());
+        let held = self.listening.range((scope, port, first)..=(scope, port, last));
+        held.map(|((_, port, address), _)| SocketAddr::new(*address, *port))
     }
 
     /// Whether a listener on `address` and `port` would overlap one that is there.
@@ -597,11 +596,6 @@ impl TcpStack {
         [(local.port(), local.ip()), (local.port(), wildcard), (ANY_PORT, local.ip()), (ANY_PORT, wildcard)]
             .into_iter()
             .find_map(|(port, address)| self.listening.get(&(scope, port, address)).copied())
-    }
-
-    fn insert(&mut self, id: ConnectionId, connection: Connection) {
-        self.tuples.insert((connection.scope, connection.local, connection.remote), id);
-        self.connections.insert(id, Box::new(connection));
     }
 }
 

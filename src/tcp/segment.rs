@@ -24,6 +24,18 @@ pub(super) struct Segment {
     pub(super) closes_window: bool,
 }
 
+/// What is kept of a segment that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) sequence: u32,
+    pub(super) acknowledgment: Option<u32>,
+    /// Sequence space taken, SYN and FIN included.
+    pub(super) length: u32,
+    pub(super) syn: bool,
+    /// It only acknowledges.
+    pub(super) bare: bool,
+}
+
 impl Segment {
     /// Reads a whole IP packet. `trusted` skips both checksums. None when it is not a complete,
     /// unfragmented packet with a well-formed TCP segment between unicast addresses directly inside.
@@ -61,6 +73,20 @@ impl Segment {
             acknowledgment: repr.ack_number.map(|number| number.0 as u32),
             length: repr.segment_len() as u32,
             closes_window: repr.window_len == 0,
+        })
+    }
+
+    /// Reads the numbers of a packet that smoltcp just made: a whole one without IP options.
+    pub(super) fn sent(packet: &[u8]) -> Option<Sent> {
+        let header = if packet.first()? >> 4 == 4 { 20 } else { 40 };
+        let tcp = TcpPacket::new_unchecked(packet.get(header..)?);
+        let length = packet.len().checked_sub(header + usize::from(tcp.header_len()))? as u32;
+        Some(Sent {
+            sequence: tcp.seq_number().0 as u32,
+            acknowledgment: tcp.ack().then(|| tcp.ack_number().0 as u32),
+            length: length + u32::from(tcp.syn()) + u32::from(tcp.fin()),
+            syn: tcp.syn(),
+            bare: length == 0 && !tcp.syn() && !tcp.fin() && !tcp.rst(),
         })
     }
 

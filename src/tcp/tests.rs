@@ -1,6 +1,8 @@
 //! Two namespaces of one stack joined by a link in virtual time, seen only through the public interface.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use proptest::prelude::*;
 
@@ -53,7 +55,10 @@ impl Link {
 
     fn flush(&mut self) {
         let mut packets = Vec::new();
-        self.stack.egress(self.now, &mut |scope, packet| packets.push((scope, finished(packet))));
+        self.stack.egress(self.now, &mut |Departure { scope, packet, segment_size }| match segment_size {
+            None => packets.push((scope, finished(packet))),
+            Some(size) => packets.extend(cut(&finished(packet), size.into()).into_iter().map(|s| (scope, s))),
+        });
         for (scope, packet) in packets {
             self.put(scope, packet);
         }
@@ -119,10 +124,11 @@ impl Link {
     }
 
     fn read(&mut self, id: ConnectionId) -> Vec<u8> {
-        let mut octets = vec![0; 100_000];
-        let length = self.stack.receive(id, &mut octets).unwrap();
-        octets.truncate(length);
-        octets
+        self.stack.receive(id, 100_000).unwrap()
+    }
+
+    fn changes(&mut self) -> Vec<Change> {
+        std::iter::from_fn(|| self.stack.take_change()).collect()
     }
 
     fn syns(&self) -> Vec<u64> {
@@ -145,6 +151,35 @@ fn seconds(seconds: u64) -> Duration {
 
 fn pattern(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index * 7 + index / 251) as u8).collect()
+}
+
+/// The segments of a packet that is still to be cut, as a network card sends them.
+fn cut(packet: &[u8], size: usize) -> Vec<Vec<u8>> {
+    let whole = Segment::parse(packet, false).unwrap();
+    let network = if packet[0] >> 4 == 4 { 20 } else { 40 };
+    let start = network + usize::from(TcpPacket::new_unchecked(&packet[network..]).header_len());
+    let chunks = packet[start..].chunks(size);
+    let last = chunks.len() - 1;
+    let segment = |(index, chunk): (usize, &[u8])| {
+        let mut octets = [&packet[..start], chunk].concat();
+        let length = octets.len() as u16;
+        if network == 20 {
+            let mut ip = Ipv4Packet::new_unchecked(&mut octets);
+            ip.set_total_len(length);
+            ip.fill_checksum();
+        } else {
+            Ipv6Packet::new_unchecked(&mut octets).set_payload_len(length - 40);
+        }
+        let mut tcp = TcpPacket::new_unchecked(&mut octets[network..]);
+        tcp.set_seq_number(tcp.seq_number() + index * size);
+        if index != last {
+            tcp.set_fin(false);
+            tcp.set_psh(false);
+        }
+        tcp.fill_checksum(&whole.remote.ip().into(), &whole.local.ip().into());
+        octets
+    };
+    chunks.enumerate().map(segment).collect()
 }
 
 /// A sent packet as it leaves a machine: with its checksum.
@@ -185,11 +220,11 @@ fn data_flows_both_ways_after_the_handshake() {
         (link.stack.state(client), link.stack.state(server)),
         (State::Established, State::Established)
     );
-    assert_eq!(link.stack.receive(server, &mut [0; 8]), Err(TcpError::WouldBlock));
-    link.stack.changes();
+    assert_eq!(link.stack.receive(server, 8), Err(TcpError::WouldBlock));
+    link.changes();
     assert_eq!(link.stack.send(client, b"question"), Ok(8));
     link.run(ms(50));
-    assert_eq!(link.stack.changes(), [Change::Connection(server)]);
+    assert_eq!(link.changes(), [Change::Connection(server)]);
     assert_eq!(link.read(server), b"question");
     assert_eq!(link.stack.send(server, b"answer"), Ok(6));
     link.run(ms(50));
@@ -275,8 +310,8 @@ fn an_abort_sends_one_reset() {
     link.flush();
     link.stack.abort(client).unwrap();
     link.run(ms(100));
-    assert_eq!(link.stack.receive(server, &mut [0; 8]), Err(SocketError::ConnectionReset.into()));
-    assert_eq!(link.stack.receive(server, &mut [0; 8]), Ok(0), "the error is told once");
+    assert_eq!(link.stack.receive(server, 8), Err(SocketError::ConnectionReset.into()));
+    assert_eq!(link.stack.receive(server, 8), Ok(Vec::new()), "the error is told once");
     assert_eq!(link.stack.send(server, b"x"), Err(TcpError::BrokenPipe));
     link.stack.close(server).unwrap();
     assert_eq!(link.stack.connections(), []);
@@ -301,8 +336,8 @@ fn a_closed_port_refuses() {
     let mut link = Link::new();
     let client = link.connect("10.0.0.1:1000", "10.0.0.2:81");
     link.run(ms(100));
-    assert_eq!(link.stack.changes(), [Change::Connection(client)]);
-    assert_eq!(link.stack.receive(client, &mut [0; 8]), Err(SocketError::ConnectionRefused.into()));
+    assert_eq!(link.changes(), [Change::Connection(client)]);
+    assert_eq!(link.stack.receive(client, 8), Err(SocketError::ConnectionRefused.into()));
     assert_eq!((link.sent.len(), link.stack.counters().no_socket), (2, 1));
 }
 
@@ -390,12 +425,44 @@ fn a_slow_reader_closes_and_reopens_the_window() {
     let mut received = Vec::new();
     link.run_with(seconds(60), &mut |stack| {
         sent += stack.send(client, &data[sent..]).unwrap_or(0);
-        let mut octets = [0; 1000];
-        if let Ok(length) = stack.receive(server, &mut octets) {
-            received.extend_from_slice(&octets[..length]);
-        }
+        received.extend(stack.receive(server, 1000).unwrap_or_default());
     });
     assert_eq!(received, data);
+}
+
+#[test]
+fn a_window_update_that_is_lost_is_asked_for() {
+    let lossy = Rc::new(Cell::new(false));
+    let fate = lossy.clone();
+    let mut link = Link::with(Box::new(move |_| if fate.get() { vec![] } else { vec![ms(1)] }));
+    let (client, server) = link.pair();
+    let data = pattern(60_000);
+    let mut sent = 0;
+    link.run_with(seconds(10), &mut |stack| sent += stack.send(client, &data[sent..]).unwrap_or(0));
+    lossy.set(true);
+    let mut received = link.read(server);
+    link.run(ms(500));
+    lossy.set(false);
+    link.run_with(seconds(120), &mut |stack| {
+        sent += stack.send(client, &data[sent..]).unwrap_or(0);
+        received.extend(stack.receive(server, 60_000).unwrap_or_default());
+    });
+    assert_eq!(received, data);
+}
+
+#[test]
+fn a_reset_that_crosses_a_fin_ends_both_sides() {
+    let mut link = Link::new();
+    let (client, server) = link.pair();
+    link.stack.shutdown_write(client).unwrap();
+    link.stack.abort(server).unwrap();
+    link.run(ms(20));
+    assert_eq!(link.stack.receive(client, 8), Err(SocketError::ConnectionReset.into()));
+    assert_eq!(link.stack.state(client), State::Closed);
+    assert_eq!(link.stack.connections().len(), 1, "the program still holds its end");
+    link.stack.close(client).unwrap();
+    assert_eq!(link.stack.connections().len(), 0);
+    assert_eq!(link.stack.deadline(), None);
 }
 
 #[test]
@@ -404,8 +471,8 @@ fn an_icmp_error_fails_a_connecting_socket_only() {
     let client = link.connect("10.0.0.1:1000", "10.0.0.2:80");
     link.run(ms(10));
     link.stack.error(client, SocketError::HostUnreachable).unwrap();
-    assert_eq!(link.stack.changes(), [Change::Connection(client)]);
-    assert_eq!(link.stack.receive(client, &mut [0; 8]), Err(SocketError::HostUnreachable.into()));
+    assert_eq!(link.changes(), [Change::Connection(client)]);
+    assert_eq!(link.stack.receive(client, 8), Err(SocketError::HostUnreachable.into()));
     let mut link = Link::new();
     let (client, _) = link.pair();
     link.stack.error(client, SocketError::HostUnreachable).unwrap();
@@ -489,6 +556,61 @@ fn packets_keep_to_the_mtu() {
 }
 
 #[test]
+fn the_smallest_mtu_of_ipv4_carries_data_both_ways() {
+    let mut link = Link::new();
+    let (client, server) = link.pair();
+    for (from, to) in [(client, server), (server, client)] {
+        link.stack.set_mtu(from, 68).unwrap();
+        link.sent.clear();
+        link.stack.send(from, &pattern(300)).unwrap();
+        link.run(ms(200));
+        assert!(link.sent.iter().all(|(.., length)| *length <= 68));
+        assert_eq!(link.read(to), pattern(300));
+    }
+}
+
+#[test]
+fn with_offload_what_is_sent_at_once_is_one_packet_over_ipv4() {
+    for (client, server) in [("10.0.0.1:1000", "10.0.0.2:80"), ("[fd00::1]:1000", "[fd00::2]:80")] {
+        let mut link = Link::new();
+        link.stack = TcpStack::new(7).with_segmentation_offload();
+        let listener = link.listen(server, ListenOptions::default());
+        let client = link.connect(client, server);
+        link.run(ms(20));
+        let server = link.stack.accept(listener).unwrap();
+        // The congestion window grows.
+        for _ in 0..4 {
+            link.stack.send(client, &pattern(9000)).unwrap();
+            link.run(ms(100));
+            assert_eq!(link.read(server), pattern(9000));
+            link.run(ms(100));
+        }
+        link.stack.send(client, &pattern(9000)).unwrap();
+        let mut packets = Vec::new();
+        link.stack.egress(link.now, &mut |departure| {
+            packets.push((departure.packet.to_vec(), departure.segment_size))
+        });
+        if packets[0].0[0] >> 4 == 6 {
+            assert!(
+                packets.len() > 6
+                    && packets.iter().all(|(packet, size)| packet.len() <= 1500 && size.is_none())
+            );
+            continue;
+        }
+        // IP, TCP and the timestamp.
+        let header = 20 + 20 + 12;
+        assert_eq!(packets.len(), 1);
+        assert_eq!((packets[0].0.len(), packets[0].1), (header + 9000, Some(1448)));
+        for segment in cut(&finished(&packets[0].0), 1448) {
+            assert!(segment.len() <= 1500);
+            link.put(CLIENT, segment);
+        }
+        link.run(ms(100));
+        assert_eq!(link.read(server), pattern(9000));
+    }
+}
+
+#[test]
 fn a_withheld_connection_waits_for_the_decision() {
     for admitted in [true, false] {
         let mut link = Link::new();
@@ -496,7 +618,7 @@ fn a_withheld_connection_waits_for_the_decision() {
         let listener = link.listen("0.0.0.0:0", options);
         let client = link.connect("10.0.0.1:1000", "192.0.2.1:443");
         link.run(ms(500));
-        assert_eq!(link.stack.changes(), [Change::Listener(listener)]);
+        assert_eq!(link.changes(), [Change::Listener(listener)]);
         assert_eq!(link.sent.len(), 1, "no SYN-ACK");
         let server = link.stack.accept(listener).unwrap();
         assert_eq!(link.stack.state(server), State::Pending);
@@ -621,6 +743,7 @@ proptest! {
     fn octets_arrive_once_and_in_order(
         fates in prop::collection::vec(0_u8..12, 40..200),
         length in 1_usize..60_000,
+        offload: bool,
     ) {
         let fate = move |n: u64| match fates.get(n as usize - 1) {
             Some(0) => vec![],
@@ -630,6 +753,9 @@ proptest! {
             Some(_) | None => vec![ms(1)],
         };
         let mut link = Link::with(Box::new(fate));
+        if offload {
+            link.stack = TcpStack::new(7).with_segmentation_offload();
+        }
         let listener = link.listen("0.0.0.0:80", ListenOptions::default());
         let client = link.connect("10.0.0.1:1000", "10.0.0.2:80");
         let data = pattern(length);
@@ -642,10 +768,9 @@ proptest! {
                 }
             }
             server = server.or_else(|| stack.accept(listener).ok());
-            let mut octets = [0; 3000];
-            if let Some(server) = server && !ended && let Ok(length) = stack.receive(server, &mut octets) {
-                received.extend_from_slice(&octets[..length]);
-                if length == 0 {
+            if let Some(server) = server && !ended && let Ok(octets) = stack.receive(server, 3000) {
+                received.extend_from_slice(&octets);
+                if octets.is_empty() {
                     ended = true;
                     stack.close(server).unwrap();
                     stack.close(client).unwrap();

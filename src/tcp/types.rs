@@ -59,7 +59,7 @@ pub enum TcpError {
         "no TCP connection can have the endpoint {0}: expected a unicast address and a port, of one family"
     )]
     AddressInvalid(SocketAddr),
-    /// EAGAIN: wait for the connection to appear in [`changes`](super::TcpStack::changes).
+    /// EAGAIN: wait for the connection to appear in [`take_change`](super::TcpStack::take_change).
     #[error("the operation would block")]
     WouldBlock,
     /// EPIPE: the write side was shut down here.
@@ -189,6 +189,19 @@ impl fmt::Display for State {
             State::Closed => "CLOSE",
         })
     }
+}
+
+/// A packet on its way out. It is whole and has no IP options; its TCP checksum field holds the sum of the pseudo header,
+/// not complemented, for whoever finishes it where it leaves the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure<'a> {
+    /// The namespace it leaves from.
+    pub scope: Scope,
+    /// The packet, from the IP header on.
+    pub packet: &'a [u8],
+    /// Octets of data that each segment is to have, if the packet is still to be cut: only
+    /// [`with_segmentation_offload`](super::TcpStack::with_segmentation_offload).
+    pub segment_size: Option<u16>,
 }
 
 /// What became of an arriving packet.

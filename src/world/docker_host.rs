@@ -4,9 +4,12 @@
 //! is applied, files are written, resolvers start and stop, processes start.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
+
+use ipnet::IpNet;
 
 use super::disposition::Disposition;
 use super::environment::Environment;
@@ -22,14 +25,14 @@ use crate::docker::error::DockerError;
 use crate::docker::events;
 use crate::docker::identity::Id;
 use crate::docker::outcome::{
-    Ask, ContainerProcess, HostInterface, HostView, Kill, Outcome, ResolverChange, Spawn,
+    Ask, ContainerProcess, HostDevices, HostInterface, HostView, Kill, Outcome, ResolverChange, Spawn,
 };
 use crate::docker::request::{ExposedPort, Request};
 use crate::docker::signal::Signal;
+use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
-use crate::engine::plan::{Owner, Transport};
+use crate::engine::plan::{Owner, Transport, VlanId};
 use crate::engine::sys::{ExitCode, ExitSlot, Family, Pipe, Privilege, ProcessId};
-use crate::engine::view::InterfaceKind;
 
 /// What dockerd remembers for `docker events --since`: its newest 256 events.
 const EVENTS_KEPT: usize = 256;
@@ -124,6 +127,16 @@ impl World {
         let namespace = self.daemons[host.0].host().namespace.clone();
         self.configure(&namespace, &rules)?;
         self.start_daemon(host)
+    }
+
+    /// firewalld reloads: it empties the host's packet filter and tells the daemon.
+    pub fn reload_firewall(&mut self, host: HostId) -> Result<Job, WorldError> {
+        let Some(daemon) = self.daemons.get_mut(host.0) else {
+            return Err(WorldError::NoPlace("such host".to_owned()));
+        };
+        let outcome = daemon.firewall_reloaded();
+        self.reset_packet_filter(self.hosts[host.0].place.namespace)?;
+        self.perform(host, outcome)
     }
 
     fn reset_packet_filter(&mut self, namespace: NamespaceId) -> Result<(), WorldError> {
@@ -226,20 +239,15 @@ impl World {
         let found =
             self.containers.iter().find(|(_, c)| c.place.number == place.number).map(|(id, _)| id.clone());
         if let Some(id) = found {
-            self.signal_container(&id, Signal::KILL);
+            self.signal_container(id.as_str(), Signal::KILL);
         }
         self.settle()
     }
 
     /// The label of a namespace that belongs to a container.
     pub(super) fn container_of_namespace(&self, namespace: &str) -> Option<String> {
-        let containers = self.daemons.iter().flat_map(Daemon::containers);
-        let mut own = containers.filter(|c| {
-            c.sandbox.as_ref().is_some_and(|s| {
-                s.namespace.as_str() == namespace && s.kind == crate::docker::container::SandboxKind::Own
-            })
-        });
-        own.next().map(|c| c.name.clone())
+        let mut own = self.daemons.iter().filter_map(|daemon| daemon.container_of_namespace(namespace));
+        own.next().map(|container| container.name.clone())
     }
 
     /// The container that has an address.
@@ -267,12 +275,12 @@ impl World {
             let Some(runtime) = self.containers.get_mut(&id).filter(|r| r.running) else { continue };
             let Some(ExitCode(status)) = runtime.exit.borrow().status() else { continue };
             runtime.running = false;
-            self.stops.retain(|(_, stopping), _| *stopping != id);
-            self.health.forget(&id);
+            self.stops.retain(|(_, stopping), _| *stopping != id.as_str());
+            self.health.forget(id.as_str());
             let (place, daemon) = (runtime.place.number, runtime.daemon);
             self.processes.kill_place(place, 9);
             let (now, view) = (self.now(), self.host_view(HostId(daemon)));
-            let outcome = self.daemons[daemon].exited(now, &id, status, &view);
+            let outcome = self.daemons[daemon].exited(now, id.as_str(), status, &view);
             self.carry_out(HostId(daemon), &outcome)?;
         }
         Ok(any)
@@ -352,7 +360,7 @@ impl World {
         }
         self.apply(&outcome.plan)?;
         for change in &outcome.files {
-            self.files_of(change.container.as_str()).put(change.file.path(), change.text.clone());
+            self.files_of(&change.container).put(change.file.path(), change.text.clone());
         }
         for change in &outcome.resolvers {
             match change {
@@ -386,7 +394,7 @@ impl World {
     }
 
     fn start_container(&mut self, host: HostId, process: &ContainerProcess) -> Result<(), WorldError> {
-        let id = process.container.as_str().to_owned();
+        let id = process.container.clone();
         let files = self.files_of(&id);
         let environment = Environment::of_container(&process.env);
         let (namespace, hostname) = (&process.namespace, &process.hostname);
@@ -446,6 +454,9 @@ impl World {
             give("-container-ip", target.ip().to_string());
             give("-container-port", target.port().to_string());
         }
+        if target.is_some() && self.daemons[host.0].config().profile.proxies_inherit_sockets() {
+            arguments.push("-use-listen-fd".to_owned());
+        }
         let streams = Streams { stdin: Pipe::empty(), stdout: Pipe::new(), stderr: Pipe::new() };
         // Both are in the table of programs.
         if let Ok(started) = self.processes.start(&place, arguments, Environment::default(), streams) {
@@ -454,16 +465,19 @@ impl World {
     }
 
     fn signal_container(&mut self, id: &str, signal: Signal) {
-        let Some(runtime) = self.containers.get(id).filter(|r| r.running) else { return };
+        let Some((id, runtime)) = self.containers.get_key_value(id).filter(|(_, r)| r.running) else {
+            return;
+        };
+        let id = id.clone();
         let (main, place) = (runtime.main, runtime.place.number);
         let Some(status) = runtime.disposition.effect(signal) else { return };
         self.processes.end(main, status);
         self.processes.kill_place(place, 9);
-        self.exited.borrow_mut().push(id.to_owned());
+        self.exited.borrow_mut().push(id);
     }
 
-    fn files_of(&mut self, id: &str) -> Rc<FileTable> {
-        self.file_tables.entry(id.to_owned()).or_insert_with(new_file_table).clone()
+    fn files_of(&mut self, id: &Id) -> Rc<FileTable> {
+        self.file_tables.entry(id.clone()).or_insert_with(new_file_table).clone()
     }
 
     fn ask(&mut self, ask: Ask, job: &mut Job) -> Result<(), WorldError> {
@@ -525,28 +539,61 @@ impl World {
         Ok(())
     }
 
-    /// What a daemon sees of its host. Bridge ports without addresses are left out: there may be thousands.
+    /// What a daemon sees of its host.
     fn host_view(&self, host: HostId) -> HostView {
         let Some(place) = self.hosts.get(host.0).map(|h| &h.place) else { return HostView::default() };
         let engine = self.engine.borrow();
-        let interfaces = engine.addresses_of_devices(place.namespace, |kind, has_address, has_master| {
-            has_address || (!has_master && kind != InterfaceKind::Loopback)
-        });
-        let interfaces = interfaces.into_iter().map(|device| HostInterface {
-            name: device.name,
-            addresses: device.addresses,
-            bridge_port: device.is_port,
-            vlan: device.vlan,
-        });
         HostView {
-            interfaces: interfaces.collect(),
-            on_link: engine.on_link(place.namespace),
+            devices: Rc::new(KernelOfHost { engine: self.engine.clone(), namespace: place.namespace }),
             resolv_conf: place.files.text("/etc/resolv.conf"),
             hosts: place.files.text("/etc/hosts"),
             ip_forward: engine.ipv4_forward(place.namespace),
             port_range: Some(engine.local_ports(place.namespace)),
-            listening: engine.listening(place.namespace),
         }
+    }
+}
+
+/// A host's namespace, to be asked by its daemon.
+struct KernelOfHost {
+    engine: Rc<RefCell<Engine>>,
+    namespace: NamespaceId,
+}
+
+impl fmt::Debug for KernelOfHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KernelOfHost").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+impl HostDevices for KernelOfHost {
+    fn interface(&self, name: &str) -> Option<HostInterface> {
+        let device = self.engine.borrow().gist(self.namespace, name)?;
+        Some(HostInterface {
+            name: device.name,
+            addresses: device.addresses,
+            bridge: device.is_bridge,
+            bridge_port: device.is_port,
+            vlan: device.vlan,
+        })
+    }
+
+    fn has_vlan(&self, parent: &str, id: VlanId) -> bool {
+        self.engine.borrow().has_vlan(self.namespace, parent, id)
+    }
+
+    fn has_address(&self, address: IpAddr) -> bool {
+        self.engine.borrow().owns(self.namespace, address)
+    }
+
+    fn occupied(&self) -> Vec<IpNet> {
+        let engine = self.engine.borrow();
+        let mut occupied = engine.on_link(self.namespace);
+        occupied.extend(engine.addresses(self.namespace));
+        occupied
+    }
+
+    fn listening(&self, port: u16) -> Vec<(SocketAddr, Transport)> {
+        self.engine.borrow().listening_on(self.namespace, port)
     }
 }
 

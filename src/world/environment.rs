@@ -7,7 +7,7 @@ use std::rc::Rc;
 /// Variables and their order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Environment {
-    pub(crate) values: BTreeMap<String, String>,
+    pub(crate) values: Rc<BTreeMap<String, String>>,
     /// Names in order; variables that a program adds come behind them.
     pub(crate) order: Rc<[String]>,
 }
@@ -26,7 +26,7 @@ impl Environment {
                 order.push(name.to_owned());
             }
         }
-        Environment { values, order: order.into() }
+        Environment { values: values.into(), order: order.into() }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The files of a place: generated ones (`/etc/hosts`), an image's, and what programs write. Bounded, in memory.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::engine::sys::{Errno, Files};
@@ -9,25 +10,71 @@ use crate::engine::sys::{Errno, Files};
 /// Bytes that the files of one place may hold.
 const LIMIT: usize = 64 << 20;
 
-/// The files of one place by path.
+/// The files of one place by path. There may be ten thousand places with five files that nobody changes, so a table is
+/// a sorted list, and a content that was put is shared with whoever put it until a program writes.
 #[derive(Default)]
 pub(crate) struct FileTable {
-    files: RefCell<BTreeMap<String, Vec<u8>>>,
+    files: RefCell<Vec<(Cow<'static, str>, Content)>>,
     /// Who waits for a write.
     followers: RefCell<Vec<Waker>>,
 }
 
+/// What is in a file.
+pub(crate) enum Content {
+    Fixed(&'static str),
+    Shared(Arc<str>),
+    Written(Vec<u8>),
+}
+
+impl From<&'static str> for Content {
+    fn from(text: &'static str) -> Content {
+        Content::Fixed(text)
+    }
+}
+
+impl From<Arc<str>> for Content {
+    fn from(text: Arc<str>) -> Content {
+        Content::Shared(text)
+    }
+}
+
+impl From<String> for Content {
+    fn from(text: String) -> Content {
+        Content::Shared(text.into())
+    }
+}
+
+impl Content {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Content::Fixed(text) => text.as_bytes(),
+            Content::Shared(text) => text.as_bytes(),
+            Content::Written(bytes) => bytes,
+        }
+    }
+}
+
 impl FileTable {
     /// Puts a file, whatever was there.
-    pub(crate) fn put(&self, path: &str, content: impl Into<Vec<u8>>) {
-        self.files.borrow_mut().insert(path.to_owned(), content.into());
+    pub(crate) fn put(&self, path: impl Into<Cow<'static, str>>, content: impl Into<Content>) {
+        let path = path.into();
+        let mut files = self.files.borrow_mut();
+        match find(&files, &path) {
+            Ok(at) => files[at].1 = content.into(),
+            Err(at) => {
+                files.reserve_exact(1);
+                files.insert(at, (path, content.into()));
+            }
+        }
+        drop(files);
         self.wake_followers();
     }
 
     /// A file's text, empty if there is none.
     pub(crate) fn text(&self, path: &str) -> String {
         let files = self.files.borrow();
-        files.get(path).map(|content| String::from_utf8_lossy(content).into_owned()).unwrap_or_default()
+        let found = find(&files, path).ok().map(|at| files[at].1.bytes());
+        found.map(|content| String::from_utf8_lossy(content).into_owned()).unwrap_or_default()
     }
 
     fn wake_followers(&self) {
@@ -39,21 +86,38 @@ impl FileTable {
 
 impl Files for FileTable {
     fn read(&self, path: &str) -> Result<Vec<u8>, Errno> {
-        self.files.borrow().get(path).cloned().ok_or(Errno::NoSuchFile)
+        let files = self.files.borrow();
+        let at = find(&files, path).map_err(|_| Errno::NoSuchFile)?;
+        Ok(files[at].1.bytes().to_vec())
     }
 
     fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno> {
         let mut files = self.files.borrow_mut();
-        let total: usize = files.values().map(Vec::len).sum();
+        let total: usize = files.iter().map(|(_, content)| content.bytes().len()).sum();
         if total + content.len() > LIMIT {
             return Err(Errno::MessageTooLong);
         }
-        let file = files.entry(path.to_owned()).or_default();
-        if !append {
-            file.clear();
-        }
-        file.extend_from_slice(content);
+        let at = find(&files, path).unwrap_or_else(|at| {
+            files.insert(at, (path.to_owned().into(), Content::Fixed("")));
+            at
+        });
+        let file = &mut files[at].1;
+        let mut bytes = match std::mem::replace(file, Content::Fixed("")) {
+            _ if !append => Vec::new(),
+            Content::Written(bytes) => bytes,
+            shared => shared.bytes().to_vec(),
+        };
+        bytes.extend_from_slice(content);
+        *file = Content::Written(bytes);
+        drop(files);
         self.wake_followers();
+        Ok(())
+    }
+
+    fn remove(&self, path: &str) -> Result<(), Errno> {
+        let mut files = self.files.borrow_mut();
+        let at = find(&files, path).map_err(|_| Errno::NoSuchFile)?;
+        files.remove(at);
         Ok(())
     }
 
@@ -62,6 +126,12 @@ impl Files for FileTable {
     }
 
     fn list(&self, prefix: &str) -> Vec<String> {
-        self.files.borrow().keys().filter(|path| path.starts_with(prefix)).cloned().collect()
+        let files = self.files.borrow();
+        files.iter().map(|(path, _)| path.to_string()).filter(|path| path.starts_with(prefix)).collect()
     }
+}
+
+/// Where a file is, or would be.
+fn find(files: &[(Cow<'static, str>, Content)], path: &str) -> Result<usize, usize> {
+    files.binary_search_by(|(known, _)| known.as_ref().cmp(path))
 }

@@ -32,6 +32,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::docker::daemon::Daemon;
+use crate::docker::identity::Id;
 use crate::docker::outcome::DockerEvent;
 use crate::engine::event::DropReason;
 use crate::engine::id::NamespaceId;
@@ -51,6 +52,8 @@ use stage::{Lan, MachineSpec};
 
 pub use crate::engine::event::Event;
 pub use crate::engine::sys::{ExitCode, Sys};
+/// The names of the programs that places have.
+pub use crate::programs::NAMES as PROGRAMS;
 pub use docker_host::HostId;
 pub use job::Job;
 pub use process::{OwnProgram, own_program};
@@ -69,11 +72,11 @@ pub struct World {
     machines: BTreeMap<String, Rc<Place>>,
     hosts: Vec<DockerHost>,
     daemons: Vec<Daemon>,
-    containers: BTreeMap<String, ContainerRuntime>,
+    containers: BTreeMap<Id, ContainerRuntime>,
     /// Files of containers by id; they outlive the processes.
-    file_tables: BTreeMap<String, Rc<FileTable>>,
+    file_tables: BTreeMap<Id, Rc<FileTable>>,
     /// Containers whose main process ended since the last look.
-    exited: Rc<RefCell<Vec<String>>>,
+    exited: Rc<RefCell<Vec<Id>>>,
     resolvers: Resolvers,
     docker_events: VecDeque<DockerEvent>,
     /// Containers that their restart policy starts again, by when.
@@ -161,6 +164,14 @@ pub enum Daemonised {
     Page(u16, String),
     /// A DNS server.
     NameServer(Rc<AuthorityZone>),
+    /// An HTTP proxy on a port.
+    Proxy(u16),
+}
+
+/// The first program of a command line that no place has; `own` are the names of those a world has besides linkspan's.
+/// `None` too if only running it tells.
+pub fn missing_program(argv: &[String], own: &[String]) -> Option<String> {
+    crate::programs::missing_program(argv, &|name| own.iter().any(|known| known == name))
 }
 
 impl World {
@@ -240,7 +251,7 @@ impl World {
         self.engine.borrow().frames()
     }
 
-    /// Buffers in use. Frames that wait for a neighbour or a wire count.
+    /// Frames under way. Those that wait for a neighbour or a wire count, datagrams that wait to be read do not.
     pub fn frames_outstanding(&self) -> usize {
         self.engine.borrow().frames_outstanding()
     }
@@ -434,13 +445,18 @@ impl World {
                     Box::pin(name_server::serve(sys, zone))
                 });
             }
+            Daemonised::Proxy(port) => {
+                let arguments = ["http-proxy", "-p", &port.to_string()].map(str::to_owned).to_vec();
+                // `http-proxy` is in the table of programs.
+                let _ = self.processes.start(place, arguments, environment, streams());
+            }
         }
     }
 
     /// A web server that answers on a port with a text.
     pub(super) fn serve_page(&mut self, place: &Rc<Place>, port: u16, text: String) {
         let home = format!("/www/{port}");
-        place.files.put(&format!("{home}/index.html"), text);
+        place.files.put(format!("{home}/index.html"), text);
         let arguments = ["httpd", "-f", "-p", &port.to_string(), "-h", &home].map(str::to_owned);
         let output = || Pipe::with_capacity(OUTPUT_LIMIT);
         let streams = Streams { stdin: Pipe::empty(), stdout: output(), stderr: output() };

@@ -96,7 +96,6 @@ impl Names<'_> {
     pub fn network_of(&self, bridge: DeviceId) -> Option<String> {
         let (namespace, name) = self.0.engine.borrow().device_name(bridge)?;
         let host = self.0.hosts.iter().position(|host| host.place.namespace == namespace)?;
-        let mut networks = self.0.daemons.get(host)?.networks();
-        networks.find(|network| network.bridge == Some(name)).map(|network| network.name.clone())
+        self.0.daemons.get(host)?.network_of_bridge(name).map(|network| network.name.clone())
     }
 }

@@ -154,9 +154,13 @@ impl World {
         let (slot, name, list) = (reports.clone(), target.to_owned(), attempts.to_vec());
         let job = self.start_task_at(&from.0, "probe", move |sys| async move {
             let began = sys.now();
-            let address = match resolver::resolve(&sys, &name, Want::Any).await {
-                Ok(addresses) => addresses.first().copied(),
-                Err(_) => None,
+            // What not every probe does is on the heap while it is done: thousands of probes are under way at a time.
+            let address = match name.parse() {
+                Ok(address) => Some(address),
+                Err(_) => {
+                    let found = Box::pin(resolver::resolve(&sys, &name, Want::Any)).await;
+                    found.ok().and_then(|addresses| addresses.first().copied())
+                }
             };
             let late = sys.now().saturating_sub(began) > NAME_PATIENCE;
             let detail = if late { Detail::NameTimeout } else { Detail::Plain };
@@ -195,8 +199,8 @@ async fn probe(sys: &Sys, address: IpAddr, attempt: Attempt, size: Option<usize>
     let tried = sys.timeout(PATIENCE, async {
         match attempt {
             Attempt::Ping => ping(sys, address, size).await,
-            Attempt::Tcp(port) => tcp(sys, SocketAddr::new(address, port), size).await,
-            Attempt::Udp(port) => udp(sys, SocketAddr::new(address, port), size).await,
+            Attempt::Tcp(port) => Box::pin(tcp(sys, SocketAddr::new(address, port), size)).await,
+            Attempt::Udp(port) => Box::pin(udp(sys, SocketAddr::new(address, port), size)).await,
         }
     });
     match (tried.await, attempt) {

@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use hashbrown::HashMap;
+
 use super::environment::Environment;
 use super::files::FileTable;
 use crate::engine::Engine;
@@ -121,7 +123,8 @@ impl Place {
 /// Every process of a world.
 pub(crate) struct Processes {
     engine: Rc<RefCell<Engine>>,
-    tasks: BTreeMap<ProcessId, Task>,
+    /// Never iterated.
+    tasks: HashMap<ProcessId, Box<Task>>,
     /// The tasks by place.
     places: BTreeSet<(u32, ProcessId)>,
     /// Moments so far.
@@ -228,7 +231,7 @@ impl Processes {
     pub(crate) fn new(engine: Rc<RefCell<Engine>>) -> Processes {
         Processes {
             engine,
-            tasks: BTreeMap::new(),
+            tasks: HashMap::new(),
             places: BTreeSet::new(),
             instant: 0,
             ready: Arc::default(),
@@ -326,7 +329,7 @@ impl Processes {
         }
     }
 
-    fn remove(&mut self, id: ProcessId) -> Option<Task> {
+    fn remove(&mut self, id: ProcessId) -> Option<Box<Task>> {
         let task = self.tasks.remove(&id)?;
         self.places.remove(&(task.place, id));
         if task.child {
@@ -362,7 +365,7 @@ impl Processes {
 
     fn insert(&mut self, id: ProcessId, task: Task) {
         self.places.insert((task.place, id));
-        self.tasks.insert(id, task);
+        self.tasks.insert(id, Box::new(task));
         self.ready.push(id);
     }
 
@@ -451,7 +454,7 @@ impl Launcher for PlaceLauncher {
         let program = self.place.find(name)?;
         self.spawner.requests.borrow_mut().admit(self.place.number)?;
         let streams = Streams { stdin: launch.stdin, stdout: launch.stdout, stderr: launch.stderr };
-        let environment = Environment { values: launch.environment, order: self.order.clone() };
+        let environment = Environment { values: launch.environment.into(), order: self.order.clone() };
         let (id, mut task) =
             self.spawner.task(&self.place, launch.arguments, environment, streams, |sys| program.run(sys));
         task.child = true;

@@ -24,7 +24,7 @@ use thiserror::Error;
 
 use crate::ethernet::EthernetHeader;
 use crate::fdb::{Fdb, FdbConfig, FdbEntry, FdbTarget, Learned, nanoseconds};
-use crate::mac::MacAddress;
+use crate::mac::{MacAddress, MacKey};
 use crate::vlan::VlanId;
 
 /// Port numbers of one bridge, 0 included (Linux `BR_MAX_PORTS`); ports have the numbers below it from 1.
@@ -271,7 +271,7 @@ impl Bridge {
 
     /// Takes a frame that came in on `port` at `now`: learns its source and decides where it goes. `vlan` is
     /// the VLAN to learn and look up in, `None` on a bridge that does not tell VLANs apart.
-    #[inline]
+    #[inline(always)]
     pub fn ingress(
         &mut self,
         now: Duration,
@@ -279,22 +279,20 @@ impl Bridge {
         header: &EthernetHeader,
         vlan: Option<VlanId>,
     ) -> Decision {
-        let Some(ingress) = slot_mut(&mut self.ports, port) else {
-            self.local_drops.count(DropReason::UnknownPort);
-            return Decision::Drop(DropReason::UnknownPort);
-        };
-        ingress.counters.received += 1;
-        let now = nanoseconds(now);
-        let EthernetHeader { destination, source, .. } = *header;
-        if let Some(reason) = refuse(ingress, destination, source) {
-            ingress.counters.drops.count(reason);
+        self.ingress_keyed(nanoseconds(now), port, header.destination.key(), header.source.key(), vlan)
+    }
+
+    #[inline]
+    fn ingress_keyed(
+        &mut self,
+        now: u64,
+        port: PortId,
+        destination: MacKey,
+        source: MacKey,
+        vlan: Option<VlanId>,
+    ) -> Decision {
+        if let Some(reason) = self.admit(now, port, destination, source, vlan) {
             return Decision::Drop(reason);
-        }
-        if ingress.config.learning {
-            let learned = self.fdb.learn_at(now, source, vlan, port);
-            if learned != Learned::Refreshed {
-                ingress.counters.count(learned);
-            }
         }
         let decision = self.relay(now, Some(port), destination, vlan);
         if let Decision::Drop(reason) = decision
@@ -305,6 +303,47 @@ impl Bridge {
         decision
     }
 
+    /// Takes a frame that came in on `port` at `now` and of which the caller knows what [`Bridge::ingress`] would
+    /// decide: counts it and learns its source, and spares the decision.
+    #[inline(always)]
+    pub fn ingress_decided(
+        &mut self,
+        now: Duration,
+        port: PortId,
+        header: &EthernetHeader,
+        vlan: Option<VlanId>,
+    ) {
+        self.admit(nanoseconds(now), port, header.destination.key(), header.source.key(), vlan);
+    }
+
+    /// Counts a frame and learns its source. Says why it is dropped, which has been counted, if it is.
+    #[inline]
+    fn admit(
+        &mut self,
+        now: u64,
+        port: PortId,
+        destination: MacKey,
+        source: MacKey,
+        vlan: Option<VlanId>,
+    ) -> Option<DropReason> {
+        let Some(ingress) = slot_mut(&mut self.ports, port) else {
+            self.local_drops.count(DropReason::UnknownPort);
+            return Some(DropReason::UnknownPort);
+        };
+        ingress.counters.received += 1;
+        if let Some(reason) = refuse(ingress, destination, source) {
+            ingress.counters.drops.count(reason);
+            return Some(reason);
+        }
+        if ingress.config.learning {
+            let learned = self.fdb.learn_at(now, source, vlan, port);
+            if learned != Learned::Refreshed {
+                ingress.counters.count(learned);
+            }
+        }
+        None
+    }
+
     /// Decides where a frame goes that the bridge's own network stack sends to `destination` at `now`.
     /// Never [`Decision::Local`] or [`Decision::FloodAndLocal`].
     pub fn egress_from_local(
@@ -313,7 +352,7 @@ impl Bridge {
         destination: MacAddress,
         vlan: Option<VlanId>,
     ) -> Decision {
-        let decision = match self.relay(nanoseconds(now), None, destination, vlan) {
+        let decision = match self.relay(nanoseconds(now), None, destination.key(), vlan) {
             Decision::Local => Decision::Drop(DropReason::OwnAddress),
             Decision::FloodAndLocal(kind) => Decision::Flood(kind),
             decision @ (Decision::Forward(_) | Decision::Flood(_) | Decision::Drop(_)) => decision,
@@ -473,11 +512,11 @@ impl Bridge {
         &self,
         now: u64,
         ingress: Option<PortId>,
-        destination: MacAddress,
+        destination: MacKey,
         vlan: Option<VlanId>,
     ) -> Decision {
         if destination.is_multicast() {
-            if ingress.is_some() && destination.is_reserved_link_local() && destination != BPDU_GROUP {
+            if ingress.is_some() && destination.is_reserved_link_local() && destination != BPDU_GROUP.key() {
                 return Decision::Drop(DropReason::ReservedMulticast);
             }
             let kind = if destination.is_broadcast() { FloodKind::Broadcast } else { FloodKind::Multicast };
@@ -495,7 +534,7 @@ impl Bridge {
 
     /// The entry for an address. The bridge's own addresses hold in every VLAN.
     #[inline]
-    fn lookup(&self, now: u64, address: MacAddress, vlan: Option<VlanId>) -> Option<FdbTarget> {
+    fn lookup(&self, now: u64, address: MacKey, vlan: Option<VlanId>) -> Option<FdbTarget> {
         let target = self.fdb.lookup_at(now, address, vlan);
         if target.is_none() && vlan.is_some() {
             return self.fdb.lookup_at(now, address, None).filter(|target| *target == FdbTarget::Local);
@@ -536,14 +575,14 @@ impl PortConfig {
 
 /// Why a frame is dropped before its source is learned, if it is.
 #[inline]
-fn refuse(ingress: &Port, destination: MacAddress, source: MacAddress) -> Option<DropReason> {
+fn refuse(ingress: &Port, destination: MacKey, source: MacKey) -> Option<DropReason> {
     if !ingress.enabled {
         return Some(DropReason::PortDisabled);
     }
     if !source.is_valid_source() {
         return Some(DropReason::InvalidSource);
     }
-    (destination == PAUSE_GROUP).then_some(DropReason::ReservedMulticast)
+    (destination == PAUSE_GROUP.key()).then_some(DropReason::ReservedMulticast)
 }
 
 fn require_station(address: MacAddress) -> Result<(), BridgeError> {
@@ -599,6 +638,22 @@ mod tests {
             (counters.received, counters.drops.get(DropReason::SamePort), counters.drops.total()),
             (2, 1, 1)
         );
+    }
+
+    #[test]
+    fn a_decided_frame_is_counted_and_learned_as_any_other() {
+        let (mut asked, mut decided) = (bridge(2), bridge(2));
+        // Learned, refused, moved to another port.
+        for (port, source) in [(1, mac(1)), (1, MacAddress::ZERO), (2, mac(1))] {
+            let header = frame(source, mac(2));
+            asked.ingress(NOW, PortId(port), &header, None);
+            decided.ingress_decided(NOW, PortId(port), &header, None);
+        }
+        assert_eq!(asked.fdb_entries(NOW), decided.fdb_entries(NOW));
+        for port in [PortId(1), PortId(2)] {
+            assert_eq!(asked.port(port).unwrap().counters(), decided.port(port).unwrap().counters());
+        }
+        assert_eq!(decided.port(PortId(2)).unwrap().counters().moves, 1);
     }
 
     #[test]

@@ -72,7 +72,7 @@ pub struct EthernetError {
 
 impl EthernetHeader {
     /// Reads the header at the start of `bytes`. Only too few bytes are an error.
-    #[inline]
+    #[inline(always)]
     pub fn parse(bytes: &[u8]) -> Result<EthernetHeader, EthernetError> {
         let error = EthernetError { found: bytes.len() };
         let header = bytes.first_chunk::<ETHERNET_HEADER_LEN>().ok_or(error)?;

@@ -14,7 +14,7 @@
 use std::time::Duration;
 
 use crate::bridge::PortId;
-use crate::mac::MacAddress;
+use crate::mac::{MacAddress, MacKey};
 use crate::table::Table;
 use crate::vlan::VlanId;
 
@@ -99,6 +99,16 @@ pub struct Fdb {
     nothing_expires_before: u64,
     /// [`FdbConfig::ageing`] in nanoseconds.
     ageing: u64,
+    /// What was ever put on each port, so that a port leaves without a search through the others' entries.
+    ports: Vec<PortKeys>,
+}
+
+/// Keys of entries that are, or were, on one port.
+#[derive(Debug, Default)]
+struct PortKeys {
+    keys: Vec<u64>,
+    /// How many were left when those that had moved away were last struck off.
+    kept: usize,
 }
 
 /// The address ([`MacAddress::key`]) in the low 48 bits, the VLAN (0 for none) above.
@@ -130,6 +140,7 @@ impl Fdb {
             not_learned: 0,
             nothing_expires_before: 0,
             ageing: nanoseconds(config.ageing),
+            ports: Vec::new(),
         }
     }
 
@@ -143,15 +154,15 @@ impl Fdb {
         vlan: Option<VlanId>,
         port: PortId,
     ) -> Learned {
-        self.learn_at(nanoseconds(now), address, vlan, port)
+        self.learn_at(nanoseconds(now), address.key(), vlan, port)
     }
 
     /// [`Fdb::learn`] at a time in nanoseconds. What nearly every frame does, refresh an entry, is inline.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn learn_at(
         &mut self,
         now: u64,
-        address: MacAddress,
+        address: MacKey,
         vlan: Option<VlanId>,
         port: PortId,
     ) -> Learned {
@@ -169,12 +180,12 @@ impl Fdb {
     /// Where frames to `address` go; `None` if it is unknown or its entry has expired.
     #[inline]
     pub fn lookup(&self, now: Duration, address: MacAddress, vlan: Option<VlanId>) -> Option<FdbTarget> {
-        self.lookup_at(nanoseconds(now), address, vlan)
+        self.lookup_at(nanoseconds(now), address.key(), vlan)
     }
 
     /// [`Fdb::lookup`] at a time in nanoseconds.
     #[inline]
-    pub(crate) fn lookup_at(&self, now: u64, address: MacAddress, vlan: Option<VlanId>) -> Option<FdbTarget> {
+    pub(crate) fn lookup_at(&self, now: u64, address: MacKey, vlan: Option<VlanId>) -> Option<FdbTarget> {
         match *self.entries.get(Key::new(address, vlan).0)? {
             Entry::Learned { port, updated } if now.saturating_sub(updated) < self.ageing => {
                 Some(FdbTarget::Port(port))
@@ -187,35 +198,46 @@ impl Fdb {
 
     /// Makes `address` one of the bridge's own, replacing what was known of it.
     pub fn add_permanent(&mut self, address: MacAddress, vlan: Option<VlanId>) {
-        self.configure(Key::new(address, vlan), Entry::Permanent);
+        self.configure(Key::new(address.key(), vlan), Entry::Permanent);
     }
 
     /// Ties `address` to `port`, replacing what was known of it.
     pub fn add_static(&mut self, address: MacAddress, vlan: Option<VlanId>, port: PortId) {
-        self.configure(Key::new(address, vlan), Entry::Static { port });
+        self.configure(Key::new(address.key(), vlan), Entry::Static { port });
     }
 
     /// Forgets `address`, however it was known. Returns whether it was.
     pub fn remove(&mut self, address: MacAddress, vlan: Option<VlanId>) -> bool {
-        let removed = self.entries.remove(Key::new(address, vlan).0);
+        let removed = self.entries.remove(Key::new(address.key(), vlan).0);
         self.learned -= usize::from(matches!(removed, Some(Entry::Learned { .. })));
         removed.is_some()
     }
 
     /// Forgets every entry of `port`, static ones too: the port is gone.
     pub fn remove_port(&mut self, port: PortId) {
-        self.retain(|entry| match *entry {
-            Entry::Learned { port: known, .. } | Entry::Static { port: known } => known != port,
-            Entry::Permanent => true,
-        });
+        for key in self.take_keys(port) {
+            if self.is_on(key, port) {
+                let removed = self.entries.remove(key);
+                self.learned -= usize::from(matches!(removed, Some(Entry::Learned { .. })));
+            }
+        }
     }
 
     /// Forgets what was learned on `port`, or on every port (`bridge fdb flush`).
     pub fn flush_learned(&mut self, port: Option<PortId>) {
-        self.retain(|entry| match *entry {
-            Entry::Learned { port: known, .. } => port.is_some_and(|port| known != port),
-            Entry::Static { .. } | Entry::Permanent => true,
-        });
+        let Some(port) = port else {
+            return self.retain(|entry| !matches!(entry, Entry::Learned { .. }));
+        };
+        for key in self.take_keys(port) {
+            match self.entries.get(key) {
+                Some(Entry::Learned { port: known, .. }) if *known == port => {
+                    self.entries.remove(key);
+                    self.learned -= 1;
+                }
+                Some(Entry::Static { port: known }) if *known == port => self.note(key, port),
+                _ => {}
+            }
+        }
     }
 
     /// Removes expired entries. Lookups never use them; this only frees their room.
@@ -292,6 +314,9 @@ impl Fdb {
                 let expired = now.saturating_sub(*updated) >= self.ageing;
                 *updated = now;
                 let from = std::mem::replace(known, port);
+                if from != port {
+                    self.note(key.0, port);
+                }
                 if expired {
                     return Learned::New;
                 }
@@ -312,13 +337,44 @@ impl Fdb {
             return Learned::Full;
         }
         self.entries.insert(key.0, Entry::Learned { port, updated: now });
+        self.note(key.0, port);
         self.learned += 1;
         Learned::New
     }
 
     fn configure(&mut self, key: Key, entry: Entry) {
         let replaced = self.entries.insert(key.0, entry);
+        if let Entry::Static { port } = entry {
+            self.note(key.0, port);
+        }
         self.learned -= usize::from(matches!(replaced, Some(Entry::Learned { .. })));
+    }
+
+    /// An entry has come to a port. Stations that move to and fro do not make the list longer for ever.
+    fn note(&mut self, key: u64, port: PortId) {
+        let at = usize::from(port.0);
+        if self.ports.len() <= at {
+            self.ports.resize_with(at + 1, PortKeys::default);
+        }
+        self.ports[at].keys.push(key);
+        if self.ports[at].keys.len() >= 2 * self.ports[at].kept + 16 {
+            let mut keys = self.take_keys(port);
+            keys.sort_unstable();
+            keys.dedup();
+            keys.retain(|key| self.is_on(*key, port));
+            self.ports[at] = PortKeys { kept: keys.len(), keys };
+        }
+    }
+
+    fn take_keys(&mut self, port: PortId) -> Vec<u64> {
+        self.ports.get_mut(usize::from(port.0)).map(|port| std::mem::take(port).keys).unwrap_or_default()
+    }
+
+    fn is_on(&self, key: u64, port: PortId) -> bool {
+        match self.entries.get(key) {
+            Some(Entry::Learned { port: known, .. } | Entry::Static { port: known }) => *known == port,
+            Some(Entry::Permanent) | None => false,
+        }
     }
 
     fn retain(&mut self, mut keep: impl FnMut(&Entry) -> bool) {
@@ -351,8 +407,8 @@ impl Fdb {
 
 impl Key {
     #[inline]
-    fn new(address: MacAddress, vlan: Option<VlanId>) -> Key {
-        Key(u64::from(vlan.map_or(0, VlanId::get)) << 48 | address.key())
+    fn new(address: MacKey, vlan: Option<VlanId>) -> Key {
+        Key(u64::from(vlan.map_or(0, VlanId::get)) << 48 | address.0)
     }
 }
 

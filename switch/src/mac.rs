@@ -28,13 +28,13 @@ impl MacAddress {
     /// Whether the group bit is set; the broadcast address is a group too.
     #[inline]
     pub const fn is_multicast(self) -> bool {
-        self.0[0] & 1 != 0
+        self.key().is_multicast()
     }
 
     /// Whether this is ff:ff:ff:ff:ff:ff.
     #[inline]
     pub const fn is_broadcast(self) -> bool {
-        self.key() == 0xffff_ffff_ffff
+        self.key().is_broadcast()
     }
 
     /// Whether the address is locally administered (the U/L bit is set).
@@ -45,14 +45,14 @@ impl MacAddress {
     /// Whether the address may be a frame's source: neither a group nor zero (Linux `is_valid_ether_addr`).
     #[inline]
     pub const fn is_valid_source(self) -> bool {
-        !self.is_multicast() && self.key() != 0
+        self.key().is_valid_source()
     }
 
     /// Whether this is one of the sixteen addresses 01:80:c2:00:00:00 to 0f that IEEE 802.1Q reserves for
     /// protocols between neighbouring devices.
     #[inline]
     pub const fn is_reserved_link_local(self) -> bool {
-        self.key() & !(0xf << 40) == 0x0000_00c2_8001
+        self.key().is_reserved_link_local()
     }
 
     /// The IPv6 link-local address made of this address (RFC 4291 appendix A, modified EUI-64).
@@ -68,12 +68,11 @@ impl MacAddress {
         u64::from_be_bytes([0, 0, a, b, c, d, e, f])
     }
 
-    /// The address as a number below 2^48 in an order that costs nothing to make, first byte least
-    /// significant.
-    #[inline]
-    pub(crate) const fn key(self) -> u64 {
+    /// The address as a table's key.
+    #[inline(always)]
+    pub(crate) const fn key(self) -> MacKey {
         let [a, b, c, d, e, f] = self.0;
-        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+        MacKey(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
     }
 
     /// The inverse of [`MacAddress::key`] for the low 48 bits of `key`.
@@ -86,6 +85,38 @@ impl MacAddress {
     pub const fn from_u64(value: u64) -> MacAddress {
         let [_, _, a, b, c, d, e, f] = value.to_be_bytes();
         MacAddress([a, b, c, d, e, f])
+    }
+}
+
+/// An address as a number below 2^48 in an order that costs nothing to make, first byte least significant. What happens
+/// per frame takes addresses as such: a number stays in a register, six bytes go through memory, and reading at once
+/// what was written in pieces stalls.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MacKey(pub(crate) u64);
+
+impl MacKey {
+    /// [`MacAddress::is_multicast`].
+    #[inline]
+    pub(crate) const fn is_multicast(self) -> bool {
+        self.0 & 1 != 0
+    }
+
+    /// [`MacAddress::is_broadcast`].
+    #[inline]
+    pub(crate) const fn is_broadcast(self) -> bool {
+        self.0 == 0xffff_ffff_ffff
+    }
+
+    /// [`MacAddress::is_valid_source`].
+    #[inline]
+    pub(crate) const fn is_valid_source(self) -> bool {
+        !self.is_multicast() && self.0 != 0
+    }
+
+    /// [`MacAddress::is_reserved_link_local`].
+    #[inline]
+    pub(crate) const fn is_reserved_link_local(self) -> bool {
+        self.0 & !(0xf << 40) == 0x0000_00c2_8001
     }
 }
 

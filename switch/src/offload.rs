@@ -249,7 +249,7 @@ impl Layout {
         let original = frame.bytes();
         let start = self.payload.start + index * size;
         let chunk = &original[start..self.payload.end.min(start + size)];
-        let mut segment = frame.pool().copy_of(&original[..self.payload.start]);
+        let mut segment = frame.copy_of(&original[..self.payload.start]);
         segment.extend(chunk.len()).copy_from_slice(chunk);
         segment.set_trace(frame.trace());
         segment.set_mark(frame.mark());

@@ -46,16 +46,33 @@ impl<V: Copy + Default> Table<V> {
     /// The value of `key`.
     #[inline]
     pub(crate) fn get(&self, key: u64) -> Option<&V> {
-        let slot = self.slots.get(self.find(key))?;
-        (slot.key == key).then_some(&slot.value)
+        let mut index = self.home(key);
+        loop {
+            let slot = self.slots.get(index)?;
+            if slot.key == key {
+                return Some(&slot.value);
+            }
+            if slot.key == VACANT {
+                return None;
+            }
+            index = self.after(index);
+        }
     }
 
     /// The value of `key`, to change it.
     #[inline]
     pub(crate) fn get_mut(&mut self, key: u64) -> Option<&mut V> {
-        let index = self.find(key);
-        let slot = self.slots.get_mut(index)?;
-        (slot.key == key).then_some(&mut slot.value)
+        let mut index = self.home(key);
+        loop {
+            let found = self.slots.get(index)?.key;
+            if found == key {
+                return self.slots.get_mut(index).map(|slot| &mut slot.value);
+            }
+            if found == VACANT {
+                return None;
+            }
+            index = self.after(index);
+        }
     }
 
     /// Sets the value of `key` and returns the one before.
@@ -118,16 +135,21 @@ impl<V: Copy + Default> Table<V> {
 
     /// The slot that has `key`, or the empty one where it would go. Half the slots are empty, so there is
     /// one.
-    #[inline]
     fn find(&self, key: u64) -> usize {
         let mut index = self.home(key);
         while let Some(slot) = self.slots.get(index)
             && slot.key != key
             && slot.key != VACANT
         {
-            index = (index + 1) & (self.slots.len() - 1);
+            index = self.after(index);
         }
         index
+    }
+
+    /// The slot behind one, round to the first.
+    #[inline]
+    fn after(&self, index: usize) -> usize {
+        (index + 1) & (self.slots.len() - 1)
     }
 
     /// Where a search for `key` starts: the top bits of its product with 2^64 divided by the golden ratio

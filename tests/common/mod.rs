@@ -261,7 +261,7 @@ impl Bench {
         let process = Process {
             id: ProcessId(1),
             arguments: vec!["test".to_owned()],
-            environment: BTreeMap::new(),
+            environment: BTreeMap::new().into(),
             environment_order: Rc::default(),
             hostname: namespace.to_owned(),
             privilege: Privilege::Full,

@@ -70,18 +70,25 @@ impl Answer {
     }
 }
 
-/// The default stage with a daemon of Docker 20.10.
+/// The default stage with a daemon, of Docker 20.10 unless another is given.
 pub struct Stage {
     pub world: World,
     pub host: HostId,
+    profile: Profile,
 }
 
 impl Stage {
     /// A fresh stage; `dockerd` holds arguments of the daemon.
     pub fn new(dockerd: &str) -> Stage {
+        Self::with(daemon_config(dockerd))
+    }
+
+    /// A fresh stage with another daemon.
+    pub fn with(config: DaemonConfig) -> Stage {
         let mut world = World::new(1);
-        let host = default_stage(&mut world, daemon_config(dockerd)).unwrap();
-        Stage { world, host }
+        let profile = config.profile;
+        let host = default_stage(&mut world, config).unwrap();
+        Stage { world, host, profile }
     }
 
     /// Runs a docker command line to its end.
@@ -92,7 +99,7 @@ impl Stage {
 
     pub fn docker_words(&mut self, words: &[String]) -> Answer {
         match cli::parse(words) {
-            Ok(command) => match cli::check_api_version(&command, Profile::Docker20_10) {
+            Ok(command) => match cli::check_api_version(&command, self.profile) {
                 Ok(()) => self.command(&command),
                 Err(error) => refused(&warnings(&command), &error),
             },
@@ -133,6 +140,12 @@ impl Stage {
 
     pub fn on_host(&mut self, line: &str) -> Answer {
         self.run(&Location::Host(self.host), &["sh", "-c", line])
+    }
+
+    /// firewalld reloads on the host.
+    pub fn reload_firewall(&mut self) {
+        let job = self.world.reload_firewall(self.host).unwrap();
+        assert_eq!(self.finish(job).exit, 0);
     }
 
     pub fn outside(&mut self, line: &str) -> Answer {

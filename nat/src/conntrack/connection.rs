@@ -168,6 +168,8 @@ pub struct ConnectionFilter {
     pub owner: Option<ConnectionOwner>,
     /// An address that stands anywhere in either tuple.
     pub address: Option<IpAddr>,
+    /// An address at either end of the reply, as libnetwork selects what an endpoint leaves behind.
+    pub reply_end: Option<IpAddr>,
     /// `--orig-src`.
     pub original_source: Option<IpAddr>,
     /// `--orig-dst`.
@@ -201,6 +203,7 @@ impl ConnectionFilter {
         let ends = [original.source, original.destination, reply.source, reply.destination];
         self.owner.is_none_or(|owner| connection.is_owned_by(owner))
             && self.address.is_none_or(|address| ends.contains(&address))
+            && self.reply_end.is_none_or(|address| [reply.source, reply.destination].contains(&address))
             && fits(self.original_source, original.source)
             && fits(self.original_destination, original.destination)
             && fits(self.reply_source, reply.source)

@@ -184,7 +184,7 @@ fn flushing_selects_by_owner_address_and_port() {
     let mut table = Conntrack::default();
     let owner = ConnectionOwner(7);
     let (id, _) = pass(&mut table, seconds(0), udp(1));
-    table.get_mut(id).unwrap().owners[1] = Some(owner);
+    table.set_owner(id, 1, Some(owner));
     pass(&mut table, seconds(0), udp(2));
     pass(&mut table, seconds(0), tcp(SYN));
     let port = ConnectionFilter { protocol: Some(UDP), destination_port: Some(54), ..Default::default() };

@@ -19,17 +19,18 @@ pub(crate) struct Counted {
 impl RuleSet {
     /// A rule that a trace names, and where its counters are. `None` if it is not there any more.
     pub(crate) fn counted_rule(&self, rule: &RuleRef) -> Option<(&Rule, Counted)> {
-        let data = &self.tables[rule.table as usize];
+        let data = self.data(rule.table);
         let chain = data.slot(&rule.chain)?;
         let index = rule.number.checked_sub(1)?;
-        let entry = data.chains.get(chain)?.as_ref()?.rules.get(index).filter(|entry| entry.id == rule.id)?;
+        let entry =
+            data.chains.get(chain)?.as_ref()?.rules().get(index).filter(|entry| entry.id == rule.id)?;
         let place = Counted { table: rule.table as u8, chain: chain as u32, rule: Some(index as u32) };
         Some((&entry.rule, place))
     }
 
     /// Where the counters of a built-in chain's policy are.
     pub(crate) fn counted_policy(&self, table: Table, hook: Hook) -> Option<Counted> {
-        let chain = self.tables[table as usize].base[hook as usize]?;
+        let chain = self.data(table).base[hook as usize]?;
         Some(Counted { table: table as u8, chain: chain as u32, rule: None })
     }
 
@@ -39,13 +40,13 @@ impl RuleSet {
         let length = u16::try_from(length).unwrap_or(u16::MAX);
         for place in places {
             let Some(Some(chain)) =
-                self.tables[usize::from(place.table)].chains.get_mut(place.chain as usize)
+                self.tables[usize::from(place.table)].write().chains.get_mut(place.chain as usize)
             else {
                 continue;
             };
             match place.rule {
                 Some(index) => {
-                    if let Some(entry) = chain.rules.get_mut(index as usize) {
+                    if let Some(entry) = chain.entry_mut(index as usize) {
                         entry.counters.count(length);
                     }
                 }

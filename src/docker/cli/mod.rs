@@ -8,6 +8,7 @@
 //! `words` splits a line, `flags` reads options, `values` and `ports` read single values; `network`, `run` and
 //! `container` hold one function per command.
 
+pub mod config;
 mod container;
 mod flags;
 mod network;
@@ -49,6 +50,8 @@ pub enum CliError {
         path: String,
         /// The arguments part of its usage line.
         arguments: &'static str,
+        /// The long options the command has, without dashes; empty unless the option is unknown.
+        known: Vec<&'static str>,
     },
     /// Too few or too many arguments.
     #[error(
@@ -197,6 +200,47 @@ fn dispatch(words: &[String]) -> Result<Command, CliError> {
     }
 }
 
+/// The commands that stand behind `docker`, `docker network` or `docker container`.
+pub fn commands(path: &str) -> impl Iterator<Item = &'static str> {
+    let names: &[&str] = match path {
+        "docker network" => &["connect", "create", "disconnect", "inspect", "ls", "prune", "rm"],
+        "docker container" => &[
+            "attach", "create", "exec", "inspect", "kill", "logs", "ls", "pause", "port", "prune", "rename",
+            "restart", "rm", "run", "start", "stop", "unpause", "wait",
+        ],
+        _ => &[
+            "attach",
+            "build",
+            "compose",
+            "container",
+            "create",
+            "events",
+            "exec",
+            "images",
+            "info",
+            "inspect",
+            "kill",
+            "logs",
+            "network",
+            "pause",
+            "port",
+            "ps",
+            "pull",
+            "rename",
+            "restart",
+            "rm",
+            "run",
+            "start",
+            "stop",
+            "unpause",
+            "version",
+            "volume",
+            "wait",
+        ],
+    };
+    names.iter().copied()
+}
+
 fn unknown_top_level(path: String, verb: &str) -> CliError {
     let why = match verb {
         "build" | "builder" | "buildx" | "image" | "images" | "pull" | "push" | "load" | "save" | "tag"
@@ -243,7 +287,20 @@ impl Usage {
                 message: other.to_string(),
                 path: self.path.clone(),
                 arguments: self.arguments,
+                known: Vec::new(),
             },
+        }
+    }
+
+    /// A refused option of a command that has these.
+    fn unread<Id>(&self, error: FlagError, flags: &[Flag<Id>]) -> CliError {
+        let unknown = matches!(error, FlagError::UnknownLong(_) | FlagError::UnknownShort { .. });
+        match self.flag(error) {
+            CliError::Flag { message, path, arguments, .. } => {
+                let known = flags.iter().filter(|_| unknown).map(|flag| flag.long).collect();
+                CliError::Flag { message, path, arguments, known }
+            }
+            other => other,
         }
     }
 
@@ -255,7 +312,7 @@ impl Usage {
         rule: ArgumentRule,
         words: &[String],
     ) -> Result<Parsed<Id>, CliError> {
-        let parsed = flags::parse(flags, placement, words).map_err(|error| self.flag(error))?;
+        let parsed = flags::parse(flags, placement, words).map_err(|error| self.unread(error, flags))?;
         let count = parsed.arguments.len();
         let fits = match rule {
             ArgumentRule::None => count == 0,

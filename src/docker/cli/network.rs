@@ -144,6 +144,7 @@ fn pools(addresses: AddressOptions) -> Result<Vec<IpamPool>, String> {
         pools.push(IpamPool { subnet, ..IpamPool::default() });
     }
     for range in ip_ranges {
+        range.parse::<IpNet>().map_err(|_| format!("invalid CIDR address: {range}"))?;
         for index in matching(&pools, &range, "range")? {
             let pool = &mut pools[index];
             if let Some(other) = pool.ip_range.replace(range.clone()) {

@@ -156,6 +156,11 @@ impl PortRange {
         Self { first: port, last: port }
     }
 
+    /// Whether a port lies in it.
+    pub fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+
     /// How many ports beyond the first one.
     fn span(self) -> u16 {
         self.last.saturating_sub(self.first)

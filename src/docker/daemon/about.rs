@@ -16,7 +16,7 @@ use crate::docker::request::View;
 const CLIENT: &str = "28.2.2";
 const CLIENT_API: (u16, u16) = (1, 50);
 /// The network drivers there are.
-const DRIVERS: [&str; 3] = ["bridge", "host", "null"];
+const DRIVERS: [&str; 5] = ["bridge", "host", "ipvlan", "macvlan", "null"];
 
 impl Daemon {
     pub(super) fn info(&self, view: &View) -> Result<Outcome, DockerError> {

@@ -29,6 +29,10 @@ use crate::engine::plan::{DeviceName, Owner};
 /// How many ports a Linux bridge takes (`BR_MAX_PORTS` less the one that is never handed out).
 const BRIDGE_PORTS: usize = 1023;
 
+/// What 20.10 says to connecting and disconnecting `host`.
+const HOST_NETWORK_20_10: &str =
+    "container cannot be disconnected from host network or connected to host network";
+
 impl Daemon {
     pub(super) fn network_connect(
         &mut self,
@@ -37,15 +41,29 @@ impl Daemon {
         view: &HostView,
     ) -> Result<Outcome, DockerError> {
         let number = self.container_number(&request.container)?;
-        let network = self.network_number(&request.endpoint.network)?;
-        self.check_connect(number, network)?;
+        let running = self.containers.get(&number).is_some_and(|container| container.state.is_up());
+        let network = match self.network_number(&request.endpoint.network) {
+            Ok(network) => network,
+            Err(error) if running => return Err(error),
+            // Only a start finds out whether there is such a network.
+            Err(_) => {
+                let endpoint = self.new_endpoint(0, request.endpoint.clone(), true);
+                self.note_endpoint(number, endpoint);
+                return Ok(Outcome::default());
+            }
+        };
+        self.check_connect(number, network, running)?;
         self.check_endpoint(network, &request.endpoint)?;
         let endpoint = self.new_endpoint(network, request.endpoint.clone(), true);
-        let Some(container) = self.containers.get_mut(&number) else { return Ok(Outcome::default()) };
-        container.endpoints.push(endpoint);
-        let running = container.state.is_up();
+        if !running {
+            self.note_endpoint(number, endpoint);
+            return Ok(Outcome::default());
+        }
+        if let Some(container) = self.containers.get_mut(&number) {
+            container.endpoints.push(endpoint);
+        }
         let mut outcome = Outcome::default();
-        if running && let Err(error) = self.connect_running(now, number, network, view, &mut outcome) {
+        if let Err(error) = self.connect_running(now, number, network, view, &mut outcome) {
             if let Some(container) = self.containers.get_mut(&number) {
                 container.endpoints.pop();
             }
@@ -54,7 +72,15 @@ impl Daemon {
         Ok(outcome)
     }
 
-    fn check_connect(&self, number: u32, network: u32) -> Result<(), DockerError> {
+    /// Remembers a network for a container's next start; the settings of one that it has already stay as they are.
+    fn note_endpoint(&mut self, number: u32, endpoint: Endpoint) {
+        let Some(container) = self.containers.get_mut(&number) else { return };
+        if container.endpoints.iter().all(|known| known.network_name != endpoint.network_name) {
+            container.endpoints.push(endpoint);
+        }
+    }
+
+    fn check_connect(&self, number: u32, network: u32, running: bool) -> Result<(), DockerError> {
         let (Some(container), Some(network)) = (self.containers.get(&number), self.networks.get(&network))
         else {
             return Ok(());
@@ -74,14 +100,17 @@ impl Daemon {
             ));
         }
         if matches!(network.driver, Driver::Host) {
-            return Err(DockerError::bad_parameter(
-                "cannot connect container to host network - container must be created in host network mode",
-            ));
+            return Err(DockerError::bad_parameter(match self.profile() {
+                Profile::Docker20_10 => HOST_NETWORK_20_10,
+                Profile::Docker28 | Profile::Docker29 => {
+                    "cannot connect container to host network - container must be created in host network mode"
+                }
+            }));
         }
-        if network.config_only {
+        if running && network.config_only {
             return Err(DockerError::forbidden("cannot create endpoint on configuration-only network"));
         }
-        if container.endpoint(network.number).is_some() {
+        if running && container.endpoint(network.number).is_some() {
             return Err(DockerError::forbidden(format!(
                 "endpoint with name {} already exists in network {}",
                 container.name, network.name
@@ -146,7 +175,7 @@ impl Daemon {
         let network = self.networks.get(&network);
         Endpoint {
             network_name: network.map_or_else(|| config.network.clone(), |network| network.name.clone()),
-            network_id: network.map(|network| network.id.clone()),
+            network_id: None,
             network_number: network.map(|network| network.number),
             config,
             connected,
@@ -185,20 +214,39 @@ impl Daemon {
         request: &NetworkDisconnect,
         view: &HostView,
     ) -> Result<Outcome, DockerError> {
-        let network = self.network_number(&request.network)?;
         let number = match self.container_number(&request.container) {
             Ok(number) => number,
-            Err(_) if request.force => return Ok(Outcome::default()),
+            Err(_) if request.force => {
+                return self.network_number(&request.network).map(|_| Outcome::default());
+            }
             Err(error) => return Err(error),
+        };
+        let network = match (self.network_number(&request.network), self.containers.get_mut(&number)) {
+            // The networks of a container that does not run are names, whatever became of them.
+            (network, Some(container)) if !container.state.is_up() => {
+                let name = network.ok().and_then(|network| self.networks.get(&network));
+                let name = name.map_or(request.network.as_str(), |network| network.name.as_str());
+                let before = container.endpoints.len();
+                container.endpoints.retain(|endpoint| endpoint.network_name != name);
+                if container.endpoints.len() == before {
+                    let text = format!("container {} is not connected to the network {name}", container.id);
+                    return Err(DockerError::system(text));
+                }
+                return Ok(Outcome::default());
+            }
+            (network, _) => network?,
         };
         let (Some(container), Some(known)) = (self.containers.get(&number), self.networks.get(&network))
         else {
             return Ok(Outcome::default());
         };
         if matches!(known.driver, Driver::Host) {
-            return Err(DockerError::bad_parameter(
-                "cannot disconnect container from host network - container was created in host network mode",
-            ));
+            return Err(DockerError::bad_parameter(match self.profile() {
+                Profile::Docker20_10 => HOST_NETWORK_20_10,
+                Profile::Docker28 | Profile::Docker29 => {
+                    "cannot disconnect container from host network - container was created in host network mode"
+                }
+            }));
         }
         let Some(position) = self.endpoint_position(number, network) else {
             return Err(DockerError::new(
@@ -213,6 +261,9 @@ impl Daemon {
         let mut outcome = Outcome::default();
         let up = container.endpoints.get(position).is_some_and(|endpoint| endpoint.active.is_some());
         if up {
+            if self.default_bridge().is_some_and(|bridge| bridge.number == network) {
+                self.close_links(number, &mut outcome);
+            }
             self.remove_own_hosts(number, position, &mut outcome);
             let owner = self.deactivate(number, position);
             if let Some(container) = self.containers.get_mut(&number) {
@@ -282,6 +333,12 @@ impl Daemon {
             };
             given.or(derived).unwrap_or_else(|| self.source.stable_mac(&network.name, &name))
         });
+        let ipv6 = match (ipv6, mac) {
+            (Some(given), Some(mac)) if !network.is_user_defined() && profile.generates_ipv6_addresses() => {
+                Some(behind_prefix(network, given, mac))
+            }
+            _ => ipv6,
+        };
         let shown_gateway_v4 = ipv4.and_then(|address| network.gateway(address));
         let shown_gateway_v6 = ipv6.and_then(|address| network.gateway(address));
         let leads_out = match network.driver.bridge() {
@@ -289,6 +346,7 @@ impl Daemon {
             None => network.uses_gateway(),
         };
         network.members.insert(number);
+        let network_id = network.id.clone();
         let active = Active {
             id,
             owner,
@@ -304,6 +362,7 @@ impl Daemon {
             maps_ports: network.driver.bridge().is_some(),
         };
         if let Some(endpoint) = self.endpoint_mut(number, position) {
+            endpoint.network_id = Some(network_id);
             endpoint.active = Some(active);
         }
         Ok(())
@@ -320,7 +379,7 @@ impl Daemon {
             }
             network.members.remove(&number);
             let key = network.key();
-            self.names.remove_owner(&key, &RecordOwner(active.id.to_string()));
+            self.names.remove_owner(&key, &RecordOwner(active.id.shared()));
         }
         active.device.map(|_| active.owner)
     }
@@ -430,7 +489,7 @@ impl Daemon {
         if network.is_user_defined() {
             let addresses: Vec<IpAddr> = active.addresses().map(|net| net.addr()).collect();
             let names = container.dns_names(endpoint);
-            let owner = RecordOwner(active.id.to_string());
+            let owner = RecordOwner(active.id.shared());
             self.names.add_endpoint(&network.key(), &owner, &names, &addresses);
         }
     }
@@ -497,6 +556,21 @@ fn allocate(network: &mut Network, v6: bool, asked: Option<&str>) -> Result<Opti
     Err(DockerError::system(format!(
         "no available IPv{family} addresses on this network's address pools: {name} ({id})"
     )))
+}
+
+/// The address that a hardware address gives behind the prefix of its network, where there is room and nobody has it;
+/// else the one that was given.
+fn behind_prefix(network: &mut Network, given: IpNet, mac: MacAddress) -> IpNet {
+    const ROOM: u8 = 80;
+    let (IpAddr::V6(net), length) = (given.network(), given.prefix_len()) else { return given };
+    let address = IpAddr::from(std::net::Ipv6Addr::from_bits(net.to_bits() | u128::from(mac.to_u64())));
+    let subnet = network.subnets.iter_mut().find(|subnet| subnet.pool.subnet().contains(&given.addr()));
+    let (Some(subnet), Ok(derived)) = (subnet, IpNet::new(address, length)) else { return given };
+    if length > ROOM || subnet.pool.claim(address).is_err() {
+        return given;
+    }
+    subnet.pool.release(given.addr());
+    derived
 }
 
 fn release(network: &mut Network, address: IpAddr) {

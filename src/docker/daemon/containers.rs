@@ -79,7 +79,7 @@ impl Daemon {
         let endpoints = match &config.network_mode {
             NetworkMode::Container(_) => Vec::new(),
             mode => {
-                let mut endpoints = Vec::new();
+                let mut endpoints = Vec::with_capacity(config.endpoints.len());
                 for (index, endpoint) in config.endpoints.iter().enumerate() {
                     let mut endpoint = endpoint.clone();
                     if index == 0 {
@@ -146,20 +146,21 @@ impl Daemon {
             endpoints,
             sandbox: None,
             sandbox_id: None,
+            opened_links: Vec::new(),
             bindings: Vec::new(),
             routes: None,
             interface_counters: BTreeMap::new(),
             resolver: None,
-            hosts: String::new(),
-            resolv_conf: String::new(),
+            hosts: "".into(),
+            resolv_conf: "".into(),
             config,
         };
-        self.container_ids.insert(id.to_string(), number);
+        self.container_ids.insert(id, number);
         self.container_names.insert(name, number);
         if !container.config.links.is_empty() {
             self.linkers.insert(number);
         }
-        self.containers.insert(number, container);
+        self.containers.insert(number, Box::new(container));
         outcome.events.extend(self.container_event(now, "create", number, &[]));
         Ok(number)
     }
@@ -365,6 +366,7 @@ impl Daemon {
             let message = format!("Error when allocating new name: {error}");
             DockerError { message, ..error }
         })?;
+        self.rename_link_target(number, &new);
         self.container_names.remove(&old);
         self.container_names.insert(new.clone(), number);
         let mut positions = 0;
@@ -388,7 +390,7 @@ impl Daemon {
         };
         let (Some(active), Some(network)) = (&endpoint.active, endpoint.network_number) else { return };
         if let Some(network) = self.networks.get(&network) {
-            let owner = crate::docker::names::RecordOwner(active.id.to_string());
+            let owner = crate::docker::names::RecordOwner(active.id.shared());
             self.names.remove_owner(&network.key(), &owner);
         }
     }

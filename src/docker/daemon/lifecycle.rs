@@ -242,7 +242,7 @@ impl Daemon {
                 let sandbox = self.next_number();
                 let plain = NamespaceName::new(format!("container:{short}"));
                 // A namespace outlives its container while another one shares it.
-                let taken = self.namespaces.contains(&plain);
+                let taken = self.namespaces.contains_key(&plain);
                 let name =
                     if taken { NamespaceName::new(format!("container:{short}.{sandbox}")) } else { plain };
                 (SandboxKind::Own, sandbox, name)
@@ -251,7 +251,7 @@ impl Daemon {
         let id = self.source.id();
         if kind != SandboxKind::Host {
             self.sandboxes.entry(sandbox).or_default().insert(number);
-            self.namespaces.insert(namespace.clone());
+            self.namespaces.insert(namespace.clone(), sandbox);
         }
         if let Some(container) = self.containers.get_mut(&number) {
             container.sandbox = Some(Sandbox { number: sandbox, namespace, kind });
@@ -277,6 +277,7 @@ impl Daemon {
     /// Takes everything from a container that only a running one has, and plans the removal.
     pub(super) fn release_container(&mut self, number: u32, outcome: &mut Outcome) {
         self.unpublish(number, outcome);
+        self.close_links(number, outcome);
         let Some(container) = self.containers.get_mut(&number) else { return };
         if let Some(routes) = container.routes.take() {
             outcome.plan.remove_owner(routes.owner);

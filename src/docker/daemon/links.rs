@@ -1,11 +1,15 @@
 //! Legacy links of the default bridge: environment, host names, and rules where containers may not talk.
 
+use std::net::IpAddr;
+
 use super::Daemon;
 use crate::docker::cli::ports::Protocol;
-use crate::docker::container::Container;
+use crate::docker::container::{Container, OpenedLink};
 use crate::docker::error::DockerError;
 use crate::docker::hosts_file;
+use crate::docker::identity::Id;
 use crate::docker::outcome::Outcome;
+use crate::engine::plan::Owner;
 
 impl Daemon {
     pub(super) fn check_links(&self, number: u32) -> Result<(), DockerError> {
@@ -66,24 +70,67 @@ impl Daemon {
         env
     }
 
-    /// Where containers of the default bridge may not talk, a link opens the target's exposed ports.
+    /// Where containers of the default bridge may not talk, a link opens the target's exposed ports: when the linker
+    /// starts, and again when the target does, whose address may be another one then.
     pub(super) fn open_links(&mut self, number: u32, outcome: &mut Outcome) {
         let Some(bridge) = self.default_bridge() else { return };
         let (Some(config), Some(device)) = (bridge.driver.bridge(), bridge.bridge) else { return };
         if config.icc || !self.config.iptables {
             return;
         }
-        let Some(container) = self.containers.get(&number) else { return };
-        let on_bridge =
-            |c: &Container| c.endpoint(bridge.number).and_then(|endpoint| endpoint.active.clone());
-        let Some(active) = on_bridge(container) else { return };
-        for (_, target) in self.legacy_links(number) {
-            let Some(theirs) = on_bridge(target) else { continue };
-            let (Some(parent), Some(child)) = (active.ipv4, theirs.ipv4) else { continue };
-            for port in &target.exposed {
-                let addresses = (parent.addr(), child.addr());
-                let port = (port.protocol, port.port);
-                self.firewall().link(&mut outcome.plan, active.owner, device, addresses, port);
+        let network = bridge.number;
+        let targets = self.legacy_links(number).into_iter().map(|(_, target)| (number, target.number));
+        let linkers = self
+            .linkers
+            .iter()
+            .filter(|linker| self.legacy_links(**linker).iter().any(|(_, target)| target.number == number));
+        let pairs: Vec<(u32, u32)> = targets.chain(linkers.map(|linker| (*linker, number))).collect();
+        for (linker, target) in pairs {
+            let active = |number| self.containers.get(&number)?.endpoint(network)?.active.clone();
+            let (Some(from), Some(to)) = (active(linker), active(target)) else { continue };
+            let (Some(parent), Some(child)) = (from.ipv4, to.ipv4) else { continue };
+            let addresses = (parent.addr(), child.addr());
+            if !self.link_rules.contains_key(&addresses) {
+                let owner = Owner::Rules(self.next_number());
+                let exposed = self.containers.get(&target).map(|target| target.exposed.clone());
+                let mut ports = exposed.unwrap_or_default();
+                ports.sort_by_key(|port| (std::cmp::Reverse(port.port), port.protocol));
+                for port in ports {
+                    let port = (port.protocol, port.port);
+                    self.firewall().link(&mut outcome.plan, owner, device, addresses, port);
+                }
+                self.link_rules.insert(addresses, owner);
+            }
+            let other = if linker == number { to.id } else { from.id };
+            if let Some(container) = self.containers.get_mut(&number) {
+                container.opened_links.push(OpenedLink { addresses, other });
+            }
+        }
+    }
+
+    /// Closes what links opened, before a container's endpoint on the default bridge goes. 20.10 remembers the other end as
+    /// it was when this one started: if that has started anew since, what was opened stays open, whoever gets the addresses.
+    pub(super) fn close_links(&mut self, number: u32, outcome: &mut Outcome) {
+        let Some(container) = self.containers.get_mut(&number) else { return };
+        let opened = std::mem::take(&mut container.opened_links);
+        let own: Vec<IpAddr> = container
+            .endpoints
+            .iter()
+            .filter_map(|endpoint| Some(endpoint.active.as_ref()?.ipv4?.addr()))
+            .collect();
+        let closed: Vec<(IpAddr, IpAddr)> = if self.profile().leaks_link_rules() {
+            let is_there = |id: &Id| {
+                let endpoints = self.containers.values().flat_map(|container| &container.endpoints);
+                endpoints.filter_map(|endpoint| endpoint.active.as_ref()).any(|active| active.id == *id)
+            };
+            opened.iter().filter(|link| is_there(&link.other)).map(|link| link.addresses).collect()
+        } else {
+            let concerned = |pair: &&(IpAddr, IpAddr)| own.contains(&pair.0) || own.contains(&pair.1);
+            self.link_rules.keys().filter(concerned).copied().collect()
+        };
+        for addresses in closed {
+            if let Some(owner) = self.link_rules.remove(&addresses) {
+                outcome.plan.remove_owner(owner);
             }
         }
     }
@@ -104,6 +151,20 @@ impl Daemon {
             .collect();
         for (linker, alias) in linkers {
             self.change_hosts(linker, outcome, |text| hosts_file::update_address(text, &alias, address));
+        }
+    }
+
+    /// A link belongs to the container, whatever it is called.
+    pub(super) fn rename_link_target(&mut self, number: u32, name: &str) {
+        for linker in self.linkers.clone() {
+            let links = self.containers.get(&linker).map(|linker| linker.config.links.clone());
+            for (index, link) in links.unwrap_or_default().iter().enumerate() {
+                if self.container_number(&link.container).is_ok_and(|found| found == number)
+                    && let Some(container) = self.containers.get_mut(&linker)
+                {
+                    container.config.links[index].container = name.to_owned();
+                }
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 
-use super::Daemon;
+use super::{Daemon, index_of};
 use crate::docker::drivers::Driver;
 use crate::docker::drivers::bridge::{self, BridgeConfig, BridgeDevice};
 use crate::docker::error::DockerError;
@@ -17,8 +17,10 @@ use crate::docker::network::{Network, ShownIpam, Subnet, is_predefined};
 use crate::docker::outcome::{HostView, Outcome};
 use crate::docker::profile::Profile;
 use crate::docker::request::{Ipam as IpamRequest, IpamPool, NetworkCreate, NetworkRemove, Prune};
-use crate::docker::rules::{GatewayMode, family_of};
-use crate::engine::plan::{Op, Sysctl};
+use crate::docker::rules::{Firewall, GatewayMode};
+
+/// The prefix of the addresses that every IPv6 interface has.
+const LINK_LOCAL: &str = "fe80::/64";
 
 impl Daemon {
     pub(super) fn predefined_networks(
@@ -34,19 +36,19 @@ impl Daemon {
         if self.config.bridge.as_deref() == Some("none") {
             return Ok(());
         }
+        self.make_default_bridge(view, outcome).map_err(|error| {
+            let message = format!("Error creating default \"bridge\" network: {}", error.message);
+            DockerError { message, ..error }
+        })
+    }
+
+    fn make_default_bridge(&mut self, view: &HostView, outcome: &mut Outcome) -> Result<(), DockerError> {
         let request = self.default_bridge_request();
         let config = BridgeConfig::parse(&request.options, self.profile())?;
         let mut network = self.new_network(Duration::ZERO, &request, Driver::Bridge(config));
         self.allocate_subnets(&mut network, &request.ipam, view)?;
         for subnet in &mut network.subnets {
             subnet.configured = false;
-            let v6 = subnet.pool.subnet().addr().is_ipv6();
-            subnet.container_gateway =
-                if v6 { self.config.default_gateway_v6 } else { self.config.default_gateway };
-            if let Some(gateway) = subnet.container_gateway {
-                // A gateway that is the bridge itself is reserved already.
-                let _ = subnet.pool.claim(gateway);
-            }
         }
         if self.config.bip.is_none() && !self.profile().shows_default_bridge_gateway() {
             for pool in &mut network.shown.config {
@@ -68,24 +70,29 @@ impl Daemon {
         request.options = BTreeMap::from([
             option("bridge.default_bridge", "true".to_owned()),
             option("bridge.enable_icc", config.icc.to_string()),
-            option("bridge.enable_ip_masquerade", config.ip_masq.to_string()),
+            option("bridge.enable_ip_masquerade", (config.ip_masq && config.iptables).to_string()),
             option("bridge.host_binding_ipv4", config.ip.to_string()),
             option("bridge.name", name),
             option("driver.mtu", config.mtu.to_string()),
         ]);
-        if let Some(bip) = config.bip.or(config.fixed_cidr) {
+        // Without `bip`, `fixed-cidr` is the subnet; 20.10 takes it for a range of whatever subnet it gets.
+        let fixed = config.fixed_cidr.filter(|_| self.profile().fixed_range_is_a_subnet());
+        let aux = |gateway: Option<IpAddr>, name: &str| {
+            gateway.map(|address| (name.to_owned(), address.to_string())).into_iter().collect()
+        };
+        request.ipam.pools.push(IpamPool {
+            subnet: config.bip.or(fixed).map(|net| net.trunc().to_string()).unwrap_or_default(),
+            ip_range: config.fixed_cidr.map(|range| range.trunc().to_string()),
+            gateway: config.bip.map(|bip| bip.addr().to_string()),
+            aux: aux(config.default_gateway, "DefaultGatewayIPv4"),
+        });
+        if config.ipv6 {
+            let net = config.bip6.or(config.fixed_cidr_v6);
             request.ipam.pools.push(IpamPool {
-                subnet: bip.trunc().to_string(),
-                ip_range: config.fixed_cidr.map(|range| range.trunc().to_string()),
-                gateway: config.bip.map(|bip| bip.addr().to_string()),
-                aux: BTreeMap::new(),
-            });
-        }
-        if let Some(net) = config.bip6.or(config.fixed_cidr_v6).filter(|_| config.ipv6) {
-            request.ipam.pools.push(IpamPool {
-                subnet: net.trunc().to_string(),
+                subnet: net.map(|net| net.trunc().to_string()).unwrap_or_default(),
                 gateway: config.bip6.map(|bip| bip.addr().to_string()),
-                ..IpamPool::default()
+                ip_range: None,
+                aux: aux(config.default_gateway_v6, "DefaultGatewayIPv6"),
             });
         }
         request
@@ -99,6 +106,7 @@ impl Daemon {
     ) -> Result<Outcome, DockerError> {
         let mut request = request.clone();
         self.check_new_network(&request)?;
+        self.check_configuration(&request)?;
         if let Some(from) = request.config_from.clone() {
             self.copy_configuration(&mut request, &from)?;
         }
@@ -180,6 +188,9 @@ impl Daemon {
         if self.network_names.contains_key(name) {
             return Err(DockerError::conflict(format!("network with name {name} already exists")));
         }
+        if request.config_only {
+            return Ok(());
+        }
         if request.ingress {
             return Err(DockerError::forbidden("Ingress network can only be global scope network"));
         }
@@ -190,29 +201,62 @@ impl Daemon {
         Ok(())
     }
 
-    fn copy_configuration(&self, request: &mut NetworkCreate, from: &str) -> Result<(), DockerError> {
-        let source = self.network(from)?;
-        if !source.config_only {
-            return Err(DockerError::forbidden(format!("{from} is not a configuration network")));
+    /// What libnetwork's `validateConfiguration` refuses about configuration networks and those made from one.
+    fn check_configuration(&self, request: &NetworkCreate) -> Result<(), DockerError> {
+        if request.config_only
+            && (request.ingress || request.internal || request.attachable || request.scope.is_some())
+        {
+            return Err(DockerError::forbidden(
+                "configuration network can only contain network specific fields. Network operator fields like [ ingress | \
+                 internal | attachable | scope ] are not supported.",
+            ));
         }
-        let own = !request.options.is_empty() || !request.ipam.pools.is_empty() || request.ipv6;
+        if request.config_from.is_none() {
+            return Ok(());
+        }
+        if request.config_only {
+            let text = "a configuration network cannot depend on another configuration network";
+            return Err(DockerError::forbidden(text));
+        }
+        let ipam = &request.ipam;
+        let without_ipv4 = !request.ipv4 && self.profile().applies_ipv4_switch();
+        let own = without_ipv4
+            || request.ipv6
+            || !matches!(ipam.driver.as_str(), "" | "default")
+            || !ipam.options.is_empty()
+            || !ipam.pools.is_empty()
+            || !request.labels.is_empty();
         if own {
             let text = "user specified configurations are not supported if the network depends on a configuration network";
             return Err(DockerError::forbidden(text));
         }
+        if !request.options.is_empty() {
+            let text =
+                "network driver options are not supported if the network depends on a configuration network";
+            return Err(DockerError::forbidden(text));
+        }
+        Ok(())
+    }
+
+    /// Gives a network what the configuration network of this name holds.
+    fn copy_configuration(&self, request: &mut NetworkCreate, from: &str) -> Result<(), DockerError> {
+        let source = self.network_names.get(from).and_then(|number| self.networks.get(number));
+        let source = source.filter(|network| network.config_only).ok_or_else(|| {
+            DockerError::not_found(format!("configuration network \"{from}\" does not exist"))
+        })?;
         request.options.clone_from(&source.options);
         request.ipam.pools.clone_from(&source.shown.config);
         request.ipam.driver.clone_from(&source.shown.driver);
+        request.ipam.options = source.shown.options.clone().unwrap_or_default();
+        request.ipv4 = source.ipv4;
         request.ipv6 = source.ipv6;
-        for (key, value) in &source.labels {
-            request.labels.entry(key.clone()).or_insert_with(|| value.clone());
-        }
+        request.labels.clone_from(&source.labels);
         Ok(())
     }
 
     /// What the API of 28 refuses before any driver is asked.
     fn check_ipam(&self, ipam: &IpamRequest) -> Result<(), DockerError> {
-        if self.profile() == Profile::Docker20_10 {
+        if !self.profile().refuses_host_bits() {
             return Ok(());
         }
         let mut errors = Vec::new();
@@ -322,7 +366,12 @@ impl Daemon {
             }
             if given.is_empty() {
                 let fallback = IpamPool::default();
-                let automatic = request.pools.iter().find(|pool| pool.subnet.is_empty()).unwrap_or(&fallback);
+                let speaks_of_family = |pool: &&IpamPool| {
+                    let said = pool.ip_range.iter().chain(pool.aux.values());
+                    said.into_iter().any(|text| text.contains(':') == v6)
+                };
+                let empty = || request.pools.iter().filter(|pool| pool.subnet.is_empty());
+                let automatic = empty().find(speaks_of_family).or(empty().next()).unwrap_or(&fallback);
                 self.automatic_subnet(network, automatic, v6, view)?;
             }
             for pool in given {
@@ -344,6 +393,11 @@ impl Daemon {
         view: &HostView,
     ) -> Result<(), DockerError> {
         let reserved = self.reserved(view);
+        let mut pool = pool.clone();
+        let of_family = |text: &str| text.contains(':') == v6;
+        pool.aux.retain(|_, address| of_family(address));
+        pool.ip_range = pool.ip_range.filter(|range| of_family(range));
+        let range = pool.ip_range.as_ref().and_then(|range| range.parse().ok());
         let subnet = self.ipam.request_predefined(v6, &reserved).map_err(|_| {
             let family = if v6 { 6 } else { 4 };
             match self.profile() {
@@ -356,12 +410,24 @@ impl Daemon {
                 }
             }
         })?;
-        self.fill_subnet(network, subnet, None, pool, false)?;
-        let gateway = network.subnets.last().and_then(|subnet| subnet.gateway);
+        let result = self.fill_subnet(network, subnet, range, &pool, false);
+        let mut gateway = None;
+        if let Some(taken) = network.subnets.last_mut() {
+            // The address management knows nothing of the range.
+            taken.range = None;
+            gateway = taken.gateway;
+        }
+        result?;
+        let length = subnet.prefix_len();
         network.shown.config.push(IpamPool {
             subnet: subnet.to_string(),
-            gateway: gateway.map(|gateway| gateway.to_string()),
-            ..pool.clone()
+            gateway: gateway.map(|gateway| {
+                match gateway.is_ipv6() && self.profile().shows_ipv6_gateway_length() {
+                    true => format!("{gateway}/{length}"),
+                    false => gateway.to_string(),
+                }
+            }),
+            ..pool
         });
         Ok(())
     }
@@ -409,7 +475,8 @@ impl Daemon {
         let v6 = subnet.addr().is_ipv6();
         let without_gateway = network.driver.bridge().is_some_and(|config| {
             let mode = if v6 { config.mode_v6 } else { config.mode_v4 };
-            network.internal && (config.inhibit_ipv4 && !v6 || mode == GatewayMode::Isolated)
+            let inhibited = config.inhibit_ipv4 && !v6 && self.profile().skips_useless_gateways();
+            network.internal && (inhibited || mode == GatewayMode::Isolated)
         }) || self.profile().skips_useless_gateways() && !network.uses_gateway();
         let text = request.gateway.clone().unwrap_or_default();
         let failed = |error: IpamError| {
@@ -438,6 +505,14 @@ impl Daemon {
                         container_gateway = Some(address);
                     }
                     Ok(_) => {}
+                    Err(_) if text.parse().is_ok_and(|address: IpAddr| !subnet.contains(&address)) => {
+                        let text = format!(
+                            "auxiliary address: ({name}:{text}) must belong to the master pool: {}",
+                            subnet.trunc()
+                        );
+                        aux_error = Some(DockerError::bad_parameter(text));
+                        break;
+                    }
                     Err(why) => {
                         let text = format!("failed to allocate secondary ip address ({name}:{text}): {why}");
                         aux_error = Some(DockerError::bad_parameter(text));
@@ -469,7 +544,7 @@ impl Daemon {
     ) -> Result<(), DockerError> {
         self.take_parent(network, view, outcome)?;
         let (Some(config), Some(name)) = (network.driver.bridge(), network.bridge) else { return Ok(()) };
-        self.check_bridge(network, config, name)?;
+        self.check_bridge(network, config, name, view)?;
         self.make_bridge(network, view, outcome);
         self.write_rules(network, outcome);
         Ok(())
@@ -489,8 +564,8 @@ impl Daemon {
         }
         let profile = self.profile();
         let mac = profile.bridge_device_mac_prefix().then(|| self.source.prefixed_mac());
-        let present = view.interfaces.iter().find(|interface| interface.name == name.as_str());
-        if let Some(interface) = present {
+        let present = view.devices.interface(name.as_str());
+        if let Some(interface) = &present {
             addresses.retain(|address| !interface.addresses.contains(address));
         }
         let device = BridgeDevice {
@@ -506,23 +581,38 @@ impl Daemon {
             route_localnet: !self.config.userland_proxy,
         };
         bridge::create(&mut outcome.plan, network.owner(), &device);
-        if network.ipv6 && !self.ipv6_forwarding && self.config.ip_forward {
-            self.ipv6_forwarding = true;
-            let (namespace, sysctl) = (self.host.namespace.clone(), Sysctl::Ipv6Forward(true));
-            outcome.plan.push(self.kernel, Op::SetSysctl { namespace, sysctl });
-            if self.filters(Family::Ipv6) && !self.config.ip_forward_no_drop {
-                self.firewall().drop_forward(&mut outcome.plan, self.kernel, Family::Ipv6);
-            }
+        if network.ipv4 {
+            self.forward(Family::Ipv4, view, outcome);
+        }
+        if network.ipv6 {
+            self.forward(Family::Ipv6, view, outcome);
         }
     }
 
-    pub(super) fn write_rules(&self, network: &Network, outcome: &mut Outcome) {
+    pub(super) fn write_rules(&mut self, network: &Network, outcome: &mut Outcome) {
+        self.write_rules_with(&self.firewall(), network, outcome);
+    }
+
+    pub(super) fn write_rules_with(&mut self, firewall: &Firewall, network: &Network, outcome: &mut Outcome) {
         let (Some(config), Some(name)) = (network.driver.bridge(), network.bridge) else { return };
-        for subnet in network.subnets.iter().map(|subnet| subnet.pool.subnet()) {
-            if self.filters(family_of(subnet.addr())) {
-                let rules = config.rules(name, subnet, network.internal);
-                self.firewall().network(&mut outcome.plan, network.rules_owner(), self.owner, &rules);
+        let (plan, rules_owner) = (&mut outcome.plan, network.rules_owner());
+        for family in [Family::Ipv4, Family::Ipv6] {
+            if !self.filters(family) {
+                continue;
             }
+            let Some(subnet) = network.subnet(family == Family::Ipv6) else {
+                if !network.internal {
+                    firewall.isolate(plan, rules_owner, family, name);
+                }
+                continue;
+            };
+            let jumps = &mut self.nat_jumps[index_of(family)];
+            if firewall.nat_jumps_come_with_networks() && !network.internal && !std::mem::replace(jumps, true)
+            {
+                firewall.nat_jumps(plan, self.owner, family);
+            }
+            let rules = config.rules(name, subnet.pool.subnet(), network.internal);
+            firewall.network(plan, rules_owner, self.owner, &rules);
         }
     }
 
@@ -531,7 +621,11 @@ impl Daemon {
         network: &Network,
         config: &BridgeConfig,
         name: InterfaceName,
+        view: &HostView,
     ) -> Result<(), DockerError> {
+        for subnet in &network.subnets {
+            self.check_ipv6_gateway(subnet)?;
+        }
         let isolated = [config.mode_v4, config.mode_v6].contains(&GatewayMode::Isolated);
         if isolated && !network.internal {
             let text = "gateway mode 'isolated' can only be used for an internal network";
@@ -547,6 +641,10 @@ impl Daemon {
         if let Some(other) = self.bridges.get(&name).and_then(|number| self.networks.get(number)) {
             return Err(conflict(other, "networks have same bridge name"));
         }
+        let there = view.devices.interface(name.as_str());
+        if there.is_some_and(|interface| !interface.bridge) {
+            return Err(DockerError::system(format!("existing interface {name} is not a bridge")));
+        }
         // Only a request with a range gets past the address management with an overlap.
         for subnet in network.subnets.iter().filter(|subnet| subnet.range.is_some()) {
             let own = subnet.pool.subnet();
@@ -561,9 +659,30 @@ impl Daemon {
         Ok(())
     }
 
+    /// Which IPv6 subnets a bridge does not take. 20.10 leaves it to the kernel.
+    fn check_ipv6_gateway(&self, subnet: &Subnet) -> Result<(), DockerError> {
+        let (net, Some(IpAddr::V6(gateway))) = (subnet.pool.subnet(), subnet.gateway) else { return Ok(()) };
+        let address = format!("{gateway}/{}", net.prefix_len());
+        let link_local = |net: &IpNet| net.addr().is_ipv6() && net.to_string() == LINK_LOCAL;
+        let within = || LINK_LOCAL.parse::<IpNet>().is_ok_and(|all| all.contains(&net) || net.contains(&all));
+        match (self.profile(), gateway.is_multicast()) {
+            (Profile::Docker20_10, true) => Err(DockerError::system(format!(
+                "failed to add IPv6 address {address} to bridge: cannot assign requested address"
+            ))),
+            (Profile::Docker28 | Profile::Docker29, true) => {
+                Err(DockerError::bad_parameter(format!("multicast subnet '{address}' is not allowed")))
+            }
+            (Profile::Docker28 | Profile::Docker29, false) if within() && !link_local(&net) => {
+                let text = format!("'{address}' clashes with the Link-Local prefix '{LINK_LOCAL}'");
+                Err(DockerError::bad_parameter(text))
+            }
+            (_, false) => Ok(()),
+        }
+    }
+
     fn insert_network(&mut self, network: Network) {
         let number = network.number;
-        self.network_ids.insert(network.id.to_string(), number);
+        self.network_ids.insert(network.id.clone(), number);
         self.network_names.insert(network.name.clone(), number);
         if let Some(bridge) = network.bridge {
             self.bridges.insert(bridge, number);
@@ -650,6 +769,7 @@ impl Daemon {
         let unused = self.networks.values().filter(|network| {
             let labelled = |value: &str| super::query::has_label(&network.labels, value);
             network.is_user_defined()
+                && !network.config_only
                 && network.members.is_empty()
                 && prune.filters.iter().all(|filter| match filter.name.as_str() {
                     "label" => labelled(&filter.value),

@@ -82,7 +82,7 @@ impl Daemon {
         let prefix = self.profile().network_setup_error_prefix();
         let failed = |text: String| Err(DockerError::system(format!("{prefix}{text}")));
         let port = |why: &str| failed(format!("failed to create the {driver} port: {why}"));
-        let Some(interface) = view.interfaces.iter().find(|other| other.name == link.name.as_str()) else {
+        let Some(interface) = view.devices.interface(link.name.as_str()) else {
             let name = link.name;
             return failed(format!(
                 "error occurred looking up the {driver} parent iface {name} error: Link not found"
@@ -108,7 +108,7 @@ impl Daemon {
     /// After a host's start: the links that a driver made.
     pub(super) fn restore_parent(&self, network: &Network, view: &HostView, outcome: &mut Outcome) {
         let Some(ParentLink { name, origin, owner: Some(owner) }) = &network.parent else { return };
-        if !view.interfaces.iter().any(|interface| interface.name == name.as_str()) {
+        if view.devices.interface(name.as_str()).is_none() {
             parent::create(&mut outcome.plan, *owner, &self.host.namespace, *name, *origin);
         }
     }

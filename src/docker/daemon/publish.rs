@@ -6,24 +6,76 @@ use linkspan_nat::interface::InterfaceName;
 
 use super::Daemon;
 use crate::docker::cli::ports::PortPublish;
-use crate::docker::container::{Binding, Holder, Routes};
+use crate::docker::container::{Binding, Container, Holder, Routes};
 use crate::docker::drivers::bridge::{self};
-use crate::docker::endpoint::{Active, Endpoint, gateways};
+use crate::docker::endpoint::{Endpoint, gateways};
 use crate::docker::error::DockerError;
+use crate::docker::identity::Id;
 use crate::docker::outcome::{HostView, Kill, Outcome, Spawn};
 use crate::docker::ports::{Wanted, sort};
 use crate::docker::rules::{GatewayMode, PublishedRules, family_of};
 use crate::engine::plan::Owner;
 
+/// One endpoint's part in publishing: where ports on the host's addresses of each family lead.
+struct Side {
+    network: u32,
+    endpoint: Id,
+    v4: Option<IpAddr>,
+    v6: Option<IpAddr>,
+    /// Without an address of its own, IPv6 is led to IPv4 by the userland proxy.
+    proxied: bool,
+    /// The network's default host address.
+    binding: IpAddr,
+    /// Whether IPv4 and IPv6 are routed: no host port, the container's own is opened.
+    routed: [bool; 2],
+}
+
+/// An address of the host and the container's address that it leads to.
+struct Lead {
+    publish: PortPublish,
+    address: IpAddr,
+    target: IpAddr,
+    routed: bool,
+}
+
+impl Side {
+    /// What one publication comes to, IPv4 first. Without a host address the network's default decides, of which 0.0.0.0
+    /// means both families and `::` IPv6 alone. What has nowhere to lead is left out.
+    fn leads(&self, publish: &PortPublish) -> impl Iterator<Item = Lead> {
+        let given = publish.host_ip.unwrap_or(self.binding);
+        let both = publish.host_ip.is_none() && given == IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let v6_target = self.v6.or(self.v4.filter(|_| self.proxied));
+        let lead = |address: IpAddr, target: Option<IpAddr>| {
+            let routed = self.routed[usize::from(address.is_ipv6())];
+            let address = match (routed, address) {
+                (false, address) => address,
+                (true, IpAddr::V4(_)) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                (true, IpAddr::V6(_)) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            };
+            target.map(|target| Lead { publish: *publish, address, target, routed })
+        };
+        let v4 = given.is_ipv4().then(|| lead(given, self.v4)).flatten();
+        let v6 = match (given, both) {
+            (IpAddr::V6(_), _) => lead(given, v6_target),
+            (_, true) => lead(IpAddr::V6(Ipv6Addr::UNSPECIFIED), v6_target),
+            (IpAddr::V4(_), false) => None,
+        };
+        v4.into_iter().chain(v6)
+    }
+}
+
+fn differ_in_address_only(one: &PortPublish, other: &PortPublish) -> bool {
+    let same = |port: &PortPublish| PortPublish { host_ip: None, ..*port };
+    same(one) == same(other)
+}
+
 impl Daemon {
     /// Brings default routes and published ports to where they belong now. A port that cannot be published again is
     /// reported in the outcome; the connection itself stands.
     pub(super) fn move_gateway(&mut self, number: u32, view: &HostView, outcome: &mut Outcome) {
-        let before = self.publishing_network(number);
+        let before = self.publishing_networks(number);
         self.set_routes(number, outcome);
-        let Some(container) = self.containers.get(&number) else { return };
-        let after = container.routes.as_ref().and_then(|routes| routes.v4.map(|(network, _)| network));
-        if before == after {
+        if before == self.publishing_networks(number) {
             return;
         }
         self.unpublish(number, outcome);
@@ -32,9 +84,12 @@ impl Daemon {
         }
     }
 
-    pub(super) fn publishing_network(&self, number: u32) -> Option<u32> {
-        let routes = self.containers.get(&number)?.routes.as_ref()?;
-        routes.v4.map(|(network, _)| network)
+    /// The networks of the default routes that decide where ports are published.
+    fn publishing_networks(&self, number: u32) -> [Option<u32>; 2] {
+        let routes = self.containers.get(&number).and_then(|container| container.routes.as_ref());
+        let network = |route: Option<(u32, IpAddr)>| route.map(|(network, _)| network);
+        let by_family = self.profile().publishes_by_family();
+        routes.map_or([None, None], |routes| [network(routes.v4), network(routes.v6).filter(|_| by_family)])
     }
 
     /// Plans the default routes, unless they are right already.
@@ -81,7 +136,7 @@ impl Daemon {
         result
     }
 
-    pub(super) fn try_publish(
+    fn try_publish(
         &mut self,
         number: u32,
         view: &HostView,
@@ -89,17 +144,6 @@ impl Daemon {
     ) -> Result<(), DockerError> {
         let profile = self.profile();
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
-        let (v4, v6) = gateways(profile, &container.endpoints);
-        let Some(endpoint) = v4.or(v6) else { return Ok(()) };
-        let Some(network) = endpoint.network_number.and_then(|number| self.networks.get(&number)) else {
-            return Ok(());
-        };
-        let (Some(config), Some(active)) = (network.driver.bridge(), endpoint.active.clone()) else {
-            return Ok(());
-        };
-        if network.internal {
-            return Ok(());
-        }
         let mut wanted: Vec<PortPublish> = container.config.ports.clone();
         if container.config.publish_all {
             for port in &container.exposed {
@@ -111,103 +155,117 @@ impl Daemon {
         sort(profile, &mut wanted);
         let prefix = profile.network_setup_error_prefix();
         let name = container.name.clone();
-        let failed = |why: String| {
-            DockerError::system(format!(
-                "{prefix}driver failed programming external connectivity on endpoint {name} ({}): {why}",
-                active.id
-            ))
-        };
-        let (config, network_number) = (config.clone(), network.number);
-        for publish in wanted {
-            let addresses = self.host_addresses(&publish, config.host_binding, &active);
-            let groups: Vec<Vec<IpAddr>> = if profile.joint_port_allocation() {
-                vec![addresses]
-            } else {
-                addresses.into_iter().map(|address| vec![address]).collect()
+        let joint = profile.joint_port_allocation();
+        for side in self.sides(container) {
+            let failed = |why: String| {
+                DockerError::system(format!(
+                    "{prefix}driver failed programming external connectivity on endpoint {name} ({}): {why}",
+                    side.endpoint
+                ))
             };
-            for group in groups.iter().filter(|group| !group.is_empty()) {
-                let Some(target) = active.ipv4.or(active.ipv6).map(|net| net.addr()) else { continue };
-                let container = SocketAddr::new(target, publish.container_port);
-                let routed = config.mode_v4 == GatewayMode::Routed;
-                let port = if routed {
-                    0
-                } else {
-                    let wanted = Wanted { publish: &publish, addresses: group, container };
-                    let proxy = self.config.userland_proxy;
-                    self.ports.allocate(profile, &wanted, view, proxy).map_err(failed)?
-                };
-                for address in group {
-                    let host = SocketAddr::new(*address, port);
-                    self.bind(number, network_number, &publish, host, &active, outcome);
+            // Neighbours that differ in the host's address only get one port.
+            for alike in wanted.chunk_by(|one, other| joint && differ_in_address_only(one, other)) {
+                let leads: Vec<Lead> = alike.iter().flat_map(|publish| side.leads(publish)).collect();
+                for group in leads.chunks(if joint { leads.len().max(1) } else { 1 }) {
+                    let translated = group.iter().filter(|lead| !lead.routed);
+                    let addresses: Vec<IpAddr> = translated.map(|lead| lead.address).collect();
+                    let mut port = 0;
+                    if let (Some(first), false) = (group.first(), addresses.is_empty()) {
+                        let container = SocketAddr::new(first.target, first.publish.container_port);
+                        let wanted = Wanted { publish: &first.publish, addresses: &addresses, container };
+                        let proxy = self.config.userland_proxy;
+                        port = self.ports.allocate(profile, &wanted, view, proxy).map_err(failed)?;
+                    }
+                    for lead in group {
+                        self.bind(number, side.network, lead, port, outcome);
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// The host addresses a publication listens on.
-    pub(super) fn host_addresses(
-        &self,
-        publish: &PortPublish,
-        binding: IpAddr,
-        active: &Active,
-    ) -> Vec<IpAddr> {
-        match publish.host_ip {
-            // There is no way from there to a container without IPv6 but a proxy.
-            Some(address) if address.is_ipv6() && active.ipv6.is_none() && !self.config.userland_proxy => {
-                Vec::new()
+    /// The endpoints that publish the container's ports.
+    fn sides(&self, container: &Container) -> Vec<Side> {
+        let profile = self.profile();
+        let (v4, v6) = gateways(profile, &container.endpoints);
+        let endpoints = match profile.publishes_by_family() {
+            true => [v4, v6],
+            false => [v4.or(v6), v4.or(v6)],
+        };
+        let [Some(for_v4), for_v6] = endpoints.map(|endpoint| endpoint.and_then(|e| self.publisher(e)))
+        else {
+            let only = endpoints[1].and_then(|endpoint| self.publisher(endpoint));
+            return only.into_iter().map(|side| Side { v4: None, ..side }).collect();
+        };
+        match for_v6 {
+            Some(for_v6) if for_v6.network == for_v4.network => vec![for_v4],
+            // What the other endpoint has for IPv6 is not proxied to this one's IPv4.
+            Some(for_v6) => {
+                vec![Side { v6: None, proxied: false, ..for_v4 }, Side { v4: None, proxied: false, ..for_v6 }]
             }
-            Some(address) => vec![address],
-            None if binding.is_unspecified() => {
-                let mut addresses = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
-                if self.config.userland_proxy || active.ipv6.is_some() {
-                    addresses.push(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
-                }
-                addresses
-            }
-            None => vec![binding],
+            None => vec![Side { v6: None, proxied: for_v4.proxied && endpoints[1].is_none(), ..for_v4 }],
         }
     }
 
-    pub(super) fn bind(
-        &mut self,
-        number: u32,
-        network: u32,
-        publish: &PortPublish,
-        host: SocketAddr,
-        active: &Active,
-        outcome: &mut Outcome,
-    ) {
+    /// An endpoint of a bridge network with a way out.
+    fn publisher(&self, endpoint: &Endpoint) -> Option<Side> {
+        let network = self.networks.get(&endpoint.network_number?)?;
+        let (config, active) = (network.driver.bridge()?, endpoint.active.as_ref()?);
+        (!network.internal).then(|| Side {
+            network: network.number,
+            endpoint: active.id.clone(),
+            v4: active.ipv4.map(|net| net.addr()),
+            v6: active.ipv6.map(|net| net.addr()),
+            proxied: self.config.userland_proxy,
+            binding: config.host_binding,
+            routed: [false, true].map(|v6| config.mode(v6) == GatewayMode::Routed),
+        })
+    }
+
+    fn bind(&mut self, number: u32, network: u32, lead: &Lead, port: u16, outcome: &mut Outcome) {
         let owner = Owner::Binding(self.next_number());
-        let Some(network) = self.networks.get(&network) else { return };
-        let (Some(config), Some(bridge)) = (network.driver.bridge(), network.bridge) else { return };
-        // A port on an IPv6 address of the host leads to the container's IPv6 address, or through the proxy to IPv4.
-        let same_family = if host.is_ipv6() { active.ipv6 } else { active.ipv4 };
-        let Some(target) = same_family.or(active.ipv4).or(active.ipv6).map(|net| net.addr()) else { return };
-        let container = SocketAddr::new(target, publish.container_port);
-        let family = family_of(host.ip());
-        if same_family.is_some()
-            && self.filters(family)
-            && let Some(subnet) = network.subnet(host.is_ipv6())
-        {
-            let rules = config.rules(bridge, subnet.pool.subnet(), network.internal);
-            let port = PublishedRules { protocol: publish.protocol, host, container };
-            self.firewall().publish(&mut outcome.plan, owner, &rules, &port);
-        }
+        let port = if lead.routed { 0 } else { port };
         let holder = match self.config.userland_proxy {
             true => Some(Holder::Proxy),
             false => self.profile().listens_without_proxy().then_some(Holder::Daemon),
         };
-        let holder = holder.filter(|_| config.mode_v4 != GatewayMode::Routed);
+        let holder = holder.filter(|_| !lead.routed);
+        let binding = Binding {
+            owner,
+            publish: lead.publish,
+            network,
+            host: SocketAddr::new(lead.address, port),
+            container: SocketAddr::new(lead.target, lead.publish.container_port),
+            holder,
+        };
+        let earlier = self.containers.get(&number).map_or(&[][..], |container| &container.bindings);
+        self.write_binding(earlier, &binding, outcome);
         if let Some(holder) = holder {
             let namespace = self.host.namespace.clone();
-            let target = (holder == Holder::Proxy).then_some(container);
-            let (listen, protocol) = (host, publish.protocol);
+            let target = (holder == Holder::Proxy).then_some(binding.container);
+            let (listen, protocol) = (binding.host, binding.protocol());
             outcome.spawns.push(Spawn::Proxy { owner, namespace, listen, target, protocol });
         }
-        let binding = Binding { owner, publish: *publish, host, container, holder };
         if let Some(container) = self.containers.get_mut(&number) {
             container.bindings.push(binding);
+        }
+    }
+
+    /// Plans the rules of a binding that follows `earlier` ones of its container. Between families only the proxy leads.
+    pub(super) fn write_binding(&self, earlier: &[Binding], binding: &Binding, outcome: &mut Outcome) {
+        let v6 = binding.host.is_ipv6();
+        let Some(network) = self.networks.get(&binding.network) else { return };
+        let (Some(config), Some(bridge)) = (network.driver.bridge(), network.bridge) else { return };
+        let Some(subnet) = network.subnet(v6) else { return };
+        if v6 == binding.container.is_ipv6() && self.filters(family_of(binding.host.ip())) {
+            let rules = config.rules(bridge, subnet.pool.subnet(), network.internal);
+            let (protocol, host, container) = (binding.protocol(), binding.host, binding.container);
+            let port = PublishedRules { protocol, host, container };
+            let again = earlier.iter().any(|other| {
+                (other.protocol(), other.container) == (protocol, container) && other.host.is_ipv6() == v6
+            });
+            self.firewall().publish(&mut outcome.plan, binding.owner, &rules, &port, again);
         }
     }
 

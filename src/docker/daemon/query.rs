@@ -14,9 +14,7 @@ use crate::docker::inspect;
 use crate::docker::network::Network;
 use crate::docker::outcome::Outcome;
 use crate::docker::profile::Profile;
-use crate::docker::render::{
-    ListKind, PortBinding, command_column, human_duration, list, natural_order, port_lines, ports_column,
-};
+use crate::docker::render::{ListKind, command_column, human_duration, list, natural_order, port_lines};
 use crate::docker::request::{
     ContainerList, ContainerPort, Filter, Inspect, InspectKind, List, NetworkInspect, View,
 };
@@ -107,7 +105,7 @@ impl Daemon {
             "Command": command_column(&container.shown_argv().join(" "), view.no_trunc),
             "CreatedAt": inspect::created_at(container.created),
             "RunningFor": format!("{} ago", ago(container.created)),
-            "Ports": ports_column(&shown_ports(container)),
+            "Ports": container.ports_column(),
             "State": container.state.name(),
             "Status": status,
             "Size": "0B",
@@ -168,7 +166,7 @@ impl Daemon {
 
     /// What the API's `GET /networks/ID` answers.
     pub fn network_json(&self, network: &Network) -> Value {
-        inspect::network(self.profile(), network, |number| self.containers.get(&number))
+        inspect::network(self.profile(), network, |number| self.containers.get(&number).map(Box::as_ref))
     }
 
     /// What the API's `GET /containers/ID/json` answers.
@@ -215,7 +213,7 @@ impl Daemon {
     pub(super) fn container_port(&self, request: &ContainerPort) -> Result<Outcome, DockerError> {
         let container = self.container(&request.container)?;
         let only = request.port.as_ref();
-        match port_lines(&shown_ports(container), only.map(|query| query.port)) {
+        match port_lines(&container.shown_ports(), only.map(|query| query.port)) {
             Some(lines) => Ok(Outcome::printed(lines)),
             None => {
                 let text = only.map_or("", |query| query.text.as_str());
@@ -224,22 +222,6 @@ impl Daemon {
             }
         }
     }
-}
-
-/// The ports `docker ps` and `docker port` know of a container.
-fn shown_ports(container: &Container) -> Vec<PortBinding> {
-    if !container.shows_ports() {
-        return Vec::new();
-    }
-    let mut ports = Vec::new();
-    for (port, hosts) in container.published() {
-        if hosts.is_empty() {
-            ports.push(PortBinding { port, host: None });
-        }
-        ports
-            .extend(hosts.into_iter().map(|host| PortBinding { port, host: Some((host.ip(), host.port())) }));
-    }
-    ports
 }
 
 /// Prints inspected objects; `typed` is what a template sees.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Daemon;
@@ -125,15 +126,15 @@ impl Daemon {
         let (hosts, resolv_conf) = match (&container.config.network_mode, shared) {
             (_, Some(target)) => (target.hosts.clone(), target.resolv_conf.clone()),
             (NetworkMode::Host, None) => (
-                hosts_file::build_for_host_network(&view.hosts, style, &extra),
-                self.resolv_conf(number, view).text,
+                hosts_file::build_for_host_network(&view.hosts, style, &extra).into(),
+                self.resolv_conf(number, view).text.into(),
             ),
             (_, None) => {
                 let mut hosts = hosts_file::build(style, &extra);
                 for position in 0..container.endpoints.len() {
                     hosts_file::add(&mut hosts, &self.own_hosts(number, position));
                 }
-                (hosts, self.resolv_conf(number, view).text)
+                (hosts.into(), self.resolv_conf(number, view).text.into())
             }
         };
         let hostname = match (&container.config.network_mode, shared) {
@@ -142,10 +143,12 @@ impl Daemon {
             _ => container.hostname.clone(),
         };
         let id = container.id.clone();
+        // Most containers of a daemon have the same one.
+        let resolv_conf = share(&mut self.last_resolv_conf, resolv_conf);
         for (file, text) in [
             (ContainerFile::Hosts, hosts.clone()),
             (ContainerFile::ResolvConf, resolv_conf.clone()),
-            (ContainerFile::Hostname, format!("{hostname}\n")),
+            (ContainerFile::Hostname, format!("{hostname}\n").into()),
         ] {
             outcome.files.push(FileChange { container: id.clone(), file, text });
         }
@@ -165,10 +168,7 @@ impl Daemon {
                 ExtraHostAddress::HostGateway => self.host_gateways(),
             };
             if addresses.is_empty() {
-                return Err(DockerError::bad_parameter(
-                    "unable to derive the IP value for host-gateway, please configure the IP using host-gateway-ip \
-                     daemon config parameter",
-                ));
+                return Err(DockerError::system("unable to derive the IP value for host-gateway"));
             }
             records.extend(addresses.into_iter().map(|address| HostsRecord::extra(&extra.name, address)));
         }
@@ -185,11 +185,9 @@ impl Daemon {
         if !self.config.host_gateway_ips.is_empty() {
             return self.config.host_gateway_ips.clone();
         }
-        let bridge = self.default_bridge();
-        bridge
-            .into_iter()
-            .flat_map(|network| network.subnets.iter().filter_map(|subnet| subnet.gateway))
-            .collect()
+        let both = self.profile().host_gateway_of_both_families();
+        let subnets = self.default_bridge().into_iter().flat_map(|network| &network.subnets);
+        subnets.filter_map(|subnet| subnet.gateway).filter(|gateway| both || gateway.is_ipv4()).collect()
     }
 
     fn own_hosts(&self, number: u32, position: usize) -> Vec<HostsRecord> {
@@ -216,9 +214,10 @@ impl Daemon {
         change: impl FnOnce(&mut String),
     ) {
         let Some(container) = self.containers.get_mut(&number) else { return };
-        let before = container.hosts.clone();
-        change(&mut container.hosts);
-        if container.hosts != before {
+        let mut hosts = container.hosts.to_string();
+        change(&mut hosts);
+        if *container.hosts != *hosts {
+            container.hosts = hosts.into();
             let (container, text) = (container.id.clone(), container.hosts.clone());
             outcome.files.push(FileChange { container, file: ContainerFile::Hosts, text });
         }
@@ -294,16 +293,18 @@ impl Daemon {
                 container.resolver = Some((udp, tcp));
             }
             let policy = self.profile().resolver_policy();
-            let Generated { text, servers, ndots_set } = self.resolv_conf(number, view);
+            let Generated { text, mut servers, ndots_set } = self.resolv_conf(number, view);
+            servers.shrink_to_fit();
             let state = ResolverState {
                 resolver: Resolver::new(policy),
                 sandbox: Sandbox { servers, ndots_set, ..Sandbox::default() },
             };
-            self.resolvers.insert(number, state);
+            self.resolvers.insert(number, Box::new(state));
             if let Some(container) = self.containers.get_mut(&number)
-                && container.resolv_conf != text
+                && *container.resolv_conf != *text
             {
-                container.resolv_conf.clone_from(&text);
+                let text = share(&mut self.last_resolv_conf, text.into());
+                container.resolv_conf = text.clone();
                 let container = container.id.clone();
                 outcome.files.push(FileChange { container, file: ContainerFile::ResolvConf, text });
             }
@@ -313,7 +314,7 @@ impl Daemon {
 
     fn refresh_sandbox(&mut self, number: u32) {
         let Some(container) = self.containers.get(&number) else { return };
-        let endpoints: Vec<SandboxEndpoint> = in_gateway_order(self.profile(), &container.endpoints)
+        let mut endpoints: Vec<SandboxEndpoint> = in_gateway_order(self.profile(), &container.endpoints)
             .into_iter()
             .filter(|endpoint| self.is_user_network(endpoint.network_number))
             .filter_map(|endpoint| {
@@ -323,10 +324,11 @@ impl Daemon {
                     .iter()
                     .map(|link| (link.alias.clone(), self.link_target(&link.container)))
                     .collect();
-                let network = NetworkKey(endpoint.network_id.as_ref()?.to_string());
+                let network = NetworkKey(endpoint.network_id.as_ref()?.shared());
                 Some(SandboxEndpoint { network, link_aliases })
             })
             .collect();
+        endpoints.shrink_to_fit();
         let outside = container.endpoints.iter().filter_map(|endpoint| endpoint.active.as_ref());
         let external_access = outside.into_iter().any(|active| !active.internal);
         if let Some(state) = self.resolvers.get_mut(&number) {
@@ -339,6 +341,14 @@ impl Daemon {
     fn link_target(&self, text: &str) -> String {
         self.container(text).map_or_else(|_| text.to_owned(), |container| container.name.clone())
     }
+}
+
+/// The same text as the last one, if it is, so that there is one copy of it.
+fn share(last: &mut Arc<str>, text: Arc<str>) -> Arc<str> {
+    if *last != text {
+        *last = text;
+    }
+    last.clone()
 }
 
 /// Services are numbered as their containers are.

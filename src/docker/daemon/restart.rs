@@ -70,13 +70,15 @@ impl Daemon {
     /// The host goes down behind the daemon: the kernel forgets what the daemon told it.
     pub fn forget_kernel(&mut self) -> Outcome {
         let mut outcome = Outcome::default();
+        self.forget_links(&mut outcome);
         for network in self.networks.values().rev() {
             outcome.plan.remove_owner(network.rules_owner());
             outcome.plan.remove_owner(network.owner());
         }
         outcome.plan.remove_owner(self.owner);
         outcome.plan.remove_owner(self.kernel);
-        self.ipv6_forwarding = false;
+        self.forwarding = [false; 2];
+        self.nat_jumps = [false; 2];
         self.user_chains = false;
         outcome
     }
@@ -90,6 +92,7 @@ impl Daemon {
             return Err(DockerError::system("the daemon runs already"));
         }
         self.running = true;
+        self.drops_forward = [false; 2];
         self.ipam.rewind();
         let mut outcome = Outcome::default();
         if self.is_idle() {
@@ -106,20 +109,28 @@ impl Daemon {
         Ok(outcome)
     }
 
+    /// What links of containers that are gone left in the chains goes with the chains.
+    fn forget_links(&mut self, outcome: &mut Outcome) {
+        for owner in std::mem::take(&mut self.link_rules).into_values() {
+            outcome.plan.remove_owner(owner);
+        }
+    }
+
     /// Writes every rule again, and makes the devices that are gone.
     fn rewrite(&mut self, view: &HostView, outcome: &mut Outcome) -> Result<(), DockerError> {
         let mut numbers: Vec<u32> = self.networks.keys().copied().collect();
         numbers.sort_by_key(|number| self.networks.get(number).is_some_and(|n| n.is_predefined()));
+        self.forget_links(outcome);
         for network in self.networks.values().rev() {
             outcome.plan.remove_owner(network.rules_owner());
         }
         outcome.plan.remove_owner(self.owner);
+        self.nat_jumps = [false; 2];
         self.set_up_host(view, outcome);
         for number in numbers {
             let Some(network) = self.networks.get(&number).cloned() else { continue };
-            let present = network.bridge.is_some_and(|bridge| {
-                view.interfaces.iter().any(|interface| interface.name == bridge.as_str())
-            });
+            let present =
+                network.bridge.is_some_and(|bridge| view.devices.interface(bridge.as_str()).is_some());
             if !present {
                 self.make_bridge(&network, view, outcome);
             }
@@ -154,7 +165,7 @@ impl Daemon {
         let id = self.source.id();
         if let Some(network) = self.networks.get_mut(&number) {
             self.network_ids.remove(network.id.as_str());
-            self.network_ids.insert(id.to_string(), number);
+            self.network_ids.insert(id.clone(), number);
             network.id = id.clone();
             network.created = now;
         }

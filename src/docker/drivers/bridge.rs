@@ -20,6 +20,9 @@ pub(in super::super) const DEFAULT_MTU: u32 = 1500;
 /// The smallest and largest MTU an Ethernet device takes.
 const MTU_RANGE: std::ops::RangeInclusive<u32> = 68..=65_535;
 
+/// The longest name the kernel takes for an interface.
+const LONGEST_NAME: usize = 15;
+
 /// The link-local address every IPv6 bridge carries beside its gateway's.
 const BRIDGE_LINK_LOCAL: &str = "fe80::1/64";
 
@@ -38,6 +41,8 @@ pub struct BridgeConfig {
     pub(in super::super) mode_v4: GatewayMode,
     pub(in super::super) mode_v6: GatewayMode,
     pub(in super::super) default_bridge: bool,
+    /// Interfaces of the host from which containers may be reached by their own addresses.
+    pub(in super::super) trusted: Vec<InterfaceName>,
     pub(in super::super) announcements: Option<Announcements>,
 }
 
@@ -56,6 +61,7 @@ impl Default for BridgeConfig {
             mode_v4: GatewayMode::Nat,
             mode_v6: GatewayMode::Nat,
             default_bridge: false,
+            trusted: Vec::new(),
             announcements: None,
         }
     }
@@ -81,8 +87,11 @@ impl BridgeConfig {
             match key.as_str() {
                 "com.docker.network.bridge.name" if !value.is_empty() => {
                     config.bridge = Some(InterfaceName::parse(value).map_err(|_| {
-                        let why = "numerical result out of range";
-                        DockerError::system(format!("failed to check bridge interface existence: {why}"))
+                        DockerError::system(if value.len() > LONGEST_NAME {
+                            "failed to check bridge interface existence: numerical result out of range"
+                        } else {
+                            "invalid argument"
+                        })
                     })?);
                 }
                 "com.docker.network.bridge.enable_ip_masquerade" => config.masquerade = flag()?,
@@ -101,8 +110,17 @@ impl BridgeConfig {
                         fits.ok_or_else(|| DockerError::bad_parameter(format!("invalid MTU number: {mtu}")))?;
                 }
                 "com.docker.network.container_iface_prefix" => config.prefix.clone_from(value),
-                "com.docker.network.bridge.gateway_mode_ipv4" => config.mode_v4 = gateway_mode(value)?,
-                "com.docker.network.bridge.gateway_mode_ipv6" => config.mode_v6 = gateway_mode(value)?,
+                "com.docker.network.bridge.gateway_mode_ipv4" if profile.applies_gateway_modes() => {
+                    config.mode_v4 = gateway_mode(value)?;
+                }
+                "com.docker.network.bridge.gateway_mode_ipv6" if profile.applies_gateway_modes() => {
+                    config.mode_v6 = gateway_mode(value)?;
+                }
+                "com.docker.network.bridge.trusted_host_interfaces" if profile.applies_gateway_modes() => {
+                    // A name that no device can have matches no packet.
+                    let names = value.split(':').filter(|name| !name.is_empty());
+                    config.trusted = names.filter_map(|name| InterfaceName::parse(name).ok()).collect();
+                }
                 _ => {}
             }
         }
@@ -115,7 +133,7 @@ impl BridgeConfig {
         bridge: InterfaceName,
         subnet: IpNet,
         internal: bool,
-    ) -> BridgeRules {
+    ) -> BridgeRules<'_> {
         let v4 = subnet.addr().is_ipv4();
         BridgeRules {
             bridge,
@@ -124,8 +142,14 @@ impl BridgeConfig {
             source: if v4 { self.source_v4 } else { self.source_v6 },
             icc: self.icc,
             internal,
-            mode: if v4 { self.mode_v4 } else { self.mode_v6 },
+            mode: self.mode(!v4),
+            trusted: &self.trusted,
         }
+    }
+
+    /// How one family's gateway works.
+    pub(in super::super) fn mode(&self, v6: bool) -> GatewayMode {
+        if v6 { self.mode_v6 } else { self.mode_v4 }
     }
 
     /// The MTU of the container's devices.
@@ -163,7 +187,9 @@ pub(in super::super) fn create(plan: &mut Plan, owner: Owner, bridge: &BridgeDev
     if bridge.addresses.iter().any(|address| address.addr().is_ipv6()) {
         let sysctl = Sysctl::DisableIpv6(bridge.name, false);
         plan.push(owner, Op::SetSysctl { namespace: namespace(), sysctl });
-        if let Ok(address) = BRIDGE_LINK_LOCAL.parse() {
+        if let Ok(address) = BRIDGE_LINK_LOCAL.parse()
+            && !bridge.addresses.contains(&address)
+        {
             plan.push(owner, Op::AddAddress { device: device.clone(), address });
         }
     }
@@ -203,6 +229,9 @@ pub(in super::super) fn join(plan: &mut Plan, owner: Owner, attachment: &Attachm
     if let Some(disable) = attachment.disable_ipv6 {
         let sysctl = Sysctl::DisableIpv6(attachment.device, disable);
         plan.push(owner, Op::SetSysctl { namespace: attachment.container.clone(), sysctl });
+    }
+    for address in attachment.addresses.iter().map(IpNet::addr) {
+        plan.push(owner, Op::ForgetConnections { namespace: attachment.host.clone(), address });
     }
     for address in attachment.addresses.iter().chain(&attachment.link_local) {
         plan.push(owner, Op::AddAddress { device: device.clone(), address: *address });

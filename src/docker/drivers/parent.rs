@@ -29,7 +29,7 @@ pub(in super::super) fn find(
     name: &str,
     view: &HostView,
 ) -> Result<(InterfaceName, Origin), DockerError> {
-    let exists = |name: &str| view.interfaces.iter().any(|interface| interface.name == name);
+    let exists = |name: &str| view.devices.interface(name).is_some();
     if name == "lo" {
         let text = format!("loopback interface is not a valid {driver} parent link");
         return Err(DockerError::system(text));
@@ -62,11 +62,7 @@ pub(in super::super) fn find(
         .and_then(|number| VlanId::new(number).ok())
         .ok_or_else(|| DockerError::system(format!("vlan id must be between 1-4094, received: {number}")))?;
     let failed = |why: &str| DockerError::system(format!("failed to create {name} vlan link: {why}"));
-    if view
-        .interfaces
-        .iter()
-        .any(|other| other.vlan.as_ref().is_some_and(|(on, vlan)| on == below && *vlan == id))
-    {
+    if view.devices.has_vlan(below, id) {
         return Err(failed("file exists"));
     }
     match (InterfaceName::parse(name), InterfaceName::parse(below)) {
@@ -99,13 +95,14 @@ pub(in super::super) fn create(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::docker::outcome::HostInterface;
+    use crate::docker::outcome::{HostInterface, HostTable};
 
     fn host() -> HostView {
         let interface = |name: &str| HostInterface { name: name.to_owned(), ..HostInterface::default() };
         let vlan = VlanId::new(40).ok().map(|id| ("eth0".to_owned(), id));
         let foo = HostInterface { vlan, ..interface("foo") };
-        HostView { interfaces: vec![interface("eth0"), foo], ..HostView::default() }
+        let devices = HostTable { interfaces: vec![interface("eth0"), foo], ..HostTable::default() };
+        HostView { devices: std::rc::Rc::new(devices), ..HostView::default() }
     }
 
     fn refusal(name: &str) -> String {

@@ -4,6 +4,7 @@
 //! file. A cause is named only where the state bears it out: two containers without a common network, a network that
 //! is internal, a port that nothing listens on. Where none fits, the explanation stands without one.
 
+mod children;
 mod names;
 mod ports;
 mod rules;
@@ -72,6 +73,7 @@ impl Facts<'_> {
             DropReason::OtherHost => self.stale_neighbour(),
             DropReason::NotForUs => self.broadcast(),
             DropReason::NeighbourFailed => self.cut().or_else(|| self.no_neighbour(drop)),
+            DropReason::ChildIsolated => self.behind_a_parent(),
             DropReason::NoRoute => self.no_route(drop),
             DropReason::ForwardingOff => self.forwarding_off(drop),
             DropReason::LinkCut => self.cut(),
@@ -98,7 +100,6 @@ impl Facts<'_> {
             | DropReason::TtlExceeded
             | DropReason::UnknownEtherType
             | DropReason::BridgeIsolated
-            | DropReason::ChildIsolated
             | DropReason::BridgeReserved
             | DropReason::ConnectionTableFull
             | DropReason::Fragment

@@ -35,6 +35,9 @@ pub enum QuestionError {
     /// TO is no place, or its port is none.
     #[error("TO: {0}")]
     To(String),
+    /// A URL, which only programs understand; and what it comes to.
+    #[error("TO: `{0}` is a URL, and a place is wanted: say `{1}`")]
+    Url(String, String),
     /// No program speaks it.
     #[error("TO: sctp is not spoken by any program here: expected tcp, udp or icmp")]
     Sctp,
@@ -58,6 +61,15 @@ impl FromStr for Question {
         };
         let from: Target = from.trim().parse().map_err(QuestionError::From)?;
         let to = to.trim();
+        if let Some((scheme, rest)) = to.split_once("://") {
+            let place = rest.split('/').next().unwrap_or_default();
+            let port = match scheme {
+                _ if place.contains(':') => "",
+                "https" => ":443",
+                _ => ":80",
+            };
+            return Err(QuestionError::Url(to.to_owned(), format!("{place}{port}")));
+        }
         let ping = to.strip_suffix("/icmp");
         for protocol in ["tcp", "udp"] {
             let bare = to.strip_suffix(protocol).and_then(|rest| rest.strip_suffix('/'));
@@ -145,6 +157,8 @@ mod tests {
             ("-> db", "FROM:"),
             ("web ->", "a name is missing"),
             ("web -> db:0", "1 to 65535"),
+            ("web -> http://db:5432/x", "say `db:5432`"),
+            ("web -> https://db", "say `db:443`"),
             ("web -> db:http", "`http` is not a port"),
             ("web -> db:80/icmp", "icmp has none"),
             ("web -> db/udp", "no port"),

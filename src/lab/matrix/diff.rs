@@ -48,12 +48,12 @@ pub fn diff(before: (&str, &Matrix), after: (&str, &Matrix)) -> Difference {
         let other = new.by_key.get(key).copied();
         let same = other.is_some_and(|other| old.effect(tried) == new.effect(other));
         if !same {
-            changes.push(key.change(Some(tried.outcome), other.map(|other| other.outcome)));
+            changes.push(old.change(key, tried, Some(tried.outcome), other.map(|other| other.outcome)));
         }
     }
     for (key, tried) in &new.in_order {
         if !old.by_key.contains_key(key) {
-            changes.push(key.change(None, Some(tried.outcome)));
+            changes.push(new.change(key, tried, None, Some(tried.outcome)));
         }
     }
     let only_new = new.in_order.iter().filter(|(key, _)| !old.by_key.contains_key(key)).count();
@@ -76,19 +76,6 @@ struct Key {
     occurrence: usize,
 }
 
-impl Key {
-    fn change(&self, before: Option<Outcome>, after: Option<Outcome>) -> Change {
-        Change {
-            from: self.from.clone(),
-            to: self.to.clone(),
-            by: self.by.clone(),
-            attempt: self.attempt.clone(),
-            before,
-            after,
-        }
-    }
-}
-
 /// What an outcome comes to, addresses apart.
 #[derive(Debug, PartialEq, Eq)]
 enum Effect {
@@ -97,9 +84,9 @@ enum Effect {
 }
 
 struct Indexed<'a> {
+    matrix: &'a Matrix,
     in_order: Vec<(Key, &'a Tried)>,
     by_key: BTreeMap<Key, &'a Tried>,
-    owners: BTreeMap<IpAddr, &'a str>,
 }
 
 impl<'a> Indexed<'a> {
@@ -120,19 +107,23 @@ impl<'a> Indexed<'a> {
             by_key.insert(key.clone(), tried);
             in_order.push((key, tried));
         }
-        let mut owners = BTreeMap::new();
-        for party in &matrix.parties {
-            for address in &party.own {
-                owners.entry(*address).or_insert(party.label.as_str());
-            }
-        }
-        Indexed { in_order, by_key, owners }
+        Indexed { matrix, in_order, by_key }
+    }
+
+    /// An address is told where there are several of its kind, as the host has one in every network.
+    fn change(&self, key: &Key, tried: &Tried, before: Option<Outcome>, after: Option<Outcome>) -> Change {
+        let alike = key.occurrence > 0 || self.by_key.contains_key(&Key { occurrence: 1, ..key.clone() });
+        let by = match &tried.by {
+            By::Address { address, .. } if alike => format!("{}, {address}", key.by),
+            By::Address { .. } | By::Name(_) | By::Published { .. } => key.by.clone(),
+        };
+        Change { from: key.from.clone(), to: key.to.clone(), by, attempt: key.attempt.clone(), before, after }
     }
 
     fn effect(&self, tried: &Tried) -> Effect {
         match tried.outcome {
             Outcome::Ok(Some(seen)) => {
-                let owner = self.owners.get(&seen).map(|owner| (*owner).to_owned());
+                let owner = self.matrix.owner_of(seen).map(|owner| owner.label.clone());
                 // A bridge's own address belongs to nobody's list; that it was translated is what counts.
                 Effect::SeenAs(owner.unwrap_or_else(|| "a gateway".to_owned()))
             }

@@ -45,7 +45,7 @@ pub(super) fn drive(
         trials.iter().map(|trial| vec![Outcome::NotMade; trial.attempts.len()]).collect();
     let burst = match scope {
         Scope::Oracle => RECORDER,
-        Scope::Everything | Scope::Pings => BURST,
+        Scope::Everything | Scope::Pings | Scope::PingAll => BURST,
     };
     let mut run = Run { sources: sources(world, places, trials), next: 0, in_flight: Vec::new(), burst };
     loop {

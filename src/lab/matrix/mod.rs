@@ -46,6 +46,8 @@ pub enum Scope {
     Everything,
     /// Pings alone.
     Pings,
+    /// One ping of every ordered pair of containers, by address: mininet's `pingall`.
+    PingAll,
     /// What the recordings of a real engine hold: a ping and TCP port 80 of every container, published TCP ports, one
     /// address and one name outside ([`Matrix::oracle`]).
     Oracle,
@@ -266,6 +268,12 @@ impl Matrix {
     #[must_use]
     pub fn party(&self, id: PartyId) -> &Party {
         &self.parties[id.0]
+    }
+
+    /// Whose an address is: the host's before that of the containers which share its namespace.
+    pub(in crate::lab::matrix) fn owner_of(&self, address: IpAddr) -> Option<&Party> {
+        let owners = self.parties.iter().filter(|party| party.own.contains(&address));
+        owners.min_by_key(|party| party.kind == PartyKind::Container)
     }
 
     /// All parties with their ids.

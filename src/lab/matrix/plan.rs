@@ -26,6 +26,7 @@ pub(super) fn trials(places: &[PartyPlace], scope: Scope) -> Vec<Trial> {
     let mut trials = Vec::new();
     match scope {
         Scope::Everything | Scope::Pings => everything(&parties, scope == Scope::Pings, &mut trials),
+        Scope::PingAll => pingall(&parties, &mut trials),
         Scope::Oracle => oracle(&parties, &mut trials),
     }
     trials
@@ -77,6 +78,20 @@ fn in_text_order(published: &[Published]) -> Vec<&Published> {
     let mut ports: Vec<&Published> = published.iter().collect();
     ports.sort_by_key(|port| port.container.map(|target| target.to_string()));
     ports
+}
+
+/// One ping of every ordered pair of containers, at the target's first address.
+fn pingall(parties: &[Numbered<'_>], trials: &mut Vec<Trial>) {
+    let running =
+        |(_, party): &&Numbered<'_>| party.kind == PartyKind::Container && party.state == PartyState::Up;
+    for (from, _) in parties.iter().filter(running) {
+        for (to, target) in parties.iter().filter(running).filter(|(to, _)| to != from) {
+            let Some((network, address)) = target.addresses.first() else { continue };
+            let by = By::Address { network: network.clone(), address: *address };
+            let attempts = vec![Attempt::Ping];
+            trials.push(Trial { from: *from, to: *to, by, target: address.to_string(), attempts });
+        }
+    }
 }
 
 /// Every published port from one source: on the host's own address and, from the host itself, on its loopback address.

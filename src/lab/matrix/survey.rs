@@ -1,6 +1,6 @@
 //! Who there is: the containers, the Docker host and the outside machines, with everything they can be called by.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::{Party, PartyKind, PartyState, Published};
@@ -92,11 +92,11 @@ pub(super) fn parties(
     let open = world.listening_ports(&location)?;
     let name = world.host_name(host)?;
     // A bridge is named by a number that two engines do not share; its network is what readers know.
-    let network_of = |card: String| {
-        let mut networks = world.daemon(host).into_iter().flat_map(|daemon| daemon.networks());
-        let own = networks.find(|network| network.bridge.as_ref().is_some_and(|b| b.to_string() == card));
-        own.map_or(card, |network| network.name.clone())
-    };
+    let networks = world.daemon(host).into_iter().flat_map(|daemon| daemon.networks());
+    let by_bridge: BTreeMap<String, &str> = networks
+        .filter_map(|network| Some((network.bridge.as_ref()?.to_string(), network.name.as_str())))
+        .collect();
+    let network_of = |card: String| by_bridge.get(&card).map_or(card, |name| (*name).to_owned());
     places.push(PartyPlace {
         party: Party {
             kind: PartyKind::Host,

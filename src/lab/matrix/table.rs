@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{By, Matrix, Outcome, Party, PartyId, PartyState, Tried};
+use super::{By, Matrix, Outcome, Party, PartyId, PartyKind, PartyState, Tried};
 use crate::scenario::render::{Style, counted, totals};
 use crate::world::probe::Attempt;
 
 /// Parties of the largest grid; more make a list.
 const GRID: usize = 14;
+/// Longest list of sources in a line; of a longer one the rest is counted.
+const SOURCES: usize = 8;
 
 impl Matrix {
     /// Lines for people. `verbose` adds every attempt.
@@ -142,7 +144,7 @@ impl Matrix {
         }
         let width = lines.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
         let told = |(outcome, sources): &Sources| {
-            format!("{} from {}", painted(*outcome, style), sources.join(", "))
+            format!("{} from {}", painted(*outcome, style), self.together(sources))
         };
         lines
             .iter()
@@ -173,13 +175,30 @@ impl Matrix {
                 None => lines.push((key, vec![from])),
             }
         }
-        lines.into_iter().map(|(key, sources)| format!("{key} for {}", sources.join(", "))).collect()
+        lines.into_iter().map(|(key, sources)| format!("{key} for {}", self.together(&sources))).collect()
+    }
+
+    /// A list of places that stays readable: all containers at once, or some of many.
+    fn together(&self, sources: &[String]) -> String {
+        if sources.len() <= SOURCES {
+            return sources.join(", ");
+        }
+        let running = self.parties.iter().filter(|party| party.state == PartyState::Up);
+        let containers: Vec<String> = running
+            .filter(|party| party.kind == PartyKind::Container)
+            .map(|party| clean(&party.label))
+            .collect();
+        if containers.iter().all(|container| sources.contains(container)) {
+            let others = sources.iter().filter(|source| !containers.contains(source)).map(String::as_str);
+            let all = format!("all {} containers", containers.len());
+            return std::iter::once(all.as_str()).chain(others).collect::<Vec<_>>().join(", ");
+        }
+        format!("{} and {} more", sources[..SOURCES].join(", "), sources.len() - SOURCES)
     }
 
     /// An address, and whose it is if that is known.
     fn owner(&self, address: IpAddr) -> String {
-        let owner = self.parties.iter().find(|p| p.own.contains(&address));
-        match owner {
+        match self.owner_of(address) {
             Some(owner) => format!("{address} ({})", clean(&owner.label)),
             None => address.to_string(),
         }

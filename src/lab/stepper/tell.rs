@@ -1,10 +1,10 @@
 //! What a stepper tells: texts for learners in lines of bearable width, and what happens while it happens.
 
-use crate::lab::way::way;
+use crate::lab::explain::why;
 use crate::observe::story::{Palette, Story, Verbosity};
 use crate::scenario::render::{self, Style};
-use crate::scenario::report::Progress;
-use crate::scenario::run::Watcher;
+use crate::scenario::report::{Progress, Why};
+use crate::scenario::run::{FailedCheck, Watcher};
 use crate::scenario::steps::{Action, Step};
 use crate::scenario::{Scenario, SourceMap};
 use crate::world::{Event, World};
@@ -120,7 +120,7 @@ impl Watcher for Teller<'_> {
         self.tell(&progress);
     }
 
-    fn events(&mut self, events: &[Event], world: &World) {
+    fn events(&mut self, events: &[Event], world: &mut World) {
         let names = world.names();
         let lines: Vec<String> = events.iter().flat_map(|event| self.short.push(event, &names)).collect();
         if !lines.is_empty() {
@@ -132,8 +132,8 @@ impl Watcher for Teller<'_> {
         }
     }
 
-    fn explain(&mut self, events: &[Event], world: &World) -> Vec<String> {
-        way(events, world, ": `story` tells them")
+    fn explain(&mut self, failed: &FailedCheck<'_>, world: &mut World) -> Why {
+        why(failed, world, ": `story` tells them")
     }
 }
 

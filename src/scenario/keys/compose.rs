@@ -3,7 +3,7 @@
 use super::Shape::{
     Any, Boolean, Choice, Either, Integer, List, Map, Null, Number, Object, Scalar, Set, Text,
 };
-use super::{Key, Shape, Table, key, other, unsupported};
+use super::{Key, Shape, Table, key, other};
 
 /// Text, or a list of texts.
 pub(crate) const TEXT_OR_LIST: Shape = Either(&[Text, Set(&Text)]);
@@ -242,7 +242,7 @@ pub static SERVICE: Table = table(
         key("tty", Boolean, "A terminal."),
         key("stdin_open", Boolean, "Standard input stays open."),
         key("extends", Either(&[Text, Object(&EXTENDS)]), "Start from another service."),
-        unsupported("provider", Any, "a provider's service is no container; linkspan runs none"),
+        key("provider", Any, "Run by a provider, outside of Docker: there is no container."),
         other("annotations"),
         other("attach"),
         other("blkio_config"),
@@ -280,6 +280,7 @@ pub static SERVICE: Table = table(
         other("pids_limit"),
         other("platform"),
         other("post_start"),
+        other("pre_start"),
         other("pre_stop"),
         other("pull_policy"),
         other("pull_refresh_after"),

@@ -10,6 +10,7 @@ pub mod linkspan;
 
 use std::collections::BTreeSet;
 
+use super::daemon_json;
 use super::diagnostic::{Diagnostic, Diagnostics, Span, did_you_mean};
 use super::yaml::{Node, Value};
 
@@ -124,15 +125,41 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn check(&mut self, node: &Node, shape: &Shape) {
         if !fits(node, shape) {
+            if matches!(self.path.as_slice(), [daemon, key] if daemon == "daemon" && daemon_json::answers_for(key))
+            {
+                return;
+            }
+            let found = match &node.value {
+                Value::String(text) if !text.is_empty() && text.len() <= 40 && !text.contains('\n') => {
+                    format!("`{text}`")
+                }
+                _ => node.kind().to_owned(),
+            };
             let message = if self.path.is_empty() {
-                format!("expected {}, found {}", describe(shape), node.kind())
+                format!("expected {}, found {found}", describe(shape))
             } else {
-                format!("`{}` must be {}, found {}", self.path.join("."), describe(shape), node.kind())
+                format!("`{}` must be {}, found {found}", self.path.join("."), describe(shape))
             };
             let help = match (shape, &node.value) {
                 (Shape::Choice(words), Value::String(word)) => did_you_mean(word, words.iter().copied()),
                 (_, Value::Int(_) | Value::Float(_) | Value::Bool(_)) if fits_text(shape) => {
                     Some("quote it to make it text".to_owned())
+                }
+                (_, Value::String(text)) if is_list(shape) && text.starts_with('-') => {
+                    Some("a space belongs between the `-` and what follows".to_owned())
+                }
+                (_, Value::String(text)) if is_list(shape) && text.len() <= 60 => {
+                    Some(format!("a list of one is written `[\"{text}\"]`"))
+                }
+                (Shape::Text, Value::Mapping(entries)) if entries.len() == 1 => {
+                    let (key, value) = (&entries[0].key, entries[0].value.text().unwrap_or_default());
+                    Some(format!("in a list it is written `- {key}={value}`; as a mapping, without the `-`"))
+                }
+                (Shape::Object(_), Value::Null | Value::String(_)) => {
+                    Some("what belongs to it stands below it and deeper".to_owned())
+                }
+                (_, Value::Sequence(_)) if is_named(shape) => {
+                    Some("each is written `NAME:`, without a `-` before it".to_owned())
                 }
                 _ => None,
             };
@@ -190,7 +217,8 @@ impl Walk<'_> {
                 None if table.extensions && entry.key.starts_with("x-") => {}
                 None => {
                     let message = format!("unknown key `{}` in {}", entry.key, table.name);
-                    let help = did_you_mean(&entry.key, table.keys.iter().map(|key| key.name));
+                    let known = || table.keys.iter().map(|key| key.name);
+                    let help = did_you_mean(&entry.key, known()).or_else(|| belongs(&entry.key, table));
                     let label = format!("not a key of {}", table.name);
                     self.diagnostics.push(Diagnostic::error(entry.key_span, message).label(label).help(help));
                 }
@@ -236,6 +264,30 @@ fn fits_text(shape: &Shape) -> bool {
     match shape {
         Shape::Text => true,
         Shape::Either(shapes) => shapes.iter().any(fits_text),
+        _ => false,
+    }
+}
+
+/// Where a key belongs that is none of the top level's.
+fn belongs(key: &str, table: &Table) -> Option<String> {
+    let service = std::ptr::eq(table, &linkspan::TOP) && compose::SERVICE.key(key).is_some();
+    service.then(|| "it is a key of a service: it stands below one and deeper".to_owned())
+}
+
+/// Whether things by their names are wanted.
+fn is_named(shape: &Shape) -> bool {
+    match shape {
+        Shape::Map(_) => true,
+        Shape::Either(shapes) => shapes.iter().any(is_named),
+        _ => false,
+    }
+}
+
+/// Whether a list is wanted.
+fn is_list(shape: &Shape) -> bool {
+    match shape {
+        Shape::List(_) | Shape::Set(_) => true,
+        Shape::Either(shapes) => shapes.iter().any(is_list),
         _ => false,
     }
 }

@@ -1,6 +1,7 @@
 //! A run that stands still between two things it does, so that somebody may look at its world, and decides what is next.
 
-use super::{Check, Diagnostic, HostId, Report, Runner, Scenario, Step, Stop, Watcher, World};
+use super::{Diagnostic, HostId, Report, Runner, Scenario, Step, Stop, Watcher, World};
+use crate::scenario::checks::Check;
 
 /// A scenario's world whose services were started.
 pub struct Standing {

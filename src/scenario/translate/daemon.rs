@@ -2,8 +2,7 @@
 
 use super::{Runs, image_catalogue, pairs};
 use crate::docker::daemon::{DaemonConfig, Proxies};
-use crate::docker::profile;
-use crate::scenario::model::{Profile, Scenario};
+use crate::scenario::model::Scenario;
 
 /// The daemon's settings, with the images of the scenario.
 #[must_use]
@@ -13,7 +12,7 @@ pub fn daemon_config(scenario: &Scenario, runs: Runs<'_>) -> DaemonConfig {
     let proxy =
         |key: &str| daemon.proxies.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
     DaemonConfig {
-        profile: daemon.profile.map_or(default.profile, engine),
+        profile: daemon.profile.unwrap_or(default.profile),
         bridge: daemon.bridge.clone(),
         bip: daemon.bip,
         bip6: daemon.bip6,
@@ -45,13 +44,5 @@ pub fn daemon_config(scenario: &Scenario, runs: Runs<'_>) -> DaemonConfig {
         live_restore: daemon.live_restore.unwrap_or(default.live_restore),
         proxies: Proxies { http: proxy("http-proxy"), https: proxy("https-proxy"), no: proxy("no-proxy") },
         images: image_catalogue(scenario, runs),
-    }
-}
-
-fn engine(profile: Profile) -> profile::Profile {
-    match profile {
-        Profile::V20 => profile::Profile::Docker20_10,
-        Profile::V28 => profile::Profile::Docker28,
-        Profile::V29 => profile::Profile::Docker29,
     }
 }

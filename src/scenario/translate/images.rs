@@ -58,7 +58,8 @@ pub fn image_catalogue(scenario: &Scenario, runs: Runs<'_>) -> ImageCatalogue {
     let mut catalogue = ImageCatalogue::default();
     for name in images_of_steps(scenario) {
         let listens = images_table::listens(&name);
-        if catalogue.get(&name).is_none() && !listens.is_empty() {
+        let known = !listens.is_empty() || images_table::entrypoint(&name).is_some();
+        if catalogue.get(&name).is_none() && known {
             catalogue.insert(name.clone(), image(&listens, &listens, Vec::new(), &name, None, runs));
         }
     }
@@ -124,7 +125,8 @@ fn image(
     runs: Runs<'_>,
 ) -> Image {
     let words = |command: Option<&_>| command.map(words_of).unwrap_or_default();
-    let entrypoint = words(spec.and_then(|spec| spec.entrypoint.as_ref()));
+    let known = images_table::entrypoint(name).into_iter().map(str::to_owned).collect();
+    let entrypoint = spec.map_or(known, |spec| words(spec.entrypoint.as_ref()));
     let command = words(spec.and_then(|spec| spec.command.as_ref()));
     let argv: Vec<String> = entrypoint.iter().chain(&command).cloned().collect();
     let listens = ports(listens);
@@ -143,7 +145,7 @@ fn image(
     Image { expose: ports(expose), env, listens, pages, entrypoint, command }
 }
 
-fn is_shell(name: &str) -> bool {
+pub(in crate::scenario) fn is_shell(name: &str) -> bool {
     let untagged = name.split('@').next().unwrap_or(name);
     let file = untagged.rsplit('/').next().unwrap_or(untagged);
     SHELLS.contains(&file.split(':').next().unwrap_or(file))

@@ -6,6 +6,7 @@ use super::*;
 use crate::docker::daemon::DaemonConfig;
 use crate::docker::images::Image;
 use crate::docker::profile;
+use crate::scenario::diagnostic::Severity;
 use crate::scenario::{LoadOptions, MemorySource, load};
 
 fn scenario(text: &str) -> Scenario {
@@ -60,7 +61,11 @@ fn used_networks_are_created_with_composes_names_and_labels() {
         "services:\n  web: {image: nginx, networks: [front, old]}\nnetworks:\n  front:\n    driver_opts: {com.docker.network.bridge.name: br7}\n    internal: true\n    enable_ipv6: true\n    labels: {mine: x}\n    ipam: {config: [{subnet: 10.7.0.0/16, ip_range: 10.7.5.0/24, gateway: 10.7.0.9, aux_addresses: {nas: 10.7.0.5}}]}\n  unused: {}\n  old: {external: true, name: legacy}\n",
     );
     let requests = network_requests(&scenario);
-    let [(span, Request::NetworkCreate(create))] = &requests[..] else { panic!("{requests:?}") };
+    // What others made before comes first, as plain as can be.
+    let [(_, Request::NetworkCreate(before)), (span, Request::NetworkCreate(create))] = &requests[..] else {
+        panic!("{requests:?}")
+    };
+    assert_eq!((before.name.as_str(), before.labels.len(), before.ipam.pools.len()), ("legacy", 0, 0));
     assert_eq!(scenario.sources.position(*span).unwrap().to_string(), "app/compose.yaml:4:3");
     assert_eq!((create.name.as_str(), create.driver.as_str()), ("app_front", "bridge"));
     assert!(create.internal && create.ipv4 && create.ipv6);
@@ -239,27 +244,32 @@ fn daemon_settings_override_dockers_defaults() {
 }
 
 #[test]
-fn what_is_stood_in_for_is_noted_and_the_rest_runs() {
+fn what_is_stood_in_for_is_warned_of_and_the_rest_runs() {
     let scenario = scenario(
-        "services:\n  a:\n    image: x\n    command: sh -c 'exit 3'\n    healthcheck: {test: 'wget -qO- http://localhost:9999/ >/dev/null 2>&1 || exit 1'}\n  b:\n    image: x\n    expose: [80]\n    command: npm start\n    healthcheck: {test: [CMD, curl, localhost]}\n  c:\n    image: x\n    command: httpd --foreground\n",
+        "services:\n  a:\n    image: x\n    command: sh -c 'exit 3'\n    healthcheck: {test: 'wget -qO- http://localhost:9999/ >/dev/null 2>&1 || exit 1'}\n  b:\n    image: x\n    expose: [80]\n    command: npm start\n    healthcheck: {test: [CMD, frob, localhost]}\n  c:\n    image: x\n    command: httpd --foreground\n",
     );
     let all = creates(&scenario);
     assert_eq!(all[0].command, ["sh", "-c", "exit 3"]);
     let check = |at: usize| all[at].healthcheck.as_ref().map(|check| check.test.join(" ")).unwrap();
     assert!(check(0).ends_with("wget -qO- http://localhost:9999/ >/dev/null 2>&1 || exit 1"), "{}", check(0));
     assert_eq!((check(1).as_str(), all[1].command.len(), all[2].command.len()), ("true", 0, 0));
-    let notes: Vec<String> = stand_ins(&scenario)
+    let notes: Vec<String> = stand_ins(&scenario, &runs)
         .into_iter()
-        .map(|note| format!("{}; {}", note.message, note.help.unwrap_or_default()))
+        .map(|note| {
+            assert_eq!(note.severity, Severity::Warning);
+            format!("{}; {}", note.message, note.help.unwrap_or_default())
+        })
         .collect();
-    let lacks = "is not run: linkspan has not all the programs or options of";
+    let lacks = "linkspan has not all the programs or options of";
     let expected = [
         format!(
-            "the command of `b` {lacks} `npm start`; it is played by a program that listens on the ports of the \
-             service and its image"
+            "the command of `b` is not run: {lacks} `npm start`; nor are others; each is played by a program that \
+             listens on the ports of the service and its image, or only waits; the others: `c` (`httpd --foreground`)"
         ),
-        format!("the health check of `b` {lacks} `curl localhost`; it counts as passed"),
-        format!("the command of `c` {lacks} `httpd --foreground`; it is played by a program that only waits"),
+        format!(
+            "the health check of `b` is not made: {lacks} `frob localhost`; `b` counts as healthy; a check of `wget`, \
+             `curl`, `nc` or `pg_isready` would be made"
+        ),
     ];
     assert_eq!(notes, expected);
 }

@@ -3,6 +3,7 @@
 use super::{Facts, is_joinable};
 use crate::observe::explain::Cause;
 use crate::scenario::diagnostic::nearest;
+use crate::scenario::known_names;
 
 impl Facts<'_> {
     /// A name without an address.
@@ -25,17 +26,30 @@ impl Facts<'_> {
         {
             return Some(self.internal(from, &network));
         }
-        let services = self.scenario.services.iter().map(|service| service.name.value.as_str());
-        let containers = self.world.daemon(self.host).into_iter().flat_map(|daemon| daemon.containers());
-        let containers: Vec<String> = containers.map(|container| container.name.clone()).collect();
-        let near = nearest(name, services.chain(containers.iter().map(String::as_str)));
-        let suggestion = match near {
+        let suggestion = match nearest(name, self.names().iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
                 "name a service or container, an address, or put the name into `world: {dns: ...}`".to_owned()
             }
         };
         Some(Cause { text: format!("nothing has the name {name}"), line: None, suggestion })
+    }
+
+    /// Every name that may have been meant: services, containers, their aliases and host names, machines and the host, names
+    /// of the world's DNS.
+    fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.scenario.services.iter().map(|s| s.name.value.clone()).collect();
+        for container in self.world.daemon(self.host).into_iter().flat_map(|daemon| daemon.containers()) {
+            names.push(container.name.clone());
+            names.extend(container.endpoints.iter().flat_map(|e| e.config.aliases.iter().cloned()));
+        }
+        names.extend(self.scenario.services.iter().filter_map(|service| service.hostname.clone()));
+        names.extend(self.world.machines().map(|machine| format!("world:{machine}")));
+        names.extend(["host", "localhost", "host.docker.internal"].map(str::to_owned));
+        names.extend(self.scenario.world.records.iter().map(|record| record.name.clone()));
+        names.extend(self.scenario.world.machines.iter().flat_map(|machine| machine.names.iter().cloned()));
+        names.extend(known_names().map(str::to_owned));
+        names
     }
 
     pub(super) fn unresolved_container(&self, target: &str) -> Option<Cause> {

@@ -109,6 +109,9 @@ impl Facts<'_> {
                 suggestion: format!("publish it without the address, or ask for {only}:{port} on the host"),
             });
         }
+        if let Some(cause) = self.not_in_effect(port) {
+            return Some(cause);
+        }
         let mut published: Vec<String> = bindings()
             .map(|(name, b)| format!("{} leads to {}", b.host.port(), self.readable(name)))
             .collect();
@@ -128,6 +131,46 @@ impl Facts<'_> {
             line: self.line(line),
             suggestion,
         })
+    }
+
+    /// A container asks for the port and has it not, because of where it is.
+    fn not_in_effect(&self, port: u16) -> Option<Cause> {
+        let mut all = self.world.daemon(self.host)?.containers();
+        let (container, target) = all.find_map(|c| Some((c, c.asks_in_vain(port)?)))?;
+        let name = self.readable(&container.name);
+        let networks = self.networks(&container.name);
+        let (why, suggestion) = match networks.as_slice() {
+            [only] if only == "host" => (
+                format!("{name} is in the host's network, where published ports are discarded"),
+                "ask for the port that its program listens on".to_owned(),
+            ),
+            [only] if only == "none" => (
+                format!("{name} has no network"),
+                format!("connect {name} to a bridge network that is not internal"),
+            ),
+            list if !list.is_empty() && list.iter().all(|network| self.is_internal(network)) => (
+                format!("every network of {name} is internal: {}", self.keys(list)),
+                format!(
+                    "connect {name} to a network that is not internal too, or take `internal: true` away"
+                ),
+            ),
+            list => (
+                format!("no network of {name} publishes ports: {}", self.keys(list)),
+                format!("connect {name} to a bridge network; on others its own address is reached directly"),
+            ),
+        };
+        let setting =
+            networks.first().and_then(|network| self.causes.network_setting(network, &["internal"]));
+        let published = || self.causes.published(&container.name, target);
+        Some(Cause {
+            text: format!("{name} asks for port {port}, but nothing is published: {why}"),
+            line: self.line(setting.or_else(published)),
+            suggestion,
+        })
+    }
+
+    fn keys(&self, networks: &[String]) -> String {
+        networks.iter().map(|n| format!("`{}`", self.network_key(n))).collect::<Vec<_>>().join(", ")
     }
 
     pub(super) fn machine(&self, drop: &Drop, port: u16) -> Option<Cause> {

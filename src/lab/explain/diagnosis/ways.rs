@@ -35,7 +35,7 @@ impl Facts<'_> {
 
     pub(super) fn no_neighbour(&self, drop: &Drop) -> Option<Cause> {
         let address = self.target_address()?;
-        if let Some(cause) = self.vanished() {
+        if let Some(cause) = self.vanished().or_else(|| self.behind_a_parent()) {
             return Some(cause);
         }
         let daemon = self.world.daemon(self.host)?;

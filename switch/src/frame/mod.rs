@@ -6,196 +6,21 @@
 //! onto the same bytes, and whoever writes to shared bytes gets a private copy first, so flooding costs one
 //! reference count per port and rewriting costs one copy only where it happens.
 //!
-//! Buffers come in four sizes, each with its own bounded free list (`CLASSES`). A buffer returns to
-//! its list when the last frame onto it goes, so a steady stream of frames allocates nothing;
-//! [`Pool::allocations`] proves it. Frames longer than the largest class get a buffer of their own that is
-//! released to the allocator afterwards.
+//! Short frames are copied instead, which costs no more and needs no count.
 //!
 //! Everything here belongs to one thread.
 
-use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::ops::Range;
-use std::rc::Rc;
 
 use crate::offload;
 
+mod pool;
+
+use pool::Body;
+pub use pool::Pool;
+
 /// Free bytes in front of a new frame: room for a VXLAN encapsulation over IPv6 (70 bytes) and tags.
 pub const HEADROOM: usize = 128;
-
-/// The buffer classes, smallest first: an acknowledgement or a question, in as few cache lines and pages as can be;
-/// an Ethernet frame of any usual MTU; a jumbo frame; a TSO or GRO packet (an IP packet of 65,535 bytes with its link
-/// header and tags). The free lists together hold at most 21 MiB.
-const CLASSES: [Class; 4] = [
-    Class { size: 2 * HEADROOM, keep: 4096 },
-    Class { size: 2 * 1024, keep: 4096 },
-    Class { size: 16 * 1024, keep: 256 },
-    Class { size: 64 * 1024 + 2 * HEADROOM, keep: 128 },
-];
-
-/// One size of buffer: its bytes in total, headroom included, and how many unused ones are kept.
-struct Class {
-    size: usize,
-    keep: usize,
-}
-
-/// Bodies of shares kept for the next shares, enough for four floods over a bridge's 1,023 ports.
-const SPARE_BODIES: usize = 4096;
-
-/// Where frames take their buffers and put them back. A clone is another handle to the same pool.
-#[derive(Clone)]
-pub struct Pool {
-    shared: Rc<Shared>,
-}
-
-#[allow(clippy::vec_box, reason = "a body moves between list and frame; boxed, that is one word")]
-type Bodies = Vec<Box<Body>>;
-
-struct Shared {
-    /// Per class, bodies with buffers that nobody else refers to.
-    free: [RefCell<Bodies>; CLASSES.len()],
-    /// Bodies without a buffer.
-    spare: RefCell<Bodies>,
-    /// The buffer of bodies without one.
-    nothing: Rc<[u8]>,
-    /// Buffers that exist, in frames and on the free lists.
-    buffers: Cell<usize>,
-    allocations: Cell<u64>,
-}
-
-impl Default for Pool {
-    fn default() -> Pool {
-        let shared = Shared {
-            free: Default::default(),
-            spare: RefCell::default(),
-            nothing: Rc::default(),
-            buffers: Cell::default(),
-            allocations: Cell::default(),
-        };
-        Pool { shared: Rc::new(shared) }
-    }
-}
-
-impl Pool {
-    /// An empty pool. Buffers are allocated on first use.
-    pub fn new() -> Pool {
-        Pool::default()
-    }
-
-    /// A frame of `len` zero bytes with [`HEADROOM`] free bytes in front.
-    pub fn frame(&self, len: usize) -> Frame {
-        let mut body = self.take(HEADROOM + len);
-        body.open(HEADROOM, len).fill(0);
-        Frame { body: Some(body), pool: self.clone() }
-    }
-
-    /// A frame holding a copy of `bytes`, with [`HEADROOM`] free bytes in front.
-    #[inline]
-    pub fn copy_of(&self, bytes: &[u8]) -> Frame {
-        let mut body = self.take(HEADROOM + bytes.len());
-        body.open(HEADROOM, bytes.len()).copy_from_slice(bytes);
-        Frame { body: Some(body), pool: self.clone() }
-    }
-
-    /// A frame holding a copy of `front` and, behind it, of `rest`, with [`HEADROOM`] free bytes before them.
-    #[inline]
-    pub fn copy_of_two<const N: usize>(&self, front: &[u8; N], rest: &[u8]) -> Frame {
-        let mut body = self.take(HEADROOM + N + rest.len());
-        let (first, second) = body.open(HEADROOM, N + rest.len()).split_at_mut(N);
-        first.copy_from_slice(front);
-        second.copy_from_slice(rest);
-        Frame { body: Some(body), pool: self.clone() }
-    }
-
-    /// Buffers that live frames hold now. Zero once every frame is gone.
-    pub fn outstanding(&self) -> usize {
-        let free: usize = self.shared.free.iter().map(|list| list.borrow().len()).sum();
-        self.shared.buffers.get() - free
-    }
-
-    /// Buffers ever allocated. Constant while the load is steady.
-    pub fn allocations(&self) -> u64 {
-        self.shared.allocations.get()
-    }
-
-    /// A body with a buffer of at least `capacity` bytes, neither referred to by anyone else. Its window and
-    /// metadata are those of its last frame and the buffer's content is stale.
-    #[inline]
-    fn take(&self, capacity: usize) -> Box<Body> {
-        match CLASSES.iter().position(|class| capacity <= class.size) {
-            Some(class) => match self.shared.free[class].borrow_mut().pop() {
-                Some(body) => body,
-                None => self.allocate(CLASSES[class].size),
-            },
-            None => self.allocate(capacity),
-        }
-    }
-
-    #[cold]
-    fn allocate(&self, size: usize) -> Box<Body> {
-        self.shared.buffers.set(self.shared.buffers.get() + 1);
-        self.shared.allocations.set(self.shared.allocations.get() + 1);
-        let buffer = Rc::from(vec![0; size]);
-        match self.shared.spare.borrow_mut().pop() {
-            Some(mut body) => {
-                body.buffer = buffer;
-                body
-            }
-            None => Box::new(Body::new(buffer)),
-        }
-    }
-
-    /// A body that shares the window, the metadata and the buffer of `other`.
-    fn duplicate(&self, other: &Body) -> Box<Body> {
-        other.shared.set(true);
-        match self.shared.spare.borrow_mut().pop() {
-            Some(mut body) => {
-                (*body).clone_from(other);
-                body
-            }
-            None => Box::new(other.clone()),
-        }
-    }
-
-    /// Takes back the body of a frame that is going, and its buffer unless another frame uses it.
-    #[inline]
-    fn release(&self, body: Box<Body>) {
-        if body.is_shared() {
-            return self.release_share(body);
-        }
-        if let Some(class) = CLASSES.iter().position(|class| body.buffer.len() == class.size) {
-            let mut free = self.shared.free[class].borrow_mut();
-            if free.len() < CLASSES[class].keep {
-                return free.push(body);
-            }
-        }
-        self.discard(body);
-    }
-
-    #[cold]
-    fn release_share(&self, mut body: Box<Body>) {
-        let mut spare = self.shared.spare.borrow_mut();
-        if spare.len() < SPARE_BODIES {
-            body.buffer = Rc::clone(&self.shared.nothing);
-            spare.push(body);
-        }
-    }
-
-    #[cold]
-    fn discard(&self, body: Box<Body>) {
-        self.shared.buffers.set(self.shared.buffers.get() - 1);
-        drop(body);
-    }
-}
-
-impl fmt::Debug for Pool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pool")
-            .field("outstanding", &self.outstanding())
-            .field("allocations", &self.allocations())
-            .finish()
-    }
-}
 
 /// The identity of a packet across hops, shares, copies and segments; 0 when nobody assigned one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -240,85 +65,17 @@ pub enum SegmentationKind {
 
 /// A packet: a window into a pooled buffer and the packet's metadata.
 ///
-/// Two words, so that handing a frame on costs nothing.
+/// One word, so that handing a frame on costs nothing.
 pub struct Frame {
     /// `None` only while the frame is being dropped and the pool has the body back.
     body: Option<Box<Body>>,
-    pool: Pool,
-}
-
-/// What a frame is made of: one cache line. It stays with its buffer in the pool's free list.
-#[derive(Clone)]
-#[repr(align(64))]
-struct Body {
-    buffer: Rc<[u8]>,
-    /// The window's ends within the buffer.
-    start: u32,
-    end: u32,
-    /// Whether the buffer was ever shared; while it was not, its reference count need not be asked.
-    shared: Cell<bool>,
-    trace: TraceId,
-    hint: u64,
-    mark: u32,
-    checksum: Checksum,
-    segmentation: Option<Segmentation>,
-}
-
-impl Body {
-    fn new(buffer: Rc<[u8]>) -> Body {
-        Body {
-            buffer,
-            start: 0,
-            end: 0,
-            shared: Cell::new(false),
-            trace: TraceId::default(),
-            hint: 0,
-            mark: 0,
-            checksum: Checksum::Complete,
-            segmentation: None,
-        }
-    }
-
-    /// Starts over with a window of `len` bytes at `start` and the metadata of a new frame.
-    #[inline]
-    fn open(&mut self, start: usize, len: usize) -> &mut [u8] {
-        self.start = start as u32;
-        self.end = (start + len) as u32;
-        self.shared.set(false);
-        self.trace = TraceId::default();
-        self.hint = 0;
-        self.mark = 0;
-        self.checksum = Checksum::Complete;
-        self.segmentation = None;
-        self.window()
-    }
-
-    /// The window's bytes for writing. The caller has made sure that the buffer is not shared.
-    #[inline]
-    fn window(&mut self) -> &mut [u8] {
-        let range = self.range();
-        match Rc::get_mut(&mut self.buffer) {
-            Some(buffer) => &mut buffer[range],
-            None => &mut [],
-        }
-    }
-
-    #[inline]
-    fn range(&self) -> Range<usize> {
-        self.start as usize..self.end as usize
-    }
-
-    #[inline]
-    fn is_shared(&self) -> bool {
-        self.shared.get() && Rc::strong_count(&self.buffer) != 1
-    }
 }
 
 impl Frame {
     /// The frame's bytes.
     #[inline]
     pub fn bytes(&self) -> &[u8] {
-        self.body.as_ref().map_or(&[], |body| &body.buffer[body.range()])
+        self.body.as_ref().map_or(&[], |body| body.bytes())
     }
 
     /// The frame's bytes for writing. Shared bytes are copied to a buffer of this frame's own first.
@@ -333,7 +90,8 @@ impl Frame {
     /// A second frame onto the same bytes with the same metadata. No byte is copied.
     #[inline]
     pub fn share(&self) -> Frame {
-        Frame { body: self.body.as_ref().map(|body| self.pool.duplicate(body)), pool: self.pool.clone() }
+        let duplicate = |body: &Box<Body>| body.home.as_ref().map(|home| home.duplicate(body));
+        Frame { body: self.body.as_ref().and_then(duplicate) }
     }
 
     /// Whether another live frame refers to the same buffer.
@@ -347,11 +105,11 @@ impl Frame {
     #[inline]
     pub fn push_front(&mut self, n: usize) -> &mut [u8] {
         self.shift_checksum_right(n);
-        if self.is_shared() || self.body.as_ref().is_none_or(|body| n > body.start as usize) {
+        if self.is_shared() || self.body.as_ref().is_none_or(|body| n > body.meta.start as usize) {
             self.relocate(HEADROOM + n, 0);
         }
         let Some(body) = &mut self.body else { return &mut [] };
-        body.start -= n as u32;
+        body.meta.start -= n as u32;
         let front = &mut body.window()[..n];
         front.fill(0);
         front
@@ -364,18 +122,18 @@ impl Frame {
             self.shift_checksum_right(N);
         }
         if let Some(body) = &mut self.body
-            && N <= body.start as usize
-            && let Some(buffer) = Rc::get_mut(&mut body.buffer)
+            && N <= body.meta.start as usize
+            && !body.is_shared()
         {
-            body.start -= N as u32;
-            if let Some(front) = buffer[body.start as usize..].first_chunk_mut() {
+            body.meta.start -= N as u32;
+            if let Some(front) = body.window().first_chunk_mut() {
                 *front = *bytes;
             }
             return;
         }
         self.relocate(HEADROOM + N, 0);
         if let Some(body) = &mut self.body {
-            body.start -= N as u32;
+            body.meta.start -= N as u32;
             body.window()[..N].copy_from_slice(bytes);
         }
     }
@@ -386,9 +144,9 @@ impl Frame {
     pub fn pull_front(&mut self, n: usize) {
         let n = n.min(self.len());
         let Some(body) = &mut self.body else { return };
-        body.start += n as u32;
-        if let Checksum::Partial { start, offset } = body.checksum {
-            body.checksum = match usize::from(start).checked_sub(n) {
+        body.meta.start += n as u32;
+        if let Checksum::Partial { start, offset } = body.meta.checksum {
+            body.meta.checksum = match usize::from(start).checked_sub(n) {
                 Some(left) => Checksum::Partial { start: left as u16, offset },
                 None => Checksum::Complete,
             };
@@ -400,19 +158,18 @@ impl Frame {
     pub fn truncate(&mut self, len: usize) {
         let len = len.min(self.len());
         let Some(body) = &mut self.body else { return };
-        body.end = body.start + len as u32;
+        body.meta.end = body.meta.start + len as u32;
     }
 
     /// Adds `n` zero bytes at the end and returns them for writing. Without room, or when shared, the frame
     /// moves to another buffer.
     pub fn extend(&mut self, n: usize) -> &mut [u8] {
-        if self.is_shared() || self.body.as_ref().is_none_or(|body| n > body.buffer.len() - body.end as usize)
-        {
+        if self.is_shared() || self.body.as_ref().is_none_or(|body| n > body.tailroom()) {
             self.relocate(HEADROOM, n);
         }
         let len = self.len();
         let Some(body) = &mut self.body else { return &mut [] };
-        body.end += n as u32;
+        body.meta.end += n as u32;
         let tail = &mut body.window()[len..];
         tail.fill(0);
         tail
@@ -421,7 +178,7 @@ impl Frame {
     /// Bytes in the frame.
     #[inline]
     pub fn len(&self) -> usize {
-        self.body.as_ref().map_or(0, |body| (body.end - body.start) as usize)
+        self.body.as_ref().map_or(0, |body| (body.meta.end - body.meta.start) as usize)
     }
 
     /// Whether the frame has no bytes.
@@ -433,41 +190,41 @@ impl Frame {
     /// The state of the transport checksum.
     #[inline]
     pub fn checksum(&self) -> Checksum {
-        self.body.as_ref().map_or(Checksum::Complete, |body| body.checksum)
+        self.body.as_ref().map_or(Checksum::Complete, |body| body.meta.checksum)
     }
 
     /// Declares the state of the transport checksum.
     #[inline]
     pub fn set_checksum(&mut self, checksum: Checksum) {
         if let Some(body) = &mut self.body {
-            body.checksum = checksum;
+            body.meta.checksum = checksum;
         }
     }
 
     /// How the frame is to be segmented, if it is.
     #[inline]
     pub fn segmentation(&self) -> Option<Segmentation> {
-        self.body.as_ref().and_then(|body| body.segmentation)
+        self.body.as_ref().and_then(|body| body.meta.segmentation)
     }
 
     /// Declares how the frame is to be segmented.
     pub fn set_segmentation(&mut self, segmentation: Option<Segmentation>) {
         if let Some(body) = &mut self.body {
-            body.segmentation = segmentation;
+            body.meta.segmentation = segmentation;
         }
     }
 
     /// The packet's identity.
     #[inline]
     pub fn trace(&self) -> TraceId {
-        self.body.as_ref().map_or(TraceId::default(), |body| body.trace)
+        self.body.as_ref().map_or(TraceId::default(), |body| body.meta.trace)
     }
 
     /// Assigns the packet's identity.
     #[inline]
     pub fn set_trace(&mut self, trace: TraceId) {
         if let Some(body) = &mut self.body {
-            body.trace = trace;
+            body.meta.trace = trace;
         }
     }
 
@@ -475,49 +232,47 @@ impl Frame {
     /// shares have it, frames made from this one's bytes do not.
     #[inline]
     pub fn hint(&self) -> u64 {
-        self.body.as_ref().map_or(0, |body| body.hint)
+        self.body.as_ref().map_or(0, |body| body.meta.hint)
     }
 
     /// Leaves a word for whoever handles the frame next.
     #[inline]
     pub fn set_hint(&mut self, hint: u64) {
         if let Some(body) = &mut self.body {
-            body.hint = hint;
+            body.meta.hint = hint;
         }
     }
 
     /// The firewall mark (Linux `skb->mark`), 0 by default.
     #[inline]
     pub fn mark(&self) -> u32 {
-        self.body.as_ref().map_or(0, |body| body.mark)
+        self.body.as_ref().map_or(0, |body| body.meta.mark)
     }
 
     /// Sets the firewall mark.
     #[inline]
     pub fn set_mark(&mut self, mark: u32) {
         if let Some(body) = &mut self.body {
-            body.mark = mark;
+            body.meta.mark = mark;
         }
     }
 
-    /// The pool the frame's buffer belongs to.
-    pub fn pool(&self) -> &Pool {
-        &self.pool
+    /// A frame of the same pool holding a copy of `bytes`, with [`HEADROOM`] free bytes in front.
+    pub fn copy_of(&self, bytes: &[u8]) -> Frame {
+        let home = self.body.as_ref().and_then(|body| body.home.as_ref());
+        home.map_or(Frame { body: None }, |home| home.copy_of(bytes))
     }
 
     /// Moves the bytes to a buffer of the frame's own with `headroom` before and `tailroom` after them.
+    #[cold]
     fn relocate(&mut self, headroom: usize, tailroom: usize) {
         let len = self.len();
-        let mut new = self.pool.take(headroom + len + tailroom);
-        new.open(headroom, len).copy_from_slice(self.bytes());
-        let Some(mut old) = self.body.take() else { return };
-        // The old body keeps the window and the metadata and gets the new buffer: nothing else to copy.
-        std::mem::swap(&mut old.buffer, &mut new.buffer);
-        (old.start, old.end) = (headroom as u32, (headroom + len) as u32);
-        // The old buffer, if others have it, goes with the new body.
-        old.shared.swap(&new.shared);
-        self.body = Some(old);
-        self.pool.release(new);
+        let Some(old) = &mut self.body else { return };
+        let Some(home) = &old.home else { return };
+        let mut new = home.take(headroom + len + tailroom);
+        new.copy_from(old, headroom);
+        std::mem::swap(old, &mut new);
+        drop(Frame { body: Some(new) });
     }
 
     /// Keeps a partial checksum's range in place while `n` bytes are pushed. Where the start could no
@@ -540,8 +295,10 @@ impl Frame {
 impl Drop for Frame {
     #[inline]
     fn drop(&mut self) {
-        if let Some(body) = self.body.take() {
-            self.pool.release(body);
+        if let Some(mut body) = self.body.take()
+            && let Some(home) = body.home.take()
+        {
+            home.release(body);
         }
     }
 }
@@ -588,10 +345,11 @@ mod tests {
     #[test]
     fn the_free_list_is_bounded() {
         let pool = Pool::new();
-        let burst = CLASSES[3].keep + 10;
+        let burst = pool::CLASSES[2].kept + 10;
         drop((0..burst).map(|_| pool.frame(60_000)).collect::<Vec<_>>());
         drop((0..burst).map(|_| pool.frame(60_000)).collect::<Vec<_>>());
-        assert_eq!(pool.allocations(), burst as u64 + 10);
+        // A body and a buffer each, and again for those that were not kept.
+        assert_eq!(pool.allocations(), 2 * burst as u64 + 20);
         assert_eq!(pool.outstanding(), 0);
     }
 
@@ -603,7 +361,7 @@ mod tests {
             frame.bytes_mut()[199_999] = 7;
             assert_eq!(frame.len(), 200_000);
         }
-        assert_eq!((pool.allocations(), pool.outstanding()), (2, 0));
+        assert_eq!((pool.allocations(), pool.outstanding()), (3, 0), "one body, two buffers");
     }
 
     #[test]
@@ -619,14 +377,27 @@ mod tests {
     #[test]
     fn writing_copies_only_shared_bytes() {
         let pool = Pool::new();
-        let mut first = pool.copy_of(b"abc");
+        let mut first = pool.copy_of(&[b'a'; 1_000]);
         first.bytes_mut()[0] = b'A';
-        assert_eq!(pool.allocations(), 1);
+        assert_eq!(pool.allocations(), 2, "a body and a buffer");
         let mut second = first.share();
         assert!(first.is_shared() && second.is_shared());
+        assert_eq!(pool.allocations(), 3, "another body");
         second.bytes_mut()[2] = b'C';
-        assert_eq!((first.bytes(), second.bytes()), (&b"Abc"[..], &b"AbC"[..]));
+        assert_eq!((&first.bytes()[..3], &second.bytes()[..3]), (&b"Aaa"[..], &b"AaC"[..]));
         assert!(!first.is_shared() && !second.is_shared());
+        assert_eq!((pool.outstanding(), pool.allocations()), (2, 5));
+    }
+
+    #[test]
+    fn short_frames_share_nothing() {
+        let pool = Pool::new();
+        let mut first = pool.copy_of(b"abc");
+        let mut second = first.share();
+        assert!(!first.is_shared() && !second.is_shared());
+        first.bytes_mut()[0] = b'A';
+        second.bytes_mut()[2] = b'C';
+        assert_eq!((first.bytes(), second.bytes()), (&b"Abc"[..], &b"abC"[..]));
         assert_eq!((pool.outstanding(), pool.allocations()), (2, 2));
     }
 

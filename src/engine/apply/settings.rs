@@ -1,0 +1,160 @@
+//! Namespaces and their kernel settings.
+
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use linkspan_nat::interface::InterfaceName;
+use linkspan_switch::mac::MacAddress;
+
+use super::error::ApplyError;
+use super::undo::Undo;
+use crate::engine::Engine;
+use crate::engine::device::{Device, Kind};
+use crate::engine::id::{DeviceId, NamespaceId};
+use crate::engine::namespace::Namespace;
+use crate::engine::plan::{DeviceName, NamespaceName, Sysctl};
+use crate::engine::view::Counters;
+
+impl Engine {
+    pub(super) fn add_namespace(
+        &mut self,
+        name: &NamespaceName,
+        disable_ipv6: bool,
+    ) -> Result<Undo, ApplyError> {
+        if self.names.contains_key(name) {
+            return Err(ApplyError::NamespaceExists(name.clone()));
+        }
+        let id = NamespaceId(self.namespaces.len() as u32);
+        let loopback = DeviceId(self.devices.len() as u32);
+        let Ok(lo) = InterfaceName::parse("lo") else {
+            return Err(ApplyError::NamespaceExists(name.clone()));
+        };
+        // Every namespace has its own lo with index 1.
+        self.next_interface = self.next_interface.max(1);
+        let device = Device {
+            namespace: id,
+            name: lo,
+            index: 1,
+            mac: MacAddress::ZERO,
+            mtu: 65_536,
+            up: true,
+            kind: Kind::Loopback,
+            master: None,
+            uppers: None,
+            addresses: Vec::new(),
+            route_localnet: false,
+            ipv6_disabled: disable_ipv6,
+            counters: Counters::default(),
+        };
+        self.push_device(device);
+        let rules = self.blank_rules.clone();
+        let mut space = Namespace::new(name.clone(), loopback, disable_ipv6, rules, self.seed);
+        space.by_name.insert(lo, loopback);
+        self.namespaces.push(Some(Box::new(space)));
+        self.names.insert(name.clone(), id);
+        self.add_address(loopback, IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::LOCALHOST, 8)));
+        if !disable_ipv6 {
+            self.add_address(loopback, IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128)));
+        }
+        Ok(Undo::Namespace(id))
+    }
+
+    pub(super) fn remove_namespace(&mut self, id: NamespaceId) {
+        let Some(Some(space)) = self.namespaces.get(id.index()) else { return };
+        for device in space.devices.clone().into_iter().rev() {
+            self.remove_device(device);
+        }
+        for socket in self.sockets.of(id) {
+            self.close(socket);
+        }
+        self.tcp.abort_scope(crate::tcp::Scope(id.0));
+        if let Some(space) = self.namespaces[id.index()].take() {
+            self.names.remove(&space.name);
+        }
+    }
+
+    /// Sets a sysctl; returns the setting that brings the value before back.
+    pub(in crate::engine) fn set_sysctl(
+        &mut self,
+        id: NamespaceId,
+        name: &NamespaceName,
+        sysctl: &Sysctl,
+    ) -> Result<Sysctl, ApplyError> {
+        let device = |engine: &Engine, device: &InterfaceName| {
+            engine.find_device(&DeviceName { namespace: name.clone(), name: *device })
+        };
+        match sysctl {
+            Sysctl::RouteLocalnet(interface, value) => {
+                let device = device(self, interface)?;
+                let before = match &mut self.devices[device.index()] {
+                    Some(device) => std::mem::replace(&mut device.route_localnet, *value),
+                    None => *value,
+                };
+                return Ok(Sysctl::RouteLocalnet(*interface, before));
+            }
+            Sysctl::DisableIpv6(interface, value) => {
+                let id = device(self, interface)?;
+                let Some(device) = &mut self.devices[id.index()] else { return Ok(sysctl.clone()) };
+                let before = std::mem::replace(&mut device.ipv6_disabled, *value);
+                let up = device.up;
+                let ipv6: Vec<IpNet> =
+                    device.addresses.iter().copied().filter(|a| a.addr().is_ipv6()).collect();
+                if *value {
+                    ipv6.into_iter().for_each(|address| self.remove_address(id, address));
+                } else if up {
+                    self.bring(id, true);
+                }
+                return Ok(Sysctl::DisableIpv6(*interface, before));
+            }
+            _ => {}
+        }
+        let space = self.space(id, name)?;
+        Ok(match sysctl {
+            Sysctl::Ipv4Forward(value) => {
+                Sysctl::Ipv4Forward(std::mem::replace(&mut space.ipv4_forward, *value))
+            }
+            Sysctl::Ipv6Forward(value) => {
+                Sysctl::Ipv6Forward(std::mem::replace(&mut space.ipv6_forward, *value))
+            }
+            Sysctl::DisableIpv6All(value) => {
+                let before = std::mem::replace(&mut space.ipv6_disabled, *value);
+                for id in space.devices.clone() {
+                    let Some(device) = &mut self.devices[id.index()] else { continue };
+                    let was = std::mem::replace(&mut device.ipv6_disabled, *value);
+                    if was == *value || !device.is_ethernet() {
+                        continue;
+                    }
+                    if *value {
+                        let ipv6 = device.addresses.iter().copied().filter(|a| a.addr().is_ipv6());
+                        let ipv6: Vec<IpNet> = ipv6.collect();
+                        ipv6.into_iter().for_each(|address| self.remove_address(id, address));
+                    } else if device.up {
+                        self.bring(id, true);
+                    }
+                }
+                Sysctl::DisableIpv6All(before)
+            }
+            Sysctl::BridgeNetfilter(value) => {
+                Sysctl::BridgeNetfilter(std::mem::replace(&mut space.bridge_netfilter, *value))
+            }
+            Sysctl::LocalPortRange(first, last) => {
+                let (a, b) = std::mem::replace(&mut space.local_ports, (*first, (*last).max(*first)));
+                Sysctl::LocalPortRange(a, b)
+            }
+            Sysctl::RouteLocalnet(..) | Sysctl::DisableIpv6(..) => sysctl.clone(),
+        })
+    }
+
+    /// A setting as it stands now: the one that `like` names.
+    pub(super) fn sysctl_now(&self, id: NamespaceId, like: &Sysctl) -> Option<Sysctl> {
+        let space = self.namespaces.get(id.index())?.as_ref()?;
+        let device = |name: &InterfaceName| self.devices.get(space.by_name.get(name)?.index())?.as_ref();
+        Some(match like {
+            Sysctl::Ipv4Forward(_) => Sysctl::Ipv4Forward(space.ipv4_forward),
+            Sysctl::Ipv6Forward(_) => Sysctl::Ipv6Forward(space.ipv6_forward),
+            Sysctl::RouteLocalnet(name, _) => Sysctl::RouteLocalnet(*name, device(name)?.route_localnet),
+            Sysctl::DisableIpv6(name, _) => Sysctl::DisableIpv6(*name, device(name)?.ipv6_disabled),
+            Sysctl::DisableIpv6All(_) => Sysctl::DisableIpv6All(space.ipv6_disabled),
+            Sysctl::BridgeNetfilter(_) => Sysctl::BridgeNetfilter(space.bridge_netfilter),
+            Sysctl::LocalPortRange(..) => Sysctl::LocalPortRange(space.local_ports.0, space.local_ports.1),
+        })
+    }
+}

@@ -1,0 +1,156 @@
+//! What a kernel shows as files: `/proc/sys`, `/proc/net/dev` and `/sys/class/net`, as far as the rest of the kernel
+//! here knows the answers. `sysctl` is these files by another name.
+
+use std::fmt::Write as _;
+
+use super::Engine;
+use super::administer::Change;
+use super::errno::Errno;
+use super::id::NamespaceId;
+use super::plan::Sysctl;
+use super::view::{InterfaceView, SettingsView};
+
+/// Parameters that can be read, as files below [`PARAMETERS`].
+const KEYS: [&str; 6] = [
+    "net/bridge/bridge-nf-call-ip6tables",
+    "net/bridge/bridge-nf-call-iptables",
+    "net/ipv4/ip_forward",
+    "net/ipv4/ip_local_port_range",
+    "net/ipv6/conf/all/disable_ipv6",
+    "net/ipv6/conf/all/forwarding",
+];
+
+const PARAMETERS: &str = "/proc/sys/";
+const DEVICES: &str = "/sys/class/net/";
+
+impl Engine {
+    /// The content of a file of the kernel's; `None` if the path is not among them.
+    pub(super) fn read_kernel_file(
+        &self,
+        namespace: NamespaceId,
+        path: &str,
+    ) -> Option<Result<Vec<u8>, Errno>> {
+        let text = if let Some(key) = path.strip_prefix(PARAMETERS) {
+            self.settings(namespace).and_then(|settings| parameter(&settings, key))
+        } else if matches!(path, "/proc/net/dev" | "/proc/self/net/dev") {
+            Some(counters(&self.interfaces(namespace)))
+        } else if let Some(rest) = path.strip_prefix(DEVICES) {
+            let (name, attribute) = rest.split_once('/').unwrap_or((rest, ""));
+            let devices = self.interfaces(namespace);
+            let device = devices.iter().find(|device| device.name == name);
+            device.and_then(|device| device_attribute(device, attribute))
+        } else {
+            return None;
+        };
+        Some(text.map(|text| text.into_bytes()).ok_or(Errno::NoSuchFile))
+    }
+
+    /// The kernel's files whose paths start with `prefix`.
+    pub(super) fn kernel_files(&self, namespace: NamespaceId, prefix: &str) -> Vec<String> {
+        if !prefix.starts_with("/proc/") && !prefix.starts_with("/sys/") {
+            return Vec::new();
+        }
+        let mut paths: Vec<String> = KEYS.iter().map(|key| format!("{PARAMETERS}{key}")).collect();
+        paths.push("/proc/net/dev".to_owned());
+        for device in self.interfaces(namespace) {
+            let name = device.name;
+            paths.extend(ATTRIBUTES.iter().map(|attribute| format!("{DEVICES}{name}/{attribute}")));
+        }
+        paths.retain(|path| path.starts_with(prefix));
+        paths.sort();
+        paths
+    }
+}
+
+/// What writing a file of the kernel's changes; `None` if it is not one of them.
+pub(super) fn change_of(path: &str, content: &[u8]) -> Option<Result<Change, Errno>> {
+    let Some(key) = path.strip_prefix(PARAMETERS) else {
+        let others = path.starts_with("/proc/") || path.starts_with(DEVICES);
+        return others.then_some(Err(Errno::PermissionDenied));
+    };
+    let text = String::from_utf8_lossy(content);
+    let value = text.trim();
+    let flag = || value.parse::<u32>().map(|number| number != 0).map_err(|_| Errno::InvalidArgument);
+    let sysctl = match key {
+        "net/ipv4/ip_forward" => flag().map(Sysctl::Ipv4Forward),
+        "net/ipv6/conf/all/forwarding" => flag().map(Sysctl::Ipv6Forward),
+        "net/ipv6/conf/all/disable_ipv6" => flag().map(Sysctl::DisableIpv6All),
+        "net/bridge/bridge-nf-call-iptables" | "net/bridge/bridge-nf-call-ip6tables" => {
+            flag().map(Sysctl::BridgeNetfilter)
+        }
+        "net/ipv4/ip_local_port_range" => {
+            let numbers: Vec<u16> = value.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+            match numbers.as_slice() {
+                [first, last] if first <= last && *first > 0 => Ok(Sysctl::LocalPortRange(*first, *last)),
+                _ => Err(Errno::InvalidArgument),
+            }
+        }
+        _ => Err(Errno::NoSuchFile),
+    };
+    Some(sysctl.map(Change::SetSysctl))
+}
+
+fn parameter(settings: &SettingsView, key: &str) -> Option<String> {
+    let flag = |value: bool| format!("{}\n", u8::from(value));
+    Some(match key {
+        "net/ipv4/ip_forward" => flag(settings.ipv4_forward),
+        "net/ipv6/conf/all/forwarding" => flag(settings.ipv6_forward),
+        "net/ipv6/conf/all/disable_ipv6" => flag(settings.ipv6_disabled),
+        "net/bridge/bridge-nf-call-iptables" | "net/bridge/bridge-nf-call-ip6tables" => {
+            flag(settings.bridge_netfilter)
+        }
+        "net/ipv4/ip_local_port_range" => {
+            format!("{}\t{}\n", settings.local_ports.0, settings.local_ports.1)
+        }
+        _ => return None,
+    })
+}
+
+const ATTRIBUTES: [&str; 5] = ["address", "carrier", "ifindex", "mtu", "operstate"];
+
+fn device_attribute(device: &InterfaceView, attribute: &str) -> Option<String> {
+    let running = device.up && device.running;
+    Some(match attribute {
+        "address" => format!("{}\n", device.mac),
+        "carrier" => format!("{}\n", u8::from(running)),
+        "ifindex" => format!("{}\n", device.index),
+        "mtu" => format!("{}\n", device.mtu),
+        "operstate" if device.name == "lo" => "unknown\n".to_owned(),
+        "operstate" => if running { "up\n" } else { "down\n" }.to_owned(),
+        _ => return None,
+    })
+}
+
+/// The columns of `dev_seq_printf_stats`.
+fn counters(devices: &[InterfaceView]) -> String {
+    let mut text = "Inter-|   Receive                                                |  Transmit\n \
+                    face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo \
+                    colls carrier compressed\n"
+        .to_owned();
+    for device in devices {
+        let held = &device.counters;
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "{:>6}: {:>7} {:>7} {:>4} {:>4} {:>4} {:>5} {:>10} {:>9} {:>8} {:>7} {:>4} {:>4} {:>4} {:>5} {:>7} {:>10}",
+            device.name,
+            held.received_bytes,
+            held.received_packets,
+            0,
+            held.received_dropped,
+            0,
+            0,
+            0,
+            0,
+            held.transmitted_bytes,
+            held.transmitted_packets,
+            0,
+            held.transmitted_dropped,
+            0,
+            0,
+            0,
+            0
+        );
+    }
+    text
+}
