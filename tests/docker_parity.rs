@@ -1,8 +1,8 @@
 //! Who reaches whom, as a real Docker 20.10 was recorded: every topology of `oracle/matrix` is built with docker command
-//! lines and measured by `lab::matrix`, whose text must be the recorded lines.
+//! lines and measured by `lab::matrix`, whose text must be the recorded lines. Each topology is a test of its own, named like
+//! its file; `rNNN` are drawn by `oracle/generate`.
 //!
-//! `LINKSPAN_ORACLE` names another folder of recordings; topologies there that have no test of their own are run by
-//! `every_other_topology`.
+//! `LINKSPAN_ORACLE` names another folder of the same shape. What it holds is run in the same way.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,134 +12,67 @@
 
 mod recorded;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
+use libtest_mimic::{Arguments, Failed, Trial};
 use linkspan::lab::matrix::{self, Scope, Subject};
 use recorded::{Answer, Stage};
 use serde_json::Value;
 
-/// Topologies with a test of their own below.
-const KNOWN: [&str; 9] = [
-    "01-default-bridge",
-    "02-user-bridge",
-    "03-two-bridges",
-    "05-icc-false",
-    "06-modes",
-    "07-macvlan",
-    "09-no-nat",
-    "11-userland-proxy-false",
-    "12-overlay",
-];
-
-#[test]
-fn t01_default_bridge() {
-    check("01-default-bridge");
-}
-
-#[test]
-fn t02_user_bridge() {
-    check("02-user-bridge");
-}
-
-#[test]
-fn t03_two_bridges() {
-    check("03-two-bridges");
-}
-
-#[test]
-fn t05_icc_false() {
-    check("05-icc-false");
-}
-
-#[test]
-fn t06_modes() {
-    check("06-modes");
-}
-
-#[test]
-fn t07_macvlan() {
-    check("07-macvlan");
-}
-
-#[test]
-fn t09_no_nat() {
-    check("09-no-nat");
-}
-
-#[test]
-fn t11_userland_proxy_false() {
-    check("11-userland-proxy-false");
-}
-
-#[test]
-#[ignore = "waiting for swarm and overlay networks"]
-fn t12_overlay() {
-    check("12-overlay");
-}
-
-/// What waits is refused in linkspan's own words. When this fails, the feature is there: take the `ignore` away.
-#[test]
-fn what_waits_is_refused_with_a_reason() {
-    let name = "12-overlay";
-    let Run::Waiting(reason) = run(&topologies().join(format!("{name}.json"))) else {
-        panic!("{name} does not wait any more")
-    };
-    tell(&format!("waiting: {name}: {reason}"));
-}
-
-/// Topologies of the folder that have no test of their own.
-#[test]
-fn every_other_topology() {
-    let files = std::fs::read_dir(topologies()).unwrap().map(|entry| entry.unwrap().path());
-    let mut files: Vec<PathBuf> =
-        files.filter(|path| path.extension().is_some_and(|ext| ext == "json")).collect();
-    files.sort();
-    assert!(!files.is_empty(), "there are no topologies in {}", topologies().display());
-    let mut differences = Vec::new();
-    let (mut equal, mut waiting) = (0, 0);
-    for file in &files {
-        let name = file.file_stem().unwrap().to_str().unwrap();
-        if KNOWN.contains(&name) {
-            continue;
+fn main() -> ExitCode {
+    let folder = recorded::folder().join("matrix");
+    let names = recorded::names(&folder, "json");
+    let mut trials = vec![Trial::test("there_are_topologies", {
+        let (count, folder) = (names.len(), folder.clone());
+        move || match count {
+            0 => Err(Failed::from(format!("there is no topology in {}", folder.display()))),
+            _ => Ok(()),
         }
-        match (run(file), std::fs::read_to_string(file.with_extension("expected"))) {
-            (Run::Waiting(reason), _) => {
-                waiting += 1;
-                tell(&format!("waiting: {name}: {reason}"));
-            }
-            (Run::Lines(lines), Ok(expected)) => match difference(&expected, &lines) {
-                None => equal += 1,
-                Some(text) => differences.push(format!("{name}\n{text}")),
-            },
-            (Run::Lines(_), Err(error)) => differences.push(format!("{name}: nothing to compare: {error}")),
+    })];
+    for name in names {
+        let file = folder.join(format!("{name}.json"));
+        if needs_a_swarm(&file) {
+            // Waiting for swarm and overlay networks: the ignored test says whether it still does.
+            trials.push(Trial::test(format!("{name}_is_refused_with_a_reason"), {
+                let file = file.clone();
+                move || waits(&file)
+            }));
+            trials.push(
+                Trial::test(name, move || check(&file)).with_kind("waiting: swarm").with_ignored_flag(true),
+            );
+        } else {
+            trials.push(Trial::test(name, move || check(&file)));
         }
     }
-    tell(&format!("other topologies: {equal} equal, {} different, {waiting} waiting", differences.len()));
-    assert!(differences.is_empty(), "{}", differences.join("\n"));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-fn check(name: &str) {
-    let file = topologies().join(format!("{name}.json"));
-    let expected = std::fs::read_to_string(file.with_extension("expected")).unwrap();
-    match run(&file) {
-        Run::Waiting(reason) => panic!("{name} cannot be built: {reason}"),
-        Run::Lines(lines) => {
-            if let Some(text) = difference(&expected, &lines) {
-                panic!("{name} differs (- recorded, + here):\n{text}");
-            }
-        }
+/// Whether a topology is one of the multi-host issue.
+fn needs_a_swarm(file: &Path) -> bool {
+    let text = std::fs::read_to_string(file).unwrap();
+    text.contains("docker swarm ") || text.contains("-d overlay")
+}
+
+/// What waits is refused in linkspan's own words. When this fails the feature is there: its topologies are tests now.
+fn waits(file: &Path) -> Result<(), Failed> {
+    match run(file) {
+        Run::Waiting(_) => Ok(()),
+        Run::Lines(_) => Err(Failed::from("it does not wait any more")),
     }
 }
 
-fn topologies() -> PathBuf {
-    recorded::folder().join("matrix")
-}
-
-/// Past the test harness, which keeps what passing tests print to itself.
-fn tell(line: &str) {
-    let mut stderr = std::io::stderr();
-    writeln!(stderr, "{line}").unwrap();
+fn check(file: &Path) -> Result<(), Failed> {
+    let recording: PathBuf = file.with_extension("expected");
+    let expected = std::fs::read_to_string(&recording)
+        .map_err(|error| format!("nothing to compare with: {}: {error}", recording.display()))?;
+    match run(file) {
+        Run::Waiting(reason) => Err(Failed::from(format!("it cannot be built: {reason}"))),
+        Run::Lines(lines) => match difference(&expected, &lines) {
+            None => Ok(()),
+            Some(text) => Err(Failed::from(format!("it differs (- recorded, + here):\n{text}"))),
+        },
+    }
 }
 
 fn difference(expected: &str, lines: &[String]) -> Option<String> {

@@ -7,7 +7,7 @@ mod recorded;
 
 use linkspan::docker::daemon::DaemonConfig;
 use linkspan::docker::profile::Profile;
-use recorded::{Answer, Stage};
+use recorded::Stage;
 
 /// A command line, what it prints on standard output and standard error, its status.
 type Row = (&'static str, &'static str, &'static str, u8);
@@ -21,8 +21,8 @@ fn check(setup: &[&str], rows: &[Row]) {
     let mut differences = Vec::new();
     for (line, stdout, stderr, exit) in rows {
         let found = stage.docker(line);
-        let found = Answer { stdout: mask(&found.stdout), stderr: mask(&found.stderr), exit: found.exit };
-        let expected = Answer { stdout: (*stdout).to_owned(), stderr: (*stderr).to_owned(), exit: *exit };
+        let found = (mask(&found.stdout), mask(&found.stderr), found.exit);
+        let expected = ((*stdout).to_owned(), (*stderr).to_owned(), *exit);
         if found != expected {
             differences.push(format!("{line}\n  recorded {expected:?}\n  here     {found:?}"));
         }

@@ -34,8 +34,7 @@ fn read(text: &str) -> (String, Vec<(String, Answer)>) {
     let mut lines: Vec<(String, Answer)> = Vec::new();
     for line in text.lines() {
         if let Some(command) = line.strip_prefix("$ ") {
-            let answer = Answer { stdout: String::new(), stderr: String::new(), exit: 0 };
-            lines.push((command.to_owned(), answer));
+            lines.push((command.to_owned(), Answer::default()));
         } else if let Some((_, answer)) = lines.last_mut() {
             match line.split_once(' ').unwrap_or((line, "")) {
                 ("out|", text) => answer.stdout += &format!("{text}\n"),
@@ -62,7 +61,12 @@ fn every_line_is_answered_as_the_real_engine_did() {
         let mut stage = Stage::new(&arguments);
         for (line, expected) in lines {
             let found = stage.docker(&line);
-            let found = Answer { stdout: mask(&found.stdout), stderr: mask(&found.stderr), exit: found.exit };
+            let found = Answer {
+                stdout: mask(&found.stdout),
+                stderr: mask(&found.stderr),
+                exit: found.exit,
+                ..Answer::default()
+            };
             compared += 1;
             if found != expected {
                 let name = page.file_name().unwrap().to_string_lossy();

@@ -169,8 +169,17 @@ pub struct Binding {
     pub host: SocketAddr,
     /// Where it leads.
     pub container: SocketAddr,
-    /// A userland proxy runs.
-    pub proxy: bool,
+    /// Whose socket on the host keeps the port from others.
+    pub holder: Option<Holder>,
+}
+
+/// Whose socket listens on a published port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holder {
+    /// A userland proxy's.
+    Proxy,
+    /// dockerd's own: it accepts nothing, rules lead elsewhere what should arrive.
+    Daemon,
 }
 
 impl Binding {
@@ -213,14 +222,14 @@ impl Container {
     }
 
     /// Whether an endpoint on a network that leads out is up. Ports, exposed ones too, belong to such an endpoint.
-    pub fn has_way_out(&self) -> bool {
+    pub fn shows_ports(&self) -> bool {
         let mut active = self.endpoints.iter().filter_map(|endpoint| endpoint.active.as_ref());
-        active.any(|active| active.device.is_some() && !active.internal)
+        active.any(|active| active.device.is_some() && !active.internal && active.maps_ports)
     }
 
     /// The ports that `docker ps` and `docker port` know of it.
     pub(super) fn shown_ports(&self) -> Vec<PortBinding> {
-        if !self.has_way_out() {
+        if !self.shows_ports() {
             return Vec::new();
         }
         let mut ports = Vec::new();

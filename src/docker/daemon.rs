@@ -504,7 +504,8 @@ impl Daemon {
         self.last_number
     }
 
-    fn profile(&self) -> Profile {
+    /// The engine's version.
+    pub fn profile(&self) -> Profile {
         self.config.profile
     }
 

@@ -53,6 +53,8 @@ pub struct Active {
     pub shown_gateway_v6: Option<IpAddr>,
     /// Its network has no way out.
     pub internal: bool,
+    /// Its network's driver publishes ports, or says which could be.
+    pub maps_ports: bool,
 }
 
 impl Active {

@@ -108,6 +108,6 @@ impl DockerError {
             Shown::Client => (format!("Error: {message}\n"), 1),
             Shown::Unsupported => (format!("linkspan: {message}\n"), 1),
         };
-        super::outcome::Output { stdout: String::new(), stderr, exit }
+        super::outcome::Output { stderr, exit, ..super::outcome::Output::default() }
     }
 }

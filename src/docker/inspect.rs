@@ -240,7 +240,7 @@ fn network_settings(profile: Profile, container: &Container) -> Value {
     };
     let (sandbox_id, sandbox_key) = (json!(sandbox_id), json!(sandbox_key));
     let mut ports: BTreeMap<String, Value> = BTreeMap::new();
-    if container.has_way_out() && !shared {
+    if container.shows_ports() && !shared {
         for (port, hosts) in container.published() {
             let bindings: Vec<Value> = hosts
                 .iter()

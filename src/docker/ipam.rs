@@ -297,7 +297,35 @@ impl Ipam {
                 return Ok(subnet);
             }
         }
+        // libnetwork holds what overlaps the host until it has found something else: the list goes on behind the last.
+        if self.order == PoolOrder::RoundRobin
+            && let Some((index, slot)) = self.last_excluded(v6, start, first_slot)
+        {
+            self.cursor = (index, slot + 1);
+        }
         Err(IpamError::NoPool)
+    }
+
+    /// The last slot from a place on, once around, that only the host keeps from being free.
+    fn last_excluded(&self, v6: bool, start: usize, first_slot: u128) -> Option<(usize, u128)> {
+        let space = if v6 { &self.v6 } else { &self.v4 };
+        let count = self.bases.len();
+        let mut last = None;
+        for step in 0..=count {
+            let index = (start + step) % count.max(1);
+            let Some(base) = self.bases.get(index).filter(|base| base.net.addr().is_ipv6() == v6) else {
+                continue;
+            };
+            let mut from = if step == 0 { first_slot } else { 0 };
+            while let Some((slot, _)) = free_slot(base, from, &space.union, &Runs::default()) {
+                if step == count && slot >= first_slot {
+                    break;
+                }
+                last = Some((index, slot));
+                from = slot + 1;
+            }
+        }
+        last
     }
 
     /// Takes this subnet. A request with a range is checked only against its like, as libnetwork does (moby issue 46756).

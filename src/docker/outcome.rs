@@ -58,6 +58,58 @@ pub struct Output {
     pub stderr: String,
     /// The exit status.
     pub exit: u8,
+    /// Which of the two came when: pieces by turns, as far as the command said so. What is not in here came last.
+    pub turns: Vec<Turn>,
+}
+
+/// A piece of a command's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// So many bytes of standard output.
+    Out(usize),
+    /// So many bytes of standard error.
+    Error(usize),
+}
+
+impl Output {
+    /// Everything that was printed, in order.
+    pub fn text(&self) -> String {
+        let (mut out, mut error) = (self.stdout.as_str(), self.stderr.as_str());
+        let mut text = String::new();
+        for turn in &self.turns {
+            let (from, length) = match turn {
+                Turn::Out(length) => (&mut out, *length),
+                Turn::Error(length) => (&mut error, *length),
+            };
+            let (piece, rest) = from.split_at_checked(length).unwrap_or((from, ""));
+            text.push_str(piece);
+            *from = rest;
+        }
+        text + out + error
+    }
+
+    /// Fixes the order of what was printed so far.
+    fn settle(&mut self) {
+        let (mut out, mut error) = (self.stdout.len(), self.stderr.len());
+        for turn in &self.turns {
+            match turn {
+                Turn::Out(length) => out = out.saturating_sub(*length),
+                Turn::Error(length) => error = error.saturating_sub(*length),
+            }
+        }
+        let pieces = [(out, Turn::Out(out)), (error, Turn::Error(error))];
+        self.turns.extend(pieces.into_iter().filter(|(length, _)| *length > 0).map(|(_, turn)| turn));
+    }
+
+    /// Prints what another command printed.
+    pub(super) fn append(&mut self, mut other: Output) {
+        self.settle();
+        other.settle();
+        self.stdout += &other.stdout;
+        self.stderr += &other.stderr;
+        self.turns.extend(other.turns);
+        self.exit = self.exit.max(other.exit);
+    }
 }
 
 /// A process to end.
@@ -91,7 +143,7 @@ pub enum Kill {
 pub enum Spawn {
     /// A container's main process.
     Container(ContainerProcess),
-    /// The userland proxy of one binding, in the host's namespace.
+    /// What listens for one binding in the host's namespace: its userland proxy, or dockerd itself.
     Proxy {
         /// The binding it belongs to.
         owner: Owner,
@@ -99,8 +151,8 @@ pub enum Spawn {
         namespace: NamespaceName,
         /// The address it listens on.
         listen: SocketAddr,
-        /// The container's address and port.
-        target: SocketAddr,
+        /// The container's address and port; `None` for a socket of dockerd's that nobody accepts from.
+        target: Option<SocketAddr>,
         /// TCP, UDP or SCTP.
         protocol: Protocol,
     },
@@ -378,23 +430,20 @@ impl Outcome {
         self.restarts.extend(other.restarts);
         self.probes.extend(other.probes);
         self.asks.extend(other.asks);
-        self.output.stdout += &other.output.stdout;
-        self.output.stderr += &other.output.stderr;
-        self.output.exit = self.output.exit.max(other.output.exit);
+        self.output.append(other.output);
         self.errors.extend(other.errors);
     }
 
     /// Prints a line.
     pub(super) fn say(&mut self, line: &str) {
+        self.output.settle();
         self.output.stdout += line;
         self.output.stdout.push('\n');
     }
 
     /// Records a refusal that does not stop the command.
     pub(super) fn refuse(&mut self, error: DockerError) {
-        let output = error.output();
-        self.output.stderr += &output.stderr;
-        self.output.exit = self.output.exit.max(output.exit);
+        self.output.append(error.output());
         self.errors.push(error);
     }
 }

@@ -115,13 +115,15 @@ impl Ports {
         let host = SocketAddr::new(address, port);
         let allocated =
             |holder: IpAddr| Err(format!("Bind for {holder}:{port} failed: port is already allocated"));
+        // dockerd's own socket has no such introduction.
+        let starting = if userland_proxy { "Error starting userland proxy: " } else { "" };
         let bind = |why: &str| {
             if profile.port_conflict_across_addresses() {
                 let container = wanted.container;
                 Err(format!("failed to bind host port for {host}:{container}/{protocol}: {why}"))
             } else {
                 let family = if address.is_ipv4() { 4 } else { 6 };
-                Err(format!("Error starting userland proxy: listen {protocol}{family} {host}: bind: {why}"))
+                Err(format!("{starting}listen {protocol}{family} {host}: bind: {why}"))
             }
         };
         if self.taken.contains(&(protocol, port, address)) {
@@ -131,19 +133,14 @@ impl Ports {
             // Like the recorded kernel, this one has no SCTP sockets, and dockerd opens one for every host port.
             return match profile.port_conflict_across_addresses() {
                 true => bind("protocol not supported"),
-                false => Err("Error starting userland proxy: protocol not supported".to_owned()),
+                false => Err(format!("{starting}protocol not supported")),
             };
         }
         if let Some(holder) = self.clash(address, protocol, port) {
             if profile.port_conflict_across_addresses() {
                 return allocated(holder);
             }
-            if userland_proxy {
-                return bind("address already in use");
-            }
-        }
-        if !userland_proxy && !profile.port_conflict_across_addresses() {
-            return Ok(());
+            return bind("address already in use");
         }
         if !view.owns(address) {
             return bind("cannot assign requested address");
@@ -197,14 +194,16 @@ pub(super) fn sort(profile: Profile, ports: &mut [PortPublish]) {
         });
     } else {
         // As go-connections sorts them: the highest host port first, then the highest container port, TCP before the rest;
-        // what leads to one container port stays together.
-        ports.sort_by_key(|port| (Reverse(fixed(port)), Reverse(port.container_port), port.protocol));
+        // what leads to one container port stays together, against its order on the command line.
+        let mut sorted: Vec<PortPublish> = ports.to_vec();
+        sorted.sort_by_key(|port| (Reverse(fixed(port)), Reverse(port.container_port), port.protocol));
         let mut order: Vec<ExposedPort> = Vec::new();
-        for port in ports.iter().map(PortPublish::exposed) {
+        for port in sorted.iter().map(PortPublish::exposed) {
             if !order.contains(&port) {
                 order.push(port);
             }
         }
+        ports.reverse();
         ports.sort_by_key(|port| order.iter().position(|exposed| *exposed == port.exposed()));
     }
 }

@@ -345,6 +345,33 @@ impl Profile {
         !self.is_20_10()
     }
 
+    /// Whether dockerd listens on a published port itself when there is no userland proxy (libnetwork's dummy proxy).
+    pub fn listens_without_proxy(self) -> bool {
+        self.is_20_10()
+    }
+
+    /// Whether an internal macvlan or ipvlan network gets a parent of its own although one was named.
+    pub fn ignores_parent_of_internal(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// What introduces the error of a container whose program its image does not have.
+    pub fn missing_program_error(self) -> &'static str {
+        match self {
+            Self::Docker20_10 => {
+                "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
+            }
+            Self::Docker28 | Self::Docker29 => {
+                "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: "
+            }
+        }
+    }
+
+    /// The status of `docker exec` of a program that is not there.
+    pub fn missing_program_status(self) -> u8 {
+        if self.is_20_10() { 126 } else { 127 }
+    }
+
     /// Whether IPv4 and IPv6 bindings of one ephemeral port are allocated together and so get the same number.
     pub fn joint_port_allocation(self) -> bool {
         !self.is_20_10()

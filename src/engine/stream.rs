@@ -36,9 +36,6 @@ impl Engine {
         if !address.ip().is_unspecified() && !self.is_local(namespace, address.ip()) {
             return Err(Errno::AddressNotAvailable);
         }
-        if address.is_ipv6() && self.without_ipv6(namespace) {
-            return Err(Errno::AddressFamilyNotSupported);
-        }
         let scope = Scope(namespace.0);
         let port = match address.port() {
             0 => self.pick_port(namespace, |engine, port| {
@@ -75,8 +72,12 @@ impl Engine {
         let scope = Scope(namespace.0);
         let port = match local.port() {
             0 => self.pick_port(namespace, |engine, port| {
+                // Linux begins at a random port, so that one connected to itself is rare there; counting upwards would
+                // meet what counts upwards too, such as the ports Docker hands out.
                 let from = SocketAddr::new(source, port);
-                engine.tcp.lookup(scope, from, remote).is_none() && !engine.tcp.is_listening(scope, from)
+                from != remote
+                    && engine.tcp.lookup(scope, from, remote).is_none()
+                    && !engine.tcp.is_listening(scope, from)
             })?,
             port => port,
         };

@@ -1,15 +1,16 @@
 //! `dig [@SERVER] [-x ADDRESS] [-t TYPE] NAME [TYPE] [+short] [+tcp]...`: one query and the answer in full.
 //!
-//! Without EDNS. Of the `+` options `short`, `noall`, `answer` and `comments` are known; others are accepted and
-//! change nothing.
+//! Without EDNS. Of the `+` options those that choose what is shown, `tcp`, `norecurse` and `ignore` are known; others are
+//! accepted and change nothing.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use super::arguments;
 use super::dns::{self, Reply};
 use super::nslookup::record_type;
 use super::options::{Failure, finish};
-use super::resolver::{self, DNS_PORT, StubConfig, Want, resolve};
+use super::resolver::{self, DNS_PORT, Manner, StubConfig, Want, resolve};
 use crate::engine::sys::{ExitCode, Sys};
 use domain::base::iana::Rtype;
 
@@ -23,6 +24,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let (program, words) = arguments(sys);
     let config = StubConfig::of(sys);
     let mut request = Request { name: String::new(), kind: Rtype::A, shown: Shown::EVERYTHING };
+    let mut manner = Manner::STUB;
     let mut servers: Vec<IpAddr> = config.servers.clone();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -33,7 +35,14 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
             };
             servers = resolve(sys, server, Want::Any).await.map_err(|_| fail())?;
         } else if let Some(option) = word.strip_prefix('+') {
-            request.shown.option(option);
+            match option {
+                "tcp" | "vc" => manner.tcp = true,
+                "notcp" | "novc" => manner.tcp = false,
+                "rec" | "recurse" => manner.recursive = true,
+                "norec" | "norecurse" => manner.recursive = false,
+                "ignore" => manner.ignore_truncation = true,
+                option => request.shown.option(option),
+            }
         } else if word == "-x" {
             let address: Option<IpAddr> = words.next().and_then(|word| word.parse().ok());
             let address = address.ok_or_else(|| Failure::new(program, "Invalid IP address"))?;
@@ -50,13 +59,16 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     if request.name.is_empty() {
         return Err(Failure::usage("", "dig [@SERVER] [-x ADDRESS] NAME [TYPE] [+short]"));
     }
+    // What may be long is asked by TCP.
+    manner.tcp |= request.kind == Rtype::ANY;
     for server in servers.iter().flat_map(|server| [server; 3]) {
         let server = SocketAddr::new(*server, DNS_PORT);
         let before = sys.now();
-        if let Ok(Some(reply)) = resolver::ask(sys, server, &request.name, request.kind, config.timeout).await
+        if let Ok(Some(reply)) =
+            resolver::ask(sys, server, &request.name, request.kind, config.timeout, manner).await
         {
             let time = (sys.now() - before).as_millis();
-            sys.print(request.show(&reply, server, time)).await;
+            sys.print(request.show(&reply, server, time, manner, &date(sys.now()))).await;
             return Ok(ExitCode::SUCCESS);
         }
     }
@@ -100,7 +112,14 @@ impl Shown {
 }
 
 impl Request {
-    fn show(&self, reply: &Reply, server: SocketAddr, milliseconds: u128) -> String {
+    fn show(
+        &self,
+        reply: &Reply,
+        server: SocketAddr,
+        milliseconds: u128,
+        manner: Manner,
+        when: &str,
+    ) -> String {
         if self.shown.short {
             return reply.answers.iter().map(|record| format!("{}\n", record.data)).collect();
         }
@@ -116,9 +135,9 @@ impl Request {
             );
         }
         if self.shown.question {
-            let name = format!(";{}.", self.name.trim_end_matches('.'));
+            let name = format!("{}.", self.name.trim_end_matches('.'));
             let head = if self.shown.comments { ";; QUESTION SECTION:\n" } else { "" };
-            text += &format!("{head}{}IN\t{}\n", to_column(&name, 32), self.kind);
+            text += &format!("{head};{}IN\t{}\n", to_column(&name, 32), self.kind);
             text += if self.shown.comments { "\n" } else { "" };
         }
         if self.shown.answer && !reply.answers.is_empty() {
@@ -130,8 +149,9 @@ impl Request {
             text += if self.shown.comments { "\n" } else { "" };
         }
         if self.shown.statistics {
+            let transport = if manner.tcp { "TCP" } else { "UDP" };
             text += &format!(
-                ";; Query time: {milliseconds} msec\n;; SERVER: {}#{}({}) (UDP)\n;; MSG SIZE  rcvd: {}\n\n",
+                ";; Query time: {milliseconds} msec\n;; SERVER: {}#{}({}) ({transport})\n;; WHEN: {when}\n;; MSG SIZE  rcvd: {}\n\n",
                 server.ip(),
                 server.port(),
                 server.ip(),
@@ -139,6 +159,15 @@ impl Request {
             );
         }
         text
+    }
+}
+
+/// A moment as `date` prints it.
+fn date(now: Duration) -> String {
+    let date = super::http::date(now);
+    match date.split([',', ' ']).filter(|word| !word.is_empty()).collect::<Vec<&str>>()[..] {
+        [weekday, day, month, year, time, _] => format!("{weekday} {month} {day} {time} UTC {year}"),
+        _ => date,
     }
 }
 

@@ -11,6 +11,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::arguments;
@@ -31,21 +32,48 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
     finish(&sys, result).await
 }
 
+/// `dockerd`, as far as it listens on published ports itself: without a userland proxy it keeps the port from others and
+/// accepts nothing.
+pub(crate) async fn hold(sys: Sys) -> ExitCode {
+    let result = keep(&sys).await;
+    finish(&sys, result).await
+}
+
+async fn keep(sys: &Sys) -> Result<ExitCode, Failure> {
+    let (program, words) = arguments(sys);
+    let options = Options::parse(program, words)?;
+    let (transport, host) = (options.transport, options.socket("host")?);
+    let refused = |errno| cannot_bind(transport, host, errno);
+    match transport {
+        Transport::Tcp => {
+            let _listener = sys.tcp_listen_one_family(host, BACKLOG).map_err(refused)?;
+            std::future::pending().await
+        }
+        Transport::Udp => {
+            let socket = sys.udp_socket().map_err(refused)?;
+            socket.bind(host).map_err(refused)?;
+            std::future::pending().await
+        }
+    }
+}
+
+fn cannot_bind(transport: Transport, host: SocketAddr, errno: Errno) -> Failure {
+    let text = match errno {
+        Errno::AddressInUse => "address already in use",
+        Errno::AddressNotAvailable => "cannot assign requested address",
+        other => other.text(),
+    };
+    let family = if host.is_ipv6() { "6" } else { "4" };
+    Failure { text: format!("listen {transport}{family} {host}: bind: {text}\n"), status: ExitCode::FAILURE }
+}
+
 async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let (program, words) = arguments(sys);
-    let Forward { transport, host, container, inherited } = Forward::parse(program, words)?;
-    let bind = |errno: Errno| {
-        let text = match errno {
-            Errno::AddressInUse => "address already in use",
-            Errno::AddressNotAvailable => "cannot assign requested address",
-            other => other.text(),
-        };
-        let family = if host.is_ipv6() { "6" } else { "4" };
-        Failure {
-            text: format!("listen {transport}{family} {host}: bind: {text}\n"),
-            status: ExitCode::FAILURE,
-        }
-    };
+    let options = Options::parse(program, words)?;
+    let transport = options.transport;
+    let (host, container) = (options.socket("host")?, options.socket("container")?);
+    let bind = |errno| cannot_bind(transport, host, errno);
+    let inherited = options.inherited();
     match transport {
         Transport::Tcp => {
             let listener = sys.tcp_listen_one_family(host, BACKLOG).map_err(bind)?;
@@ -69,16 +97,15 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     }
 }
 
-struct Forward {
+/// The command line.
+struct Options<'a> {
+    program: &'a str,
     transport: Transport,
-    host: SocketAddr,
-    container: SocketAddr,
-    /// The listening socket is dockerd's, which tells the addresses datagrams were sent to.
-    inherited: bool,
+    values: BTreeMap<String, String>,
 }
 
-impl Forward {
-    fn parse(program: &str, words: &[String]) -> Result<Forward, Failure> {
+impl<'a> Options<'a> {
+    fn parse(program: &'a str, words: &[String]) -> Result<Options<'a>, Failure> {
         let mut values = BTreeMap::new();
         let mut rest = words.iter();
         while let Some(word) = rest.next() {
@@ -95,24 +122,30 @@ impl Forward {
             }
             values.insert(name.to_owned(), value);
         }
-        let invalid = |name: &str| {
-            let found = values.get(name).map_or("nothing", String::as_str);
-            Failure::new(program, format!("expected an address or number for -{name}, found '{found}'"))
-        };
-        let address =
-            |name: &str| values.get(name).and_then(|v| v.parse::<IpAddr>().ok()).ok_or_else(|| invalid(name));
-        let port =
-            |name: &str| values.get(name).and_then(|v| v.parse::<u16>().ok()).ok_or_else(|| invalid(name));
         let transport = match values.get("proto").map(String::as_str) {
             None | Some("tcp") => Transport::Tcp,
             Some("udp") => Transport::Udp,
             Some(other) => return Err(Failure::new(program, format!("unsupported protocol {other}"))),
         };
-        Ok(Forward {
-            transport,
-            host: SocketAddr::new(address("host-ip")?, port("host-port")?),
-            container: SocketAddr::new(address("container-ip")?, port("container-port")?),
-            inherited: values.get("use-listen-fd").is_some_and(|value| value == "true"),
+        Ok(Options { program, transport, values })
+    }
+
+    /// Whether the listening socket is dockerd's, which tells the addresses datagrams were sent to.
+    fn inherited(&self) -> bool {
+        self.values.get("use-listen-fd").is_some_and(|value| value == "true")
+    }
+
+    /// `-SIDE-ip` and `-SIDE-port`.
+    fn socket(&self, side: &str) -> Result<SocketAddr, Failure> {
+        let (ip, port) = (format!("{side}-ip"), format!("{side}-port"));
+        Ok(SocketAddr::new(self.value::<IpAddr>(&ip)?, self.value::<u16>(&port)?))
+    }
+
+    fn value<T: FromStr>(&self, name: &str) -> Result<T, Failure> {
+        let found = self.values.get(name);
+        found.and_then(|value| value.parse().ok()).ok_or_else(|| {
+            let found = found.map_or("nothing", String::as_str);
+            Failure::new(self.program, format!("expected an address or number for -{name}, found '{found}'"))
         })
     }
 }

@@ -178,6 +178,7 @@ pub fn find(name: &str) -> Option<Program> {
         "curl" => |sys| Box::pin(curl::main(sys)),
         "dig" => |sys| Box::pin(dig::main(sys)),
         "docker-proxy" => |sys| Box::pin(docker_proxy::main(sys)),
+        "dockerd" => |sys| Box::pin(docker_proxy::hold(sys)),
         "echo" => |sys| Box::pin(echo::main(sys)),
         "env" => |sys| Box::pin(env::main(sys)),
         "false" => |sys| Box::pin(status::failure(sys)),

@@ -164,7 +164,8 @@ async fn ask_all(
         let task: Task = Box::pin(async move {
             let mut result = Ok(None);
             for _ in 0..TRIES {
-                result = resolver::ask(&sys, server, &name, kind, PATIENCE / TRIES).await;
+                result =
+                    resolver::ask(&sys, server, &name, kind, PATIENCE / TRIES, resolver::Manner::STUB).await;
                 if !matches!(result, Ok(None)) {
                     break;
                 }

@@ -124,7 +124,7 @@ impl StubConfig {
 /// glibc's MAXNS.
 const MAX_SERVERS: usize = 3;
 
-/// The addresses of a name, IPv4 before IPv6.
+/// The addresses of a name in the order in which they are tried.
 pub(crate) async fn resolve(sys: &Sys, name: &str, want: Want) -> Result<Vec<IpAddr>, ResolveError> {
     if let Ok(address) = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>() {
         return if wanted(address, want) { Ok(vec![address]) } else { Err(ResolveError::NotFound) };
@@ -148,7 +148,7 @@ pub(crate) async fn resolve(sys: &Sys, name: &str, want: Want) -> Result<Vec<IpA
                 let a = addresses(sys, &config, &candidate, Rtype::A);
                 let aaaa = addresses(sys, &config, &candidate, Rtype::AAAA);
                 match both(a, aaaa).await {
-                    (Ok(a), Ok(aaaa)) => [a, aaaa].concat(),
+                    (Ok(a), Ok(aaaa)) => best_first(sys, [a, aaaa].concat()),
                     (Ok(found), Err(_)) | (Err(_), Ok(found)) if !found.is_empty() => found,
                     (Err(error), _) | (_, Err(error)) => return Err(error),
                 }
@@ -187,6 +187,22 @@ pub(crate) fn hosts(sys: &Sys) -> Vec<(IpAddr, Vec<String>)> {
     content.lines().filter_map(entry).collect()
 }
 
+/// How a server is asked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Manner {
+    /// It is to ask others (RD).
+    pub(crate) recursive: bool,
+    /// By TCP from the start.
+    pub(crate) tcp: bool,
+    /// An answer that was cut will do.
+    pub(crate) ignore_truncation: bool,
+}
+
+impl Manner {
+    /// As the C library asks.
+    pub(crate) const STUB: Manner = Manner { recursive: true, tcp: false, ignore_truncation: false };
+}
+
 /// Asks one server once by UDP, and by TCP if the answer was cut. `Ok(None)`: no answer in time.
 pub(crate) async fn ask(
     sys: &Sys,
@@ -194,9 +210,18 @@ pub(crate) async fn ask(
     name: &str,
     rtype: Rtype,
     patience: Duration,
+    manner: Manner,
 ) -> Result<Option<Reply>, Errno> {
     let id = (sys.random() & 0xffff) as u16;
-    let query = dns::question(id, name, rtype).ok_or(Errno::InvalidArgument)?;
+    let mut query = dns::question(id, name, rtype).ok_or(Errno::InvalidArgument)?;
+    if !manner.recursive
+        && let Some(flags) = query.get_mut(2)
+    {
+        *flags &= !1;
+    }
+    if manner.tcp {
+        return Ok(sys.timeout(patience, ask_by_tcp(sys, server, &query, id)).await.transpose()?.flatten());
+    }
     let socket = sys.udp_socket()?;
     socket.connect(server)?;
     socket.send(&query)?;
@@ -208,7 +233,7 @@ pub(crate) async fn ask(
         }
     };
     match sys.timeout(patience, answer).await.transpose()? {
-        Some(reply) if reply.truncated => {
+        Some(reply) if reply.truncated && !manner.ignore_truncation => {
             let whole = sys.timeout(patience, ask_by_tcp(sys, server, &query, id)).await.transpose()?;
             Ok(whole.flatten().or(Some(reply)))
         }
@@ -246,7 +271,8 @@ pub(crate) async fn ask_servers(
     for _ in 0..config.attempts {
         for (index, server) in config.servers.iter().enumerate() {
             let server = SocketAddr::new(*server, DNS_PORT);
-            let Ok(Some(reply)) = ask(sys, server, name, rtype, config.patience(index)).await else {
+            let Ok(Some(reply)) = ask(sys, server, name, rtype, config.patience(index), Manner::STUB).await
+            else {
                 continue;
             };
             match reply.rcode {
@@ -283,9 +309,37 @@ fn wanted(address: IpAddr, want: Want) -> bool {
     }
 }
 
+/// Sorts as glibc does (RFC 3484): what there is a way to first, then what has the label of the source address that would be
+/// used, then by precedence, which is higher for IPv6.
+fn best_first(sys: &Sys, mut addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    addresses.sort_by_key(|address| {
+        let Ok(route) = sys.route_to(*address) else { return (true, true, address.is_ipv4()) };
+        let own = route.source.map_or(label(*address), label);
+        (false, own != label(*address), address.is_ipv4())
+    });
+    addresses
+}
+
+/// Of a name that is in `/etc/hosts` for both, IPv4 is taken: most programs try `127.0.0.1` when `::1` does not answer, those
+/// here try one address.
 fn ipv4_first(mut addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     addresses.sort_by_key(IpAddr::is_ipv6);
     addresses
+}
+
+/// glibc's table of labels (gai.conf(5)).
+fn label(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 4,
+        IpAddr::V6(address) if address.is_loopback() => 0,
+        IpAddr::V6(address) => match address.segments() {
+            [0x2001, 0, ..] => 7,
+            [0x2002, ..] => 2,
+            [0xfc00..=0xfdff, ..] => 6,
+            [0xfec0..=0xfeff, ..] => 5,
+            _ => 1,
+        },
+    }
 }
 
 #[cfg(test)]

@@ -54,7 +54,7 @@ pub(super) struct ContainerRuntime {
     main: ProcessId,
     exit: Rc<RefCell<ExitSlot>>,
     output: Pipe,
-    log: String,
+    log: Rc<RefCell<String>>,
     running: bool,
     disposition: Disposition,
 }
@@ -205,7 +205,8 @@ impl World {
         let runtime = self.containers.get(id)?;
         let unread = runtime.output.peek();
         let unread = String::from_utf8_lossy(&unread);
-        let mut lines = unread.lines().rev().chain(runtime.log.lines().rev()).map(str::trim_end);
+        let log = runtime.log.borrow();
+        let mut lines = unread.lines().rev().chain(log.lines().rev()).map(str::trim_end);
         lines.find(|line| !line.is_empty()).map(str::to_owned)
     }
 
@@ -323,10 +324,9 @@ impl World {
             outcome.output.exit = 127;
             outcome.asks.clear();
             outcome.output.stderr.push_str(&format!(
-                "docker: Error response from daemon: failed to create task for container: failed to create shim \
-                 task: OCI runtime create failed: runc create failed: unable to start container process: error \
-                 during container init: exec: \"{name}\": executable file not found in $PATH: unknown\n\nRun 'docker \
-                 run --help' for more information\n"
+                "docker: Error response from daemon: {}exec: \"{name}\": executable file not found in $PATH: unknown\n\nRun 'docker \
+                 run --help' for more information\n",
+                self.daemons[host.0].profile().missing_program_error()
             ));
         }
         let mut job = Job::after(ending, std::mem::take(&mut outcome.output));
@@ -441,29 +441,24 @@ impl World {
         host: HostId,
         owner: Owner,
         listen: SocketAddr,
-        target: SocketAddr,
+        target: Option<SocketAddr>,
         protocol: Protocol,
     ) {
         let place = self.hosts[host.0].place.clone();
-        let arguments = [
-            "docker-proxy",
-            "-proto",
-            &protocol.to_string(),
-            "-host-ip",
-            &listen.ip().to_string(),
-            "-host-port",
-            &listen.port().to_string(),
-            "-container-ip",
-            &target.ip().to_string(),
-            "-container-port",
-            &target.port().to_string(),
-        ]
-        .map(str::to_owned);
-        let inherits = self.daemons[host.0].config().profile.proxies_inherit_sockets();
-        let inherited = inherits.then(|| "-use-listen-fd".to_owned());
-        let arguments = arguments.into_iter().chain(inherited).collect();
+        let name = if target.is_some() { "docker-proxy" } else { "dockerd" };
+        let mut arguments = vec![name.to_owned(), "-proto".to_owned(), protocol.to_string()];
+        let mut give = |option: &str, value: String| arguments.extend([option.to_owned(), value]);
+        give("-host-ip", listen.ip().to_string());
+        give("-host-port", listen.port().to_string());
+        if let Some(target) = target {
+            give("-container-ip", target.ip().to_string());
+            give("-container-port", target.port().to_string());
+        }
+        if target.is_some() && self.daemons[host.0].config().profile.proxies_inherit_sockets() {
+            arguments.push("-use-listen-fd".to_owned());
+        }
         let streams = Streams { stdin: Pipe::empty(), stdout: Pipe::new(), stderr: Pipe::new() };
-        // docker-proxy is in the table of programs.
+        // Both are in the table of programs.
         if let Ok(started) = self.processes.start(&place, arguments, Environment::default(), streams) {
             self.proxies.insert(owner, started);
         }
@@ -489,7 +484,8 @@ impl World {
         match ask {
             Ask::Attach { container, .. } => {
                 if let Some(runtime) = self.containers.get(container.as_str()) {
-                    job.follow(runtime.main, runtime.exit.clone(), runtime.output.clone());
+                    let log = Some(runtime.log.clone());
+                    job.follow(runtime.main, runtime.exit.clone(), runtime.output.clone(), log);
                 }
             }
             Ask::Exec { container, argv, env, detach, capability, .. } => {
@@ -501,6 +497,7 @@ impl World {
                     });
                 };
                 let place = runtime.place.with(privilege(capability));
+                let missing = self.daemons[runtime.daemon].profile().missing_program_status();
                 let name = argv.first().cloned().unwrap_or_default();
                 match self.start_at(&place, argv, Environment::of_container(&env)) {
                     Ok(started) if !detach => job.join(started),
@@ -510,14 +507,15 @@ impl World {
                             "OCI runtime exec failed: exec failed: unable to start container process: exec: \
                              \"{name}\": executable file not found in $PATH: unknown\n"
                         ));
-                        job.end(127);
+                        job.end(missing);
                     }
                 }
             }
             Ask::Logs { container, tail, .. } => {
                 if let Some(runtime) = self.containers.get_mut(container.as_str()) {
-                    runtime.log.push_str(&String::from_utf8_lossy(&runtime.output.take()));
-                    let lines: Vec<&str> = runtime.log.lines().collect();
+                    runtime.log.borrow_mut().push_str(&String::from_utf8_lossy(&runtime.output.take()));
+                    let log = runtime.log.borrow();
+                    let lines: Vec<&str> = log.lines().collect();
                     let skip = tail.map_or(0, |tail| lines.len().saturating_sub(tail as usize));
                     for line in &lines[skip..] {
                         job.say(&format!("{line}\n"));

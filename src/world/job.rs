@@ -15,10 +15,13 @@ pub struct Job {
     waits: Vec<Wait>,
 }
 
+/// What a container has printed, as `docker logs` tells it.
+pub(super) type Log = Rc<RefCell<String>>;
+
 /// What a job waits for.
 enum Wait {
     /// A process whose output and status are the job's.
-    Process { id: ProcessId, exit: Rc<RefCell<ExitSlot>>, output: Pipe },
+    Process { id: ProcessId, exit: Rc<RefCell<ExitSlot>>, output: Pipe, log: Option<Log> },
     /// A container whose status is printed (`docker wait`).
     Status(Rc<RefCell<ExitSlot>>),
     /// A container that has to end before anything is printed (`docker stop`).
@@ -31,7 +34,7 @@ impl Job {
     /// A job that has ended.
     pub(super) fn done(output: Output) -> Job {
         Job {
-            text: output.stdout + &output.stderr,
+            text: output.text(),
             client_errors: output.stderr,
             status: Some(output.exit),
             waits: Vec::new(),
@@ -43,7 +46,7 @@ impl Job {
         if ending.is_empty() {
             return Job::done(output);
         }
-        let last = Wait::Print { text: output.stdout + &output.stderr, status: output.exit };
+        let last = Wait::Print { text: output.text(), status: output.exit };
         let waits = ending.into_iter().map(Wait::End).chain([last]).collect();
         Job { text: String::new(), client_errors: output.stderr, status: None, waits }
     }
@@ -52,14 +55,20 @@ impl Job {
     pub(super) fn process(started: Started, output: Pipe) -> Job {
         let mut job =
             Job { text: String::new(), client_errors: String::new(), status: None, waits: Vec::new() };
-        job.follow(started.id, started.exit, output);
+        job.follow(started.id, started.exit, output, None);
         job
     }
 
-    /// The job ends with this process, too.
-    pub(super) fn follow(&mut self, id: ProcessId, exit: Rc<RefCell<ExitSlot>>, output: Pipe) {
+    /// The job ends with this process, too. What it prints goes to the container's log as well.
+    pub(super) fn follow(
+        &mut self,
+        id: ProcessId,
+        exit: Rc<RefCell<ExitSlot>>,
+        output: Pipe,
+        log: Option<Log>,
+    ) {
         self.status = None;
-        self.waits.push(Wait::Process { id, exit, output });
+        self.waits.push(Wait::Process { id, exit, output, log });
     }
 
     /// The job prints this status when it is there.
@@ -114,8 +123,13 @@ impl Job {
     fn look(&mut self) {
         while let Some(wait) = self.waits.first() {
             match wait {
-                Wait::Process { exit, output, .. } => {
-                    self.text.push_str(&String::from_utf8_lossy(&output.take()));
+                Wait::Process { exit, output, log, .. } => {
+                    let printed = output.take();
+                    let printed = String::from_utf8_lossy(&printed);
+                    self.text.push_str(&printed);
+                    if let Some(log) = log {
+                        log.borrow_mut().push_str(&printed);
+                    }
                     let Some(ExitCode(status)) = exit.borrow().status() else { return };
                     self.waits.remove(0);
                     self.status = self.waits.is_empty().then_some(status);

@@ -28,15 +28,42 @@ pub fn folder() -> PathBuf {
     }
 }
 
+/// The recordings of a folder: the names of its files with this extension, sorted.
+pub fn names(folder: &Path, extension: &str) -> Vec<String> {
+    let files = match std::fs::read_dir(folder) {
+        Ok(entries) => entries.map(|entry| entry.unwrap().path()).collect(),
+        Err(_) => Vec::new(),
+    };
+    let mut names: Vec<String> = files
+        .iter()
+        .filter(|path: &&PathBuf| path.extension().is_some_and(|found| found == extension))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
 /// What a command printed and returned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Answer {
     pub stdout: String,
     pub stderr: String,
     pub exit: u8,
+    /// What it printed in the order in which it did, and whether that was an error.
+    pub pieces: Vec<(bool, String)>,
 }
 
 impl Answer {
+    /// Prints this and succeeds.
+    pub fn said(stdout: String) -> Answer {
+        Answer { pieces: vec![(false, stdout.clone())], stdout, ..Answer::default() }
+    }
+
+    /// Complains and fails.
+    pub fn failed(stderr: String) -> Answer {
+        Answer { pieces: vec![(true, stderr.clone())], stderr, exit: 1, ..Answer::default() }
+    }
+
     /// Everything it printed; the client's errors come last.
     pub fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
@@ -71,21 +98,28 @@ impl Stage {
     }
 
     pub fn docker_words(&mut self, words: &[String]) -> Answer {
-        let refused = |warnings: String, error: &cli::CliError| Answer {
-            stdout: String::new(),
-            stderr: format!("{warnings}{error}\n"),
-            exit: error.exit_code(),
-        };
-        let command = match cli::parse(words) {
-            Ok(command) => command,
-            Err(error) => return refused(String::new(), &error),
-        };
-        let warnings: String = command.warnings.iter().map(|warning| format!("{warning}\n")).collect();
-        if let Err(error) = cli::check_api_version(&command, self.profile) {
-            return refused(warnings, &error);
+        match cli::parse(words) {
+            Ok(command) => match cli::check_api_version(&command, self.profile) {
+                Ok(()) => self.command(&command),
+                Err(error) => refused(&warnings(&command), &error),
+            },
+            Err(error) => refused("", &error),
         }
+    }
+
+    /// The same with a client as old as the daemon: there is no newer API to ask for.
+    pub fn docker_of_1_41(&mut self, words: &[String]) -> Answer {
+        match cli::parse(words) {
+            Ok(command) => self.command(&command),
+            Err(error) => refused("", &error),
+        }
+    }
+
+    fn command(&mut self, command: &cli::Command) -> Answer {
         let job = self.world.request(self.host, &command.request).unwrap();
         let mut answer = self.finish(job);
+        let warnings = warnings(command);
+        answer.pieces.insert(0, (true, warnings.clone()));
         answer.stderr = warnings + &answer.stderr;
         answer
     }
@@ -122,9 +156,38 @@ impl Stage {
         let exit = self.world.finish(&mut job, LIMIT).unwrap().unwrap_or(124);
         let text = job.take_output();
         let stderr = job.client_errors().to_owned();
-        let stdout = if stderr.is_empty() { text } else { text.replacen(&stderr, "", 1) };
-        Answer { stdout, stderr, exit }
+        let mut errors = stderr.split_inclusive('\n').peekable();
+        let piece = |line: &str| (errors.next_if(|error| *error == line).is_some(), line.to_owned());
+        let pieces: Vec<(bool, String)> = text.split_inclusive('\n').map(piece).collect();
+        let out = pieces.iter().filter(|(error, _)| !error);
+        let stdout = out.map(|(_, line)| line.as_str()).collect();
+        Answer { stdout, stderr, exit, pieces }
     }
+
+    /// The daemon stops and starts again, as by `systemctl restart docker`.
+    pub fn restart_daemon(&mut self) {
+        for job in [World::stop_daemon, World::start_daemon] {
+            let job = job(&mut self.world, self.host).unwrap();
+            let answer = self.finish(job);
+            assert_eq!(answer.exit, 0, "{}", answer.text());
+        }
+    }
+
+    /// What the clock of the host shows, in seconds of the Unix epoch.
+    pub fn seconds(&self) -> u64 {
+        // 2026-01-01T00:00:00Z: where the clock of docker begins.
+        1_767_225_600 + self.world.now().as_secs()
+    }
+}
+
+fn warnings(command: &cli::Command) -> String {
+    command.warnings.iter().map(|warning| format!("{warning}\n")).collect()
+}
+
+/// What the client prints when it does not even ask the daemon.
+fn refused(warnings: &str, error: &cli::CliError) -> Answer {
+    let stderr = format!("{warnings}{error}\n");
+    Answer { exit: error.exit_code(), ..Answer::failed(stderr) }
 }
 
 /// dockerd's arguments, as far as the recordings use them.

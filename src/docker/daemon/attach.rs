@@ -359,6 +359,7 @@ impl Daemon {
             shown_gateway_v4: shown_gateway_v4.filter(|_| leads_out),
             shown_gateway_v6: shown_gateway_v6.filter(|_| leads_out),
             internal: network.internal,
+            maps_ports: network.driver.bridge().is_some(),
         };
         if let Some(endpoint) = self.endpoint_mut(number, position) {
             endpoint.network_id = Some(network_id);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Daemon;
 use crate::docker::container::{AfterExit, Container, State};
 use crate::docker::error::{DockerError, Shown};
-use crate::docker::outcome::{Ask, HostView, Kill, Outcome};
+use crate::docker::outcome::{Ask, HostView, Kill, Outcome, Output};
 use crate::docker::profile::Profile;
 use crate::docker::request::{
     ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, ExposedPort, NetworkMode,
@@ -198,6 +198,10 @@ impl Daemon {
 
     fn check_create(&self, create: &ContainerCreate) -> Result<(), DockerError> {
         let conflict = |what: &str| Err(DockerError::bad_parameter(format!("conflicting options: {what}")));
+        let borrowed = matches!(create.network_mode, NetworkMode::Container(_) | NetworkMode::Host);
+        if borrowed && create.mac.is_some() {
+            return conflict("mac-address and the network mode");
+        }
         if let NetworkMode::Container(_) = &create.network_mode {
             if create.hostname.is_some() {
                 return conflict("hostname and the network mode");
@@ -212,9 +216,6 @@ impl Daemon {
             }
             if !create.extra_hosts.is_empty() {
                 return conflict("custom host-to-IP mapping and the network mode");
-            }
-            if create.mac.is_some() {
-                return conflict("mac-address and the network mode");
             }
             if !create.ports.is_empty() || create.publish_all {
                 return conflict("port publishing and the container type network mode");
@@ -265,7 +266,7 @@ impl Daemon {
             match result {
                 Ok(()) => outcome.say(text),
                 Err(error) if remove.force && error.status == 404 => {
-                    outcome.output.stderr += &error.output().stderr;
+                    outcome.output.append(Output { exit: 0, ..error.output() });
                     outcome.errors.push(error);
                 }
                 Err(error) => outcome.refuse(error),

@@ -6,7 +6,7 @@ use linkspan_nat::interface::InterfaceName;
 
 use super::Daemon;
 use crate::docker::cli::ports::PortPublish;
-use crate::docker::container::{Binding, Container, Routes};
+use crate::docker::container::{Binding, Container, Holder, Routes};
 use crate::docker::drivers::bridge::{self};
 use crate::docker::endpoint::{Endpoint, gateways};
 use crate::docker::error::DockerError;
@@ -225,19 +225,25 @@ impl Daemon {
     fn bind(&mut self, number: u32, network: u32, lead: &Lead, port: u16, outcome: &mut Outcome) {
         let owner = Owner::Binding(self.next_number());
         let port = if lead.routed { 0 } else { port };
+        let holder = match self.config.userland_proxy {
+            true => Some(Holder::Proxy),
+            false => self.profile().listens_without_proxy().then_some(Holder::Daemon),
+        };
+        let holder = holder.filter(|_| !lead.routed);
         let binding = Binding {
             owner,
             publish: lead.publish,
             network,
             host: SocketAddr::new(lead.address, port),
             container: SocketAddr::new(lead.target, lead.publish.container_port),
-            proxy: self.config.userland_proxy && !lead.routed,
+            holder,
         };
         let earlier = self.containers.get(&number).map_or(&[][..], |container| &container.bindings);
         self.write_binding(earlier, &binding, outcome);
-        if binding.proxy {
+        if let Some(holder) = holder {
             let namespace = self.host.namespace.clone();
-            let (listen, target, protocol) = (binding.host, binding.container, binding.protocol());
+            let target = (holder == Holder::Proxy).then_some(binding.container);
+            let (listen, protocol) = (binding.host, binding.protocol());
             outcome.spawns.push(Spawn::Proxy { owner, namespace, listen, target, protocol });
         }
         if let Some(container) = self.containers.get_mut(&number) {
@@ -266,7 +272,7 @@ impl Daemon {
     pub(super) fn unpublish(&mut self, number: u32, outcome: &mut Outcome) {
         if let Some(container) = self.containers.get(&number) {
             for binding in container.bindings.iter().rev() {
-                if binding.proxy {
+                if binding.holder.is_some() {
                     outcome.kills.push(Kill::Proxy { owner: binding.owner });
                 }
                 outcome.plan.remove_owner(binding.owner);

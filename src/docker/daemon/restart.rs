@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use super::Daemon;
-use crate::docker::container::{AfterExit, State};
+use crate::docker::container::{AfterExit, Holder, State};
 use crate::docker::error::{DockerError, Shown};
 use crate::docker::outcome::{HostView, Kill, Outcome, Spawn};
 use crate::docker::ports::Ports;
@@ -47,7 +47,7 @@ impl Daemon {
 
     fn stop_proxies(&self, number: u32, outcome: &mut Outcome) {
         let bindings = self.containers.get(&number).map(|container| &container.bindings);
-        let proxies = bindings.into_iter().flatten().filter(|binding| binding.proxy);
+        let proxies = bindings.into_iter().flatten().filter(|binding| binding.holder.is_some());
         outcome.kills.extend(proxies.map(|binding| Kill::Proxy { owner: binding.owner }));
     }
 
@@ -147,12 +147,12 @@ impl Daemon {
         for number in up {
             self.watch_health(now, number, false, outcome);
             let Some(container) = self.containers.get(&number) else { continue };
-            for binding in container.bindings.iter().filter(|binding| binding.proxy) {
+            for binding in container.bindings.iter().filter(|binding| binding.holder.is_some()) {
                 outcome.spawns.push(Spawn::Proxy {
                     owner: binding.owner,
                     namespace: self.host.namespace.clone(),
                     listen: binding.host,
-                    target: binding.container,
+                    target: (binding.holder == Some(Holder::Proxy)).then_some(binding.container),
                     protocol: binding.protocol(),
                 });
             }

@@ -13,13 +13,16 @@ use std::time::Duration;
 
 use super::plan::Trial;
 use super::survey::PartyPlace;
-use super::{Outcome, PartyId, PartyState};
+use super::{Outcome, PartyId, PartyState, Scope};
 use crate::world::probe::{EndedProbes, PendingProbe, ProbeOrigin};
 use crate::world::{World, WorldError};
 
 /// Probes that start between two looks. A name server's receive buffer holds about 270 queries (212,992 bytes by
 /// default on Linux), and a probe may ask twice.
 const BURST: usize = 64;
+/// The same for the recordings of a real engine, whose script has six hands: more at once than the backlog of BusyBox's
+/// web server, of nine, and a connection is not made.
+const RECORDER: usize = 6;
 /// Probes of one source that wait at a time: less than a neighbour's queue of unresolved packets holds (101 on Linux).
 const PER_SOURCE: usize = 48;
 /// Probes that wait at a time.
@@ -36,15 +39,21 @@ pub(super) fn drive(
     world: &mut World,
     places: &[PartyPlace],
     trials: &[Trial],
+    scope: Scope,
 ) -> Result<Vec<Vec<Outcome>>, WorldError> {
     let mut outcomes: Vec<Vec<Outcome>> =
         trials.iter().map(|trial| vec![Outcome::NotMade; trial.attempts.len()]).collect();
+    let burst = match scope {
+        Scope::Oracle => RECORDER,
+        Scope::Everything | Scope::Pings | Scope::PingAll => BURST,
+    };
     let mut run = Run {
         sources: sources(world, places, trials),
         next: 0,
         started: 0,
         in_flight: BTreeMap::new(),
         ended: EndedProbes::default(),
+        burst,
     };
     loop {
         let started = run.start(world, trials);
@@ -70,6 +79,8 @@ struct Run {
     /// By number, which is the order of their starts.
     in_flight: BTreeMap<u64, Waiting>,
     ended: EndedProbes,
+    /// Probes that start between two looks.
+    burst: usize,
 }
 
 struct Source {
@@ -119,7 +130,7 @@ impl Run {
     /// Starts a burst, one probe of each source in turn; how many were started.
     fn start(&mut self, world: &mut World, trials: &[Trial]) -> usize {
         let (mut started, mut idle) = (0, 0);
-        while started < BURST && self.in_flight.len() < IN_FLIGHT && idle < self.sources.len() {
+        while started < self.burst && self.in_flight.len() < IN_FLIGHT && idle < self.sources.len() {
             let index = self.next;
             self.next = (index + 1) % self.sources.len();
             let source = &mut self.sources[index];

@@ -310,7 +310,7 @@ pub fn measure(
     let trials = plan::trials(&parties, scope);
     let dropped = |world: &World| -> u64 { world.drops().values().sum() };
     let before = (world.frames(), dropped(world), world.now());
-    let outcomes = drive::drive(world, &parties, &trials)?;
+    let outcomes = drive::drive(world, &parties, &trials, scope)?;
     let totals = Totals {
         frames: world.frames() - before.0,
         drops: dropped(world) - before.1,

@@ -73,6 +73,13 @@ fn everything(parties: &[Numbered<'_>], pings: bool, trials: &mut Vec<Trial>) {
     }
 }
 
+/// Sorted by the container's port as text, like the keys of `docker inspect`.
+fn in_text_order(published: &[Published]) -> Vec<&Published> {
+    let mut ports: Vec<&Published> = published.iter().collect();
+    ports.sort_by_key(|port| port.container.map(|target| target.to_string()));
+    ports
+}
+
 /// One ping of every ordered pair of containers, at the target's first address.
 fn pingall(parties: &[Numbered<'_>], trials: &mut Vec<Trial>) {
     let running =
@@ -146,7 +153,7 @@ fn oracle(parties: &[Numbered<'_>], trials: &mut Vec<Trial>) {
         party.addresses.iter().filter(|(network, _)| network != "host").cloned().collect()
     };
     let ports: Vec<(&Party, &Published)> = of(PartyKind::Container)
-        .flat_map(|(_, party)| party.published.iter().map(move |port| (*party, port)))
+        .flat_map(|(_, party)| in_text_order(&party.published).into_iter().map(move |port| (*party, port)))
         .filter(|(_, port)| port.host.is_ipv4() && matches!(port.container, Some(Attempt::Tcp(_))))
         .collect();
     let on_port = |from: PartyId, address: IpAddr, (party, port): &(&Party, &Published)| {

@@ -1,0 +1,317 @@
+//! Docker's documentation of five eras, replayed with its commands literal: the walkthroughs of `oracle/walkthroughs` are run
+//! command by command through linkspan's docker command line, programs and hosts, and must print what a real Docker
+//! 20.10 printed (`oracle/expected`), line by line.
+//!
+//! Each walkthrough is a test of its own. Commands that still differ are listed in [`DIFFERENT`] with the reason; a listed
+//! command that is equal fails the test, so the list can only shrink. What a walkthrough needs and linkspan does not have (a
+//! swarm, a second node) makes its test an ignored one.
+//!
+//! `LINKSPAN_ORACLE` names another folder of the same shape.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "tests read recordings and fail by panicking"
+)]
+
+#[path = "walkthroughs/masks.rs"]
+mod masks;
+mod recorded;
+#[path = "walkthroughs/shell.rs"]
+mod shell;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// What linkspan offers to a walkthrough.
+const OFFERED: [&str; 6] = ["docker", "host", "outside", "dig", "daemon", "tty"];
+
+/// Walkthrough, command, and why it prints something else.
+const DIFFERENT: &[(&str, &str, &str)] = &[
+    (
+        "03-attach",
+        r#"ttyx 'docker attach container1' 'ip -4 addr' 'ping -w3 172.17.0.3' 'cat /etc/hosts' '^P^Q'"#,
+        TERMINAL,
+    ),
+    ("03-attach", r#"ttyx 'docker attach nonenetcontainer' 'cat /etc/hosts' 'ip -4 addr' '^P^Q'"#, TERMINAL),
+    ("03-attach", r#"ttyx 'docker attach container2' 'hostname -i' 'exit'"#, TERMINAL),
+    ("03-attach", r#"docker ps -a --format '{{.Names}} {{.State}}'"#, TERMINAL),
+    ("03-attach", r#"docker attach container2"#, TERMINAL),
+    ("03-attach", r#"ttyx 'docker run -it --rm --name fg busybox' 'echo hi' 'exit'"#, TERMINAL),
+    ("03-attach", r#"ttyx 'docker exec -it container1 sh' 'hostname -i' 'exit'"#, TERMINAL),
+    ("03-attach", r#"docker run -it busybox"#, TERMINAL),
+    ("20-none-host-container", r#"docker exec hh hostname"#, NAMED),
+    ("23-dns-options", r#"docker exec s2 ping -c1 -W1 short"#, LOOPBACK),
+    (
+        "31-userland-proxy-false",
+        r#"hostx timeout 2 busybox wget -qO- http://127.0.0.1:8080/cgi-bin/who | sed 's/^[0-9a-f]* //'"#,
+        MAPPED,
+    ),
+    (
+        "31-userland-proxy-false",
+        r#"hostx timeout 2 busybox wget -qO- http://203.0.113.10:8080/cgi-bin/who | sed 's/^[0-9a-f]* //'"#,
+        MAPPED,
+    ),
+    (
+        "31-userland-proxy-false",
+        r#"docker exec web timeout 2 wget -qO- http://203.0.113.10:8080/cgi-bin/who | sed 's/^[0-9a-f]* //'"#,
+        MAPPED,
+    ),
+    (
+        "31-userland-proxy-false",
+        r#"outx timeout 2 busybox wget -qO- http://203.0.113.10:8080/cgi-bin/who | sed 's/^[0-9a-f]* //'"#,
+        MAPPED,
+    ),
+    (
+        "31-userland-proxy-false",
+        r#"docker exec peer timeout 2 wget -qO- http://203.0.113.10:8080/cgi-bin/who | sed 's/^[0-9a-f]* //'"#,
+        MAPPED,
+    ),
+    (
+        "31-userland-proxy-false",
+        r#"docker exec peer timeout 2 wget -qO- http://172.17.0.1:8080/cgi-bin/who | sed 's/^[0-9a-f]* //'"#,
+        MAPPED,
+    ),
+    (
+        "31-userland-proxy-false",
+        r#"hostx sysctl net.ipv4.conf.docker0.route_localnet net.ipv4.conf.all.route_localnet"#,
+        SYSCTL,
+    ),
+    (
+        "31-userland-proxy-false",
+        r#"hostx sh -c 'cat /sys/class/net/docker0/brif/*/hairpin_mode' | sort | uniq -c"#,
+        SYSFS,
+    ),
+    (
+        "35-macvlan-modes",
+        r#"docker network create -d macvlan --subnet 192.168.60.0/24 --gateway 192.168.60.1 -o parent=lan0.10 vlan10"#,
+        KERNEL,
+    ),
+    ("35-macvlan-modes", r#"docker network create -d macvlan --subnet 192.168.63.0/24 noparent"#, KERNEL),
+    ("35-macvlan-modes", r#"docker run -itd --name i2 --network noparent busybox"#, KERNEL),
+    ("35-macvlan-modes", r#"docker run -itd --name ip1 --network ipv busybox"#, KERNEL),
+    (
+        "38-no-iptables",
+        r#"outx timeout 2 busybox wget -qO- http://203.0.113.10:8080/cgi-bin/who | sed 's/^[0-9a-f]* //'"#,
+        MAPPED,
+    ),
+    ("35-macvlan-modes", r#"docker network rm vlan10 vlanbad internalmv noparent ipv ipv3 ipv4"#, KERNEL),
+    ("39-proxies", r#"docker --config cfg run --rm busybox env | grep -iv hostname | sort"#, CLIENT),
+    (
+        "39-proxies",
+        r#"docker --config cfg run --rm -e HTTP_PROXY=http://mine:9 -e no_proxy=x busybox env | grep -iv hostname | sort"#,
+        CLIENT,
+    ),
+    ("39-proxies", r#"docker --config cfg exec cc env | grep -i proxy | sort"#, CLIENT),
+    ("39-proxies", r#"docker inspect -f '{{range .Config.Env}}{{println .}}{{end}}' cc | sort"#, CLIENT),
+    ("44-events-logs", r#"docker run --name l3 nosuchimage true"#, IMAGES),
+    ("46-mac-address", r#"docker20 run --rm --mac-address zz:00 busybox true"#, OLD),
+    (
+        "46-mac-address",
+        r#"docker20 run --rm --mac-address ff:ff:ff:ff:ff:ff busybox ip link show eth0"#,
+        MULTICAST,
+    ),
+    (
+        "46-mac-address",
+        r#"docker20 run --rm --network host --mac-address 92:d0:c6:0a:29:44 busybox true"#,
+        OLD,
+    ),
+    ("47-old-cli", r#"docker20 ps --format '{{.Names}} {{.Ports}}'"#, OLD),
+    ("47-old-cli", r#"docker20 port web"#, OLD),
+    ("47-old-cli", r#"docker20 network rm my-net"#, OLD),
+    ("47-old-cli", r#"docker20 network inspect nosuch"#, OLD),
+    ("47-old-cli", r#"docker20 run -d --name dup1 --network nosuch busybox"#, OLD),
+    ("47-old-cli", r#"docker20 rm nosuch"#, OLD),
+    ("47-old-cli", r#"docker20 inspect -f '{{json .NetworkSettings}}' container3"#, OLD),
+];
+
+const TERMINAL: &str = "nobody sits at a terminal here: there is nothing to attach to or type at";
+const NAMED: &str = "the recording's host is called dk";
+const LOOPBACK: &str = "the recording's machine outside has all of 198.51.100.0/24 on its loopback device";
+const MAPPED: &str =
+    "BusyBox's server shows IPv4 clients as [::ffff:ADDRESS], the page here shows the address";
+const SYSCTL: &str = "sysctl knows no keys of single interfaces";
+const SYSFS: &str = "hosts have no /sys";
+const KERNEL: &str =
+    "the recording's kernel has no 802.1Q, dummy or ipvlan devices; kernel documentation decides";
+const CLIENT: &str = "the client's configuration file is not read";
+const IMAGES: &str = "there is no registry, and every image is at hand";
+const OLD: &str = "the texts and shapes of client 20.10 are not reproduced, only those of 28";
+const MULTICAST: &str = "a group address is taken as a container's hardware address";
+
+fn main() -> ExitCode {
+    let folder = recorded::folder();
+    let names = recorded::names(&folder.join("walkthroughs"), "sh");
+    let mut trials = vec![Trial::test("every_known_difference_is_of_a_walkthrough", known_differences)];
+    trials.push(Trial::test("masks_leave_recordings_as_they_are", {
+        let expected = folder.join("expected");
+        move || masked_twice(&expected)
+    }));
+    for name in names {
+        let walkthrough = folder.join("walkthroughs").join(format!("{name}.sh"));
+        let expected = folder.join("expected").join(format!("{name}.txt"));
+        let missing = missing(&walkthrough);
+        let trial = Trial::test(name.clone(), move || check(&name, &walkthrough, &expected));
+        trials.push(if missing.is_empty() {
+            trial
+        } else {
+            trial.with_kind(format!("waiting: {}", missing.join(" "))).with_ignored_flag(true)
+        });
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// What a walkthrough needs and is not offered.
+fn missing(walkthrough: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(walkthrough).unwrap();
+    let needs = text.lines().filter_map(|line| line.strip_prefix("# needs:"));
+    needs.flat_map(str::split_whitespace).filter(|word| !OFFERED.contains(word)).map(str::to_owned).collect()
+}
+
+/// What was masked when it was recorded has nothing left to mask.
+fn masked_twice(expected: &Path) -> Result<(), Failed> {
+    for name in recorded::names(expected, "txt") {
+        let recording = std::fs::read_to_string(expected.join(format!("{name}.txt"))).unwrap();
+        let again = masks::mask(&recording);
+        if again != recording {
+            return Err(Failed::from(format!("{name}\n{}", difference(&recording, &again))));
+        }
+    }
+    Ok(())
+}
+
+/// The list names what is kept here, each command once.
+fn known_differences() -> Result<(), Failed> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/walkthroughs");
+    for (at, (name, command, _)) in DIFFERENT.iter().enumerate() {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.sh")))
+            .map_err(|error| format!("{name}: {error}"))?;
+        let twice = DIFFERENT[..at].iter().any(|(other, line, _)| (other, line) == (name, command));
+        if twice || !text.replace("\\\n", "").lines().any(|line| line == *command) {
+            return Err(Failed::from(format!("{name}: {command}: listed twice, or not a command of it")));
+        }
+    }
+    Ok(())
+}
+
+fn check(name: &str, walkthrough: &Path, expected: &Path) -> Result<(), Failed> {
+    let expected = std::fs::read_to_string(expected)
+        .map_err(|error| format!("nothing to compare with: {}: {error}", expected.display()))?;
+    let found = masks::mask(&shell::play(walkthrough));
+    let (expected, found) = (commands(&expected), commands(&found));
+    let mut complaints = Vec::new();
+    let mut equal = 0;
+    let mut identities = Identities::default();
+    let mut differing = BTreeSet::new();
+    for (at, (command, recorded)) in expected.iter().enumerate() {
+        let known = DIFFERENT.iter().find(|(walk, line, _)| (*walk, *line) == (name, *command));
+        let here = found.get(at).map_or("(nothing: the walkthrough ended early)", |(_, text)| text);
+        match (identities.same(recorded, here), known) {
+            (true, _) => equal += 1,
+            (false, Some((_, line, _))) => {
+                differing.insert(*line);
+            }
+            (false, None) => complaints.push(format!("$ {command}\n{}", difference(recorded, here))),
+        }
+    }
+    for (_, line, _) in DIFFERENT.iter().filter(|(walk, line, _)| *walk == name && !differing.contains(line))
+    {
+        complaints.push(format!("$ {line}\nis equal now: take it off the list"));
+    }
+    if found.len() > expected.len() {
+        complaints.push("there are commands that were not recorded".to_owned());
+    }
+    if complaints.is_empty() {
+        return Ok(());
+    }
+    Err(Failed::from(format!(
+        "{equal} of {} commands are equal (- recorded, + here):\n{}",
+        expected.len(),
+        complaints.join("\n")
+    )))
+}
+
+/// Which number of a masked id, port or address here is which of the recording. A command that differs may name others, so
+/// numbers need not be equal; each means one thing throughout.
+#[derive(Default)]
+struct Identities {
+    here: BTreeMap<String, String>,
+    recorded: BTreeMap<String, String>,
+}
+
+impl Identities {
+    /// Whether two outputs are equal but for the numbers. What equal ones name is the same from then on.
+    fn same(&mut self, recorded: &str, here: &str) -> bool {
+        let (recorded, here) = (Pieces::of(recorded), Pieces::of(here));
+        if recorded.text != here.text || recorded.numbers.len() != here.numbers.len() {
+            return false;
+        }
+        let (mut of_here, mut of_recorded) = (self.here.clone(), self.recorded.clone());
+        for (one, other) in recorded.numbers.iter().zip(&here.numbers) {
+            if of_here.entry(other.clone()).or_insert_with(|| one.clone()) != one
+                || of_recorded.entry(one.clone()).or_insert_with(|| other.clone()) != other
+            {
+                return false;
+            }
+        }
+        (self.here, self.recorded) = (of_here, of_recorded);
+        true
+    }
+}
+
+/// A masked output with its numbers taken out.
+#[derive(Default)]
+struct Pieces {
+    text: String,
+    numbers: Vec<String>,
+}
+
+impl Pieces {
+    fn of(masked: &str) -> Pieces {
+        let mut pieces = Pieces::default();
+        let mut rest = masked;
+        while let Some(at) = rest.find('<') {
+            let (before, mask) = rest.split_at(at);
+            let end = mask.find('>').map_or(mask.len(), |end| end + 1);
+            let kind: String = mask[..end].chars().filter(|letter| !letter.is_ascii_digit()).collect();
+            pieces.text.extend([before, &kind]);
+            if matches!(kind.as_str(), "<ID>" | "<id>" | "<PORT>" | "<MAC>") {
+                pieces.numbers.push(mask[..end].to_uppercase());
+            }
+            rest = &mask[end..];
+        }
+        pieces.text += rest;
+        pieces
+    }
+}
+
+/// A transcript's commands and what each printed, its status included.
+fn commands(transcript: &str) -> Vec<(&str, &str)> {
+    let mut begins: Vec<usize> = transcript.match_indices("\n$ ").map(|(at, _)| at + 1).collect();
+    if transcript.starts_with("$ ") {
+        begins.insert(0, 0);
+    }
+    let ends = begins.iter().skip(1).copied().chain([transcript.len()]);
+    begins
+        .iter()
+        .zip(ends)
+        .map(|(begin, end)| transcript[begin + 2..end].split_once('\n').unwrap_or_default())
+        .collect()
+}
+
+/// The lines of one and of the other, without what they begin and end with alike.
+fn difference(recorded: &str, here: &str) -> String {
+    let (recorded, here): (Vec<&str>, Vec<&str>) = (recorded.lines().collect(), here.lines().collect());
+    let same = recorded.iter().zip(&here).take_while(|(one, other)| one == other).count();
+    let most = recorded.len().min(here.len()) - same;
+    let tail =
+        recorded.iter().rev().zip(here.iter().rev()).take(most).take_while(|(one, other)| one == other);
+    let tail = tail.count();
+    let lines = |sign: char, lines: &[&str]| -> Vec<String> {
+        lines[same..lines.len() - tail].iter().map(|line| format!("{sign} {line}")).collect()
+    };
+    [lines('-', &recorded), lines('+', &here)].concat().join("\n")
+}
