@@ -405,9 +405,8 @@ fn names_in_steps_and_checks() {
         "there is no container",
         "6:5",
     );
-    let (output, failures) = command("frobnicate --now");
-    assert_eq!(output, "sh: frobnicate: not found\n");
-    assert_eq!(failures, ["expected exit status 0, found 127"]);
+    let shown = format!("{BASE}steps:\n  - {{in: client, run: \"frobnicate --now\"}}\n");
+    refused(&shown, "there is no program `frobnicate` here", "5:24");
 }
 
 #[test]

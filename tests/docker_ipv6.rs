@@ -139,6 +139,8 @@ fn subnets_no_bridge_can_have_are_refused() {
         }
         stage.ok("docker network create --ipv6 --subnet fe80::/64 good");
     }
+    let neither = stage(Profile::Docker28).docker("docker network create --ipv4=false neither");
+    assert_eq!(neither.stderr, "Error response from daemon: IPv4 or IPv6 must be enabled\n");
 }
 
 #[test]

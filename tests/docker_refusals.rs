@@ -5,6 +5,8 @@
 
 mod recorded;
 
+use linkspan::docker::daemon::DaemonConfig;
+use linkspan::docker::profile::Profile;
 use recorded::{Answer, Stage};
 
 /// A command line, what it prints on standard output and standard error, its status.
@@ -125,6 +127,47 @@ fn addresses() {
             ("docker run -d --network nosuch busybox sleep 600", "network nosuch not found"),
         ],
     );
+}
+
+/// Where 28 and 29 say it otherwise: what keeps a container from starting has a common beginning. From moby's source.
+#[test]
+fn starting_is_refused_with_a_common_beginning_since_28() {
+    for profile in [Profile::Docker28, Profile::Docker29] {
+        let mut stage = Stage::with(DaemonConfig { profile, ..DaemonConfig::default() });
+        for line in [
+            "docker network create --subnet 172.30.5.0/24 fixed",
+            "docker network create --subnet 10.30.0.0/30 p30",
+            "docker run -d --name aa --network fixed --ip 172.30.5.77 busybox sleep 600",
+            "docker run -d --name full --network p30 busybox sleep 600",
+            "docker run -d --name one -p 8080:80 nginx",
+        ] {
+            stage.ok(line);
+        }
+        for (flags, text) in [
+            ("--network fixed --ip 172.30.5.77", "Address already in use"),
+            (
+                "--network fixed --ip 172.30.6.1",
+                "invalid endpoint settings:\nno configured subnet or ip-range contain the IP address 172.30.6.1",
+            ),
+            ("--network p30", "no available IPv4 addresses on this network's address pools: p30 (<ID>)"),
+            ("--network nosuch", "network nosuch not found"),
+            (
+                "-p 8080:80",
+                "driver failed programming external connectivity on endpoint two (<ID>): Bind for 0.0.0.0:8080 \
+                 failed: port is already allocated",
+            ),
+        ] {
+            let found = stage.docker(&format!("docker run -d --name two {flags} busybox sleep 600"));
+            let expected = format!(
+                "docker: Error response from daemon: failed to set up container networking: {text}\n\nRun 'docker \
+                 run --help' for more information\n"
+            );
+            assert_eq!((mask(&found.stderr), found.exit), (expected, 125), "{profile} {flags}");
+            stage.ok("docker rm two");
+        }
+        let answer = stage.docker("docker network connect --ip 172.30.5.77 fixed one");
+        assert_eq!(answer.stderr, "Error response from daemon: Address already in use\n");
+    }
 }
 
 #[test]

@@ -134,6 +134,16 @@ fn only_pings_when_only_pings_are_wanted() {
 }
 
 #[test]
+fn pingall_is_one_ping_of_every_ordered_pair_of_containers() {
+    let found = matrix(&big(16, 2), 0, Scope::PingAll).unwrap();
+    assert_eq!(found.attempts.len(), 16 * 15);
+    let ping = |tried: &Tried| tried.attempt == Attempt::Ping && matches!(tried.by, By::Address { .. });
+    assert!(found.attempts.iter().all(ping));
+    let reached = found.attempts.iter().filter(|tried| tried.outcome == Outcome::Ok(None)).count();
+    assert_eq!(reached, 2 * 8 * 7, "those of one network reach one another");
+}
+
+#[test]
 fn a_grid_for_a_few_and_a_list_for_many() {
     let found = matrix(&file("compose/front-back.yaml"), 0, Scope::Everything).unwrap();
     insta::assert_snapshot!("front_back", found.table(Style::Plain, false).join("\n"));

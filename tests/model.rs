@@ -46,7 +46,7 @@ fn follow(profile: Profile, transitions: &[Transition]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
     fn any_sequence_follows_the_reference_and_leaves_nothing(
         profile in prop::sample::select(Profile::ALL.to_vec()),

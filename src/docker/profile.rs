@@ -398,7 +398,7 @@ impl Profile {
         !self.is_20_10()
     }
 
-    /// What stands before a network driver's error when a container is started.
+    /// What stands before an error about a container's networks when it is started.
     pub fn network_setup_error_prefix(self) -> &'static str {
         match self {
             Self::Docker20_10 => "",

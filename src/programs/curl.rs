@@ -79,6 +79,9 @@ pub(super) const SYNTAX: Syntax = Syntax {
 /// How long curl waits for a connection.
 const CONNECT_LIMIT: Duration = Duration::from_secs(300);
 
+/// A proxy's port if none is said.
+const PROXY_PORT: u16 = 1080;
+
 /// Fetches addresses.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
     let (_, words) = arguments(&sys);
@@ -332,16 +335,17 @@ impl Client<'_> {
 
     /// A connection to the host or to the proxy that is responsible for it.
     async fn connect(&self, url: &Url, facts: &mut Facts, began: Duration) -> Result<TcpStream, Problem> {
-        let proxy = self.proxy(url);
-        let proxy = proxy.as_deref().map(|text| {
-            let port = if Url::parse(text).is_ok_and(|url| url.authority == url.host) { 1080 } else { 0 };
-            Url::parse(text).map(|url| if port == 0 { url } else { Url { port, ..url } })
-        });
-        let target = match &proxy {
-            Some(Ok(proxy)) => proxy,
-            Some(Err(error)) => return Err(wrong_url(error.clone())),
-            None => url,
+        let proxy = match self.proxy(url) {
+            None => None,
+            Some(text) => {
+                let mut proxy = Url::parse(&text).map_err(wrong_url)?;
+                if proxy.authority == proxy.host || proxy.authority.ends_with(']') {
+                    proxy.port = PROXY_PORT;
+                }
+                Some(proxy)
+            }
         };
+        let target = proxy.as_ref().unwrap_or(url);
         let want = match (self.options.has('4'), self.options.has('6')) {
             (true, false) => Want::Ipv4,
             (false, true) => Want::Ipv6,

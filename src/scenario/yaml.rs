@@ -481,6 +481,12 @@ fn syntax_error(text: &str, file: FileId, local: usize, skipped: usize, info: &s
     }
     let span = Span { file, start: at, end: at };
     let diagnostic = Diagnostic::error(span, format!("this is not valid YAML: {info}"));
+    if line.contains(" -> ") || line.contains(" ? ") {
+        return diagnostic.help(
+            "a check after `check:` or `done:` is quoted, as in check: \"web -> db:5432: ok\", or is a list item of its own"
+                .to_owned(),
+        );
+    }
     if info.contains("mapping values") {
         return diagnostic.help(second_value(&text[..line_start], line).to_owned());
     }
@@ -504,12 +510,6 @@ fn syntax_error(text: &str, file: FileId, local: usize, skipped: usize, info: &s
         && let Some(help) = misaligned(&text[..line_start], indent.len())
     {
         return diagnostic.help(help);
-    }
-    if line.contains(" -> ") || line.contains(" ? ") {
-        return diagnostic.help(
-            "a check after `check:` or `done:` is quoted, as in check: \"web -> db:5432: ok\", or is a list item of its own"
-                .to_owned(),
-        );
     }
     diagnostic
 }

@@ -85,6 +85,17 @@ pub enum Detail {
 #[derive(Clone)]
 pub struct ProbeOrigin(Rc<Place>);
 
+/// The numbers of probes that have ended since the last look, in the order in which they did.
+#[derive(Clone, Default)]
+pub struct EndedProbes(Rc<RefCell<Vec<u64>>>);
+
+impl EndedProbes {
+    /// Those since the last call.
+    pub fn take(&self) -> Vec<u64> {
+        self.0.take()
+    }
+}
+
 /// Attempts at one target that are under way.
 pub struct PendingProbe {
     job: Job,
@@ -127,7 +138,7 @@ impl World {
         size: Option<usize>,
     ) -> Result<ProbeOutcome, WorldError> {
         let origin = self.probe_origin(from)?;
-        let mut probe = self.start_attempts(&origin, target, &[attempt], size);
+        let mut probe = self.start_attempts(&origin, target, &[attempt], size, None);
         self.finish(&mut probe.job, RESOLVE_LIMIT)?;
         let report = probe.reports().and_then(|reports| reports.first().copied());
         Ok(report.map_or(ProbeOutcome::Timeout, |report| report.outcome))
@@ -138,9 +149,17 @@ impl World {
         Ok(ProbeOrigin(self.locate(from)?))
     }
 
-    /// Starts attempts at one target, one after the other, its name resolved once. They go on while the world does.
-    pub fn start_probe(&mut self, from: &ProbeOrigin, target: &str, attempts: &[Attempt]) -> PendingProbe {
-        self.start_attempts(from, target, attempts, None)
+    /// Starts attempts at one target, one after the other, its name resolved once. They go on while the world does; when
+    /// the last has ended, `ended` has the number.
+    pub fn start_probe(
+        &mut self,
+        from: &ProbeOrigin,
+        target: &str,
+        attempts: &[Attempt],
+        number: u64,
+        ended: &EndedProbes,
+    ) -> PendingProbe {
+        self.start_attempts(from, target, attempts, None, Some((number, ended.clone())))
     }
 
     fn start_attempts(
@@ -149,6 +168,7 @@ impl World {
         target: &str,
         attempts: &[Attempt],
         size: Option<usize>,
+        ended: Option<(u64, EndedProbes)>,
     ) -> PendingProbe {
         let reports: Rc<RefCell<Vec<ProbeReport>>> = Rc::default();
         let (slot, name, list) = (reports.clone(), target.to_owned(), attempts.to_vec());
@@ -171,6 +191,9 @@ impl World {
                     None => unresolved,
                 };
                 slot.borrow_mut().push(report);
+            }
+            if let Some((number, EndedProbes(list))) = ended {
+                list.borrow_mut().push(number);
             }
         });
         PendingProbe { job, reports, attempts: attempts.len() }

@@ -97,19 +97,24 @@ impl Daemon {
         view: &HostView,
         outcome: &mut Outcome,
     ) -> Result<(), DockerError> {
-        self.resolve_endpoints(number)?;
+        let prefix = self.profile().network_setup_error_prefix();
+        let setting_up = |error: DockerError| {
+            let message = format!("{prefix}{}", error.message);
+            DockerError { message, ..error }
+        };
+        self.resolve_endpoints(number).map_err(setting_up)?;
         self.check_links(number)?;
         self.enter_sandbox(number)?;
         let count = self.containers.get(&number).map_or(0, |container| container.endpoints.len());
         for position in 0..count {
-            self.activate(number, position, view)?;
+            self.activate(number, position, view).map_err(setting_up)?;
         }
         self.plan_sandbox(number, outcome);
         for position in self.positions(number) {
             self.make_device(number, position, outcome);
         }
         self.set_routes(number, outcome);
-        self.publish(number, view, outcome)?;
+        self.publish(number, view, outcome).map_err(setting_up)?;
         for position in 0..count {
             self.register_names(number, position);
         }

@@ -623,6 +623,9 @@ impl Daemon {
         name: InterfaceName,
         view: &HostView,
     ) -> Result<(), DockerError> {
+        if !network.ipv4 && !network.ipv6 {
+            return Err(DockerError::bad_parameter("IPv4 or IPv6 must be enabled"));
+        }
         for subnet in &network.subnets {
             self.check_ipv6_gateway(subnet)?;
         }

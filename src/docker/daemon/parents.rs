@@ -79,8 +79,7 @@ impl Daemon {
     pub(super) fn check_parent(&self, network: &Network, view: &HostView) -> Result<(), DockerError> {
         let Some(link) = &network.parent else { return Ok(()) };
         let driver = network.driver.name();
-        let prefix = self.profile().network_setup_error_prefix();
-        let failed = |text: String| Err(DockerError::system(format!("{prefix}{text}")));
+        let failed = |text: String| Err(DockerError::system(text));
         let port = |why: &str| failed(format!("failed to create the {driver} port: {why}"));
         let Some(interface) = view.devices.interface(link.name.as_str()) else {
             let name = link.name;

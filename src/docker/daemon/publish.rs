@@ -153,13 +153,12 @@ impl Daemon {
             }
         }
         sort(profile, &mut wanted);
-        let prefix = profile.network_setup_error_prefix();
         let name = container.name.clone();
         let joint = profile.joint_port_allocation();
         for side in self.sides(container) {
             let failed = |why: String| {
                 DockerError::system(format!(
-                    "{prefix}driver failed programming external connectivity on endpoint {name} ({}): {why}",
+                    "driver failed programming external connectivity on endpoint {name} ({}): {why}",
                     side.endpoint
                 ))
             };

@@ -8,13 +8,13 @@
 //!
 //! Sources take turns, each beginning with the target that follows it, so that a burst spreads over sources and targets.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::plan::Trial;
 use super::survey::PartyPlace;
 use super::{Outcome, PartyId, PartyState};
-use crate::world::probe::{PendingProbe, ProbeOrigin};
+use crate::world::probe::{EndedProbes, PendingProbe, ProbeOrigin};
 use crate::world::{World, WorldError};
 
 /// Probes that start between two looks. A name server's receive buffer holds about 270 queries (212,992 bytes by
@@ -39,10 +39,16 @@ pub(super) fn drive(
 ) -> Result<Vec<Vec<Outcome>>, WorldError> {
     let mut outcomes: Vec<Vec<Outcome>> =
         trials.iter().map(|trial| vec![Outcome::NotMade; trial.attempts.len()]).collect();
-    let mut run = Run { sources: sources(world, places, trials), next: 0, in_flight: Vec::new() };
+    let mut run = Run {
+        sources: sources(world, places, trials),
+        next: 0,
+        started: 0,
+        in_flight: BTreeMap::new(),
+        ended: EndedProbes::default(),
+    };
     loop {
         let started = run.start(world, trials);
-        let Some(oldest) = run.in_flight.first().map(|waiting| waiting.until) else { break };
+        let Some(oldest) = run.in_flight.first_key_value().map(|(_, waiting)| waiting.until) else { break };
         world.settle()?;
         if started > 0 {
             let until = world.now().saturating_add(TRAVEL);
@@ -60,8 +66,10 @@ struct Run {
     sources: Vec<Source>,
     /// Whose turn it is.
     next: usize,
-    /// The oldest first.
-    in_flight: Vec<Waiting>,
+    started: u64,
+    /// By number, which is the order of their starts.
+    in_flight: BTreeMap<u64, Waiting>,
+    ended: EndedProbes,
 }
 
 struct Source {
@@ -122,10 +130,12 @@ impl Run {
             let Some(number) = source.trials.pop_front() else { continue };
             idle = 0;
             let trial = &trials[number];
-            let probe = world.start_probe(&source.origin, &trial.target, &trial.attempts);
+            self.started += 1;
+            let probe =
+                world.start_probe(&source.origin, &trial.target, &trial.attempts, self.started, &self.ended);
             source.waiting += 1;
             let until = world.now().saturating_add(LIMIT);
-            self.in_flight.push(Waiting { trial: number, source: index, probe, until });
+            self.in_flight.insert(self.started, Waiting { trial: number, source: index, probe, until });
             started += 1;
         }
         started
@@ -133,26 +143,21 @@ impl Run {
 
     /// Takes in what has ended.
     fn collect(&mut self, outcomes: &mut [Vec<Outcome>]) {
-        let sources = &mut self.sources;
-        self.in_flight.retain(|waiting| {
-            let Some(reports) = waiting.probe.reports() else { return true };
+        for number in self.ended.take() {
+            let Some(waiting) = self.in_flight.remove(&number) else { continue };
+            let reports = waiting.probe.reports().unwrap_or_default();
             outcomes[waiting.trial] = reports.into_iter().map(Outcome::from).collect();
-            sources[waiting.source].waiting -= 1;
-            false
-        });
+            self.sources[waiting.source].waiting -= 1;
+        }
     }
 
     /// Ends what takes too long.
     fn give_up(&mut self, world: &mut World) {
         let now = world.now();
-        let sources = &mut self.sources;
-        self.in_flight.retain(|waiting| {
-            let late = waiting.until <= now && waiting.probe.reports().is_none();
-            if late {
-                world.stop_probe(&waiting.probe);
-                sources[waiting.source].waiting -= 1;
-            }
-            !late
-        });
+        while let Some(oldest) = self.in_flight.first_entry().filter(|oldest| oldest.get().until <= now) {
+            let waiting = oldest.remove();
+            world.stop_probe(&waiting.probe);
+            self.sources[waiting.source].waiting -= 1;
+        }
     }
 }
