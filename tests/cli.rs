@@ -229,7 +229,10 @@ fn a_plain_compose_file_shows_what_it_sets_up() {
         "services:\n  web: {image: nginx, ports: ['8080:80', '127.0.0.1::443']}\n  db: {image: postgres}\n";
     let folder = Folder::new("plain").with("compose.yaml", text);
     let ran = folder.linkspan(&["run", "."]).exits(0);
-    has(&ran.out, &["SERVICE", "5432/tcp", "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 127.0.0.1:32768->443/tcp"]);
+    has(
+        &ran.out,
+        &["SERVICE", "5432/tcp", "0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 127.0.0.1:32768->443/tcp"],
+    );
     assert_eq!(folder.linkspan(&["test", "compose.yaml"]).exits(0).out, "1 passed, 0 failed\n");
     let conflict = text.replace("{image: postgres}", "{image: postgres, ports: ['8080:5432']}");
     let folder = folder.with("compose.yaml", &conflict);
