@@ -64,9 +64,9 @@ unsafe impl GlobalAlloc for Counting {
 
 const PORT: u16 = 9000;
 const ROUNDS: usize = 15;
-const FRAMES_PER_ROUND: usize = 1 << 17;
+const FRAMES_PER_ROUND: usize = 1 << 19;
 /// Turns of the reference per round, to take about as long.
-const REFERENCE_PER_ROUND: usize = 1 << 22;
+const REFERENCE_PER_ROUND: usize = 1 << 23;
 /// Frames between two packets of virtual time: what a socket's receive buffer holds with room to spare.
 const BATCH: usize = 32;
 /// Ethernet, IP and UDP headers.

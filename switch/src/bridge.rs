@@ -294,6 +294,25 @@ impl Bridge {
         if let Some(reason) = self.admit(now, port, destination, source, vlan) {
             return Decision::Drop(reason);
         }
+        // What nearly every frame is, known unicast, without the ways of the others.
+        if !destination.is_multicast()
+            && let Some(FdbTarget::Port(egress)) = self.fdb.lookup_at(now, destination, vlan)
+            && self.obstacle(Some(port), egress).is_none()
+        {
+            return Decision::Forward(egress);
+        }
+        self.ingress_otherwise(now, port, destination, vlan)
+    }
+
+    /// The decision for a frame that was counted and learned.
+    #[inline(never)]
+    fn ingress_otherwise(
+        &mut self,
+        now: u64,
+        port: PortId,
+        destination: MacKey,
+        vlan: Option<VlanId>,
+    ) -> Decision {
         let decision = self.relay(now, Some(port), destination, vlan);
         if let Decision::Drop(reason) = decision
             && let Some(ingress) = slot_mut(&mut self.ports, port)
