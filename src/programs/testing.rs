@@ -236,7 +236,7 @@ impl World {
         let (stdin, output) = (Pipe::new(), Pipe::with_capacity(OUTPUT));
         let launch = Launch {
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
-            environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]).into(),
+            environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
             stdin: stdin.clone(),
             stdout: output.clone(),
             stderr: output.clone(),

@@ -200,10 +200,10 @@ impl<'a> Runner<'a> {
                 self.await_healthy(host, &item.service)?;
             }
             self.must(host, &item.request, item.span, &what)?;
-            if matches!(item.request, Request::ContainerStart(_)) {
-                if let Some(report) = self.container_report(host, &item.container) {
-                    self.watcher.progress(Progress::Container(&report));
-                }
+            if matches!(item.request, Request::ContainerStart(_))
+                && let Some(report) = self.container_report(host, &item.container)
+            {
+                self.watcher.progress(Progress::Container(&report));
             }
         }
         self.take_stock(host)?;

@@ -90,8 +90,8 @@ impl Frame {
     /// A second frame onto the same bytes with the same metadata. No byte is copied.
     #[inline]
     pub fn share(&self) -> Frame {
-        let duplicate = |body: &Box<Body>| body.home.as_ref().map(|home| home.duplicate(body));
-        Frame { body: self.body.as_ref().and_then(duplicate) }
+        let duplicate = |body: &Body| body.home.as_ref().map(|home| home.duplicate(body));
+        Frame { body: self.body.as_deref().and_then(duplicate) }
     }
 
     /// Whether another live frame refers to the same buffer.
