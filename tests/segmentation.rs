@@ -42,8 +42,7 @@ fn transfer(bench: &mut Bench, from: &str, to: &str, address: &str) -> Vec<u8> {
         stream.shutdown().unwrap();
         assert_eq!(stream.read(1).await.unwrap(), b"", "the other end closes");
     });
-    let received = received.borrow().clone();
-    received
+    received.take()
 }
 
 /// The TCP packets that a device received, whole and from the IP header on.
