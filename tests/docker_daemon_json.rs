@@ -111,6 +111,9 @@ fn keys_the_engine_does_not_know_are_refused_at_their_line() {
         (message.as_str(), place.as_str()),
         ("unknown key `iptabels` in the daemon's configuration", "3:3")
     );
+    let (message, place) = refusal("29", "firewall-backend: nftables").unwrap();
+    assert_eq!(place, "3:21");
+    assert!(message.contains("must be one of iptables") || message.contains("must be iptables"), "{message}");
 }
 
 #[test]

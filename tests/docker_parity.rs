@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-/// Whether a topology is one of the multi-host issue.
+/// Whether a topology needs a swarm or an overlay network.
 fn needs_a_swarm(file: &Path) -> bool {
     let text = std::fs::read_to_string(file).unwrap();
     text.contains("docker swarm ") || text.contains("-d overlay")

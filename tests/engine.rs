@@ -61,7 +61,7 @@ fn two_namespaces_on_a_bridge_ping() {
 
 #[test]
 fn a_fresh_ping_is_four_frames_on_the_bridge() {
-    // observed.md 9b: broadcast ARP request, unicast reply, echo request, echo reply; 42, 42, 98, 98 bytes.
+    // As recorded in tests/oracle/packets/01: broadcast ARP request, unicast reply, echo request, echo reply; 42, 42, 98, 98 bytes.
     let mut bench = Bench::new(0);
     bench.bridge("host", "br0", "10.0.0.1/24");
     bench.container("a", "br0", "10.0.0.2/24", None);

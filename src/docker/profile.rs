@@ -281,7 +281,7 @@ impl Profile {
         !self.is_20_10()
     }
 
-    /// Whether the endpoint options `com.docker.network.endpoint.sysctls` and `.ifname` are applied.
+    /// Whether the endpoint option `com.docker.network.endpoint.ifname` is applied. Its neighbour `.sysctls` never is.
     pub fn applies_endpoint_driver_options(self) -> bool {
         !self.is_20_10()
     }

@@ -236,6 +236,7 @@ pub static DAEMON: Table = table(
         unsupported("cluster-store", Text, "overlay networks over a key-value store"),
         unsupported("cluster-advertise", Text, "overlay networks over a key-value store"),
         unsupported("cluster-store-opts", Map(&Text), "overlay networks over a key-value store"),
+        other("no-new-privileges"),
         other("userland-proxy-path"),
         other("network-control-plane-mtu"),
         other("swarm-default-advertise-addr"),
