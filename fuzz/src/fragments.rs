@@ -18,6 +18,12 @@ pub fn run(data: &[u8]) {
 fn there_and_back(input: &mut Input<'_>) {
     let (mtu, order, repeat) = (usize::from(input.word()) % 1_600, input.byte(), input.flag());
     let mut packet = input.rest().to_vec();
+    // The reserved flag of IPv4 does not outlive cutting; on Linux neither (`ip_do_fragment`, `ip_frag_reasm`).
+    if packet.first().is_some_and(|byte| byte >> 4 == 4)
+        && let Some(flags) = packet.get_mut(6)
+    {
+        *flags &= 0x7f;
+    }
     mend(&mut packet);
     let Ok(view) = PacketView::parse(&packet) else { return };
     if view.layout().is_fragment() {
