@@ -14,6 +14,9 @@ use super::build::{HOST, OUTSIDE};
 use super::diagnostic::{Diagnostic, Diagnostics, Span};
 use super::model::{Condition, Driver, HostPort, Network, NetworkMode, Pool, Protocol, Scenario, Service};
 
+/// The networks by their keys.
+type Networks<'a> = BTreeMap<&'a str, &'a Network>;
+
 /// Reports each at the second line, with the first.
 pub(super) fn judge(scenario: &Scenario, diagnostics: &mut Diagnostics) {
     overlapping_subnets(&scenario.networks, diagnostics);
@@ -29,9 +32,10 @@ pub(super) fn judge(scenario: &Scenario, diagnostics: &mut Diagnostics) {
     let lasts = |service: &&Service| service.replicas > 0 && !ending.contains(service.name.value.as_str());
     let lasting: Vec<&Service> = scenario.services.iter().filter(lasts).collect();
     fixed_addresses(&lasting, diagnostics);
-    reserved_addresses(&lasting, &scenario.networks, diagnostics);
+    let networks = scenario.networks.iter().map(|network| (network.key.value.as_str(), network)).collect();
+    reserved_addresses(&lasting, &networks, diagnostics);
     if scenario.hosts.len() <= 1 {
-        published_ports(&lasting, &scenario.networks, diagnostics);
+        published_ports(&lasting, &networks, diagnostics);
     }
 }
 
@@ -151,9 +155,9 @@ fn ambiguous_names(scenario: &Scenario, diagnostics: &mut Diagnostics) {
 }
 
 /// A fixed address that the network keeps for itself.
-fn reserved_addresses(services: &[&Service], networks: &[Network], diagnostics: &mut Diagnostics) {
+fn reserved_addresses(services: &[&Service], networks: &Networks<'_>, diagnostics: &mut Diagnostics) {
     for attachment in services.iter().flat_map(|service| service.attachments()) {
-        let network = networks.iter().find(|network| network.key.value == attachment.network.value);
+        let network = networks.get(attachment.network.value.as_str());
         let Some(network) = network.filter(|network| !network.external) else { continue };
         let fixed = [attachment.ipv4_address.map(IpAddr::from), attachment.ipv6_address.map(IpAddr::from)];
         for address in fixed.into_iter().flatten() {
@@ -220,11 +224,10 @@ fn fixed_addresses(services: &[&Service], diagnostics: &mut Diagnostics) {
     }
 }
 
-fn published_ports(services: &[&Service], networks: &[Network], diagnostics: &mut Diagnostics) {
+fn published_ports(services: &[&Service], networks: &Networks<'_>, diagnostics: &mut Diagnostics) {
     type Key = (Option<IpAddr>, Protocol, u16);
     let mut seen: BTreeMap<Key, (&Service, u16, Span)> = BTreeMap::new();
-    let networks = networks.iter().map(|network| (network.key.value.as_str(), network)).collect();
-    for service in services.iter().filter(|service| publishes(service, &networks)) {
+    for service in services.iter().filter(|service| publishes(service, networks)) {
         for port in &service.ports {
             let HostPort::Range(number, last) = port.published else { continue };
             if number != last {
@@ -257,7 +260,7 @@ fn published_ports(services: &[&Service], networks: &[Network], diagnostics: &mu
 }
 
 /// Whether its ports are sure to be taken on the host, on addresses that the file alone decides.
-fn publishes(service: &Service, networks: &BTreeMap<&str, &Network>) -> bool {
+fn publishes(service: &Service, networks: &Networks<'_>) -> bool {
     let sure = |network: &Network| {
         let decides =
             |(name, _): &(String, String)| name.contains("gateway_mode") || name.contains("host_binding");
