@@ -377,19 +377,6 @@ impl Resolved {
     }
 }
 
-/// An outcome in the words of checks.
-pub(super) fn word(outcome: ProbeOutcome) -> String {
-    match outcome {
-        ProbeOutcome::Ok(None) => "ok".to_owned(),
-        ProbeOutcome::Ok(Some(source)) => format!("ok from {source}"),
-        ProbeOutcome::Refused => "refused".to_owned(),
-        ProbeOutcome::Timeout => "timeout".to_owned(),
-        ProbeOutcome::Unreachable => "unreachable".to_owned(),
-        ProbeOutcome::Unresolved => "unresolved".to_owned(),
-        ProbeOutcome::NoAnswer => "no-answer".to_owned(),
-    }
-}
-
 fn list(addresses: &[IpAddr]) -> String {
     match addresses {
         [] => "unresolved".to_owned(),
@@ -400,7 +387,7 @@ fn list(addresses: &[IpAddr]) -> String {
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.found {
-            Ok(outcome) => write!(f, "{}: {}", self.title, word(*outcome))?,
+            Ok(outcome) => write!(f, "{}: {}", self.title, outcome)?,
             Err(error) => write!(f, "{} could not be tried: {error}", self.title)?,
         }
         if !self.seen_as.is_empty() {

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use super::attempt::{Attempt, word};
+use super::attempt::Attempt;
 use super::error::LabError;
 use super::session::Lab;
 use crate::scenario::Place;
@@ -254,7 +254,7 @@ impl fmt::Display for Breach {
         write!(f, "expected that {}; of {} attempts these ended otherwise:", self.claim, self.tried)?;
         for attempt in &self.wrong {
             if let Ok(outcome) = &attempt.found {
-                write!(f, "\n  {}: {}", attempt.title, word(*outcome))?;
+                write!(f, "\n  {}: {}", attempt.title, outcome)?;
             }
         }
         match self.wrong.first() {

@@ -378,14 +378,10 @@ fn tried(attempt: Attempt) -> String {
 }
 
 fn outcome(reach: &Reach) -> String {
+    // The source is of interest where it was translated.
     let word = |outcome: ProbeOutcome| match outcome {
-        ProbeOutcome::Ok(Some(source)) if reach.translated => format!("ok from {source}"),
-        ProbeOutcome::Ok(_) => "ok".to_owned(),
-        ProbeOutcome::Refused => "refused".to_owned(),
-        ProbeOutcome::Timeout => "timeout".to_owned(),
-        ProbeOutcome::Unreachable => "unreachable".to_owned(),
-        ProbeOutcome::Unresolved => "unresolved".to_owned(),
-        ProbeOutcome::NoAnswer => "no-answer".to_owned(),
+        ProbeOutcome::Ok(_) if !reach.translated => ProbeOutcome::Ok(None).to_string(),
+        outcome => outcome.to_string(),
     };
     match reach.by_address {
         Some(by_address) => format!("{}, by address {}", word(reach.outcome), word(by_address)),

@@ -5,6 +5,7 @@
 //! the answer of `listen` to everything and of `httpd` to `/cgi-bin/who`).
 
 use std::cell::RefCell;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
@@ -55,6 +56,21 @@ pub enum ProbeOutcome {
     Unresolved,
     /// A datagram was sent and nothing came back, not even an error.
     NoAnswer,
+}
+
+impl fmt::Display for ProbeOutcome {
+    /// Writes the words of checks.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ProbeOutcome::Ok(Some(source)) => return write!(f, "ok from {source}"),
+            ProbeOutcome::Ok(None) => "ok",
+            ProbeOutcome::Refused => "refused",
+            ProbeOutcome::Timeout => "timeout",
+            ProbeOutcome::Unreachable => "unreachable",
+            ProbeOutcome::Unresolved => "unresolved",
+            ProbeOutcome::NoAnswer => "no-answer",
+        })
+    }
 }
 
 /// An outcome, and what a person at the prompt would have seen besides.

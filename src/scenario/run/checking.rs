@@ -116,7 +116,7 @@ impl Runner<'_> {
         }
         let (from, to) = (from.clone(), to.clone());
         self.tried = Some(Tried { from, location, to, target, addresses, outcome: found, lookup });
-        Ok(Some((wanted.to_string(), describe(found))))
+        Ok(Some((wanted.to_string(), found.to_string())))
     }
 
     fn resolve(&mut self, host: HostId, from: &Target, name: &str, wanted: &[IpAddr]) -> Difference {
@@ -165,17 +165,5 @@ impl Runner<'_> {
         let listed: Vec<String> = from.iter().map(ToString::to_string).collect();
         let expected = || format!("of all containers only {} reach it", listed.join(", "));
         Ok((!wrong.is_empty()).then(|| (expected(), wrong.join(", "))))
-    }
-}
-
-fn describe(outcome: ProbeOutcome) -> String {
-    match outcome {
-        ProbeOutcome::Ok(None) => "ok".to_owned(),
-        ProbeOutcome::Ok(Some(source)) => format!("ok from {source}"),
-        ProbeOutcome::Refused => "refused".to_owned(),
-        ProbeOutcome::Timeout => "timeout".to_owned(),
-        ProbeOutcome::Unreachable => "unreachable".to_owned(),
-        ProbeOutcome::Unresolved => "unresolved".to_owned(),
-        ProbeOutcome::NoAnswer => "no-answer".to_owned(),
     }
 }
