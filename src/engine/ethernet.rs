@@ -30,14 +30,20 @@ use super::{Engine, Timer, captured_segments};
 impl Engine {
     /// A device receives a frame.
     #[inline]
-    pub(super) fn receive(&mut self, device: DeviceId, frame: Frame, tracked: Option<Tracked>) {
-        if frame.hint() == 0 || self.watched || tracked.is_some() {
-            return self.receive_unknown(device, frame, tracked);
+    pub(super) fn receive(&mut self, device: DeviceId, frame: Frame) {
+        if frame.hint() == 0 || self.watched {
+            return self.receive_unknown(device, frame, None);
         }
         if let Some(frame) = self.receive_known(device, frame) {
             self.receive_unknown(device, frame, None);
             self.draft = None;
         }
+    }
+
+    /// `lo` receives a packet that connection tracking knows from its way out.
+    pub(super) fn receive_tracked(&mut self, device: DeviceId, frame: Frame) {
+        let tracked = self.fifo.pop_tracked();
+        self.receive_unknown(device, frame, tracked);
     }
 
     /// A device receives a frame of which nothing is known yet.

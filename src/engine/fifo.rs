@@ -18,10 +18,12 @@ pub(super) struct Fifo {
     tracked: VecDeque<Tracked>,
 }
 
-struct Arrival {
-    frame: Frame,
-    device: DeviceId,
-    tracked: bool,
+/// A frame and who is to receive it.
+pub(super) struct Arrival {
+    pub(super) frame: Frame,
+    pub(super) device: DeviceId,
+    /// Whether [`Fifo::pop_tracked`] has to say something of it.
+    pub(super) tracked: bool,
 }
 
 impl Fifo {
@@ -37,12 +39,15 @@ impl Fifo {
         self.tracked.push_back(tracked);
     }
 
-    /// The first frame, who is to receive it, and what connection tracking said of it.
+    /// The first frame.
     #[inline]
-    pub(super) fn pop(&mut self) -> Option<(DeviceId, Frame, Option<Tracked>)> {
-        let Arrival { frame, device, tracked } = self.arrivals.pop_front()?;
-        let tracked = if tracked { self.tracked.pop_front() } else { None };
-        Some((device, frame, tracked))
+    pub(super) fn pop(&mut self) -> Option<Arrival> {
+        self.arrivals.pop_front()
+    }
+
+    /// What connection tracking said of the tracked arrival that was just taken.
+    pub(super) fn pop_tracked(&mut self) -> Option<Tracked> {
+        self.tracked.pop_front()
     }
 
     /// Forgets every frame.

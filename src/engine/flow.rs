@@ -20,10 +20,11 @@
 //! flows.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 use std::time::Duration;
 
 use hashbrown::HashTable;
-use linkspan_nat::netfilter::{HookStep, PacketConnection, Passage};
+use linkspan_nat::netfilter::{HookStep, Netfilter, PacketConnection, Passage};
 use linkspan_nat::packet::{PacketView, TCP, UDP};
 use linkspan_nat::rule::Family;
 use linkspan_switch::bridge::PortId;
@@ -100,19 +101,18 @@ pub(super) struct Basis {
 }
 
 /// How a packet goes on.
-#[derive(Clone, Copy)]
 enum Way {
     /// Out of a device with this Ethernet header.
     Send { exit: Exit, header: [u8; ETHERNET_HEADER_LEN] },
     /// Through a bridge from port to port, and out of the device behind it.
     Bridge { bridge: DeviceId, ingress: PortId, egress: PortId, exit: Exit },
     /// Into a UDP socket; the payload begins here, from the Ethernet header on.
-    Datagram { socket: SocketId, ends: Ends, payload: usize },
+    Datagram { socket: SocketId, ends: Rc<Ends>, payload: usize },
 }
 
 /// The device by which a packet leaves.
 #[derive(Clone, Copy)]
-struct Exit {
+pub(super) struct Exit {
     device: DeviceId,
     /// What receives it at once: the device is up, a veth without a wire, and its MTU is in the decision's limit.
     peer: Option<DeviceId>,
@@ -149,6 +149,25 @@ impl Flows {
         (decision.generation == (handle.0 >> 32) as u32).then_some(decision)
     }
 
+    /// The device by which a local datagram of `length` bytes leaves, if a decision still says so, whose basis the caller
+    /// has seen to hold.
+    #[inline]
+    pub(super) fn exit(
+        &self,
+        handle: Handle,
+        netfilter: &mut Netfilter,
+        now: Duration,
+        length: usize,
+    ) -> Option<Exit> {
+        let Decision { way: Way::Send { exit, .. }, limit, until, passage, .. } = self.get(handle)? else {
+            return None;
+        };
+        let holds = length <= *limit
+            && now < *until
+            && passage.as_ref().is_none_or(|passage| netfilter.repeat(passage, now, None, length));
+        holds.then_some(*exit)
+    }
+
     fn insert(&mut self, mut decision: Decision) -> Handle {
         let slot = self.next;
         self.next = if slot + 1 == DECISIONS { 0 } else { slot + 1 };
@@ -180,7 +199,7 @@ impl Flows {
 }
 
 impl Decision {
-    /// Takes a frame from port to port through the bridge. `None`, and nothing happened, if the decision does not hold.
+    /// Takes a frame from port to port through the bridge. False, and nothing happened, if the decision does not hold.
     #[inline]
     fn cross(
         &self,
@@ -188,30 +207,30 @@ impl Decision {
         namespaces: &mut [Option<Box<Namespace>>],
         now: Duration,
         frame: &Frame,
-    ) -> Option<StormFrame> {
-        let Way::Bridge { bridge, ingress, egress, .. } = self.way else { return None };
-        let header = EthernetHeader::parse(frame.bytes()).ok()?;
-        let length = frame.len() - ETHERNET_HEADER_LEN;
+    ) -> bool {
+        let Way::Bridge { bridge, ingress, egress, .. } = self.way else { return false };
+        let bytes = frame.bytes();
+        let Ok(header) = EthernetHeader::parse(bytes) else { return false };
+        let length = bytes.len() - ETHERNET_HEADER_LEN;
         if length > self.limit {
-            return None;
+            return false;
         }
-        let Some(Kind::Bridge(bridge)) = devices.get_mut(bridge.index())?.as_mut().map(|d| &mut d.kind)
-        else {
-            return None;
+        let Some(Some(Device { kind: Kind::Bridge(bridge), .. })) = devices.get_mut(bridge.index()) else {
+            return false;
         };
         let towards = bridge.switch.fdb().lookup(now, header.destination, None);
         // Learning the source must not change where the frame goes.
         if towards != Some(FdbTarget::Port(egress)) || header.source == header.destination {
-            return None;
+            return false;
         }
         if let Some(passage) = &self.passage {
-            let space = namespaces.get_mut(self.basis.namespace.index())?.as_mut()?;
-            if !space.netfilter.repeat(passage, now, segment_flags(frame.bytes()), length) {
-                return None;
+            let Some(Some(space)) = namespaces.get_mut(self.basis.namespace.index()) else { return false };
+            if !space.netfilter.repeat(passage, now, segment_flags(bytes), length) {
+                return false;
             }
         }
         bridge.switch.ingress_decided(now, ingress, &header, None);
-        Some(StormFrame { header, port: Some(ingress) })
+        true
     }
 
     /// Lets a datagram in whose payload begins at `payload`; the payload's length. `None`, and nothing happened, if the
@@ -332,7 +351,7 @@ impl Engine {
 
     /// Sends a local packet as a decision says. Gives it back if that does not hold.
     #[inline]
-    pub(super) fn send_decided(
+    fn send_decided(
         &mut self,
         handle: Handle,
         namespace: NamespaceId,
@@ -341,7 +360,7 @@ impl Engine {
     ) -> Option<Frame> {
         let (now, length) = (self.now, frame.len());
         if let Some(decision) = self.flows.get(handle)
-            && let Way::Send { exit, header } = decision.way
+            && let Way::Send { exit, header } = &decision.way
             && (length <= decision.limit || longest_segment(&frame) <= decision.limit)
             && self.holds(&decision.basis)
             && now < decision.until
@@ -350,8 +369,9 @@ impl Engine {
         {
             self.next_trace += 1;
             frame.set_trace(TraceId(self.next_trace));
-            frame.prepend(&header);
+            frame.prepend(header);
             frame.set_hint(handle.0);
+            let exit = *exit;
             self.exit(exit, frame);
             return None;
         }
@@ -372,19 +392,32 @@ impl Engine {
         self.transmit(device, frame, None);
     }
 
-    /// The decision by which a flow leaves its namespace, if there is one.
+    /// The decision by which a flow leaves its namespace and the Ethernet header that it leaves with, if there is one
+    /// that rests on `basis`.
     pub(super) fn first_decision(
         &self,
-        namespace: NamespaceId,
+        basis: &Basis,
         protocol: u8,
         source: SocketAddr,
         destination: SocketAddr,
-    ) -> Handle {
-        let key = FlowKey::new(namespace, protocol, source, destination);
-        self.flows
-            .known
-            .find(key.hash(), |known| known.key == key)
-            .map_or(Handle::default(), |known| known.first)
+    ) -> Option<(Handle, [u8; ETHERNET_HEADER_LEN])> {
+        let key = FlowKey::new(basis.namespace, protocol, source, destination);
+        let known = self.flows.known.find(key.hash(), |known| known.key == key)?;
+        match self.flows.get(known.first)? {
+            Decision { way: Way::Send { header, .. }, basis: same, .. } if same == basis => {
+                Some((known.first, *header))
+            }
+            _ => None,
+        }
+    }
+
+    /// Sends a frame whose header is that of [`Engine::first_decision`] by the device that [`Flows::exit`] named.
+    #[inline]
+    pub(super) fn send_framed(&mut self, handle: Handle, exit: Exit, mut frame: Frame) {
+        self.next_trace += 1;
+        frame.set_trace(TraceId(self.next_trace));
+        frame.set_hint(handle.0);
+        self.exit(exit, frame);
     }
 
     #[cold]
@@ -408,13 +441,11 @@ impl Engine {
             && self.now < decision.until
         {
             match &decision.way {
-                Way::Bridge { exit, .. } => {
-                    let exit = *exit;
-                    if let Some(crossing) =
-                        decision.cross(&mut self.devices, &mut self.namespaces, self.now, &frame)
-                    {
-                        if let Err(storm) = self.guard.processed(self.now, crossing) {
-                            self.storm = Some(storm);
+                Way::Bridge { exit, ingress, .. } => {
+                    let (exit, ingress) = (*exit, *ingress);
+                    if decision.cross(&mut self.devices, &mut self.namespaces, self.now, &frame) {
+                        if !self.guard.count(self.now) {
+                            self.storm = storm_frame(&frame, ingress).map(|last| self.guard.exceeded(last));
                         }
                         self.count_received(device, frame.len());
                         frame.set_hint(handle.0);
@@ -425,8 +456,7 @@ impl Engine {
                 Way::Datagram { socket, ends, payload } => {
                     if let Some(length) = decision.admit(*payload, &mut self.namespaces, self.now, &frame) {
                         let (namespace, whole) = (decision.basis.namespace, frame.len());
-                        frame.pull_front(*payload);
-                        frame.truncate(length);
+                        frame.narrow(*payload, length);
                         let taken = self.sockets.push(*socket, ends, frame);
                         self.count_received(device, whole);
                         if let Err(frame) = taken {
@@ -533,19 +563,13 @@ impl Engine {
 
     /// The packet reaches a UDP socket: the draft of its receiver's decision is complete.
     #[cold]
-    pub(super) fn finish_datagram(
-        &mut self,
-        socket: SocketId,
-        source: SocketAddr,
-        destination: SocketAddr,
-        payload: usize,
-    ) {
+    pub(super) fn finish_datagram(&mut self, socket: SocketId, ends: Rc<Ends>, payload: usize) {
         if let Some(draft) = self.draft.take()
             && matches!(draft.origin, Origin::After(_))
             && draft.bridged.is_none()
         {
             let payload = ETHERNET_HEADER_LEN + payload;
-            self.remember(*draft, Way::Datagram { socket, ends: Ends { source, destination }, payload });
+            self.remember(*draft, Way::Datagram { socket, ends, payload });
         }
     }
 
@@ -594,6 +618,13 @@ impl Draft {
     pub(super) fn limited(&mut self, limit: usize) {
         self.limit = self.limit.min(limit);
     }
+}
+
+/// What the storm guard says of a frame on a bridge's port.
+#[cold]
+fn storm_frame(frame: &Frame, port: PortId) -> Option<StormFrame> {
+    let header = EthernetHeader::parse(frame.bytes()).ok()?;
+    Some(StormFrame { header, port: Some(port) })
 }
 
 /// Bytes of the longest IP packet that a frame without link header is cut into.

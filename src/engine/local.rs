@@ -5,6 +5,7 @@
 //! as RFC 1122 says: port unreachable, protocol unreachable, reset.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use linkspan_nat::fragment::Reassembly;
 use linkspan_nat::icmp::{self, IcmpError, IcmpErrorMessage, SocketError};
@@ -315,9 +316,10 @@ impl Engine {
             }
             return self.drop_frame(packet.frame, Some(namespace), Some(device), DropReason::NoSocket);
         };
+        let ends = Rc::new(Ends { source, destination });
+        let payload = packet.layout.transport_offset() + 8;
         if self.draft.is_some() {
-            let payload = packet.layout.transport_offset() + 8;
-            self.finish_datagram(socket, source, destination, payload);
+            self.finish_datagram(socket, Rc::clone(&ends), payload);
         }
         if self.watched {
             self.event(packet.frame.trace(), |_| EventKind::Delivered {
@@ -330,9 +332,8 @@ impl Engine {
         }
         let Some(length) = packet.view().map(|view| view.payload().len()) else { return };
         let mut frame = packet.frame;
-        frame.pull_front(packet.layout.transport_offset() + 8);
-        frame.truncate(length);
-        if let Err(frame) = self.sockets.push(socket, &Ends { source, destination }, frame) {
+        frame.narrow(payload, length);
+        if let Err(frame) = self.sockets.push(socket, &ends, frame) {
             self.drop_frame(frame, Some(namespace), Some(device), DropReason::ReceiveBufferFull);
         }
     }

@@ -72,7 +72,7 @@ use announce::Announcement;
 pub use apply::ApplyError;
 use device::Device;
 use event::{DropReason, Event, EventKind};
-use fifo::Fifo;
+use fifo::{Arrival, Fifo};
 use flow::{Draft, Flows};
 use id::{DeviceId, LinkId, NamespaceId, SocketId};
 use link::Link;
@@ -251,7 +251,7 @@ impl Engine {
     /// Processes at most `budget` frames.
     pub fn drain(&mut self, budget: usize) -> Result<Drained, Storm> {
         for _ in 0..budget {
-            let Some((device, frame, tracked)) = self.fifo.pop() else {
+            let Some(Arrival { device, frame, tracked }) = self.fifo.pop() else {
                 // TCP's timers come after what else is due, so that an error that arrives now ends an attempt
                 // before it is repeated.
                 self.tcp.advance(self.now);
@@ -261,8 +261,13 @@ impl Engine {
                 return Ok(Drained::Idle);
             };
             self.received += 1;
-            self.receive(device, frame, tracked);
-            if let Some(reason) = self.storm.take() {
+            match tracked {
+                false => self.receive(device, frame),
+                true => self.receive_tracked(device, frame),
+            }
+            if self.storm.is_some()
+                && let Some(reason) = self.storm.take()
+            {
                 self.fifo.clear();
                 return Err(Storm { reason, device: self.describe_device(device) });
             }

@@ -1,10 +1,11 @@
 //! The receive buffer of a UDP or raw socket: datagrams in order, bounded by bytes as `net.core.rmem_default`.
 //!
 //! A datagram waits in the frame it came in, as in Linux's `sk_receive_queue`: its bytes are copied once, to the
-//! reader, as from `recvfrom(2)`.
+//! reader, as from `recvfrom(2)`. Datagrams of one flow share the note of where they come from and go to.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::rc::Rc;
 
 use linkspan_switch::frame::Frame;
 
@@ -25,7 +26,7 @@ pub(crate) struct ReceiveBuffer {
 #[derive(Debug)]
 pub(crate) struct Waiting {
     /// Who sent it, and where to.
-    pub(crate) ends: Ends,
+    pub(crate) ends: Rc<Ends>,
     /// Its payload.
     pub(crate) frame: Frame,
 }
@@ -50,13 +51,13 @@ impl ReceiveBuffer {
 
     /// Takes a datagram in, of whose frame only the payload is left; gives it back if there is no room.
     #[inline]
-    pub(crate) fn push(&mut self, ends: &Ends, frame: Frame) -> Result<(), Frame> {
+    pub(crate) fn push(&mut self, ends: &Rc<Ends>, frame: Frame) -> Result<(), Frame> {
         let charged = self.bytes + DATAGRAM_OVERHEAD * self.waiting.len();
         if charged + frame.len() + DATAGRAM_OVERHEAD > LIMIT {
             return Err(frame);
         }
         self.bytes += frame.len();
-        self.waiting.push_back(Waiting { ends: *ends, frame });
+        self.waiting.push_back(Waiting { ends: Rc::clone(ends), frame });
         Ok(())
     }
 
@@ -75,9 +76,9 @@ mod tests {
     use linkspan_switch::frame::Pool;
     use proptest::prelude::*;
 
-    fn ends(port: u16) -> Ends {
+    fn ends(port: u16) -> Rc<Ends> {
         let address = |port| SocketAddr::from(([172, 18, 0, 2], port));
-        Ends { source: address(port), destination: address(2) }
+        Rc::new(Ends { source: address(port), destination: address(2) })
     }
 
     fn pop(buffer: &mut ReceiveBuffer) -> Option<(u16, Vec<u8>)> {

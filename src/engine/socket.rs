@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::rc::Rc;
 use std::task::Waker;
 
 use hashbrown::HashMap;
@@ -162,7 +163,7 @@ impl Sockets {
     /// Puts a datagram, of whose frame only the payload is left, into a socket's receive buffer; gives it back if that
     /// is full.
     #[inline]
-    pub(super) fn push(&mut self, id: SocketId, ends: &Ends, frame: Frame) -> Result<(), Frame> {
+    pub(super) fn push(&mut self, id: SocketId, ends: &Rc<Ends>, frame: Frame) -> Result<(), Frame> {
         let Some(Some(socket)) = self.table.get_mut(id.index()) else { return Err(frame) };
         socket.received.push(ends, frame)?;
         if socket.announce() {
@@ -320,10 +321,10 @@ impl Engine {
     pub(super) fn raw_deliver(&mut self, namespace: NamespaceId, packet: &Packet) -> bool {
         let Some(list) = self.sockets.raw.get(&namespace) else { return false };
         let Some(view) = packet.view() else { return false };
-        let ends = Ends {
+        let ends = Rc::new(Ends {
             source: SocketAddr::new(view.source(), 0),
             destination: SocketAddr::new(view.destination(), 0),
-        };
+        });
         let wanted = packet.layout.protocol();
         let ipv4 = view.source().is_ipv4();
         let takers: Vec<SocketId> = list

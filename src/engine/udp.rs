@@ -10,6 +10,7 @@ use std::time::Duration;
 use linkspan_nat::checksum;
 use linkspan_nat::emit::{self, IpHeader};
 use linkspan_nat::packet::{IPV4_HEADER_LENGTH, IPV6_HEADER_LENGTH, UDP};
+use linkspan_switch::ethernet::ETHERNET_HEADER_LEN;
 use linkspan_switch::frame::{Checksum, Frame, Pool, TraceId};
 
 use super::Engine;
@@ -31,11 +32,13 @@ pub(super) struct Towards {
     source: SocketAddr,
     ttl: Option<u8>,
     mtu: u32,
-    /// The headers of a datagram without payload and identification.
-    headers: [u8; IPV6_HEADER_LENGTH + UDP_HEADER_LENGTH],
+    /// The headers of a datagram without payload and identification, behind room for that of Ethernet, which is filled in
+    /// if `first` names a decision.
+    headers: [u8; ETHERNET_HEADER_LEN + IPV6_HEADER_LENGTH + UDP_HEADER_LENGTH],
     /// Sums of the IPv4 header and of the pseudo header, both without lengths.
     header_sum: u16,
     pseudo_sum: u16,
+    /// By which such datagrams leave the namespace; it rests on `basis`.
     first: Handle,
     basis: Basis,
     until: Duration,
@@ -47,7 +50,6 @@ impl Towards {
         remote: SocketAddr,
         ttl: Option<u8>,
         mtu: u32,
-        first: Handle,
         basis: Basis,
         until: Duration,
     ) -> Result<Towards, Errno> {
@@ -61,47 +63,71 @@ impl Towards {
             ip[10..12].fill(0);
             header_sum = checksum::sum(&ip);
         }
-        let mut headers = [0; IPV6_HEADER_LENGTH + UDP_HEADER_LENGTH];
-        headers[..ip.len()].copy_from_slice(&ip);
-        headers[ip.len()..][..2].copy_from_slice(&source.port().to_be_bytes());
-        headers[ip.len() + 2..][..2].copy_from_slice(&remote.port().to_be_bytes());
+        let mut headers = [0; ETHERNET_HEADER_LEN + IPV6_HEADER_LENGTH + UDP_HEADER_LENGTH];
+        let packet = &mut headers[ETHERNET_HEADER_LEN..];
+        packet[..ip.len()].copy_from_slice(&ip);
+        packet[ip.len()..][..2].copy_from_slice(&source.port().to_be_bytes());
+        packet[ip.len() + 2..][..2].copy_from_slice(&remote.port().to_be_bytes());
         let pseudo_sum = checksum::pseudo_header(source.ip(), remote.ip(), UDP, 0);
+        let first = Handle::default();
         Ok(Towards { remote, source, ttl, mtu, headers, header_sum, pseudo_sum, first, basis, until })
     }
 
-    /// A datagram in its packet. Its checksum is left to whoever needs one: between namespaces nobody does.
+    /// Datagrams leave by this decision, with this Ethernet header.
+    fn leave_by(&mut self, (first, header): (Handle, [u8; ETHERNET_HEADER_LEN])) {
+        self.first = first;
+        self.headers[..ETHERNET_HEADER_LEN].copy_from_slice(&header);
+    }
+
+    /// Bytes of a datagram's packet.
     #[inline]
+    fn packet_length(&self, payload: &[u8]) -> usize {
+        let header = if self.source.is_ipv4() { IPV4_HEADER_LENGTH } else { IPV6_HEADER_LENGTH };
+        header + UDP_HEADER_LENGTH + payload.len()
+    }
+
+    /// A datagram in its packet.
     fn packet(&self, pool: &Pool, identification: u16, payload: &[u8]) -> Result<Frame, Errno> {
-        let length = UDP_HEADER_LENGTH + payload.len();
-        let stated = u16::try_from(length).map_err(|_| Errno::MessageTooLong)?;
-        let sum = checksum::add(self.pseudo_sum, stated);
+        let mut frame = self.frame(pool, identification, payload)?;
+        frame.pull_front(ETHERNET_HEADER_LEN);
+        Ok(frame)
+    }
+
+    /// A datagram in its Ethernet frame. Its checksum is left to whoever needs one: between namespaces nobody does.
+    #[inline]
+    fn frame(&self, pool: &Pool, identification: u16, payload: &[u8]) -> Result<Frame, Errno> {
+        const IPV4: usize = ETHERNET_HEADER_LEN + IPV4_HEADER_LENGTH + UDP_HEADER_LENGTH;
+        let length = (UDP_HEADER_LENGTH + payload.len()) as u16;
+        let sum = checksum::add(self.pseudo_sum, length);
         let mut frame;
-        let front = if self.source.is_ipv4() {
-            let total = u16::try_from(IPV4_HEADER_LENGTH + length).map_err(|_| Errno::MessageTooLong)?;
-            // As Linux with IP_PMTUDISC_WANT: may not be fragmented if it fits the path.
-            let flags: u16 = if u32::from(total) <= self.mtu { 0x4000 } else { 0 };
-            let fields = u64::from(total) + u64::from(identification) + u64::from(flags);
-            let header_checksum = !checksum::fold(u64::from(self.header_sum) + fields);
-            frame = pool.copy_of_two(self.headers.first_chunk::<28>().unwrap_or(&[0; 28]), payload);
-            if let Some(headers) = frame.bytes_mut().first_chunk_mut::<28>() {
-                headers[2..4].copy_from_slice(&total.to_be_bytes());
-                headers[4..6].copy_from_slice(&identification.to_be_bytes());
-                headers[6..8].copy_from_slice(&flags.to_be_bytes());
-                headers[10..12].copy_from_slice(&header_checksum.to_be_bytes());
-                headers[24..26].copy_from_slice(&stated.to_be_bytes());
-                headers[26..28].copy_from_slice(&sum.to_be_bytes());
+        let start = match self.headers.first_chunk::<IPV4>() {
+            Some(headers) if self.source.is_ipv4() => {
+                let total = u16::try_from(IPV4_HEADER_LENGTH + UDP_HEADER_LENGTH + payload.len());
+                let total = total.map_err(|_| Errno::MessageTooLong)?;
+                // As Linux with IP_PMTUDISC_WANT: may not be fragmented if it fits the path.
+                let flags: u16 = if u32::from(total) <= self.mtu { 0x4000 } else { 0 };
+                let fields = u64::from(total) + u64::from(identification) + u64::from(flags);
+                let header_checksum = !checksum::fold(u64::from(self.header_sum) + fields);
+                frame = pool.packet(headers, payload, |headers| {
+                    headers[16..18].copy_from_slice(&total.to_be_bytes());
+                    headers[18..20].copy_from_slice(&identification.to_be_bytes());
+                    headers[20..22].copy_from_slice(&flags.to_be_bytes());
+                    headers[24..26].copy_from_slice(&header_checksum.to_be_bytes());
+                    headers[38..40].copy_from_slice(&length.to_be_bytes());
+                    headers[40..42].copy_from_slice(&sum.to_be_bytes());
+                });
+                ETHERNET_HEADER_LEN + IPV4_HEADER_LENGTH
             }
-            IPV4_HEADER_LENGTH
-        } else {
-            frame = pool.copy_of_two(&self.headers, payload);
-            if let Some(headers) = frame.bytes_mut().first_chunk_mut::<48>() {
-                headers[4..6].copy_from_slice(&stated.to_be_bytes());
-                headers[44..46].copy_from_slice(&stated.to_be_bytes());
-                headers[46..48].copy_from_slice(&sum.to_be_bytes());
+            _ => {
+                frame = pool.packet(&self.headers, payload, |headers| {
+                    headers[18..20].copy_from_slice(&length.to_be_bytes());
+                    headers[58..60].copy_from_slice(&length.to_be_bytes());
+                    headers[60..62].copy_from_slice(&sum.to_be_bytes());
+                });
+                ETHERNET_HEADER_LEN + IPV6_HEADER_LENGTH
             }
-            IPV6_HEADER_LENGTH
         };
-        frame.set_checksum(Checksum::Partial { start: front as u16, offset: 6 });
+        frame.set_checksum(Checksum::Partial { start: start as u16, offset: 6 });
         Ok(frame)
     }
 }
@@ -193,15 +219,26 @@ impl Engine {
         payload: &[u8],
     ) -> Result<(), Errno> {
         let socket = self.sockets.get_mut(id)?;
+        let SocketKind::Udp { remote: peer, .. } = socket.kind else { return Err(Errno::InvalidArgument) };
+        match remote.or(peer) {
+            Some(remote) => self.udp_send_to(id, &remote, payload),
+            None => Err(socket.error.take().unwrap_or(Errno::NotConnected)),
+        }
+    }
+
+    /// Sends a datagram to `remote`, whether the socket is connected or not.
+    fn udp_send_to(&mut self, id: SocketId, remote: &SocketAddr, payload: &[u8]) -> Result<(), Errno> {
+        let socket = self.sockets.get_mut(id)?;
         if let Some(error) = socket.error.take() {
             return Err(error);
         }
-        let SocketKind::Udp { remote: peer, .. } = socket.kind else { return Err(Errno::InvalidArgument) };
-        let remote = remote.or(peer).ok_or(Errno::NotConnected)?;
+        if !matches!(socket.kind, SocketKind::Udp { .. }) {
+            return Err(Errno::InvalidArgument);
+        }
         if payload.len() > UDP_LIMIT {
             return Err(Errno::MessageTooLong);
         }
-        let (namespace, ttl) = (socket.namespace, socket.ttl);
+        let (namespace, ttl, remote) = (socket.namespace, socket.ttl, *remote);
         if let Some(way) = &socket.towards
             && way.remote == remote
             && way.ttl == ttl
@@ -211,11 +248,17 @@ impl Engine {
             && way.basis.namespace_epoch == space.epoch
         {
             space.next_identification = space.next_identification.wrapping_add(1);
-            let frame = way.packet(&self.pool, space.next_identification, payload)?;
-            let first = if self.watched { Handle::default() } else { way.first };
-            if let Some(frame) = self.send_decided(first, namespace, frame, None) {
-                self.udp_send_undecided(id, namespace, frame);
+            if !self.watched
+                && let Some(exit) =
+                    self.flows.exit(way.first, &mut space.netfilter, self.now, way.packet_length(payload))
+            {
+                let frame = way.frame(&self.pool, space.next_identification, payload)?;
+                let first = way.first;
+                self.send_framed(first, exit, frame);
+                return Ok(());
             }
+            let frame = way.packet(&self.pool, space.next_identification, payload)?;
+            self.udp_send_undecided(id, namespace, frame);
             return Ok(());
         }
         let way = self.udp_towards(namespace, id, ttl, None, remote)?;
@@ -252,11 +295,12 @@ impl Engine {
     #[cold]
     fn udp_send_undecided(&mut self, id: SocketId, namespace: NamespaceId, frame: Frame) {
         self.ip_send(namespace, frame);
-        let addresses = |socket: &Socket| socket.towards.as_ref().map(|way| (way.source, way.remote));
-        let Some((source, remote)) = self.sockets.get(id).ok().and_then(addresses) else { return };
-        let first = self.first_decision(namespace, UDP, source, remote);
-        if let Ok(Socket { towards: Some(way), .. }) = self.sockets.get_mut(id) {
-            way.first = first;
+        let key = |socket: &Socket| socket.towards.as_ref().map(|way| (way.basis, way.source, way.remote));
+        let Some((basis, source, remote)) = self.sockets.get(id).ok().and_then(key) else { return };
+        if let Some(first) = self.first_decision(&basis, UDP, source, remote)
+            && let Ok(Socket { towards: Some(way), .. }) = self.sockets.get_mut(id)
+        {
+            way.leave_by(first);
         }
     }
 
@@ -288,8 +332,11 @@ impl Engine {
         let (mtu, until) = space.path_mtu_until(self.now, remote.ip(), device_mtu);
         let source = SocketAddr::new(source, local.map_or(0, |local| local.port()));
         let basis = self.basis(namespace).ok_or(Errno::BadDescriptor)?;
-        let first = self.first_decision(namespace, UDP, source, remote);
-        Towards::new(source, remote, ttl, mtu, first, basis, until)
+        let mut way = Towards::new(source, remote, ttl, mtu, basis, until)?;
+        if let Some(first) = self.first_decision(&basis, UDP, source, remote) {
+            way.leave_by(first);
+        }
+        Ok(way)
     }
 
     /// Sends a datagram from a service's socket (see [`Engine::take_service_event`]).
@@ -297,7 +344,7 @@ impl Engine {
     /// # Errors
     /// As `sendto(2)`: no route, an earlier ICMP error, a payload that is too long.
     pub fn send_datagram(&mut self, id: SocketId, remote: SocketAddr, payload: &[u8]) -> Result<(), Errno> {
-        self.udp_send(id, Some(remote), payload)
+        self.udp_send_to(id, &remote, payload)
     }
 
     /// The next datagram; a pending error first.

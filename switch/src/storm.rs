@@ -109,15 +109,25 @@ impl StormGuard {
     /// [`StormError::Instant`] for each frame beyond the budget of one instant.
     #[inline]
     pub fn processed(&mut self, now: Duration, frame: StormFrame) -> Result<(), StormError> {
+        if self.count(now) { Ok(()) } else { Err(self.exceeded(frame)) }
+    }
+
+    /// Counts one frame processed at `now`. False if it is beyond the budget of one instant: then
+    /// [`StormGuard::exceeded`] is the error.
+    #[inline]
+    pub fn count(&mut self, now: Duration) -> bool {
         if now != self.instant {
             self.instant = now;
             self.processed = 0;
         }
         self.processed += 1;
-        if self.processed > self.config.instant_budget {
-            return Err(StormError::Instant { budget: self.config.instant_budget, at: now, last: frame });
-        }
-        Ok(())
+        self.processed <= self.config.instant_budget
+    }
+
+    /// What to say of a frame that was beyond the budget of the present instant.
+    #[cold]
+    pub fn exceeded(&self, last: StormFrame) -> StormError {
+        StormError::Instant { budget: self.config.instant_budget, at: self.instant, last }
     }
 
     /// Counts one frame about to be flooded at `now`.

@@ -16,8 +16,8 @@ use crate::offload;
 
 mod pool;
 
-use pool::Body;
 pub use pool::Pool;
+use pool::{Body, Meta};
 
 /// Free bytes in front of a new frame: room for a VXLAN encapsulation over IPv6 (70 bytes) and tags.
 pub const HEADROOM: usize = 128;
@@ -159,6 +159,19 @@ impl Frame {
         let len = len.min(self.len());
         let Some(body) = &mut self.body else { return };
         body.meta.end = body.meta.start + len as u32;
+    }
+
+    /// Leaves only `len` bytes from the `start`th on, as many of them as there are. Their checksum counts as complete: what it
+    /// was about is no longer there.
+    #[inline]
+    pub fn narrow(&mut self, start: usize, len: usize) {
+        let Some(body) = &mut self.body else { return };
+        let Meta { start: first, end, .. } = body.meta;
+        let length = (end - first) as usize;
+        let start = start.min(length);
+        body.meta.start = first + start as u32;
+        body.meta.end = body.meta.start + len.min(length - start) as u32;
+        body.meta.checksum = Checksum::Complete;
     }
 
     /// Adds `n` zero bytes at the end and returns them for writing. Without room, or when shared, the frame
@@ -399,6 +412,18 @@ mod tests {
         second.bytes_mut()[2] = b'C';
         assert_eq!((first.bytes(), second.bytes()), (&b"Abc"[..], &b"abC"[..]));
         assert_eq!((pool.outstanding(), pool.allocations()), (2, 2));
+    }
+
+    proptest! {
+        #[test]
+        fn narrowing_leaves_what_a_slice_would(bytes in prop::collection::vec(any::<u8>(), 0..300), start in 0usize..400, len in 0usize..400) {
+            let mut frame = Pool::new().copy_of(&bytes);
+            frame.set_checksum(Checksum::Partial { start: 20, offset: 6 });
+            frame.narrow(start, len);
+            let first = start.min(bytes.len());
+            prop_assert_eq!(frame.bytes(), &bytes[first..bytes.len().min(first + len)]);
+            prop_assert_eq!(frame.checksum(), Checksum::Complete);
+        }
     }
 
     #[test]

@@ -108,13 +108,21 @@ impl Pool {
         Frame { body: Some(body) }
     }
 
-    /// A frame holding a copy of `front` and, behind it, of `rest`, with [`HEADROOM`] free bytes before them.
+    /// A frame holding a copy of `headers`, completed by `complete`, and behind it of `payload`, with [`HEADROOM`] free
+    /// bytes before them.
     #[inline]
-    pub fn copy_of_two<const N: usize>(&self, front: &[u8; N], rest: &[u8]) -> Frame {
-        let mut body = self.take(HEADROOM + N + rest.len());
-        let (first, second) = body.open(HEADROOM, N + rest.len()).split_at_mut(N);
-        first.copy_from_slice(front);
-        second.copy_from_slice(rest);
+    pub fn packet<const N: usize>(
+        &self,
+        headers: &[u8; N],
+        payload: &[u8],
+        complete: impl FnOnce(&mut [u8; N]),
+    ) -> Frame {
+        let mut body = self.take(HEADROOM + N + payload.len());
+        if let Some((front, rest)) = body.open(HEADROOM, N + payload.len()).split_first_chunk_mut() {
+            *front = *headers;
+            complete(front);
+            rest.copy_from_slice(payload);
+        }
         Frame { body: Some(body) }
     }
 
