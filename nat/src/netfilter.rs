@@ -27,6 +27,7 @@ mod passage;
 mod rewrite;
 
 pub use context::{DropCause, DropCounters, HookContext, HookStep, PacketConnection, Verdict};
+use passage::CountedLists;
 pub use passage::Passage;
 
 use crate::conntrack::{
@@ -74,6 +75,7 @@ pub struct Netfilter {
     changed: bool,
     /// Moves whenever rules may have changed.
     generation: u64,
+    counted: CountedLists,
     conntrack: Conntrack,
     reassembler: Reassembler,
     drops: DropCounters,
@@ -117,6 +119,7 @@ impl Netfilter {
             activity: [Activity::default(); 2],
             changed: true,
             generation: 0,
+            counted: CountedLists::new(),
             conntrack: Conntrack::new(hash_seed),
             reassembler: Reassembler::default(),
             drops: DropCounters::default(),

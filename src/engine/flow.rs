@@ -76,7 +76,9 @@ pub(super) struct FlowKey {
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Handle(u64);
 
-/// What became of a packet at one stage, to become of the next one of its flow too.
+/// What became of a packet at one stage, to become of the next one of its flow too. With ten thousand flows every one is a
+/// cache miss, so it is two lines.
+#[repr(align(64))]
 struct Decision {
     generation: u32,
     /// Packets that could not be repeated since the last one that was drawn up.
@@ -84,13 +86,16 @@ struct Decision {
     basis: Basis,
     /// The device that received the packet; at the first stage none did.
     device: Option<DeviceId>,
-    until: Duration,
+    /// Nanoseconds of virtual time.
+    until: u64,
     /// Longest IP packet.
-    limit: usize,
+    limit: u32,
     way: Way,
     passage: Option<Passage>,
     next: Handle,
 }
+
+const _: () = assert!(size_of::<Decision>() == 128);
 
 /// What a decision rests on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -138,6 +143,18 @@ enum Origin {
     After(Handle),
 }
 
+impl Handle {
+    /// The handle as a word that others keep.
+    pub(super) fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The inverse of [`Handle::to_bits`].
+    pub(super) fn from_bits(bits: u64) -> Handle {
+        Handle(bits)
+    }
+}
+
 impl Flows {
     fn get(&self, handle: Handle) -> Option<&Decision> {
         let decision = self.ring.get(handle.0 as u32 as usize)?;
@@ -162,8 +179,8 @@ impl Flows {
         let Decision { way: Way::Send { exit, .. }, limit, until, passage, .. } = self.get(handle)? else {
             return None;
         };
-        let holds = length <= *limit
-            && now < *until
+        let holds = length <= *limit as usize
+            && nanoseconds(now) < *until
             && passage.as_ref().is_none_or(|passage| netfilter.repeat(passage, now, None, length));
         holds.then_some(*exit)
     }
@@ -212,7 +229,7 @@ impl Decision {
         let bytes = frame.bytes();
         let Ok(header) = EthernetHeader::parse(bytes) else { return false };
         let length = bytes.len() - ETHERNET_HEADER_LEN;
-        if length > self.limit {
+        if length > self.limit as usize {
             return false;
         }
         let Some(Some(Device { kind: Kind::Bridge(bridge), .. })) = devices.get_mut(bridge.index()) else {
@@ -325,20 +342,40 @@ impl Engine {
         }
     }
 
-    /// Sends a local packet the way its flow goes. Gives it back if that is not known.
+    /// Sends a local TCP segment by a decision of its flow. Gives it back if that does not hold.
     #[inline]
-    pub(super) fn send_known(&mut self, namespace: NamespaceId, frame: Frame) -> Option<Frame> {
-        if frame.mark() != 0 {
-            return Some(frame);
+    pub(super) fn send_by(
+        &mut self,
+        handle: Handle,
+        namespace: NamespaceId,
+        frame: Frame,
+    ) -> Result<Handle, Frame> {
+        let bytes = frame.bytes();
+        let family = match bytes.first() {
+            Some(first) if first >> 4 == 6 => Family::Ipv6,
+            _ => Family::Ipv4,
+        };
+        let flags = tcp_flags(TCP, family, bytes);
+        match self.send_decided(handle, namespace, frame, flags) {
+            None => Ok(handle),
+            Some(frame) => Err(frame),
         }
-        let Some(key) = FlowKey::parse(namespace, frame.bytes()) else { return Some(frame) };
+    }
+
+    /// Sends a local packet the way its flow goes, and says by which decision. Gives it back if that is not known.
+    #[inline]
+    pub(super) fn send_known(&mut self, namespace: NamespaceId, frame: Frame) -> Result<Handle, Frame> {
+        if frame.mark() != 0 {
+            return Err(frame);
+        }
+        let Some(key) = FlowKey::parse(namespace, frame.bytes()) else { return Err(frame) };
         let hash = key.hash();
         let Some(known) = self.flows.known.find_mut(hash, |known| known.key == key) else {
-            return Some(self.first_of_flow(key, hash, frame));
+            return Err(self.first_of_flow(key, hash, frame));
         };
         let flags = tcp_flags(key.protocol, key.family, frame.bytes());
         let handle = known.first;
-        let frame = self.send_decided(handle, namespace, frame, flags)?;
+        let Some(frame) = self.send_decided(handle, namespace, frame, flags) else { return Ok(handle) };
         if let Some(known) = self.flows.known.find_mut(hash, |known| known.key == key) {
             known.misses = known.misses.wrapping_add(1);
             // A way that cannot be repeated is tried ever more rarely.
@@ -346,7 +383,7 @@ impl Engine {
                 self.begin_draft(Origin::Flow(key), namespace, None, key.family);
             }
         }
-        Some(frame)
+        Err(frame)
     }
 
     /// Sends a local packet as a decision says. Gives it back if that does not hold.
@@ -361,9 +398,9 @@ impl Engine {
         let (now, length) = (self.now, frame.len());
         if let Some(decision) = self.flows.get(handle)
             && let Way::Send { exit, header } = &decision.way
-            && (length <= decision.limit || longest_segment(&frame) <= decision.limit)
+            && (length <= decision.limit as usize || longest_segment(&frame) <= decision.limit as usize)
             && self.holds(&decision.basis)
-            && now < decision.until
+            && nanoseconds(now) < decision.until
             && let Some(Some(space)) = self.namespaces.get_mut(namespace.index())
             && decision.passage.as_ref().is_none_or(|p| space.netfilter.repeat(p, now, flags, length))
         {
@@ -438,7 +475,7 @@ impl Engine {
         if let Some(decision) = self.flows.get(handle)
             && decision.device == Some(device)
             && self.holds(&decision.basis)
-            && self.now < decision.until
+            && nanoseconds(self.now) < decision.until
         {
             match &decision.way {
                 Way::Bridge { exit, ingress, .. } => {
@@ -578,7 +615,7 @@ impl Engine {
         let passage = if steps.is_empty() && connection.is_none() {
             None
         } else {
-            let space = self.namespaces.get(basis.namespace.index())?.as_ref()?;
+            let space = self.namespaces.get_mut(basis.namespace.index())?.as_mut()?;
             Some(space.netfilter.remember(family, &steps, connection)?)
         };
         let handle = self.flows.insert(Decision {
@@ -586,8 +623,8 @@ impl Engine {
             misses: 0,
             basis,
             device,
-            until: until.unwrap_or(Duration::MAX),
-            limit,
+            until: until.map_or(u64::MAX, nanoseconds),
+            limit: u32::try_from(limit).unwrap_or(u32::MAX),
             way,
             passage,
             next: Handle::default(),
@@ -625,6 +662,12 @@ impl Draft {
 fn storm_frame(frame: &Frame, port: PortId) -> Option<StormFrame> {
     let header = EthernetHeader::parse(frame.bytes()).ok()?;
     Some(StormFrame { header, port: Some(port) })
+}
+
+/// Virtual time as a number; it ends after 584 years.
+#[inline]
+fn nanoseconds(time: Duration) -> u64 {
+    time.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(time.subsec_nanos()))
 }
 
 /// Bytes of the longest IP packet that a frame without link header is cut into.

@@ -21,6 +21,7 @@ use rand_xoshiro::rand_core::Rng;
 
 use super::device::{Device, Kind};
 use super::event::{DropReason, EventKind, NeighbourState};
+use super::flow::Handle;
 use super::icmp_errors::{host_unreachable, net_unreachable, too_big_error};
 use super::id::{DeviceId, NamespaceId};
 use super::namespace::Namespace;
@@ -294,6 +295,20 @@ impl Engine {
         self.ip_send_tracked(namespace, frame, None);
     }
 
+    /// Sends a local packet by the decision `known`, if that still holds, or as any other. The decision by which it went;
+    /// the default if there was none.
+    pub(super) fn ip_send_along(&mut self, known: Handle, namespace: NamespaceId, mut frame: Frame) -> Handle {
+        self.draft = None;
+        if !self.watched {
+            match self.send_by(known, namespace, frame).or_else(|frame| self.send_known(namespace, frame)) {
+                Ok(by) => return by,
+                Err(unknown) => frame = unknown,
+            }
+        }
+        self.ip_send_anew(namespace, frame, None);
+        Handle::default()
+    }
+
     pub(super) fn ip_send_tracked(
         &mut self,
         namespace: NamespaceId,
@@ -303,10 +318,15 @@ impl Engine {
         self.draft = None;
         if !self.watched && tracked.is_none() {
             match self.send_known(namespace, frame) {
-                None => return,
-                Some(unknown) => frame = unknown,
+                Ok(_) => return,
+                Err(unknown) => frame = unknown,
             }
         }
+        self.ip_send_anew(namespace, frame, tracked);
+    }
+
+    /// Sends a local packet whose way is not known.
+    fn ip_send_anew(&mut self, namespace: NamespaceId, mut frame: Frame, tracked: Option<Tracked>) {
         self.next_trace += 1;
         frame.set_trace(TraceId(self.next_trace));
         if self.watched {

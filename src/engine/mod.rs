@@ -66,7 +66,7 @@ use linkspan_switch::storm::{StormConfig, StormError, StormGuard};
 use rand_xoshiro::Xoshiro256StarStar;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-use crate::tcp::TcpStack;
+use crate::tcp::{Sender, TcpStack};
 
 use announce::Announcement;
 pub use apply::ApplyError;
@@ -109,7 +109,7 @@ pub struct Engine {
     announcements: BTreeMap<(DeviceId, std::net::IpAddr), Announcement>,
     outputs: VecDeque<(DeviceId, Frame)>,
     /// Kept between drains for its memory.
-    tcp_outgoing: Vec<(NamespaceId, Frame)>,
+    tcp_outgoing: Vec<(NamespaceId, Frame, Option<Sender>)>,
     events: Vec<Event>,
     watched: bool,
     sequence: u64,

@@ -12,11 +12,14 @@ use linkspan_switch::frame::{Checksum, Segmentation, SegmentationKind, TraceId};
 
 use super::Engine;
 use super::errno::Errno;
+use super::flow::Handle;
 use super::id::{NamespaceId, SocketId};
 use super::ip::Packet;
 use super::route::unspecified_like;
 use super::socket::{SocketKind, free_port};
-use crate::tcp::{Change, Departure, Ingress, ListenOptions, Options, Scope, SocketError, State, TcpError};
+use crate::tcp::{
+    Change, Departure, Ingress, ListenOptions, Options, Scope, Sender, SocketError, State, TcpError,
+};
 
 /// Most bytes handed over by one read.
 const READ_LIMIT: usize = 65_536;
@@ -215,7 +218,7 @@ impl Engine {
     pub(super) fn tcp_egress(&mut self) -> bool {
         let mut packets = std::mem::take(&mut self.tcp_outgoing);
         let pool = &self.pool;
-        self.tcp.egress(self.now, &mut |Departure { scope, packet, segment_size }| {
+        self.tcp.egress(self.now, &mut |Departure { scope, sender, packet, segment_size }| {
             let mut frame = pool.copy_of(packet);
             let (start, kind) = if packet.first().is_some_and(|first| first >> 4 == 6) {
                 (IPV6_HEADER_LENGTH, SegmentationKind::Tcp6)
@@ -224,11 +227,17 @@ impl Engine {
             };
             frame.set_segmentation(segment_size.map(|size| Segmentation { kind, size }));
             frame.set_checksum(Checksum::Partial { start: start as u16, offset: TCP_CHECKSUM });
-            packets.push((NamespaceId(scope.0), frame));
+            packets.push((NamespaceId(scope.0), frame, sender));
         });
         let any = !packets.is_empty();
-        for (namespace, frame) in packets.drain(..) {
-            self.ip_send(namespace, frame);
+        for (namespace, frame, sender) in packets.drain(..) {
+            let known = sender.map_or(Handle::default(), |sender| Handle::from_bits(sender.way));
+            let by = self.ip_send_along(known, namespace, frame);
+            if let Some(Sender { connection, .. }) = sender
+                && by != known
+            {
+                self.tcp.remember_way(connection, by.to_bits());
+            }
         }
         self.tcp_outgoing = packets;
         while let Some(change) = self.tcp.take_change() {

@@ -109,6 +109,8 @@ pub(super) struct Connection {
     pub(super) options: Options,
     pub(super) body: Body,
     pub(super) holder: Holder,
+    /// What the caller remembers of the way its packets go.
+    pub(super) way: u64,
     /// The tuple leads here.
     pub(super) linked: bool,
     /// Waits in the ready queue.
@@ -160,6 +162,7 @@ impl Connection {
             options,
             body,
             holder,
+            way: 0,
             linked: true,
             ready: false,
             announced: false,

@@ -16,7 +16,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::HardwareAddress;
 
 use super::segment::{Segment, Sent};
-use super::types::Scope;
+use super::types::{Scope, Sender};
 
 /// Smallest MTU used, IPv4's own (RFC 791): a SYN with all options fits it, and a segment has room for data behind them.
 const MINIMUM_MTU: usize = 68;
@@ -70,7 +70,7 @@ impl Interfaces {
             config.random_seed = split_mix(seed.wrapping_add(made.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
             let mut nothing = VecDeque::new();
             let mut spare = Vec::new();
-            let mut port = Port::new(mtu, Scope(0), None, &mut nothing, &mut spare);
+            let mut port = Port::new(mtu, (Scope(0), None), None, &mut nothing, &mut spare);
             port.offload = offload;
             let mut interface = Interface::new(config, &mut port, Instant::ZERO);
             interface.set_any_ip(true);
@@ -99,22 +99,24 @@ pub(super) fn duration(instant: Instant) -> Duration {
 /// A packet to send.
 pub(super) struct Packet {
     pub(super) scope: Scope,
+    pub(super) sender: Option<Sender>,
     pub(super) octets: Vec<u8>,
     /// Octets of data in each segment, if the packet is still to be cut.
     pub(super) segment_size: Option<u16>,
 }
 
 impl Packet {
-    /// A packet of one segment.
+    /// A packet of one segment, in no connection's name.
     pub(super) fn whole(scope: Scope, octets: Vec<u8>) -> Packet {
-        Packet { scope, octets, segment_size: None }
+        Packet { scope, sender: None, octets, segment_size: None }
     }
 }
 
 /// A device for one poll: at most one packet in, any number out.
 pub(super) struct Port<'a> {
     mtu: usize,
-    scope: Scope,
+    /// Whose packets go out.
+    from: (Scope, Option<Sender>),
     /// Asked once, when the interface is made.
     offload: bool,
     incoming: Option<&'a [u8]>,
@@ -125,12 +127,12 @@ pub(super) struct Port<'a> {
 impl<'a> Port<'a> {
     pub(super) fn new(
         mtu: usize,
-        scope: Scope,
+        from: (Scope, Option<Sender>),
         incoming: Option<&'a [u8]>,
         outgoing: &'a mut VecDeque<Packet>,
         spare: &'a mut Vec<Vec<u8>>,
     ) -> Self {
-        Port { mtu, scope, offload: false, incoming, outgoing, spare }
+        Port { mtu, from, offload: false, incoming, outgoing, spare }
     }
 
     /// What the packet sent last says, if one was sent since the queue held `before`.
@@ -146,7 +148,7 @@ impl<'a> Port<'a> {
     }
 
     fn sending(&mut self) -> Sending<'_> {
-        Sending { scope: self.scope, segment_size: None, outgoing: self.outgoing, spare: self.spare }
+        Sending { from: self.from, segment_size: None, outgoing: self.outgoing, spare: self.spare }
     }
 }
 
@@ -166,7 +168,7 @@ impl RxToken for Received<'_> {
 }
 
 pub(super) struct Sending<'a> {
-    scope: Scope,
+    from: (Scope, Option<Sender>),
     segment_size: Option<u16>,
     outgoing: &'a mut VecDeque<Packet>,
     spare: &'a mut Vec<Vec<u8>>,
@@ -178,7 +180,8 @@ impl TxToken for Sending<'_> {
         octets.resize(length, 0);
         octets[..length.min(LONGEST_HEADER)].fill(0);
         let result = f(&mut octets);
-        self.outgoing.push_back(Packet { scope: self.scope, octets, segment_size: self.segment_size });
+        let ((scope, sender), segment_size) = (self.from, self.segment_size);
+        self.outgoing.push_back(Packet { scope, sender, octets, segment_size });
         result
     }
 

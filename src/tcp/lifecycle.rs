@@ -16,7 +16,7 @@ use smoltcp::wire::TcpControl;
 use super::connection::{Body, Connection, Expiry, Holder, LAST_SYN, alone, new_socket};
 use super::device::{Packet, Port, duration, instant, recycle};
 use super::segment::{Segment, Sent, emit, is_after};
-use super::{Change, ConnectionId, Ingress, ListenerId, Options, Scope, SocketError, State, TcpStack};
+use super::{Change, ConnectionId, Ingress, ListenerId, Options, Scope, Sender, SocketError, State, TcpStack};
 
 /// Packets one connection may send before the next ready one has its turn; Linux's TSO burst is of this order.
 const BURST: usize = 16;
@@ -139,8 +139,9 @@ impl TcpStack {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.adjust_keepalive(now);
         if let Body::Socket { set, .. } = &mut connection.body {
-            let (mtu, scope) = (connection.mtu, connection.scope);
-            let mut port = Port::new(mtu, scope, Some(packet), &mut self.outgoing, &mut self.spare);
+            let (mtu, from) =
+                (connection.mtu, (connection.scope, Some(Sender { connection: id, way: connection.way })));
+            let mut port = Port::new(mtu, from, Some(packet), &mut self.outgoing, &mut self.spare);
             let before = port.queued();
             self.interfaces.get(mtu).poll_ingress_single(instant(now), &mut port, set);
             self.counters.sockets_polled += 1;
@@ -162,8 +163,8 @@ impl TcpStack {
         }
         let mut sent = 0;
         if let Body::Socket { set, .. } = &mut connection.body {
-            let mut port =
-                Port::new(connection.mtu, connection.scope, None, &mut self.outgoing, &mut self.spare);
+            let from = (connection.scope, Some(Sender { connection: id, way: connection.way }));
+            let mut port = Port::new(connection.mtu, from, None, &mut self.outgoing, &mut self.spare);
             let before = port.queued();
             let interface = self.interfaces.get(connection.mtu);
             while sent < BURST

@@ -61,7 +61,7 @@ use table::Connections;
 use timers::Timers;
 pub use types::{
     Change, ConnectionEntry, ConnectionId, Counters, Departure, Ingress, Keepalive, ListenOptions,
-    ListenerEntry, ListenerId, Options, Scope, SocketError, State, TcpError,
+    ListenerEntry, ListenerId, Options, Scope, Sender, SocketError, State, TcpError,
 };
 
 /// `net.core.somaxconn`.
@@ -274,14 +274,22 @@ impl TcpStack {
     pub fn egress(&mut self, now: Duration, sink: &mut dyn FnMut(Departure<'_>)) {
         self.set_now(now);
         loop {
-            while let Some(Packet { scope, mut octets, segment_size }) = self.outgoing.pop_front() {
+            while let Some(Packet { scope, sender, mut octets, segment_size }) = self.outgoing.pop_front() {
                 self.counters.segments_sent += 1;
                 segment::leave_partial(&mut octets);
-                sink(Departure { scope, packet: &octets, segment_size });
+                sink(Departure { scope, sender, packet: &octets, segment_size });
                 recycle(&mut self.spare, octets);
             }
             let Some(id) = self.ready.pop_front() else { return };
             self.poll(id);
+        }
+    }
+
+    /// Keeps a word of the caller's beside a connection, which comes back with its next packets: what is known of the way
+    /// they go, as Linux keeps a route in `sk_dst_cache`.
+    pub fn remember_way(&mut self, id: ConnectionId, way: u64) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.way = way;
         }
     }
 

@@ -1,26 +1,35 @@
-//! When to come back to which connection: a binary heap ordered by (deadline, sequence) with lazy changes.
+//! When to come back to which connection: queues ordered by (deadline, sequence) with lazy changes.
 //!
-//! A connection has one entry in the heap at most that counts. A timer that is set later than its connection's entry, or
-//! taken back, leaves the entry where it is; when that surfaces, it is put back with the deadline that is wanted by then,
-//! or dropped. What is wanted is noted by the connection's place, apart from the connection: of ten thousand connections
-//! that send in turn, none is in the processor's cache, and none is touched for a timer that was overtaken.
+//! A connection has one entry that counts, at most. A timer that is set later than its connection's entry, or taken back,
+//! leaves the entry where it is; when that surfaces, it is put back with the deadline that is wanted by then, or dropped.
+//! What is wanted is noted by the connection's place, apart from the connection: of ten thousand connections that send in
+//! turn, none is in the processor's cache, and none is touched for a timer that was overtaken.
+//!
+//! Most timers run for one of a few spans, a delayed acknowledgment's or a retransmission's, so that each is due after the
+//! one of its span before. Such entries are kept in [`RUNS`] sorted runs, to whose ends they are added; what fits at no
+//! end goes to a binary heap, where with many connections every step down is another cache miss.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-use std::collections::binary_heap::PeekMut;
+use std::collections::{BinaryHeap, VecDeque};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
 use super::types::ConnectionId;
 
+/// Sorted runs besides the heap: one for each span of time that is common at once.
+const RUNS: usize = 4;
+
 /// A deadline in nanoseconds and a number that no other has; equal deadlines surface in the order they were set.
 type Moment = (u64, NonZeroU64);
 
-/// The heap.
+/// A moment and the place of a connection.
+type Entry = (Moment, u32);
+
+/// The queues.
 #[derive(Debug)]
 pub(super) struct Timers {
-    /// Moments and places.
-    heap: BinaryHeap<Reverse<(Moment, u32)>>,
+    runs: [VecDeque<Entry>; RUNS],
+    heap: BinaryHeap<Reverse<Entry>>,
     sequence: NonZeroU64,
     slots: Vec<Slot>,
     /// Entries that count.
@@ -30,15 +39,28 @@ pub(super) struct Timers {
 /// What is known of the connection at one place.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
-    /// Its entry in the heap.
+    /// Its entry in the queues.
     entry: Option<Moment>,
     /// Its timer, never before its entry, and whose it is.
     wanted: Option<(Moment, ConnectionId)>,
 }
 
+/// Where the first entry is.
+#[derive(Clone, Copy)]
+enum Front {
+    Run(usize),
+    Heap,
+}
+
 impl Default for Timers {
     fn default() -> Self {
-        Timers { heap: BinaryHeap::new(), sequence: NonZeroU64::MIN, slots: Vec::new(), entries: 0 }
+        Timers {
+            runs: Default::default(),
+            heap: BinaryHeap::new(),
+            sequence: NonZeroU64::MIN,
+            slots: Vec::new(),
+            entries: 0,
+        }
     }
 }
 
@@ -58,10 +80,12 @@ impl Timers {
             None => self.entries += 1,
         }
         slot.entry = Some(moment);
-        self.heap.push(Reverse((moment, id.place() as u32)));
-        if self.heap.len() > 4 * self.entries + 64 {
+        self.push((moment, id.place() as u32));
+        if self.len() > 4 * self.entries + 64 {
             let slots = &self.slots;
-            self.heap.retain(|Reverse((moment, place))| slots[*place as usize].entry == Some(*moment));
+            let counts = |(moment, place): &Entry| slots[*place as usize].entry == Some(*moment);
+            self.runs.iter_mut().for_each(|run| run.retain(counts));
+            self.heap.retain(|Reverse(entry)| counts(entry));
         }
     }
 
@@ -74,11 +98,11 @@ impl Timers {
 
     /// The first timer.
     pub(super) fn first(&mut self) -> Option<(Duration, ConnectionId)> {
-        while let Some(mut top) = self.heap.peek_mut() {
-            let Reverse((moment, place)) = *top;
+        loop {
+            let ((moment, place), front) = self.front()?;
             let slot = &mut self.slots[place as usize];
             if slot.entry != Some(moment) {
-                PeekMut::pop(top);
+                self.pop(front);
                 continue;
             }
             match slot.wanted {
@@ -87,22 +111,52 @@ impl Timers {
                 }
                 Some((wanted, _)) => {
                     slot.entry = Some(wanted);
-                    *top = Reverse((wanted, place));
+                    self.pop(front);
+                    self.push((wanted, place));
                 }
                 None => {
                     slot.entry = None;
                     self.entries -= 1;
-                    PeekMut::pop(top);
+                    self.pop(front);
                 }
             }
         }
-        None
+    }
+
+    /// Entries, those that count no longer included.
+    fn len(&self) -> usize {
+        self.heap.len() + self.runs.iter().map(VecDeque::len).sum::<usize>()
+    }
+
+    /// Adds an entry at the end of the run whose last one it follows most closely.
+    fn push(&mut self, entry: Entry) {
+        let fits = self.runs.iter_mut().filter(|run| run.back().is_none_or(|last| *last < entry));
+        match fits.max_by_key(|run| run.back().copied()) {
+            Some(run) => run.push_back(entry),
+            None => self.heap.push(Reverse(entry)),
+        }
+    }
+
+    fn front(&self) -> Option<(Entry, Front)> {
+        let runs = self.runs.iter().enumerate();
+        let first = runs.filter_map(|(number, run)| Some((*run.front()?, Front::Run(number))));
+        let heap = self.heap.peek().map(|Reverse(entry)| (*entry, Front::Heap));
+        first.chain(heap).min_by_key(|(entry, _)| *entry)
+    }
+
+    fn pop(&mut self, front: Front) {
+        match front {
+            Front::Run(number) => drop(self.runs[number].pop_front()),
+            Front::Heap => drop(self.heap.pop()),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn equal_deadlines_surface_in_the_order_given() {
@@ -123,7 +177,7 @@ mod tests {
         let mut timers = Timers::default();
         timers.set(Duration::from_secs(1), ConnectionId(1));
         timers.set(Duration::from_secs(3), ConnectionId(1));
-        assert_eq!(timers.heap.len(), 1);
+        assert_eq!(timers.len(), 1);
         timers.set(Duration::from_secs(4), ConnectionId(2));
         timers.set(Duration::from_secs(2), ConnectionId(2));
         assert_eq!(timers.first(), Some((Duration::from_secs(2), ConnectionId(2))));
@@ -149,8 +203,42 @@ mod tests {
         let mut timers = Timers::default();
         for seconds in (1..=1000).rev() {
             timers.set(Duration::from_secs(seconds), ConnectionId(1));
-            assert!(timers.heap.len() <= 4 + 64 + 1);
+            assert!(timers.len() <= 4 + 64 + 1);
         }
         assert_eq!(timers.first(), Some((Duration::from_secs(1), ConnectionId(1))));
+    }
+
+    proptest! {
+        #[test]
+        fn timers_surface_as_from_a_sorted_list(
+            steps in prop::collection::vec((0usize..8, prop::option::of(0u64..40), any::<bool>()), 1..200)
+        ) {
+            let mut timers = Timers::default();
+            // By place: deadline and order of setting.
+            let mut model: BTreeMap<usize, (u64, usize)> = BTreeMap::new();
+            for (number, (place, span, take)) in steps.into_iter().enumerate() {
+                let now = number as u64;
+                let id = ConnectionId(1 << 24 | place as u64);
+                match span {
+                    // Spans that repeat, and others.
+                    Some(span) => {
+                        let span = if span < 20 { 10 } else { span };
+                        timers.set(Duration::from_nanos(now + span), id);
+                        model.insert(place, (now + span, number));
+                    }
+                    None => {
+                        timers.cancel(id);
+                        model.remove(&place);
+                    }
+                }
+                let first = model.iter().min_by_key(|(_, moment)| **moment).map(|(place, (at, _))| (*at, *place));
+                let found = timers.first().map(|(at, id)| (at.as_nanos() as u64, id.place()));
+                prop_assert_eq!(found, first);
+                if let Some((_, place)) = first && take {
+                    timers.cancel(ConnectionId(1 << 24 | place as u64));
+                    model.remove(&place);
+                }
+            }
+        }
     }
 }

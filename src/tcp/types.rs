@@ -197,11 +197,22 @@ impl fmt::Display for State {
 pub struct Departure<'a> {
     /// The namespace it leaves from.
     pub scope: Scope,
+    /// The connection that sends it, unless none does.
+    pub sender: Option<Sender>,
     /// The packet, from the IP header on.
     pub packet: &'a [u8],
     /// Octets of data that each segment is to have, if the packet is still to be cut: only
     /// [`with_segmentation_offload`](super::TcpStack::with_segmentation_offload).
     pub segment_size: Option<u16>,
+}
+
+/// A connection that sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// What the caller last gave to [`remember_way`](super::TcpStack::remember_way); 0 at first.
+    pub way: u64,
 }
 
 /// What became of an arriving packet.

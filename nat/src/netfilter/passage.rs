@@ -12,6 +12,8 @@ use crate::conntrack::{ConnectionId, Direction};
 use crate::evaluate::TraceStep;
 use crate::rule::{CtState, Family, Match, Rule, Target};
 use crate::ruleset::{Counted, Table};
+use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// FIN, SYN, RST: segments that carry one of them are never repeated.
@@ -26,14 +28,21 @@ pub struct Passage {
     family: Family,
     rules: u64,
     connection: Option<(ConnectionId, Direction, CtState)>,
-    counted: Box<[Counted]>,
+    /// Most flows of a namespace meet the same rules and share this: one list, however many flows.
+    counted: Rc<Vec<Counted>>,
 }
+
+/// The lists of counters that flows met last, to be shared by the next.
+pub(super) type CountedLists = VecDeque<Rc<Vec<Counted>>>;
+
+/// How many lists are looked through for one to share.
+const LISTS: usize = 16;
 
 impl Netfilter {
     /// What to remember of a packet that was accepted at every hook, with the steps of all of them in order and the
     /// connection it had at the last. `None` if its flow's next packet may fare differently.
     pub fn remember(
-        &self,
+        &mut self,
         family: Family,
         steps: &[HookStep],
         connection: Option<PacketConnection>,
@@ -64,7 +73,16 @@ impl Netfilter {
                 }
             }
         }
-        Some(Passage { family, rules: self.generation, connection, counted: counted.into() })
+        let counted = match self.counted.iter().find(|list| ***list == counted) {
+            Some(list) => Rc::clone(list),
+            None => {
+                let list = Rc::new(counted);
+                self.counted.truncate(LISTS - 1);
+                self.counted.push_front(Rc::clone(&list));
+                list
+            }
+        };
+        Some(Passage { family, rules: self.generation, connection, counted })
     }
 
     /// Takes a packet of `length` bytes of the same flow the same way. False, and nothing happened, if the passage

@@ -8,7 +8,7 @@ use crate::evaluate::RuleRef;
 use crate::rule::Rule;
 
 /// Where a rule's or a policy's counters are.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Counted {
     table: u8,
     chain: u32,
