@@ -297,7 +297,12 @@ impl Engine {
 
     /// Sends a local packet by the decision `known`, if that still holds, or as any other. The decision by which it went;
     /// the default if there was none.
-    pub(super) fn ip_send_along(&mut self, known: Handle, namespace: NamespaceId, mut frame: Frame) -> Handle {
+    pub(super) fn ip_send_along(
+        &mut self,
+        known: Handle,
+        namespace: NamespaceId,
+        mut frame: Frame,
+    ) -> Handle {
         self.draft = None;
         if !self.watched {
             match self.send_by(known, namespace, frame).or_else(|frame| self.send_known(namespace, frame)) {

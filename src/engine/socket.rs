@@ -31,7 +31,6 @@ pub(crate) struct Sockets {
     /// UDP sockets by namespace and port, in order of binding.
     pub(super) udp: HashMap<(NamespaceId, u16), Vec<SocketId>>,
     raw: BTreeMap<NamespaceId, Vec<SocketId>>,
-    pub(crate) by_connection: HashMap<ConnectionId, SocketId>,
     pub(crate) by_listener: HashMap<ListenerId, SocketId>,
     /// Service sockets with something to read, in order, each at most once.
     pub(crate) ready: VecDeque<SocketId>,
@@ -150,9 +149,8 @@ impl Sockets {
             SocketKind::Listener(listener) => {
                 self.by_listener.remove(listener);
             }
-            SocketKind::Stream(connection) => {
-                self.by_connection.remove(connection);
-            }
+            // Its connection knows it until it is closed.
+            SocketKind::Stream(_) => {}
         }
         if socket.queued {
             self.ready.retain(|other| *other != id);

@@ -18,7 +18,8 @@ use super::ip::Packet;
 use super::route::unspecified_like;
 use super::socket::{SocketKind, free_port};
 use crate::tcp::{
-    Change, Departure, Ingress, ListenOptions, Options, Scope, Sender, SocketError, State, TcpError,
+    Change, ConnectionId, Departure, Ingress, ListenOptions, Options, Scope, Sender, SocketError, State,
+    TcpError,
 };
 
 /// Most bytes handed over by one read.
@@ -91,7 +92,7 @@ impl Engine {
             .connect(self.now, scope, from, remote, mtu as usize, Options::default())
             .map_err(errno)?;
         let id = self.sockets.insert(namespace, SocketKind::Stream(connection));
-        self.sockets.by_connection.insert(connection, id);
+        self.tcp.set_owner(connection, id.0);
         Ok(id)
     }
 
@@ -127,7 +128,7 @@ impl Engine {
         if let Ok(socket) = self.sockets.get_mut(stream) {
             socket.service = service;
         }
-        self.sockets.by_connection.insert(connection, stream);
+        self.tcp.set_owner(connection, stream.0);
         // Data may have come with the handshake.
         self.sockets.notify(stream);
         Ok((stream, peer))
@@ -205,13 +206,18 @@ impl Engine {
                     return Some(TcpReceiver::Stack);
                 }
                 let connection = known.or_else(|| self.tcp.lookup(scope, local, remote));
-                let socket = connection.and_then(|c| self.sockets.by_connection.get(&c)).copied();
+                let socket = connection.and_then(|connection| self.tcp_socket(connection));
                 Some(socket.map_or(TcpReceiver::Stack, TcpReceiver::Socket))
             }
             Ingress::Overflow => Some(TcpReceiver::BacklogFull),
             Ingress::Malformed => Some(TcpReceiver::Malformed),
             Ingress::NoSocket => None,
         }
+    }
+
+    /// The socket of a connection, until its program closes it.
+    fn tcp_socket(&self, connection: ConnectionId) -> Option<SocketId> {
+        self.tcp.owner(connection).map(SocketId)
     }
 
     /// Sends what TCP has to send and wakes whom it woke; true if there was something.
@@ -242,7 +248,7 @@ impl Engine {
         self.tcp_outgoing = packets;
         while let Some(change) = self.tcp.take_change() {
             let socket = match change {
-                Change::Connection(connection) => self.sockets.by_connection.get(&connection).copied(),
+                Change::Connection(connection) => self.tcp_socket(connection),
                 Change::Listener(listener) => self.sockets.by_listener.get(&listener).copied(),
             };
             if let Some(socket) = socket {
@@ -278,7 +284,7 @@ impl Engine {
         let connecting = self.tcp.state(connection) == State::SynSent;
         if self.tcp.error(connection, failure).is_ok()
             && connecting
-            && let Some(socket) = self.sockets.by_connection.get(&connection).copied()
+            && let Some(socket) = self.tcp_socket(connection)
         {
             self.sockets.notify(socket);
             self.socket_error(trace, namespace, socket, error);

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use smoltcp::iface::{SocketHandle, SocketSet};
+use smoltcp::iface::{SocketHandle, SocketSet, SocketStorage};
 use smoltcp::socket::tcp;
 use smoltcp::wire::TcpControl;
 
@@ -101,28 +101,33 @@ struct Held {
 }
 
 /// One connection.
+///
+/// What every segment touches comes first, in three cache lines: with many connections each line is a miss. What only
+/// their beginning and end need comes last.
+#[repr(C, align(64))]
 pub(super) struct Connection {
     pub(super) scope: Scope,
-    pub(super) local: SocketAddr,
-    pub(super) remote: SocketAddr,
-    pub(super) mtu: usize,
-    pub(super) options: Options,
-    pub(super) body: Body,
-    pub(super) holder: Holder,
-    /// What the caller remembers of the way its packets go.
-    pub(super) way: u64,
+    /// The caller's number for it; none once its program closed it.
+    pub(super) owner: Option<u32>,
     /// The tuple leads here.
     pub(super) linked: bool,
     /// Waits in the ready queue.
     pub(super) ready: bool,
     /// Waits in the list of changes.
     pub(super) announced: bool,
-    pub(super) readiness: Readiness,
+    /// The program shut down writing.
+    pub(super) write_closed: bool,
     pub(super) error: Option<SocketError>,
     /// An ICMP error heard while established: the reason given if the connection then times out.
     pub(super) soft_error: Option<SocketError>,
-    /// The program shut down writing.
-    pub(super) write_closed: bool,
+    pub(super) readiness: Readiness,
+    /// Segments with data that are still acknowledged at once.
+    quick_acknowledgments: u8,
+    pub(super) holder: Holder,
+    pub(super) body: Body,
+    /// What the caller remembers of the way its packets go.
+    pub(super) way: u64,
+    pub(super) mtu: usize,
     /// Next sequence number to send and to receive, as the packets sent told.
     pub(super) sent_up_to: u32,
     pub(super) received_up_to: u32,
@@ -130,17 +135,18 @@ pub(super) struct Connection {
     pub(super) window: Option<(u32, bool)>,
     /// When the last segment came.
     pub(super) heard: Duration,
-    /// When the present state began.
-    pub(super) since: Duration,
     /// Since when something sent is unanswered.
     pub(super) stalled: Option<Duration>,
     /// When its timer fires, if one is set.
     pub(super) timer: Option<Duration>,
     /// The acknowledgment of the peer's FIN, until something else is sent or its time has come.
-    held: Option<Held>,
-    /// Segments with data that are still acknowledged at once.
-    quick_acknowledgments: u8,
-    /// Received and not read when the socket was given up.
+    held: Option<Box<Held>>,
+    pub(super) options: Options,
+    /// When the present state began.
+    pub(super) since: Duration,
+    pub(super) local: SocketAddr,
+    pub(super) remote: SocketAddr,
+    /// Received and not read when the socket was given up; empty while there is one.
     unread: VecDeque<u8>,
 }
 
@@ -156,6 +162,7 @@ impl Connection {
     ) -> Self {
         let mut connection = Connection {
             scope,
+            owner: None,
             local,
             remote,
             mtu: usable_mtu(mtu, remote.is_ipv6()),
@@ -234,7 +241,8 @@ impl Connection {
 
     /// The peer's FIN came, alone and for the first time: its acknowledgment waits from now on.
     pub(super) fn hold_acknowledgment(&mut self, now: Duration) {
-        self.held = Some(Held { until: now.saturating_add(FIN_ACKNOWLEDGMENT_DELAY), octets: None });
+        let until = now.saturating_add(FIN_ACKNOWLEDGMENT_DELAY);
+        self.held = Some(Box::new(Held { until, octets: None }));
     }
 
     /// The acknowledgment whose time has come.
@@ -283,7 +291,7 @@ impl Connection {
 
     /// Octets received and not read.
     pub(super) fn unread(&self) -> usize {
-        self.unread.len() + self.socket().map_or(0, tcp::Socket::recv_queue)
+        self.socket().map_or_else(|| self.unread.len(), tcp::Socket::recv_queue)
     }
 
     /// Takes at most `limit` octets of what is there.
@@ -459,21 +467,29 @@ impl Connection {
     }
 }
 
-/// A closed smoltcp socket with the buffers and manners `options` asks for.
-pub(super) fn new_socket(options: &Options) -> tcp::Socket<'static> {
+/// Where the one socket of a set is kept.
+pub(super) type Storage = Vec<SocketStorage<'static>>;
+
+/// A closed smoltcp socket with the buffers and manners `options` asks for, and where it is to be kept.
+///
+/// That is allocated right before the send buffer: a segment then touches one page for the socket and for what it sends,
+/// which with many connections spares a walk through the page tables.
+pub(super) fn new_socket(options: &Options) -> (tcp::Socket<'static>, Storage) {
     let buffer = |size: usize| tcp::SocketBuffer::new(vec![0; size.clamp(1024, usize::from(u16::MAX))]);
-    let mut socket = tcp::Socket::new(buffer(options.receive_buffer), buffer(options.send_buffer));
+    let receive_buffer = buffer(options.receive_buffer);
+    let storage = Vec::with_capacity(1);
+    let mut socket = tcp::Socket::new(receive_buffer, buffer(options.send_buffer));
     socket.set_congestion_control(tcp::CongestionControl::Reno);
     socket.set_hop_limit(Some(options.hop_limit.max(1)));
     socket.set_nagle_enabled(!options.no_delay);
     socket.set_ack_delay(None);
     socket.set_tsval_generator(Some(|| TIMESTAMP));
-    socket
+    (socket, storage)
 }
 
 /// A set holding one socket.
-pub(super) fn alone(socket: tcp::Socket<'static>) -> Body {
-    let mut set = SocketSet::new(Vec::with_capacity(1));
+pub(super) fn alone((socket, storage): (tcp::Socket<'static>, Storage)) -> Body {
+    let mut set = SocketSet::new(storage);
     let handle = set.add(socket);
     Body::Socket { set, handle }
 }

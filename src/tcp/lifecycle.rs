@@ -13,10 +13,12 @@ use smoltcp::iface::PollResult;
 use smoltcp::socket::tcp;
 use smoltcp::wire::TcpControl;
 
-use super::connection::{Body, Connection, Expiry, Holder, LAST_SYN, alone, new_socket};
+use super::connection::{Body, Connection, Expiry, Holder, LAST_SYN, Storage, alone, new_socket};
 use super::device::{Packet, Port, duration, instant, recycle};
 use super::segment::{Segment, Sent, emit, is_after};
-use super::{Change, ConnectionId, Ingress, ListenerId, Options, Scope, Sender, SocketError, State, TcpStack};
+use super::{
+    Change, ConnectionId, Ingress, ListenerId, Options, Scope, Sender, SocketError, State, TcpStack,
+};
 
 /// Packets one connection may send before the next ready one has its turn; Linux's TSO burst is of this order.
 const BURST: usize = 16;
@@ -351,6 +353,7 @@ impl TcpStack {
             return self.remove(id);
         }
         connection.holder = Holder::Released;
+        connection.owner = None;
         connection.write_closed = true;
         match connection.socket_mut() {
             Some(socket) if state != State::SynSent && state != State::Closed => {
@@ -381,11 +384,11 @@ impl TcpStack {
 }
 
 /// A socket waiting for the SYN that is about to be given to it.
-pub(super) fn listening_socket(local: SocketAddr, options: &Options) -> tcp::Socket<'static> {
-    let mut socket = new_socket(options);
+pub(super) fn listening_socket(local: SocketAddr, options: &Options) -> (tcp::Socket<'static>, Storage) {
+    let (mut socket, storage) = new_socket(options);
     // Refused only for port 0 or an open socket; the port is from a valid segment and the socket new.
     let _ = socket.listen(local);
-    socket
+    (socket, storage)
 }
 
 /// Follows the sequence numbers of what a connection sends, for its TIME-WAIT.

@@ -219,12 +219,13 @@ impl TcpStack {
         if self.connections.find(scope, local, remote).is_some() {
             return Err(TcpError::AddressInUse(local));
         }
-        let mut socket = new_socket(&options);
+        let (mut socket, storage) = new_socket(&options);
         let mtu = usable_mtu(mtu, remote.is_ipv6());
         let context = self.interfaces.get(mtu).context();
         socket.connect(context, remote, local).map_err(|_| TcpError::AddressInvalid(remote))?;
         let ends = (local, remote);
-        let connection = Connection::new(self.now, scope, ends, mtu, options, alone(socket), Holder::Program);
+        let connection =
+            Connection::new(self.now, scope, ends, mtu, options, alone((socket, storage)), Holder::Program);
         let id = self.connections.insert(connection);
         self.mark_ready(id);
         Ok(id)
@@ -291,6 +292,19 @@ impl TcpStack {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.way = way;
         }
+    }
+
+    /// Gives a connection a number of the caller's, which it has until it is closed.
+    pub fn set_owner(&mut self, id: ConnectionId, owner: u32) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.owner = Some(owner);
+        }
+    }
+
+    /// The caller's number for a connection.
+    #[must_use]
+    pub fn owner(&self, id: ConnectionId) -> Option<u32> {
+        self.connections.get(id)?.owner
     }
 
     /// When to call [`advance`](Self::advance) next; now, if packets wait for [`egress`](Self::egress).

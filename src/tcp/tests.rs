@@ -55,10 +55,15 @@ impl Link {
 
     fn flush(&mut self) {
         let mut packets = Vec::new();
-        self.stack.egress(self.now, &mut |Departure { scope, packet, segment_size, .. }| match segment_size {
-            None => packets.push((scope, finished(packet))),
-            Some(size) => packets.extend(cut(&finished(packet), size.into()).into_iter().map(|s| (scope, s))),
-        });
+        self.stack.egress(
+            self.now,
+            &mut |Departure { scope, packet, segment_size, .. }| match segment_size {
+                None => packets.push((scope, finished(packet))),
+                Some(size) => {
+                    packets.extend(cut(&finished(packet), size.into()).into_iter().map(|s| (scope, s)))
+                }
+            },
+        );
         for (scope, packet) in packets {
             self.put(scope, packet);
         }
