@@ -157,6 +157,7 @@ impl Engine {
             Op::AddNeighbour { device, address, mac } => {
                 let id = self.find_device(device)?;
                 let namespace = self.find_namespace(&device.namespace)?;
+                self.address_filters.note(namespace, *address);
                 let waiting = match &mut self.namespaces[namespace.index()] {
                     Some(space) => space.neighbours.set_permanent(id, *address, *mac),
                     None => Default::default(),

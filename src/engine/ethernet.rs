@@ -504,6 +504,12 @@ impl Engine {
         let Some(message) = ArpMessage::parse(frame.bytes()) else {
             return self.drop_frame(frame, Some(namespace), Some(device), DropReason::BadPacket);
         };
+        let may_know = |address| self.address_filters.may_know(namespace, address);
+        if !may_know(message.target) && !may_know(message.sender) {
+            debug_assert!(!self.is_local(namespace, message.target.into()) || message.target.is_loopback());
+            debug_assert!(!self.has_neighbour(namespace, device, message.sender.into()));
+            return;
+        }
         let trace = frame.trace();
         // arp_ignore=0, the kernel's default: any local address is answered for, on any device.
         let ours = self.is_local(namespace, IpAddr::V4(message.target)) && !message.target.is_loopback();
@@ -554,6 +560,9 @@ impl Engine {
     ) {
         let now = self.now;
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
+        if create {
+            self.address_filters.note(namespace, address);
+        }
         let update = space.neighbours.update(now, device, address, mac, solicited, create);
         if let Some(state) = update.changed {
             self.namespace_changed(namespace);
@@ -562,6 +571,12 @@ impl Engine {
         for frame in update.released {
             self.send_with_mac(device, mac, frame);
         }
+    }
+
+    /// Whether the namespace has an entry for the neighbour, in whatever state.
+    fn has_neighbour(&self, namespace: NamespaceId, device: DeviceId, address: IpAddr) -> bool {
+        let space = self.namespaces.get(namespace.index()).and_then(Option::as_ref);
+        space.is_some_and(|space| space.neighbours.contains(device, address))
     }
 
     pub(super) fn neighbour_timer(&mut self, namespace: NamespaceId, device: DeviceId, address: IpAddr) {

@@ -549,6 +549,7 @@ impl Engine {
             return self.drop_frame(frame, Some(namespace), Some(device), DropReason::Gone);
         };
         let trace = frame.trace();
+        self.address_filters.note(namespace, next_hop);
         match space.neighbours.resolve(now, device, next_hop, frame) {
             Resolution::Send { frame, mac, arm } => {
                 if let Some(draft) = &mut self.draft

@@ -19,6 +19,7 @@
 //! Limits: no policy routing, no multicast membership (hosts take every group), no IPv6 router discovery, no
 //! reverse path filter.
 
+mod address_filter;
 mod administer;
 mod announce;
 mod apply;
@@ -68,6 +69,7 @@ use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use crate::tcp::{Sender, TcpStack};
 
+use address_filter::AddressFilters;
 use announce::Announcement;
 pub use apply::ApplyError;
 use device::Device;
@@ -92,6 +94,7 @@ pub struct Engine {
     namespaces: Vec<Option<Box<Namespace>>>,
     /// What namespaces begin with, and share until it changes.
     blank_rules: [RuleSet; 2],
+    address_filters: AddressFilters,
     names: BTreeMap<NamespaceName, NamespaceId>,
     devices: Vec<Option<Device>>,
     /// What devices were called that are gone: events about them are read later.
@@ -184,6 +187,7 @@ impl Engine {
             payloads: Payloads::default(),
             namespaces: Vec::new(),
             blank_rules: [RuleSet::new(Family::Ipv4), RuleSet::new(Family::Ipv6)],
+            address_filters: AddressFilters::default(),
             names: BTreeMap::new(),
             devices: Vec::new(),
             departed: BTreeMap::new(),

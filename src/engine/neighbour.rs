@@ -286,6 +286,11 @@ impl NeighbourTable {
         entry.mac.filter(|_| entry.state == NeighbourState::Permanent)
     }
 
+    /// Whether there is an entry, in whatever state.
+    pub(crate) fn contains(&self, device: DeviceId, address: IpAddr) -> bool {
+        self.entries.contains_key(&(device, address))
+    }
+
     /// Forgets one entry.
     pub(crate) fn remove(&mut self, device: DeviceId, address: IpAddr) {
         self.entries.remove(&(device, address));

@@ -133,6 +133,7 @@ impl Engine {
         let reachable = device.up && device.is_ethernet();
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         space.local.add(address.addr());
+        self.address_filters.note(namespace, address.addr());
         if reachable && let Some(route) = connected_route(id, address) {
             space.routes.add(route);
         }
