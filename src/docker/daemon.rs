@@ -45,7 +45,7 @@ use super::ports::Ports;
 use super::profile::Profile;
 use super::request::{ContainerExec, ContainerLogs, Containers, NetworkMode, Request};
 use super::resolv_conf;
-use super::rules::Firewall;
+use super::rules::{Firewall, ResolverRules};
 use crate::engine::plan::{NamespaceName, Op, Owner, Sysctl};
 
 /// daemon.json, as far as networking goes. The defaults are dockerd's.
@@ -209,6 +209,7 @@ pub struct Daemon {
     waiting_resolvers: BTreeSet<u32>,
     /// The last /etc/resolv.conf that was written.
     last_resolv_conf: Arc<str>,
+    resolver_rules: ResolverRules,
 }
 
 impl Daemon {
@@ -249,6 +250,7 @@ impl Daemon {
             resolvers: BTreeMap::new(),
             waiting_resolvers: BTreeSet::new(),
             last_resolv_conf: "".into(),
+            resolver_rules: ResolverRules::new(),
         }
     }
 

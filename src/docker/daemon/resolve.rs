@@ -16,7 +16,6 @@ use crate::docker::outcome::{ContainerFile, FileChange, HostView, Outcome, Resol
 use crate::docker::profile::ResolvConfFormat;
 use crate::docker::request::{ExtraHostAddress, NetworkMode};
 use crate::docker::resolv_conf::{self, Generated, HostFile, Overrides, Placement, ResolvConfStyle};
-use crate::docker::rules;
 use crate::engine::id::ServiceId;
 use crate::engine::plan::{Op, Owner, Transport};
 
@@ -286,7 +285,7 @@ impl Daemon {
                 let namespace = sandbox.namespace.clone();
                 outcome.plan.push(owner, Op::Listen { namespace, address, transport, service });
             }
-            rules::resolver(&mut outcome.plan, owner, &sandbox.namespace, udp, tcp);
+            self.resolver_rules.write(&mut outcome.plan, owner, &sandbox.namespace, udp, tcp);
             let namespace = sandbox.namespace.clone();
             outcome.resolvers.push(ResolverChange::Started { service, namespace });
             if let Some(container) = self.containers.get_mut(&number) {
