@@ -25,6 +25,7 @@ mod apply;
 mod arp;
 mod child;
 mod device;
+mod environment;
 pub mod errno;
 mod ethernet;
 pub mod event;

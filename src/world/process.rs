@@ -19,12 +19,12 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use hashbrown::HashMap;
 
-use super::environment::Environment;
 use super::files::FileTable;
 use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
 use crate::engine::sys::{
-    Child, Errno, ExitCode, ExitSlot, Launch, Launcher, Pipe, Privilege, Process, ProcessId, Program, Sys,
+    Child, Environment, Errno, ExitCode, ExitSlot, Launch, Launcher, Pipe, Privilege, Process, ProcessId,
+    Program, Sys,
 };
 use crate::programs;
 
@@ -46,7 +46,7 @@ pub(crate) struct Place {
     /// Number of the place; processes of one place end together.
     pub(crate) number: u32,
     pub(crate) namespace: NamespaceId,
-    pub(crate) hostname: String,
+    pub(crate) hostname: Rc<str>,
     pub(crate) environment: Environment,
     pub(crate) files: Rc<FileTable>,
     /// Whose tools are found when a program is called by its bare name.
@@ -408,16 +408,15 @@ impl Spawner {
             ProcessId(requests.next - 1)
         };
         let name = arguments.join(" ");
-        let order = environment.order.clone();
-        let launcher = Rc::new(PlaceLauncher { spawner: self.clone(), place: place.clone(), order });
+        let launcher =
+            PlaceLauncher { spawner: self.clone(), place: place.clone(), environment: environment.clone() };
         let process = Process {
             id,
             arguments,
-            environment: environment.values,
-            environment_order: environment.order,
+            environment,
             hostname: place.hostname.clone(),
             files: place.files.clone(),
-            launcher,
+            launcher: Rc::new(launcher),
             stdin: streams.stdin,
             stdout: streams.stdout,
             stderr: streams.stderr,
@@ -444,8 +443,8 @@ impl Spawner {
 struct PlaceLauncher {
     spawner: Spawner,
     place: Rc<Place>,
-    /// Of the parent's environment.
-    order: Rc<[String]>,
+    /// The parent's.
+    environment: Environment,
 }
 
 impl Launcher for PlaceLauncher {
@@ -454,7 +453,7 @@ impl Launcher for PlaceLauncher {
         let program = self.place.find(name)?;
         self.spawner.requests.borrow_mut().admit(self.place.number)?;
         let streams = Streams { stdin: launch.stdin, stdout: launch.stdout, stderr: launch.stderr };
-        let environment = Environment { values: launch.environment.into(), order: self.order.clone() };
+        let environment = self.environment.of_child(&launch.environment);
         let (id, mut task) =
             self.spawner.task(&self.place, launch.arguments, environment, streams, |sys| program.run(sys));
         task.child = true;
