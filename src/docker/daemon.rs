@@ -32,6 +32,8 @@ use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 
+use super::alike::Alike;
+use super::blueprint::Blueprint;
 use super::capability::NetworkCapability;
 use super::container::{Container, SandboxKind, State};
 use super::error::{DockerError, Shown};
@@ -43,7 +45,7 @@ use super::network::Network;
 use super::outcome::{Ask, DockerEvent, EventKind, HostView, Kill, Outcome};
 use super::ports::Ports;
 use super::profile::Profile;
-use super::request::{ContainerExec, ContainerLogs, Containers, NetworkMode, Request};
+use super::request::{ContainerExec, ContainerLogs, Containers, EndpointConfig, NetworkMode, Request};
 use super::resolv_conf;
 use super::rules::{Firewall, ResolverRules};
 use crate::engine::plan::{NamespaceName, Op, Owner, Sysctl};
@@ -210,6 +212,10 @@ pub struct Daemon {
     /// The last /etc/resolv.conf that was written.
     last_resolv_conf: Arc<str>,
     resolver_rules: ResolverRules,
+    /// What containers are made from, by image and network.
+    blueprints: Alike<(String, String), Blueprint>,
+    /// What is asked of endpoints, by network.
+    endpoint_configs: Alike<String, EndpointConfig>,
 }
 
 impl Daemon {
@@ -251,6 +257,8 @@ impl Daemon {
             waiting_resolvers: BTreeSet::new(),
             last_resolv_conf: "".into(),
             resolver_rules: ResolverRules::new(),
+            blueprints: Alike::default(),
+            endpoint_configs: Alike::default(),
         }
     }
 
@@ -559,8 +567,8 @@ impl Daemon {
         more: &[(&str, String)],
     ) -> Option<DockerEvent> {
         let container = self.containers.get(&number)?;
-        let mut attributes: BTreeMap<String, String> = container.config.labels.clone();
-        attributes.insert("image".to_owned(), container.config.image.clone());
+        let mut attributes: BTreeMap<String, String> = container.made_from.config.labels.clone();
+        attributes.insert("image".to_owned(), container.made_from.config.image.clone());
         attributes.insert("name".to_owned(), container.name.clone());
         attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
         let (kind, id) = (EventKind::Container, container.id.clone());
@@ -599,7 +607,7 @@ impl Daemon {
                     detach: exec.detach,
                     capability: match exec.privileged {
                         true => NetworkCapability::Full,
-                        false => NetworkCapability::of(&container.config),
+                        false => NetworkCapability::of(&container.made_from.config),
                     },
                 });
                 Ok(outcome)

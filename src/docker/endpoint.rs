@@ -1,6 +1,7 @@
 //! A container's attachment to a network, and which of several attachments carries the default route.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
@@ -15,7 +16,7 @@ use crate::engine::plan::Owner;
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     /// What was asked for.
-    pub config: EndpointConfig,
+    pub config: Arc<EndpointConfig>,
     /// The network's name, or the text given while no such network was known.
     pub network_name: String,
     /// The network's id, once known.

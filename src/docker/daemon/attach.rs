@@ -85,7 +85,7 @@ impl Daemon {
         else {
             return Ok(());
         };
-        if Self::is_exclusive(&container.config.network_mode) {
+        if Self::is_exclusive(&container.made_from.config.network_mode) {
             return Err(DockerError::bad_parameter(
                 "container sharing network namespace with another container or host cannot be connected to any other \
                  network",
@@ -171,7 +171,8 @@ impl Daemon {
         }
     }
 
-    pub(super) fn new_endpoint(&self, network: u32, config: EndpointConfig, connected: bool) -> Endpoint {
+    pub(super) fn new_endpoint(&mut self, network: u32, config: EndpointConfig, connected: bool) -> Endpoint {
+        let config = self.endpoint_configs.share(config.network.clone(), config);
         let network = self.networks.get(&network);
         Endpoint {
             network_name: network.map_or_else(|| config.network.clone(), |network| network.name.clone()),

@@ -144,9 +144,9 @@ impl Daemon {
     ) -> Result<(), DockerError> {
         let profile = self.profile();
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
-        let mut wanted: Vec<PortPublish> = container.config.ports.clone();
-        if container.config.publish_all {
-            for port in &container.exposed {
+        let mut wanted: Vec<PortPublish> = container.made_from.config.ports.clone();
+        if container.made_from.config.publish_all {
+            for port in &container.made_from.exposed {
                 if !wanted.iter().any(|publish| publish.exposed() == *port) {
                     wanted.push(PortPublish::new(None, None, port.port, port.protocol));
                 }
