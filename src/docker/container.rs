@@ -9,7 +9,7 @@ use super::blueprint::Blueprint;
 use super::cli::ports::{PortPublish, Protocol};
 use super::endpoint::Endpoint;
 use super::health::Health;
-use super::identity::Id;
+use super::identity::{Digits, Id};
 use super::render::{PortBinding, ports_column};
 use super::request::ExposedPort;
 use crate::engine::plan::{NamespaceName, Owner};
@@ -52,7 +52,7 @@ pub struct Container {
     /// The namespace, while it runs.
     pub sandbox: Option<Sandbox>,
     /// The last sandbox's id; inspect shows it after a stop as well.
-    pub sandbox_id: Option<Id>,
+    pub sandbox_id: Option<Digits>,
     /// The legacy links opened in the packet filter at its start, from either end.
     pub(super) opened_links: Vec<OpenedLink>,
     /// Published ports in effect.
@@ -142,7 +142,7 @@ pub(super) struct OpenedLink {
     /// The linker's and the target's.
     pub(super) addresses: (IpAddr, IpAddr),
     /// The endpoint of the other container.
-    pub(super) other: Id,
+    pub(super) other: Digits,
 }
 
 /// One published port in effect.

@@ -203,7 +203,7 @@ pub struct Daemon {
     /// The rules that legacy links opened, by the addresses of linker and target.
     link_rules: BTreeMap<(IpAddr, IpAddr), Owner>,
     /// The containers in every namespace, by the number of its sandbox.
-    sandboxes: BTreeMap<u32, BTreeSet<u32>>,
+    sandboxes: BTreeSet<(u32, u32)>,
     /// The namespaces of `sandboxes`.
     namespaces: BTreeMap<NamespaceName, u32>,
     resolvers: BTreeMap<u32, Box<resolve::ResolverState>>,
@@ -251,7 +251,7 @@ impl Daemon {
             container_names: BTreeMap::new(),
             linkers: BTreeSet::new(),
             link_rules: BTreeMap::new(),
-            sandboxes: BTreeMap::new(),
+            sandboxes: BTreeSet::new(),
             namespaces: BTreeMap::new(),
             resolvers: BTreeMap::new(),
             waiting_resolvers: BTreeSet::new(),
@@ -459,11 +459,16 @@ impl Daemon {
     /// The container whose own namespace this is, while it runs.
     pub fn container_of_namespace(&self, namespace: &str) -> Option<&Container> {
         let sandbox = self.namespaces.get(&NamespaceName::new(namespace))?;
-        let users = self.sandboxes.get(sandbox)?.iter().filter_map(|number| self.containers.get(number));
+        let users = self.sandbox_users(*sandbox).filter_map(|number| self.containers.get(&number));
         let own = |container: &&Container| {
             container.sandbox.as_ref().is_some_and(|sandbox| sandbox.kind == SandboxKind::Own)
         };
         users.map(Box::as_ref).find(own)
+    }
+
+    /// The containers in a namespace, by the number of its sandbox.
+    fn sandbox_users(&self, sandbox: u32) -> impl Iterator<Item = u32> {
+        self.sandboxes.range((sandbox, 0)..=(sandbox, u32::MAX)).map(|(_, container)| *container)
     }
 
     /// The network of a bridge.

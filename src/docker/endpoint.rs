@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_switch::mac::MacAddress;
 
-use super::identity::Id;
+use super::identity::{Digits, Id};
 use super::profile::{GatewayChoice, Profile};
 use super::request::EndpointConfig;
 use crate::engine::plan::Owner;
@@ -33,7 +33,7 @@ pub struct Endpoint {
 #[derive(Debug, Clone)]
 pub struct Active {
     /// Its id.
-    pub id: Id,
+    pub id: Digits,
     /// The owner of its devices and addresses.
     pub owner: Owner,
     /// The container's device; none on `host` and `none`.

@@ -35,7 +35,7 @@ pub(super) fn network<'a>(
             member.id.to_string(),
             json!({
                 "Name": member.name,
-                "EndpointID": active.id.as_str(),
+                "EndpointID": active.id.to_string(),
                 "MacAddress": mac(active),
                 "IPv4Address": net(active.ipv4),
                 "IPv6Address": net(active.ipv6),
@@ -237,7 +237,7 @@ fn network_settings(profile: Profile, container: &Container) -> Value {
         || container.made_from.config.network_mode == NetworkMode::Host;
     let (sandbox_id, sandbox_key) = match &container.sandbox_id {
         Some(id) if on_host => (id.to_string(), "/var/run/docker/netns/default".to_owned()),
-        Some(id) => (id.to_string(), format!("/var/run/docker/netns/{}", id.short())),
+        Some(id) => (id.to_string(), format!("/var/run/docker/netns/{}", &id.to_string()[..12])),
         None => (String::new(), String::new()),
     };
     let (sandbox_id, sandbox_key) = (json!(sandbox_id), json!(sandbox_key));

@@ -18,7 +18,6 @@ use crate::docker::drivers::{ipvlan, macvlan};
 use crate::docker::endpoint::{Active, Endpoint, in_gateway_order};
 use crate::docker::error::DockerError;
 use crate::docker::identity::mac_from_ipv4;
-use crate::docker::names::RecordOwner;
 use crate::docker::network::Network;
 use crate::docker::outcome::{HostView, Outcome};
 use crate::docker::profile::{InterfaceNumbering, Ipv6Switch, Profile};
@@ -293,7 +292,7 @@ impl Daemon {
         view: &HostView,
     ) -> Result<(), DockerError> {
         let owner = Owner::Endpoint(self.next_number());
-        let id = self.source.id();
+        let id = self.source.digits();
         let profile = self.profile();
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
         let Some(endpoint) = container.endpoints.get(position) else { return Ok(()) };
@@ -380,7 +379,7 @@ impl Daemon {
             }
             network.members.remove(&number);
             let key = network.key();
-            self.names.remove_owner(&key, &RecordOwner(active.id.shared()));
+            self.names.remove_owner(&key, active.owner);
         }
         active.device.map(|_| active.owner)
     }
@@ -490,8 +489,7 @@ impl Daemon {
         if network.is_user_defined() {
             let addresses: Vec<IpAddr> = active.addresses().map(|net| net.addr()).collect();
             let names = container.dns_names(endpoint);
-            let owner = RecordOwner(active.id.shared());
-            self.names.add_endpoint(&network.key(), &owner, &names, &addresses);
+            self.names.add_endpoint(&network.key(), active.owner, &names, &addresses);
         }
     }
 

@@ -367,8 +367,7 @@ impl Daemon {
         };
         let (Some(active), Some(network)) = (&endpoint.active, endpoint.network_number) else { return };
         if let Some(network) = self.networks.get(&network) {
-            let owner = crate::docker::names::RecordOwner(active.id.shared());
-            self.names.remove_owner(&network.key(), &owner);
+            self.names.remove_owner(&network.key(), active.owner);
         }
     }
 }

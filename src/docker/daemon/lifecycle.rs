@@ -254,9 +254,9 @@ impl Daemon {
                 (SandboxKind::Own, sandbox, name)
             }
         };
-        let id = self.source.id();
+        let id = self.source.digits();
         if kind != SandboxKind::Host {
-            self.sandboxes.entry(sandbox).or_default().insert(number);
+            self.sandboxes.insert((sandbox, number));
             self.namespaces.insert(namespace.clone(), sandbox);
         }
         if let Some(container) = self.containers.get_mut(&number) {
@@ -301,14 +301,11 @@ impl Daemon {
             outcome.resolvers.push(ResolverChange::Stopped { service: ServiceId::new(number) });
         }
         if let Some(sandbox) = container.sandbox.take()
-            && let Some(users) = self.sandboxes.get_mut(&sandbox.number)
+            && self.sandboxes.remove(&(sandbox.number, number))
+            && self.sandbox_users(sandbox.number).next().is_none()
         {
-            users.remove(&number);
-            if users.is_empty() {
-                self.sandboxes.remove(&sandbox.number);
-                self.namespaces.remove(&sandbox.namespace);
-                outcome.plan.remove_owner(Owner::Sandbox(sandbox.number));
-            }
+            self.namespaces.remove(&sandbox.namespace);
+            outcome.plan.remove_owner(Owner::Sandbox(sandbox.number));
         }
     }
 

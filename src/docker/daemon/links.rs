@@ -8,7 +8,7 @@ use crate::docker::cli::ports::Protocol;
 use crate::docker::container::{Container, OpenedLink};
 use crate::docker::error::DockerError;
 use crate::docker::hosts_file;
-use crate::docker::identity::Id;
+use crate::docker::identity::Digits;
 use crate::docker::outcome::Outcome;
 use crate::engine::plan::Owner;
 
@@ -121,11 +121,11 @@ impl Daemon {
             .filter_map(|endpoint| Some(endpoint.active.as_ref()?.ipv4?.addr()))
             .collect();
         let closed: Vec<(IpAddr, IpAddr)> = if self.profile().leaks_link_rules() {
-            let is_there = |id: &Id| {
+            let is_there = |id: Digits| {
                 let endpoints = self.containers.values().flat_map(|container| &container.endpoints);
-                endpoints.filter_map(|endpoint| endpoint.active.as_ref()).any(|active| active.id == *id)
+                endpoints.filter_map(|endpoint| endpoint.active.as_ref()).any(|active| active.id == id)
             };
-            opened.iter().filter(|link| is_there(&link.other)).map(|link| link.addresses).collect()
+            opened.iter().filter(|link| is_there(link.other)).map(|link| link.addresses).collect()
         } else {
             let concerned = |pair: &&(IpAddr, IpAddr)| own.contains(&pair.0) || own.contains(&pair.1);
             self.link_rules.keys().filter(concerned).copied().collect()
