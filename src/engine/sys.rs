@@ -185,8 +185,8 @@ pub struct Sys {
 
 impl Sys {
     /// A handle for a process in a namespace.
-    pub fn new(engine: Rc<RefCell<Engine>>, namespace: NamespaceId, process: Process) -> Sys {
-        Sys { engine, namespace, process: Rc::new(process) }
+    pub fn new(engine: Rc<RefCell<Engine>>, namespace: NamespaceId, process: impl Into<Rc<Process>>) -> Sys {
+        Sys { engine, namespace, process: process.into() }
     }
 
     /// Program name and arguments.
@@ -297,15 +297,14 @@ impl Sys {
     }
 
     /// Waits.
-    pub async fn sleep(&self, duration: Duration) {
-        let until = self.now().saturating_add(duration);
-        self.sleep_until(until).await;
+    pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> {
+        self.sleep_until(self.now().saturating_add(duration))
     }
 
     /// Waits until a moment.
-    pub async fn sleep_until(&self, until: Duration) {
+    pub fn sleep_until(&self, until: Duration) -> impl Future<Output = ()> {
         let mut armed = false;
-        std::future::poll_fn(|context| {
+        std::future::poll_fn(move |context| {
             let mut engine = self.engine.borrow_mut();
             if engine.now() >= until {
                 return Poll::Ready(());
@@ -316,7 +315,6 @@ impl Sys {
             }
             Poll::Pending
         })
-        .await;
     }
 
     /// Lets other programs run once.

@@ -13,7 +13,7 @@ use ipnet::IpNet;
 
 use super::disposition::Disposition;
 use super::environment;
-use super::files::FileTable;
+use super::files::{FileTable, Image};
 use super::process::{Executable, Place, Streams, Tools};
 use super::stage::MachineSpec;
 use super::{Job, Location, OUTPUT_LIMIT, World, WorldError};
@@ -477,7 +477,7 @@ impl World {
     }
 
     fn files_of(&mut self, id: &Id) -> Rc<FileTable> {
-        self.file_tables.entry(id.clone()).or_insert_with(new_file_table).clone()
+        self.file_tables.entry(id.clone()).or_insert_with(|| Rc::new(FileTable::of_image(IMAGE))).clone()
     }
 
     fn ask(&mut self, ask: Ask, job: &mut Job) -> Result<(), WorldError> {
@@ -667,12 +667,10 @@ fn port_word(port: &ExposedPort) -> String {
 }
 
 /// The files every image has.
-fn new_file_table() -> Rc<FileTable> {
-    let files = FileTable::default();
-    files.put("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n");
-    files.put("/www/index.html", "Welcome to nginx\n");
-    Rc::new(files)
-}
+const IMAGE: Image = &[
+    ("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n"),
+    ("/www/index.html", "Welcome to nginx\n"),
+];
 
 fn refused(error: &DockerError) -> Job {
     Job::done(error.output())

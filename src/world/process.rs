@@ -135,7 +135,7 @@ pub(crate) struct Processes {
 
 struct Task {
     place: u32,
-    name: String,
+    process: Rc<Process>,
     future: Pin<Box<dyn Future<Output = ExitCode>>>,
     waker: Arc<TaskWaker>,
     exit: Rc<RefCell<ExitSlot>>,
@@ -288,7 +288,7 @@ impl Processes {
             }
             task.turns.1 += 1;
             if task.turns.1 > SPIN_LIMIT {
-                let name = task.name.clone();
+                let name = task.process.arguments.join(" ");
                 self.kill(id, 9);
                 return Err(name);
             }
@@ -407,10 +407,9 @@ impl Spawner {
             requests.next += 1;
             ProcessId(requests.next - 1)
         };
-        let name = arguments.join(" ");
         let launcher =
             PlaceLauncher { spawner: self.clone(), place: place.clone(), environment: environment.clone() };
-        let process = Process {
+        let process = Rc::new(Process {
             id,
             arguments,
             environment,
@@ -421,12 +420,12 @@ impl Spawner {
             stdout: streams.stdout,
             stderr: streams.stderr,
             privilege: place.privilege,
-        };
-        let sys = Sys::new(self.engine.clone(), place.namespace, process);
+        });
+        let sys = Sys::new(self.engine.clone(), place.namespace, process.clone());
         let waker = Arc::new(TaskWaker { id, ready: self.ready.clone(), queued: AtomicBool::new(true) });
         let task = Task {
             place: place.number,
-            name,
+            process,
             future: main(sys),
             waker,
             exit: Rc::default(),
