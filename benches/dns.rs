@@ -20,7 +20,8 @@ use criterion::Throughput;
 use domain::base::iana::Rtype;
 use linkspan::docker::dns::{Action, Asker, Incoming, Resolver, ResolverPolicy};
 use linkspan::docker::dns_message::{Transport, question};
-use linkspan::docker::names::{Names, NetworkKey, RecordOwner, Sandbox, SandboxEndpoint};
+use linkspan::docker::names::{Names, NetworkKey, Sandbox, SandboxEndpoint};
+use linkspan::engine::plan::Owner;
 use stage::{median, nanoseconds_each};
 
 const CONTAINERS: u8 = 100;
@@ -44,7 +45,7 @@ impl Server {
         for number in 0..CONTAINERS {
             let list = [format!("shop-web-{number}"), format!("web{number}")];
             let address = IpAddr::from([172, 18, 0, number + 2]);
-            names.add_endpoint(&app, &RecordOwner(list[0].as_str().into()), &list, &[address]);
+            names.add_endpoint(&app, Owner::Endpoint(number.into()), &list, &[address]);
             questions.extend(ask(number));
         }
         let sandbox = Sandbox {

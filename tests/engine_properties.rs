@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::{Bench, device};
@@ -108,7 +109,7 @@ fn piece(kind: u8, number: u32) -> Vec<Op> {
             ]
         }
         2 => {
-            let chain = format!("CHAIN{number}");
+            let chain: Arc<str> = format!("CHAIN{number}").into();
             vec![
                 Op::AddChain {
                     namespace: host.clone(),
@@ -122,7 +123,7 @@ fn piece(kind: u8, number: u32) -> Vec<Op> {
                     table: Table::Filter,
                     chain,
                     position: linkspan::engine::plan::Position::Append,
-                    rule: Box::default(),
+                    rule: Arc::default(),
                 },
             ]
         }

@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use linkspan::docker::dns::{Action, Asker, ExchangeId, Incoming, MAX_IN_FLIGHT, Resolver, ResolverPolicy};
 use linkspan::docker::dns_message::{Query, TcpMessages, Transport, frame, relay};
-use linkspan::docker::names::{
-    ExternalServer, Names, NetworkKey, RecordOwner, Sandbox, SandboxEndpoint, ServerOrigin,
-};
+use linkspan::docker::names::{ExternalServer, Names, NetworkKey, Sandbox, SandboxEndpoint, ServerOrigin};
+use linkspan::engine::plan::Owner;
 
 use super::input::Input;
 
@@ -52,10 +51,10 @@ impl Stage {
         let app = NetworkKey("app".into());
         names.add_network(app.clone(), "app", false);
         let addresses: Vec<IpAddr> = (0..40).map(|last| [172, 18, 0, 2 + last].into()).collect();
-        for (name, addresses) in
-            [("web", &addresses[..1]), ("many", &addresses[..]), ("a-b.c", &addresses[..2])]
+        for (number, name, addresses) in
+            [(1, "web", &addresses[..1]), (2, "many", &addresses[..]), (3, "a-b.c", &addresses[..2])]
         {
-            names.add_endpoint(&app, &RecordOwner(name.into()), &[name.to_owned()], addresses);
+            names.add_endpoint(&app, Owner::Endpoint(number), &[name.to_owned()], addresses);
         }
         let server =
             |text: &str| ExternalServer { address: text.parse().unwrap(), origin: ServerOrigin::Host };

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use crate::interface::InterfaceName;
 use crate::rule::{
-    AddressType, AddressTypeSet, ConnMark, CtState, IcmpType, InterfacePattern, Limit, Match, NatRange,
-    Negatable, PhysdevMatch, PortMatch, PortSide, Range16, RejectWith, Rule, StateSet, Target, TcpMss,
-    TtlMatch,
+    AddressType, AddressTypeSet, ConnMark, CtState, IcmpType, InterfacePattern, IpRangeMatch, Limit, Match,
+    MultiportMatch, NatRange, Negatable, PhysdevMatch, PortMatch, PortSide, Range16, RejectWith, Rule,
+    StateSet, Target, TcpMss, TtlMatch,
 };
 use crate::ruleset::{Hook, MAX_DEPTH, Policy, RuleId, RuleSet, Table};
 
@@ -189,7 +189,7 @@ impl RuleSet {
         mut trace: Option<&mut Vec<TraceStep>>,
     ) -> Outcome {
         let data = self.table_mut(table);
-        let Some(base) = data.base[hook as usize] else {
+        let Some(base) = data.base(hook) else {
             return Outcome { verdict: Verdict::Accept, rule: None };
         };
         let mut callers = [(0usize, 0usize); MAX_DEPTH];
@@ -232,13 +232,13 @@ impl RuleSet {
                     if let (Some(next), true) = (entry.next, depth < MAX_DEPTH) {
                         callers[depth] = (slot, index);
                         depth += 1;
-                        (slot, index) = (next, 0);
+                        (slot, index) = (next as usize, 0);
                     }
                     continue;
                 }
                 Target::Goto(_) => {
                     if let Some(next) = entry.next {
-                        (slot, index) = (next, 0);
+                        (slot, index) = (next as usize, 0);
                     }
                     continue;
                 }
@@ -374,7 +374,8 @@ fn holds(condition: &Match, facts: &Facts<'_>, effects: &Effects) -> bool {
         }
         Match::Mark(mark) => (effects.mark_of(facts) & mark.value.mask == mark.value.value) != mark.negated,
         Match::Comment(_) => true,
-        Match::Multiport { side, ports } => {
+        Match::Multiport(multiport) => {
+            let MultiportMatch { side, ports } = &**multiport;
             let (Some(source), Some(destination)) = (facts.source_port, facts.destination_port) else {
                 return false;
             };
@@ -385,7 +386,8 @@ fn holds(condition: &Match, facts: &Facts<'_>, effects: &Effects) -> bool {
             });
             any != ports.negated
         }
-        Match::IpRange { source, destination } => {
+        Match::IpRange(iprange) => {
+            let IpRangeMatch { source, destination } = **iprange;
             source.is_none_or(|r| r.value.contains(facts.source) != r.negated)
                 && destination.is_none_or(|r| r.value.contains(facts.destination) != r.negated)
         }

@@ -34,6 +34,12 @@ impl InterfaceName {
         Ok(InterfaceName(name))
     }
 
+    /// The name as two numbers, the same on every machine.
+    pub(crate) fn words(&self) -> [u64; 2] {
+        let bits = u128::from_be_bytes(self.0);
+        [(bits >> 64) as u64, bits as u64]
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         let length = self.0.iter().position(|b| *b == 0).unwrap_or(SIZE);

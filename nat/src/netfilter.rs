@@ -76,9 +76,12 @@ pub struct Netfilter {
     /// Moves whenever rules may have changed.
     generation: u64,
     counted: CountedLists,
-    conntrack: Conntrack,
-    reassembler: Reassembler,
-    drops: DropCounters,
+    hash_seed: u64,
+    /// Once there was a connection: most containers of a large world have none yet, and thousands share what they have
+    /// else. The same goes for what follows.
+    conntrack: Option<Box<Conntrack>>,
+    reassembler: Option<Box<Reassembler>>,
+    drops: Option<Box<DropCounters>>,
 }
 
 /// What there is to do for one family.
@@ -120,9 +123,10 @@ impl Netfilter {
             changed: true,
             generation: 0,
             counted: CountedLists::new(),
-            conntrack: Conntrack::new(hash_seed),
-            reassembler: Reassembler::default(),
-            drops: DropCounters::default(),
+            hash_seed,
+            conntrack: None,
+            reassembler: None,
+            drops: None,
         }
     }
 
@@ -162,8 +166,7 @@ impl Netfilter {
         }
         match connection {
             Some(PacketConnection { state: CtState::Established, id: Some(id), .. }) => self
-                .conntrack
-                .get(id)
+                .connection(id)
                 .is_none_or(|c| !c.status().is_translated() && c.masquerade_device.is_none()),
             // Tracked already, and no part of a connection.
             Some(PacketConnection { id: None, .. }) => true,
@@ -172,45 +175,57 @@ impl Netfilter {
         }
     }
 
-    /// The connections.
-    pub fn conntrack(&self) -> &Conntrack {
-        &self.conntrack
+    /// The connections; `None` as long as there was none.
+    pub fn conntrack(&self) -> Option<&Conntrack> {
+        self.conntrack.as_deref()
     }
 
     /// The connections, for settings and removal.
     pub fn conntrack_mut(&mut self) -> &mut Conntrack {
-        &mut self.conntrack
+        self.conntrack.get_or_insert_with(|| Box::new(Conntrack::new(self.hash_seed)))
+    }
+
+    /// A connection by identity.
+    #[inline]
+    fn connection(&self, id: ConnectionId) -> Option<&Connection> {
+        self.conntrack.as_ref()?.get(id)
     }
 
     /// Packets that were dropped here.
     pub fn drops(&self) -> DropCounters {
-        self.drops
+        self.drops.as_deref().copied().unwrap_or_default()
     }
 
     /// The tracked connections, oldest first.
     pub fn list_connections(&self, now: Duration) -> Vec<(ConnectionId, &Connection)> {
-        self.conntrack.list(now)
+        self.conntrack.as_ref().map(|conntrack| conntrack.list(now)).unwrap_or_default()
     }
 
     /// Forgets the connections that rules of `owner` translated, and says how many.
     pub fn flush_owner(&mut self, owner: ConnectionOwner) -> usize {
-        self.conntrack.flush(&ConnectionFilter::owned_by(owner))
+        self.flush(&ConnectionFilter::owned_by(owner))
     }
 
     /// Forgets the connections whose replies come from an address or go to it, and says how many.
     pub fn flush_address(&mut self, address: IpAddr) -> usize {
-        self.conntrack.flush(&ConnectionFilter { reply_end: Some(address), ..ConnectionFilter::default() })
+        self.flush(&ConnectionFilter { reply_end: Some(address), ..ConnectionFilter::default() })
+    }
+
+    fn flush(&mut self, which: &ConnectionFilter) -> usize {
+        self.conntrack.as_mut().map_or(0, |conntrack| conntrack.flush(which))
     }
 
     /// Drops what is out of date; returns the incomplete datagrams, for ICMP time exceeded.
     pub fn expire(&mut self, now: Duration) -> Vec<ExpiredDatagram> {
-        self.conntrack.expire(now);
-        self.reassembler.expire(now)
+        if let Some(conntrack) = &mut self.conntrack {
+            conntrack.expire(now);
+        }
+        self.reassembler.as_mut().map(|reassembler| reassembler.expire(now)).unwrap_or_default()
     }
 
     /// When incomplete datagrams are next given up. Connections need no call (see [`Conntrack`]).
     pub fn deadline(&self) -> Option<Duration> {
-        self.reassembler.deadline()
+        self.reassembler.as_ref()?.deadline()
     }
 
     /// To be called before [`Netfilter::traverse`] in PREROUTING and OUTPUT: tracking needs whole packets.
@@ -228,13 +243,13 @@ impl Netfilter {
         if !self.current_activity(family_of(layout)).tracking {
             return Defragmentation::Pass;
         }
-        match self.reassembler.push(now, bytes) {
+        match self.reassembler.get_or_insert_default().push(now, bytes) {
             Reassembly::Incomplete => Defragmentation::Held,
             Reassembly::Complete { packet, largest_fragment } => {
                 Defragmentation::Complete { packet, largest_fragment }
             }
             Reassembly::Dropped(error) => {
-                self.drops.fragment += 1;
+                self.drops.get_or_insert_default().fragment += 1;
                 Defragmentation::Dropped(error)
             }
         }
@@ -259,7 +274,7 @@ impl Netfilter {
         let Err(verdict) = self.run(Place { family, hook, activity }, packet, context) else {
             return Verdict::Accept;
         };
-        self.drops.count(&verdict);
+        self.drops.get_or_insert_default().count(&verdict);
         if let (Verdict::Drop(_), Some(connection)) = (&verdict, context.connection) {
             self.release(connection);
         }
@@ -268,15 +283,15 @@ impl Netfilter {
 
     /// Forgets the connection of a packet that is dropped, if no packet of it ever got through.
     pub fn release(&mut self, connection: PacketConnection) {
-        if let Some(id) = connection.id {
-            self.conntrack.release(id);
+        if let (Some(id), Some(conntrack)) = (connection.id, &mut self.conntrack) {
+            conntrack.release(id);
         }
     }
 
     /// What the ICMP error or reset that answers a packet carries: RELATED, in the opposite direction, so that it
     /// is translated back although its connection may not be confirmed (`nf_ct_attach`).
     pub fn answer_connection(&self, connection: PacketConnection) -> Option<PacketConnection> {
-        let id = connection.id.filter(|id| self.conntrack.get(*id).is_some())?;
+        let id = connection.id.filter(|id| self.connection(*id).is_some())?;
         let direction = connection.direction.reversed();
         Some(PacketConnection { state: CtState::Related, id: Some(id), direction })
     }
@@ -340,7 +355,7 @@ impl Netfilter {
         context: &mut HookContext<'_>,
     ) -> Outcome {
         let connection_id = context.connection.and_then(|c| c.id);
-        let connection = connection_id.and_then(|id| self.conntrack.get(id));
+        let connection = connection_id.zip(self.conntrack.as_ref()).and_then(|(id, table)| table.get(id));
         let facts = facts(packet.view(), context, connection);
         let rules = &mut self.rules[place.family as usize];
         let mut effects = Effects::default();
@@ -357,7 +372,7 @@ impl Netfilter {
             context.mark = mark;
         }
         if let (Some(mark), Some(id)) = (effects.connection_mark, connection_id)
-            && let Some(connection) = self.conntrack.get_mut(id)
+            && let Some(connection) = self.conntrack_mut().get_mut(id)
         {
             connection.mark = mark;
         }
@@ -390,13 +405,13 @@ impl Netfilter {
         } else if view.is_icmp_error() {
             let embedded = view.embedded_tuple();
             Some(embedded.map_or(Tracking::Invalid, |embedded| {
-                self.conntrack.track_error(context.now, &embedded, view.destination())
+                self.conntrack_mut().track_error(context.now, &embedded, view.destination())
             }))
         } else {
             let length = view.layout().total_length();
             let tcp_flags = view.tcp_flags().map(|flags| flags.0);
             Some(view.tuple().map_or(Tracking::Invalid, |tuple| {
-                self.conntrack.track(context.now, &TrackedPacket { tuple, tcp_flags, length })
+                self.conntrack_mut().track(context.now, &TrackedPacket { tuple, tcp_flags, length })
             }))
         };
         let connection = match tracking {
@@ -428,7 +443,7 @@ impl Netfilter {
         let Some(PacketConnection { state, id: Some(id), direction }) = context.connection else {
             return Ok(());
         };
-        let Some(connection) = self.conntrack.get(id) else { return Ok(()) };
+        let Some(connection) = self.connection(id) else { return Ok(()) };
         let open = state == CtState::New
             && !nat::is_decided(connection, manipulation)
             && !connection.status().contains(Status::CONFIRMED);
@@ -439,10 +454,10 @@ impl Netfilter {
             && connection.masquerade_device.is_some_and(|device| context.out_interface != Some(device))
         {
             // The flow now leaves by another device, whose address it does not have; the next packet begins anew.
-            self.conntrack.kill(context.now, id);
+            self.conntrack_mut().kill(context.now, id);
             return Err(Verdict::Drop(DropCause::DeviceChanged));
         }
-        let Some(connection) = self.conntrack.get(id) else { return Ok(()) };
+        let Some(connection) = self.connection(id) else { return Ok(()) };
         let before = context.trace.is_some().then(|| packet.view().tuple()).flatten();
         let rewritten = if state == CtState::Related && packet.view().is_icmp_error() {
             rewrite_error(packet, connection, direction, manipulation)
@@ -487,7 +502,7 @@ impl Netfilter {
             TableVerdict::Masquerade(range) => {
                 let address = (context.masquerade_source)(packet.view().destination());
                 let range = local_range(address, range, &outcome.rule)?;
-                if let Some(connection) = self.conntrack.get_mut(id) {
+                if let Some(connection) = self.conntrack_mut().get_mut(id) {
                     connection.masquerade_device = context.out_interface;
                 }
                 Some(range)
@@ -503,10 +518,10 @@ impl Netfilter {
         };
         let now = context.now;
         let binding = match range {
-            None => nat::bind_null(&mut self.conntrack, now, id, manipulation, context.random),
+            None => nat::bind_null(self.conntrack_mut(), now, id, manipulation, context.random),
             Some(range) => {
                 let owner = self.rule_owner(place.family, outcome.rule.as_ref());
-                nat::bind(&mut self.conntrack, now, id, manipulation, &range, owner, context.random)
+                nat::bind(self.conntrack_mut(), now, id, manipulation, &range, owner, context.random)
             }
         };
         if let (Some(trace), Some(binding)) = (context.trace.as_deref_mut(), binding) {
@@ -529,10 +544,10 @@ impl Netfilter {
             return Ok(());
         };
         // A connection that was flushed while its packet was on the way is not an error: the packet goes on.
-        if self.conntrack.get(id).is_none() {
+        if self.connection(id).is_none() {
             return Ok(());
         }
-        match self.conntrack.confirm(context.now, id) {
+        match self.conntrack_mut().confirm(context.now, id) {
             Ok(id) => {
                 context.connection = Some(PacketConnection { state: CtState::New, id: Some(id), direction });
                 Ok(())

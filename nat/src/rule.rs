@@ -101,7 +101,7 @@ impl Range16 {
     }
 }
 
-/// One `-m` match.
+/// One `-m` match. What is large and rare is boxed, because nearly every rule has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Match {
     /// `-m tcp`; needs `-p tcp`.
@@ -127,24 +127,14 @@ pub enum Match {
     Mark(Negatable<MaskedMark>),
     /// `-m comment`: always holds. At most 255 bytes.
     Comment(String),
-    /// `-m multiport`; at most 15 ports, where a range counts as two.
-    Multiport {
-        /// Which ports of the packet are looked at.
-        side: PortSide,
-        /// The ports, any of which suffices.
-        ports: Negatable<Vec<Range16>>,
-    },
+    /// `-m multiport`.
+    Multiport(Box<MultiportMatch>),
     /// `-m iprange`.
-    IpRange {
-        /// `--src-range`.
-        source: Option<Negatable<AddressRange>>,
-        /// `--dst-range`.
-        destination: Option<Negatable<AddressRange>>,
-    },
+    IpRange(Box<IpRangeMatch>),
     /// `-m limit`: a token bucket in virtual time.
     Limit(Limit),
     /// `-m physdev`.
-    Physdev(PhysdevMatch),
+    Physdev(Box<PhysdevMatch>),
     /// `-m mac --mac-source`.
     Mac(Negatable<[u8; 6]>),
     /// `-m length`: the length of the IP packet.
@@ -152,6 +142,8 @@ pub enum Match {
     /// `-m ttl`, or `-m hl` for IPv6.
     Ttl(TtlMatch),
 }
+
+const _: () = assert!(size_of::<Match>() <= 24);
 
 /// Ports of UDP or SCTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -314,6 +306,15 @@ pub struct MaskedMark {
     pub mask: u32,
 }
 
+/// Ports of `-m multiport`; at most 15, where a range counts as two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MultiportMatch {
+    /// Which ports of the packet are looked at.
+    pub side: PortSide,
+    /// The ports, any of which suffices.
+    pub ports: Negatable<Vec<Range16>>,
+}
+
 /// Which ports `-m multiport` looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PortSide {
@@ -323,6 +324,15 @@ pub enum PortSide {
     Destination,
     /// `--ports`: either.
     Either,
+}
+
+/// Addresses of `-m iprange`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IpRangeMatch {
+    /// `--src-range`.
+    pub source: Option<Negatable<AddressRange>>,
+    /// `--dst-range`.
+    pub destination: Option<Negatable<AddressRange>>,
 }
 
 /// An inclusive range of addresses of one family.

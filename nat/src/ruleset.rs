@@ -5,13 +5,14 @@
 //! jumps or a nesting deeper than [`MAX_DEPTH`] is refused once a built-in chain reaches it. A mutation that fails
 //! changes nothing. Rules are removed by [`RuleId`]; ids are never used again.
 //!
-//! A host may have a hundred thousand rules and ten thousand namespaces none, so nothing here walks all rules: a rule
-//! is found by its id (`places`), a packet meets only those rules of a long chain that can match it (`index`), what the
-//! checks need is counted per chain (`chain`), and a table that nobody changed is shared with every other such table
-//! (`table`).
+//! A host may have a hundred thousand rules and ten thousand namespaces a handful, so nothing here walks many rules: a
+//! rule of many is found by its id (`places`), a packet meets only those rules of a long chain that can match it
+//! (`index`), what the checks need is counted there (`digest`), a table that nobody changed is shared with every other
+//! such table (`table`), and equal rules can be one value. Where there are few rules, none of this is kept.
 
 mod chain;
 mod counted;
+mod digest;
 mod error;
 mod index;
 #[cfg(test)]
@@ -27,7 +28,7 @@ use crate::target_check::fits;
 pub use chain::{Chain, Entry};
 pub(crate) use counted::Counted;
 pub use error::{Operation, RulesetError};
-use places::{Place, Places};
+use places::{FEW_RULES, Place, Places};
 use table::{Fault, SharedTable, TableData};
 
 /// How many chains a packet can be inside at once (NFT_JUMP_STACK_SIZE of the kernel).
@@ -145,7 +146,8 @@ impl Counters {
 pub struct RuleSet {
     family: Family,
     tables: [SharedTable; 4],
-    places: Places,
+    /// Where rules stand, once there are more than a few.
+    places: Option<Box<Places>>,
     next_id: u64,
     /// How many rules need connections to be tracked, and how many translate.
     tracking: u32,
@@ -156,7 +158,7 @@ impl RuleSet {
     /// The empty rule set: the built-in chains with policy ACCEPT.
     pub fn new(family: Family) -> RuleSet {
         let tables = Table::ALL.map(|table| SharedTable::Shared(Arc::new(TableData::new(table))));
-        RuleSet { family, tables, places: Places::default(), next_id: 1, tracking: 0, translating: 0 }
+        RuleSet { family, tables, places: None, next_id: 1, tracking: 0, translating: 0 }
     }
 
     /// The address family.
@@ -167,7 +169,7 @@ impl RuleSet {
     /// Whether a packet at `hook` of `table` can meet anything but an accepting policy.
     pub fn has_rules(&self, table: Table, hook: Hook) -> bool {
         let data = self.data(table);
-        data.base[hook as usize]
+        data.base(hook)
             .and_then(|slot| data.chains[slot].as_ref())
             .is_some_and(|chain| !chain.rules().is_empty() || chain.policy == Policy::Drop)
     }
@@ -208,23 +210,22 @@ impl RuleSet {
 
     /// A rule by identity, with its table, chain and 1-based number.
     pub fn find(&self, id: RuleId) -> Option<(Table, &Chain, usize, &Entry)> {
-        let place = self.places.get(id)?;
-        let table = Table::ALL[usize::from(place.table)];
-        let chain = self.data(table).chains.get(place.slot as usize)?.as_ref()?;
-        let position = chain.position(place.order, id)?;
+        let Place { table, slot, order } = self.place(id)?;
+        let chain = self.data(table).chains.get(slot as usize)?.as_ref()?;
+        let position = chain.position(order, id)?;
         Some((table, chain, position + 1, chain.rules().get(position)?))
     }
 
-    /// `-A`: puts the rule behind the last.
+    /// `-A`: puts the rule behind the last. Rules that are one value stay so.
     pub fn append(
         &mut self,
         table: Table,
         chain: &str,
-        rule: Rule,
+        rule: impl Into<Arc<Rule>>,
         owner: Option<RuleOwner>,
     ) -> Result<RuleId, RulesetError> {
         let position = self.chain(table, chain).ok_or(RulesetError::NoChain)?.rules().len();
-        self.add(table, chain, position, rule, owner, Operation::Append)
+        self.add(table, chain, position, rule.into(), owner, Operation::Append)
     }
 
     /// `-I`: puts the rule at the 1-based `number`, which may be one past the last.
@@ -233,13 +234,13 @@ impl RuleSet {
         table: Table,
         chain: &str,
         number: usize,
-        rule: Rule,
+        rule: impl Into<Arc<Rule>>,
         owner: Option<RuleOwner>,
     ) -> Result<RuleId, RulesetError> {
         let length = self.chain(table, chain).ok_or(RulesetError::NoChain)?.rules().len();
         match number.checked_sub(1) {
             Some(position) if position <= length => {
-                self.add(table, chain, position, rule, owner, Operation::Insert)
+                self.add(table, chain, position, rule.into(), owner, Operation::Insert)
             }
             _ => Err(RulesetError::InsertionIndex),
         }
@@ -251,20 +252,18 @@ impl RuleSet {
         table: Table,
         chain: &str,
         number: usize,
-        rule: Rule,
+        rule: impl Into<Arc<Rule>>,
         owner: Option<RuleOwner>,
     ) -> Result<RuleId, RulesetError> {
         let length = self.chain(table, chain).ok_or(RulesetError::NoChain)?.rules().len();
         let position = number.checked_sub(1).filter(|p| *p < length).ok_or(RulesetError::ReplacementIndex)?;
-        self.add(table, chain, position, rule, owner, Operation::Replace)
+        self.add(table, chain, position, rule.into(), owner, Operation::Replace)
     }
 
     /// Sets a rule's counters. False if there is no such rule.
     pub fn set_counters(&mut self, id: RuleId, counters: Counters) -> bool {
-        let Some(Place { table, slot, order }) = self.places.get(id) else { return false };
-        let Some(Some(chain)) = self.tables[usize::from(table)].write().chains.get_mut(slot as usize) else {
-            return false;
-        };
+        let Some(Place { table, slot, order }) = self.place(id) else { return false };
+        let Some(Some(chain)) = self.data_mut(table).chains.get_mut(slot as usize) else { return false };
         let position = chain.position(order, id);
         let Some(entry) = position.and_then(|position| chain.entry_mut(position)) else { return false };
         entry.counters = counters;
@@ -273,8 +272,7 @@ impl RuleSet {
 
     /// Deletes the rule with this identity. False if there is none.
     pub fn delete_id(&mut self, id: RuleId) -> bool {
-        let Some(Place { table, slot, order }) = self.places.get(id) else { return false };
-        let table = Table::ALL[usize::from(table)];
+        let Some(Place { table, slot, order }) = self.place(id) else { return false };
         let chain = self.data(table).chains.get(slot as usize).and_then(Option::as_ref);
         let position = chain.and_then(|chain| chain.position(order, id));
         position.is_some_and(|position| self.take_out(table, slot as usize, position))
@@ -304,7 +302,7 @@ impl RuleSet {
     /// `-C`: the 1-based number of the first rule that equals `rule`.
     pub fn check(&self, table: Table, chain: &str, rule: &Rule) -> Result<usize, RulesetError> {
         let chain = self.chain(table, chain).ok_or(RulesetError::BadRule)?;
-        chain.rules().iter().position(|e| e.rule == *rule).map(|i| i + 1).ok_or(RulesetError::BadRule)
+        chain.rules().iter().position(|e| *e.rule == *rule).map(|i| i + 1).ok_or(RulesetError::BadRule)
     }
 
     /// `-F`: deletes the rules of one chain or of all.
@@ -328,12 +326,13 @@ impl RuleSet {
     }
 
     /// `-N`: makes an empty chain.
-    pub fn new_chain(&mut self, table: Table, name: &str) -> Result<(), RulesetError> {
-        if self.data(table).slot(name).is_some() {
+    pub fn new_chain(&mut self, table: Table, name: impl Into<Arc<str>>) -> Result<(), RulesetError> {
+        let name = name.into();
+        if self.data(table).slot(&name).is_some() {
             return Err(RulesetError::ChainExists);
         }
         let data = self.data_mut(table);
-        let chain = Some(Chain::new(name.into(), None, data.indexed_from));
+        let chain = Some(Chain::new(name, None, data.indexed_from));
         match data.chains.iter().position(Option::is_none) {
             Some(free) => data.chains[free] = chain,
             None => {
@@ -383,8 +382,8 @@ impl RuleSet {
             _ => return Err(RulesetError::NoChain),
         }
         for entry in data.chains.iter_mut().flatten().flat_map(Chain::entries_mut) {
-            if entry.next == Some(slot) {
-                match &mut entry.rule.target {
+            if entry.next.is_some_and(|next| next as usize == slot) {
+                match &mut Arc::make_mut(&mut entry.rule).target {
                     Target::Jump(target) | Target::Goto(target) => *target = name.clone(),
                     _ => {}
                 }
@@ -458,7 +457,7 @@ impl RuleSet {
         table: Table,
         chain: &str,
         position: usize,
-        rule: Rule,
+        rule: Arc<Rule>,
         owner: Option<RuleOwner>,
         operation: Operation,
     ) -> Result<RuleId, RulesetError> {
@@ -468,7 +467,8 @@ impl RuleSet {
             Target::Jump(name) | Target::Goto(name) => Some(
                 data.slot(name)
                     .filter(|slot| data.chains[*slot].as_ref().is_some_and(|c| c.hook.is_none()))
-                    .ok_or_else(|| RulesetError::NoTargetChain { chain: name.to_string() })?,
+                    .ok_or_else(|| RulesetError::NoTargetChain { chain: name.to_string() })?
+                    as u32,
             ),
             _ => None,
         };
@@ -492,8 +492,8 @@ impl RuleSet {
                 Fault::WrongHook => RulesetError::InvalidArgument { operation, chain },
             });
         }
-        if let Some(old) = replaced {
-            self.places.remove(old.id);
+        if let (Some(old), Some(places)) = (replaced, &mut self.places) {
+            places.remove(old.id);
         }
         self.next_id += 1;
         Ok(id)
@@ -506,9 +506,36 @@ impl RuleSet {
         self.translating += u32::from(table == Table::Nat);
         let places = &mut self.places;
         let Some(chain) = self.tables[table as usize].write().chains[slot].as_mut() else { return false };
-        let order = chain.insert(position, entry, |other, order| places.renumber(other, order));
-        places.set(id, Place { table: table as u8, slot: slot as u32, order });
+        let order = chain.insert(position, entry, |other, order| {
+            if let Some(places) = places {
+                places.renumber(other, order);
+            }
+        });
+        if let Some(places) = places {
+            places.set(id, Place { table, slot: slot as u32, order });
+        } else if self.standing().nth(FEW_RULES).is_some() {
+            self.places = Some(Box::new(self.standing().collect()));
+        }
         restricts
+    }
+
+    /// Where a rule stands.
+    fn place(&self, id: RuleId) -> Option<Place> {
+        match &self.places {
+            Some(places) => places.get(id),
+            None => self.standing().find(|(standing, _)| *standing == id).map(|(_, place)| place),
+        }
+    }
+
+    /// Every rule and where it stands.
+    fn standing(&self) -> impl Iterator<Item = (RuleId, Place)> {
+        Table::ALL.into_iter().flat_map(move |table| {
+            let chains = self.data(table).chains.iter().enumerate();
+            let rules = chains.flat_map(|(slot, chain)| {
+                chain.iter().flat_map(Chain::rules).map(move |entry| (slot, entry))
+            });
+            rules.map(move |(slot, entry)| (entry.id, Place { table, slot: slot as u32, order: entry.order }))
+        })
     }
 
     /// Takes an entry out of its chain that may come back.
@@ -522,13 +549,17 @@ impl RuleSet {
 
     fn take_out(&mut self, table: Table, slot: usize, position: usize) -> bool {
         let Some(entry) = self.cut_out(table, slot, position) else { return false };
-        self.places.remove(entry.id);
+        if let Some(places) = &mut self.places {
+            places.remove(entry.id);
+        }
         true
     }
 
     /// An entry has left its chain with all others.
     fn forget(&mut self, table: Table, entry: &Entry) {
-        self.places.remove(entry.id);
+        if let Some(places) = &mut self.places {
+            places.remove(entry.id);
+        }
         self.tracking -= u32::from(asks_for_tracking(&entry.rule));
         self.translating -= u32::from(table == Table::Nat);
     }
@@ -552,7 +583,7 @@ mod tests {
     fn jumps_nest_to_the_kernels_depth_and_no_further() {
         let mut rules = RuleSet::new(Family::Ipv4);
         for i in 0..MAX_DEPTH {
-            rules.new_chain(Table::Filter, &format!("C{i}")).unwrap();
+            rules.new_chain(Table::Filter, format!("C{i}")).unwrap();
         }
         rules.append(Table::Filter, "FORWARD", jump("C0"), None).unwrap();
         for i in 0..MAX_DEPTH - 2 {
@@ -586,7 +617,7 @@ mod tests {
         rules.new_chain(Table::Filter, "A").unwrap();
         rules.append(Table::Filter, "INPUT", jump("A"), None).unwrap();
         rules.rename_chain(Table::Filter, "A", "B").unwrap();
-        assert_eq!(rules.chain(Table::Filter, "INPUT").unwrap().rules()[0].rule(), &jump("B"));
+        assert_eq!(rules.chain(Table::Filter, "INPUT").unwrap().rules()[0].rule().as_ref(), &jump("B"));
         assert_eq!(rules.references(Table::Filter, "B"), 1);
         rules.flush(Table::Filter, None).unwrap();
         rules.delete_chain(Table::Filter, None).unwrap();

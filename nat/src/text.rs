@@ -216,7 +216,7 @@ fn mutate(
                 rules.check(table, chain, rule)?;
             }
         }
-        Command::NewChain(chain) => rules.new_chain(table, chain)?,
+        Command::NewChain(chain) => rules.new_chain(table, chain.as_str())?,
         Command::DeleteChain(chain) => rules.delete_chain(table, chain.as_deref())?,
         Command::RenameChain(old, new) => rules.rename_chain(table, old, new)?,
         Command::Flush(chain) => rules.flush(table, chain.as_deref())?,

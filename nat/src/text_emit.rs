@@ -5,9 +5,9 @@ use std::net::IpAddr;
 
 use crate::names::protocol_name;
 use crate::rule::{
-    AddressRange, AddressTypeSet, ConnMark, Family, IcmpType, InterfacePattern, LimitUnit, Match, NatRange,
-    Negatable, PortMatch, PortSide, RandomPorts, Range16, RejectWith, Rule, StateSet, Target, TcpMss,
-    TtlMatch,
+    AddressRange, AddressTypeSet, ConnMark, Family, IcmpType, InterfacePattern, IpRangeMatch, LimitUnit,
+    Match, MultiportMatch, NatRange, Negatable, PortMatch, PortSide, RandomPorts, Range16, RejectWith, Rule,
+    StateSet, Target, TcpMss, TtlMatch,
 };
 use crate::ruleset::Counters;
 
@@ -65,8 +65,8 @@ pub(crate) fn match_name(condition: &Match, family: Family) -> &'static str {
         (Match::AddressType { .. }, _) => "addrtype",
         (Match::Mark(_), _) => "mark",
         (Match::Comment(_), _) => "comment",
-        (Match::Multiport { .. }, _) => "multiport",
-        (Match::IpRange { .. }, _) => "iprange",
+        (Match::Multiport(_), _) => "multiport",
+        (Match::IpRange(_), _) => "iprange",
         (Match::Limit(_), _) => "limit",
         (Match::Physdev(_), _) => "physdev",
         (Match::Mac(_), _) => "mac",
@@ -111,7 +111,8 @@ pub(crate) fn match_options(condition: &Match, family: Family) -> String {
             option(&mut out, mark.negated, "--mark", &masked(mark.value.value, mark.value.mask));
         }
         Match::Comment(text) => option(&mut out, false, "--comment", &quoted(text)),
-        Match::Multiport { side, ports } => {
+        Match::Multiport(multiport) => {
+            let MultiportMatch { side, ports } = &**multiport;
             let name = match side {
                 PortSide::Source => "--sports",
                 PortSide::Destination => "--dports",
@@ -120,7 +121,8 @@ pub(crate) fn match_options(condition: &Match, family: Family) -> String {
             let list: Vec<String> = ports.value.iter().map(|r| range(*r, ':')).collect();
             option(&mut out, ports.negated, name, &list.join(","));
         }
-        Match::IpRange { source, destination } => {
+        Match::IpRange(iprange) => {
+            let IpRangeMatch { source, destination } = **iprange;
             for (name, addresses) in [("--src-range", source), ("--dst-range", destination)] {
                 if let Some(a) = addresses {
                     option(&mut out, a.negated, name, &format!("{}-{}", a.value.first, a.value.last));

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use crate::cidr::Cidr;
 use crate::names::{icmp_name, protocol_name, service_name};
 use crate::rule::{
-    ConnMark, Family, IcmpType, Match, Negatable, PortMatch, PortSide, Range16, Rule, Target, TcpMss,
-    TtlMatch,
+    ConnMark, Family, IcmpType, IpRangeMatch, Match, MultiportMatch, Negatable, PortMatch, PortSide, Range16,
+    Rule, Target, TcpMss, TtlMatch,
 };
 use crate::ruleset::{Chain, Counters, Entry, Policy, RuleSet, Table};
 use crate::text_emit::{
@@ -300,7 +300,8 @@ fn match_details(condition: &Match, family: Family, names: Names) -> String {
             format!("mark match {}{}", not(mark.negated), masked(mark.value.value, mark.value.mask))
         }
         Match::Comment(text) => format!("/* {text} */"),
-        Match::Multiport { side, ports } => {
+        Match::Multiport(multiport) => {
+            let MultiportMatch { side, ports } = &**multiport;
             let name = match side {
                 PortSide::Source => "sports",
                 PortSide::Destination => "dports",
@@ -309,7 +310,8 @@ fn match_details(condition: &Match, family: Family, names: Names) -> String {
             let list: Vec<String> = ports.value.iter().map(|r| port_text(*r, names)).collect();
             format!("multiport {name} {}{}", if ports.negated { " !" } else { "" }, list.join(","))
         }
-        Match::IpRange { source, destination } => {
+        Match::IpRange(iprange) => {
+            let IpRangeMatch { source, destination } = **iprange;
             let parts = [("source", source), ("destination", destination)].map(|(name, range)| {
                 range.map(|r| format!("{name} IP range {}{}-{}", not(r.negated), r.value.first, r.value.last))
             });

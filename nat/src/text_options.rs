@@ -3,8 +3,8 @@
 use crate::names::parse_icmp;
 use crate::rule::{
     AddressTypeSet, ConnMark, Family, IcmpType, InterfacePattern, Limit, LimitUnit, Log, MaskedMark, Match,
-    NatRange, Negatable, PhysdevMatch, PortMatch, PortSide, RandomPorts, Range16, RejectWith, Rule, StateSet,
-    Target, TcpFlags, TcpMatch, TcpMss, TtlMatch,
+    MultiportMatch, NatRange, Negatable, PortMatch, PortSide, RandomPorts, Range16, RejectWith, Rule,
+    StateSet, Target, TcpFlags, TcpMatch, TcpMss, TtlMatch,
 };
 use crate::ruleset::Table;
 use crate::text::{IptablesError, NAT_DROP, parameter};
@@ -202,10 +202,13 @@ fn empty_match(name: &str, family: Family) -> Option<Match> {
         ("addrtype", _) => Match::AddressType { source: None, destination: None },
         ("mark", _) => Match::Mark(Negatable::plain(MaskedMark { value: 0, mask: 0 })),
         ("comment", _) => Match::Comment(String::new()),
-        ("multiport", _) => Match::Multiport { side: PortSide::Either, ports: Negatable::plain(Vec::new()) },
-        ("iprange", _) => Match::IpRange { source: None, destination: None },
+        ("multiport", _) => {
+            let ports = Negatable::plain(Vec::new());
+            Match::Multiport(Box::new(MultiportMatch { side: PortSide::Either, ports }))
+        }
+        ("iprange", _) => Match::IpRange(Box::default()),
         ("limit", _) => Match::Limit(Limit { count: 3, unit: LimitUnit::Hour, burst: DEFAULT_BURST }),
-        ("physdev", _) => Match::Physdev(PhysdevMatch::default()),
+        ("physdev", _) => Match::Physdev(Box::default()),
         ("mac", _) => Match::Mac(Negatable::plain([0; 6])),
         ("length", _) => Match::Length(Negatable::plain(Range16 { first: 0, last: 0 })),
         ("ttl", Family::Ipv4) | ("hl", Family::Ipv6) => Match::Ttl(TtlMatch::Equal(0)),
@@ -233,7 +236,7 @@ fn check_match(
     {
         return parameter(format!("{upper} match requires '-p {lower}'"));
     }
-    if let (Match::Multiport { .. }, None | Some(0..=5 | 7..=16 | 18..=32 | 34..=131 | 133..=135 | 137..)) =
+    if let (Match::Multiport(_), None | Some(0..=5 | 7..=16 | 18..=32 | 34..=131 | 133..=135 | 137..)) =
         (condition, protocol)
     {
         return parameter("multiport needs `-p tcp', `-p udp', `-p udplite', `-p sctp' or `-p dccp'");
@@ -251,8 +254,8 @@ fn check_match(
         Match::AddressType { .. } => parameter("addrtype: you must specify --src-type or --dst-type"),
         Match::Mark(_) => required("--mark"),
         Match::Comment(_) => required("--comment"),
-        Match::Multiport { .. } => parameter("multiport expection an option"),
-        Match::IpRange { .. } => parameter("iprange match: You must specify `--src-range' or `--dst-range'"),
+        Match::Multiport(_) => parameter("multiport expection an option"),
+        Match::IpRange(_) => parameter("iprange match: You must specify `--src-range' or `--dst-range'"),
         Match::Physdev(_) => parameter("PHYSDEV: no physdev option specified"),
         Match::Mac(_) => required("--mac-source"),
         Match::Length(_) => required("--length"),
@@ -367,8 +370,8 @@ fn match_option(condition: &mut Match, name: &str, negated: bool, rest: &[String
             }
             new.clone_into(text);
         }
-        Match::Multiport { side, ports } => {
-            *side = match name {
+        Match::Multiport(multiport) => {
+            multiport.side = match name {
                 "--sports" | "--source-ports" => PortSide::Source,
                 "--dports" | "--destination-ports" => PortSide::Destination,
                 "--ports" => PortSide::Either,
@@ -380,12 +383,12 @@ fn match_option(condition: &mut Match, name: &str, negated: bool, rest: &[String
             if ranges.iter().map(|r| if r.first == r.last { 1 } else { 2 }).sum::<usize>() > 15 {
                 return parameter("too many ports specified");
             }
-            *ports = Negatable { negated, value: ranges };
+            multiport.ports = Negatable { negated, value: ranges };
         }
-        Match::IpRange { source, destination } => {
+        Match::IpRange(iprange) => {
             let slot = match name {
-                "--src-range" => source,
-                "--dst-range" => destination,
+                "--src-range" => &mut iprange.source,
+                "--dst-range" => &mut iprange.destination,
                 _ => return Ok(None),
             };
             let text = value(name, rest)?;

@@ -276,7 +276,7 @@ fn the_answer_to_a_rejected_packet_is_translated_back() {
         PacketView::parse(&sent).unwrap().tuple()
     );
     host.netfilter.release(rejected);
-    assert_eq!(host.netfilter.conntrack().count(), 0);
+    assert_eq!(host.netfilter.conntrack_mut().count(), 0);
     assert_eq!(host.netfilter.drops().reject, 1);
 }
 
@@ -367,7 +367,7 @@ fn only_answers_pass_a_stateful_filter() {
         Verdict::Drop(DropCause::Policy { table: linkspan_nat::ruleset::Table::Filter, hook: Hook::Forward });
     let server = "198.51.100.7:53";
     assert_eq!(host.forward(&udp(server, "172.17.0.2:4000"), "eth0"), Err(policy.clone()));
-    assert_eq!(host.netfilter.conntrack().count(), 0, "a dropped packet leaves no connection");
+    assert_eq!(host.netfilter.conntrack_mut().count(), 0, "a dropped packet leaves no connection");
     let out = host.one(&udp("172.17.0.2:4000", server), "docker0");
     host.one(&udp(server, "172.17.0.2:4000"), "eth0");
     let error = emit_error(&out, IcmpError::PortUnreachable, ip("198.51.100.7")).unwrap();

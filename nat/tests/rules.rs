@@ -85,13 +85,20 @@ fn condition() -> impl Strategy<Value = Match> {
             .prop_map(|(source, d)| Match::AddressType { source, destination: Some(d) }),
         negatable(mark()).prop_map(Match::Mark),
         "[ -~]{0,40}".prop_map(Match::Comment),
-        (side, negatable(vec(range(), 1..7))).prop_map(|(side, ports)| Match::Multiport { side, ports }),
-        (negatable(addresses()), of(negatable(addresses())))
-            .prop_map(|(s, destination)| Match::IpRange { source: Some(s), destination }),
+        (side, negatable(vec(range(), 1..7)))
+            .prop_map(|(side, ports)| Match::Multiport(Box::new(MultiportMatch { side, ports }))),
+        (negatable(addresses()), of(negatable(addresses()))).prop_map(|(s, destination)| Match::IpRange(
+            Box::new(IpRangeMatch { source: Some(s), destination })
+        )),
         (1u32..20, prop::sample::select(units), 1u32..10_000)
             .prop_map(|(count, unit, burst)| Match::Limit(Limit { count, unit, burst })),
         (of(negatable(pattern())), any::<bool>(), of(any::<bool>())).prop_map(|(input, yes, is_out)| {
-            Match::Physdev(PhysdevMatch { input, is_out, is_bridged: Some(yes), ..PhysdevMatch::default() })
+            Match::Physdev(Box::new(PhysdevMatch {
+                input,
+                is_out,
+                is_bridged: Some(yes),
+                ..PhysdevMatch::default()
+            }))
         }),
         negatable(any::<[u8; 6]>()).prop_map(Match::Mac),
         negatable(range()).prop_map(Match::Length),
@@ -309,7 +316,7 @@ proptest! {
         let names = ["FORWARD", "A", "B", "C", "D"];
         let mut rules = RuleSet::new(Family::Ipv4);
         for name in &names[1..] {
-            rules.new_chain(Table::Filter, name).unwrap();
+            rules.new_chain(Table::Filter, *name).unwrap();
         }
         let policy = if drop { Policy::Drop } else { Policy::Accept };
         rules.set_policy(Table::Filter, "FORWARD", policy).unwrap();

@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::blueprint::Blueprint;
 use super::cli::ports::{PortPublish, Protocol};
 use super::endpoint::Endpoint;
 use super::health::Health;
-use super::identity::Id;
+use super::identity::{Digits, Id};
 use super::render::{PortBinding, ports_column};
-use super::request::{ContainerCreate, ExposedPort};
+use super::request::ExposedPort;
 use crate::engine::plan::{NamespaceName, Owner};
 
 /// A container.
@@ -24,22 +25,10 @@ pub struct Container {
     pub name: String,
     /// When it was made.
     pub created: Duration,
-    /// What was asked for.
-    pub config: ContainerCreate,
-    /// The whole command line: entrypoint and command.
-    pub argv: Vec<String>,
-    /// Environment of the image and of the request.
-    pub env: Vec<String>,
-    /// What the image's own command listens on; empty when another command was given.
-    pub listens: Vec<ExposedPort>,
-    /// What the image's stand-in answers on a port, where that is said.
-    pub pages: Vec<(u16, String)>,
+    /// What it is made from.
+    pub made_from: Arc<Blueprint>,
     /// `--hostname`, else the short id.
     pub hostname: String,
-    /// `--domainname`.
-    pub domainname: String,
-    /// Exposed and published ports, sorted.
-    pub exposed: Vec<ExposedPort>,
     /// Running or not.
     pub state: State,
     /// When it last started.
@@ -63,7 +52,7 @@ pub struct Container {
     /// The namespace, while it runs.
     pub sandbox: Option<Sandbox>,
     /// The last sandbox's id; inspect shows it after a stop as well.
-    pub sandbox_id: Option<Id>,
+    pub sandbox_id: Option<Digits>,
     /// The legacy links opened in the packet filter at its start, from either end.
     pub(super) opened_links: Vec<OpenedLink>,
     /// Published ports in effect.
@@ -153,7 +142,7 @@ pub(super) struct OpenedLink {
     /// The linker's and the target's.
     pub(super) addresses: (IpAddr, IpAddr),
     /// The endpoint of the other container.
-    pub(super) other: Id,
+    pub(super) other: Digits,
 }
 
 /// One published port in effect.
@@ -201,7 +190,7 @@ pub(super) struct Routes {
 impl Container {
     /// The command line as it was asked for, even where a stand-in runs.
     pub fn shown_argv(&self) -> &[String] {
-        self.config.stood_in_for.as_deref().unwrap_or(&self.argv)
+        self.made_from.config.stood_in_for.as_deref().unwrap_or(&self.made_from.argv)
     }
 
     /// The endpoint on a network, by the network's number.
@@ -258,7 +247,7 @@ impl Container {
             None => publish.container_port == host_port,
         };
         let in_vain = self.state == State::Running && self.bindings.is_empty();
-        let asked = self.config.ports.iter().find(asks).filter(|_| in_vain)?;
+        let asked = self.made_from.config.ports.iter().find(asks).filter(|_| in_vain)?;
         Some(asked.container_port)
     }
 
@@ -277,7 +266,7 @@ impl Container {
     /// Published ports by container port.
     pub fn published(&self) -> BTreeMap<ExposedPort, Vec<SocketAddr>> {
         let mut ports: BTreeMap<ExposedPort, Vec<SocketAddr>> =
-            self.exposed.iter().map(|port| (*port, Vec::new())).collect();
+            self.made_from.exposed.iter().map(|port| (*port, Vec::new())).collect();
         for binding in &self.bindings {
             ports.entry(binding.publish.exposed()).or_default().push(binding.host);
         }

@@ -32,6 +32,8 @@ use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 
+use super::alike::Alike;
+use super::blueprint::Blueprint;
 use super::capability::NetworkCapability;
 use super::container::{Container, SandboxKind, State};
 use super::error::{DockerError, Shown};
@@ -43,9 +45,9 @@ use super::network::Network;
 use super::outcome::{Ask, DockerEvent, EventKind, HostView, Kill, Outcome};
 use super::ports::Ports;
 use super::profile::Profile;
-use super::request::{ContainerExec, ContainerLogs, Containers, NetworkMode, Request};
+use super::request::{ContainerExec, ContainerLogs, Containers, EndpointConfig, NetworkMode, Request};
 use super::resolv_conf;
-use super::rules::Firewall;
+use super::rules::{Firewall, ResolverRules};
 use crate::engine::plan::{NamespaceName, Op, Owner, Sysctl};
 
 /// daemon.json, as far as networking goes. The defaults are dockerd's.
@@ -201,7 +203,7 @@ pub struct Daemon {
     /// The rules that legacy links opened, by the addresses of linker and target.
     link_rules: BTreeMap<(IpAddr, IpAddr), Owner>,
     /// The containers in every namespace, by the number of its sandbox.
-    sandboxes: BTreeMap<u32, BTreeSet<u32>>,
+    sandboxes: BTreeSet<(u32, u32)>,
     /// The namespaces of `sandboxes`.
     namespaces: BTreeMap<NamespaceName, u32>,
     resolvers: BTreeMap<u32, Box<resolve::ResolverState>>,
@@ -209,6 +211,11 @@ pub struct Daemon {
     waiting_resolvers: BTreeSet<u32>,
     /// The last /etc/resolv.conf that was written.
     last_resolv_conf: Arc<str>,
+    resolver_rules: ResolverRules,
+    /// What containers are made from, by image and network.
+    blueprints: Alike<(String, String), Blueprint>,
+    /// What is asked of endpoints, by network.
+    endpoint_configs: Alike<String, EndpointConfig>,
 }
 
 impl Daemon {
@@ -244,11 +251,14 @@ impl Daemon {
             container_names: BTreeMap::new(),
             linkers: BTreeSet::new(),
             link_rules: BTreeMap::new(),
-            sandboxes: BTreeMap::new(),
+            sandboxes: BTreeSet::new(),
             namespaces: BTreeMap::new(),
             resolvers: BTreeMap::new(),
             waiting_resolvers: BTreeSet::new(),
             last_resolv_conf: "".into(),
+            resolver_rules: ResolverRules::new(),
+            blueprints: Alike::default(),
+            endpoint_configs: Alike::default(),
         }
     }
 
@@ -449,11 +459,16 @@ impl Daemon {
     /// The container whose own namespace this is, while it runs.
     pub fn container_of_namespace(&self, namespace: &str) -> Option<&Container> {
         let sandbox = self.namespaces.get(&NamespaceName::new(namespace))?;
-        let users = self.sandboxes.get(sandbox)?.iter().filter_map(|number| self.containers.get(number));
+        let users = self.sandbox_users(*sandbox).filter_map(|number| self.containers.get(&number));
         let own = |container: &&Container| {
             container.sandbox.as_ref().is_some_and(|sandbox| sandbox.kind == SandboxKind::Own)
         };
         users.map(Box::as_ref).find(own)
+    }
+
+    /// The containers in a namespace, by the number of its sandbox.
+    fn sandbox_users(&self, sandbox: u32) -> impl Iterator<Item = u32> {
+        self.sandboxes.range((sandbox, 0)..=(sandbox, u32::MAX)).map(|(_, container)| *container)
     }
 
     /// The network of a bridge.
@@ -557,8 +572,8 @@ impl Daemon {
         more: &[(&str, String)],
     ) -> Option<DockerEvent> {
         let container = self.containers.get(&number)?;
-        let mut attributes: BTreeMap<String, String> = container.config.labels.clone();
-        attributes.insert("image".to_owned(), container.config.image.clone());
+        let mut attributes: BTreeMap<String, String> = container.made_from.config.labels.clone();
+        attributes.insert("image".to_owned(), container.made_from.config.image.clone());
         attributes.insert("name".to_owned(), container.name.clone());
         attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
         let (kind, id) = (EventKind::Container, container.id.clone());
@@ -597,7 +612,7 @@ impl Daemon {
                     detach: exec.detach,
                     capability: match exec.privileged {
                         true => NetworkCapability::Full,
-                        false => NetworkCapability::of(&container.config),
+                        false => NetworkCapability::of(&container.made_from.config),
                     },
                 });
                 Ok(outcome)

@@ -179,6 +179,13 @@ pub enum Crowded {
 #[derive(Debug)]
 pub struct Resolver {
     policy: ResolverPolicy,
+    /// Once a query was for outside: there are as many resolvers as containers.
+    forwarding: Option<Box<Forwarding>>,
+}
+
+/// What is asked outside.
+#[derive(Debug, Default)]
+struct Forwarding {
     last_exchange: u64,
     exchanges: BTreeMap<ExchangeId, Pending>,
     timers: BTreeSet<(Duration, ExchangeId)>,
@@ -263,13 +270,7 @@ impl ResolverPolicy {
 impl Resolver {
     /// An idle resolver.
     pub fn new(policy: ResolverPolicy) -> Self {
-        Self {
-            policy,
-            last_exchange: 0,
-            exchanges: BTreeMap::new(),
-            timers: BTreeSet::new(),
-            waiting: VecDeque::new(),
-        }
+        Self { policy, forwarding: None }
     }
 
     /// Takes a query. `random(n)` gives a number below `n` and shuffles an answer of several addresses; always
@@ -315,7 +316,10 @@ impl Resolver {
         names: &mut Names,
         sandbox: &Sandbox,
     ) -> Vec<Action> {
-        let Some(pending) = self.exchanges.get_mut(&exchange) else { return Vec::new() };
+        let Some(pending) = self.forwarding.as_mut().and_then(|outside| outside.exchanges.get_mut(&exchange))
+        else {
+            return Vec::new();
+        };
         if bytes.get(..2) != Some(&pending.query.header.id().to_be_bytes()) {
             return Vec::new();
         }
@@ -347,33 +351,36 @@ impl Resolver {
 
     /// Takes the news that a TCP connection stands: the server has its four seconds from now on.
     pub fn upstream_connected(&mut self, now: Duration, exchange: ExchangeId) {
-        if let Some(pending) = self.exchanges.get_mut(&exchange) {
-            self.timers.remove(&(pending.deadline, exchange));
+        if let Some(outside) = &mut self.forwarding
+            && let Some(pending) = outside.exchanges.get_mut(&exchange)
+        {
+            outside.timers.remove(&(pending.deadline, exchange));
             pending.deadline = now + SERVER_TIMEOUT;
-            self.timers.insert((pending.deadline, exchange));
+            outside.timers.insert((pending.deadline, exchange));
         }
     }
 
     /// When [`Resolver::advance`] must be called next.
     pub fn deadline(&self) -> Option<Duration> {
-        let waiting = self.waiting.front().map(|(deadline, _)| *deadline);
-        let exchange = self.timers.first().map(|(deadline, _)| *deadline);
+        let outside = self.forwarding.as_ref()?;
+        let waiting = outside.waiting.front().map(|(deadline, _)| *deadline);
+        let exchange = outside.timers.first().map(|(deadline, _)| *deadline);
         waiting.into_iter().chain(exchange).min()
     }
 
     /// Runs every timer that is due at `now`.
     pub fn advance(&mut self, now: Duration) -> Vec<Action> {
         let mut actions = Vec::new();
-        while let Some(&(deadline, exchange)) = self.timers.first()
+        while let Some(&(deadline, exchange)) =
+            self.forwarding.as_ref().and_then(|outside| outside.timers.first())
             && deadline <= now
         {
             actions.extend(self.upstream_error(now, exchange));
         }
-        while self.waiting.front().is_some_and(|(deadline, _)| *deadline <= now) {
-            if let Some((_, pending)) = self.waiting.pop_front() {
-                refuse(&pending, Rcode::REFUSED, &mut actions);
-            }
-        }
+        let waiting = self.forwarding.iter_mut().flat_map(|outside| {
+            std::iter::from_fn(|| outside.waiting.pop_front_if(|(deadline, _)| *deadline <= now))
+        });
+        waiting.for_each(|(_, pending)| refuse(&pending, Rcode::REFUSED, &mut actions));
         actions
     }
 
@@ -407,15 +414,16 @@ impl Resolver {
 
     fn forward(&mut self, now: Duration, mut pending: Pending) -> Vec<Action> {
         let mut actions = Vec::new();
-        if self.exchanges.len() < MAX_IN_FLIGHT || pending.servers.is_empty() {
+        let outside = self.forwarding.get_or_insert_default();
+        if outside.exchanges.len() < MAX_IN_FLIGHT || pending.servers.is_empty() {
             self.next_server(now, pending, &mut actions);
             return actions;
         }
         match self.policy.crowded {
             Crowded::Skip => {}
-            Crowded::Wait if self.waiting.len() < MAX_WAITING => {
+            Crowded::Wait if outside.waiting.len() < MAX_WAITING => {
                 pending.deadline = now + SERVER_TIMEOUT;
-                self.waiting.push_back((pending.deadline, pending));
+                outside.waiting.push_back((pending.deadline, pending));
             }
             Crowded::Wait => refuse(&pending, Rcode::REFUSED, &mut actions),
         }
@@ -432,26 +440,29 @@ impl Resolver {
                 }
             };
         };
-        self.last_exchange += 1;
-        let exchange = ExchangeId(self.last_exchange);
+        let outside = self.forwarding.get_or_insert_default();
+        outside.last_exchange += 1;
+        let exchange = ExchangeId(outside.last_exchange);
         pending.deadline = now + SERVER_TIMEOUT;
         let (transport, bytes) = (pending.transport, pending.bytes.clone());
-        self.timers.insert((pending.deadline, exchange));
-        self.exchanges.insert(exchange, pending);
+        outside.timers.insert((pending.deadline, exchange));
+        outside.exchanges.insert(exchange, pending);
         actions.push(Action::Forward { from, server, transport, bytes, exchange });
     }
 
     fn start_waiting(&mut self, now: Duration, actions: &mut Vec<Action>) {
-        while self.exchanges.len() < MAX_IN_FLIGHT
-            && let Some((_, pending)) = self.waiting.pop_front()
+        while let Some(outside) = &mut self.forwarding
+            && outside.exchanges.len() < MAX_IN_FLIGHT
+            && let Some((_, pending)) = outside.waiting.pop_front()
         {
             self.next_server(now, pending, actions);
         }
     }
 
     fn remove(&mut self, exchange: ExchangeId) -> Option<Pending> {
-        let pending = self.exchanges.remove(&exchange)?;
-        self.timers.remove(&(pending.deadline, exchange));
+        let outside = self.forwarding.as_mut()?;
+        let pending = outside.exchanges.remove(&exchange)?;
+        outside.timers.remove(&(pending.deadline, exchange));
         Some(pending)
     }
 }

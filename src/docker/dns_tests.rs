@@ -5,8 +5,9 @@ use domain::rdata::AllRecordData;
 use proptest::prelude::*;
 
 use super::super::dns_message::question;
-use super::super::names::{NetworkKey, RecordOwner, SandboxEndpoint};
+use super::super::names::{NetworkKey, SandboxEndpoint};
 use super::*;
+use crate::engine::plan::Owner;
 use crate::world::authority::AuthorityZone;
 
 const OLD: ResolverPolicy = ResolverPolicy::docker_20_10();
@@ -42,7 +43,12 @@ fn stage(policy: ResolverPolicy) -> Stage {
     for (network, name, last, alias) in hosts {
         let second = if *network == app { [172, 31, 0, last] } else { [10, 77, 0, last] };
         let list = [name.to_owned(), alias.to_owned()];
-        assert!(names.add_endpoint(network, &RecordOwner(name.into()), &list, &[IpAddr::from(second)]));
+        assert!(names.add_endpoint(
+            network,
+            Owner::Endpoint(u32::from_be_bytes(second)),
+            &list,
+            &[IpAddr::from(second)]
+        ));
     }
     let sandbox = Sandbox {
         endpoints: vec![SandboxEndpoint { network: app, link_aliases: BTreeMap::new() }],

@@ -1,12 +1,13 @@
 //! A container's attachment to a network, and which of several attachments carries the default route.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_switch::mac::MacAddress;
 
-use super::identity::Id;
+use super::identity::{Digits, Id};
 use super::profile::{GatewayChoice, Profile};
 use super::request::EndpointConfig;
 use crate::engine::plan::Owner;
@@ -15,7 +16,7 @@ use crate::engine::plan::Owner;
 #[derive(Debug, Clone)]
 pub struct Endpoint {
     /// What was asked for.
-    pub config: EndpointConfig,
+    pub config: Arc<EndpointConfig>,
     /// The network's name, or the text given while no such network was known.
     pub network_name: String,
     /// The network's id, once known.
@@ -32,7 +33,7 @@ pub struct Endpoint {
 #[derive(Debug, Clone)]
 pub struct Active {
     /// Its id.
-    pub id: Id,
+    pub id: Digits,
     /// The owner of its devices and addresses.
     pub owner: Owner,
     /// The container's device; none on `host` and `none`.

@@ -8,7 +8,7 @@ use linkspan_switch::mac::MacAddress;
 use rand_xoshiro::Xoshiro256StarStar;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
-/// The 64 hexadecimal digits that name a network, a container, an endpoint or a sandbox.
+/// The 64 hexadecimal digits that name a network or a container.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Id(Arc<str>);
 
@@ -41,6 +41,17 @@ impl fmt::Display for Id {
     }
 }
 
+/// The 64 digits of what is shown and never looked up: an endpoint, a sandbox. Kept as the number they are, in half of
+/// the space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digits([u64; 4]);
+
+impl fmt::Display for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|number| write!(f, "{number:016x}"))
+    }
+}
+
 /// The daemon's source of randomness.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
@@ -54,14 +65,12 @@ impl Source {
     }
 
     pub(super) fn id(&mut self) -> Id {
-        let mut digits = String::with_capacity(64);
-        for _ in 0..4 {
-            let number = self.generator.next_u64();
-            let nibbles =
-                (0..16).rev().filter_map(|place| char::from_digit((number >> (4 * place) & 15) as u32, 16));
-            digits.extend(nibbles);
-        }
-        Id(digits.into())
+        Id(self.digits().to_string().into())
+    }
+
+    /// What an id is made of.
+    pub(super) fn digits(&mut self) -> Digits {
+        Digits([(); 4].map(|()| self.generator.next_u64()))
     }
 
     /// A number below `bound`, or 0 if that is 0.

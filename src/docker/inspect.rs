@@ -35,7 +35,7 @@ pub(super) fn network<'a>(
             member.id.to_string(),
             json!({
                 "Name": member.name,
-                "EndpointID": active.id.as_str(),
+                "EndpointID": active.id.to_string(),
                 "MacAddress": mac(active),
                 "IPv4Address": net(active.ipv4),
                 "IPv6Address": net(active.ipv6),
@@ -93,7 +93,7 @@ pub(super) fn network<'a>(
 
 /// A container, as `GET /containers/ID/json` answers.
 pub(super) fn container(profile: Profile, container: &Container) -> Value {
-    let config = &container.config;
+    let config = &container.made_from.config;
     let running = container.state.is_up();
     let zero = "0001-01-01T00:00:00Z".to_owned();
     let time = |at: Option<Duration>| at.map_or_else(|| zero.clone(), timestamp);
@@ -157,7 +157,7 @@ pub(super) fn container_for_client(profile: Profile, container: &Container) -> V
 }
 
 fn host_config(container: &Container) -> Value {
-    let config = &container.config;
+    let config = &container.made_from.config;
     let mut bindings: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     for port in &config.ports {
         let host = port.host_port.map(|range| {
@@ -206,18 +206,20 @@ fn host_config(container: &Container) -> Value {
 }
 
 fn config_json(container: &Container) -> Value {
-    let config = &container.config;
-    let mut fields =
-        vec![("Hostname", json!(container.hostname)), ("Domainname", json!(container.domainname))];
-    if !container.exposed.is_empty() {
+    let config = &container.made_from.config;
+    let mut fields = vec![
+        ("Hostname", json!(container.hostname)),
+        ("Domainname", json!(config.domainname.as_deref().unwrap_or_default())),
+    ];
+    if !container.made_from.exposed.is_empty() {
         let ports: BTreeMap<String, Value> =
-            container.exposed.iter().map(|port| (port.to_string(), json!({}))).collect();
+            container.made_from.exposed.iter().map(|port| (port.to_string(), json!({}))).collect();
         fields.push(("ExposedPorts", json!(ports)));
     }
     fields.extend([
         ("Tty", json!(config.tty)),
         ("OpenStdin", json!(config.interactive)),
-        ("Env", json!(container.env)),
+        ("Env", json!(container.made_from.env)),
         ("Cmd", json!(container.shown_argv())),
         ("Image", json!(config.image)),
         ("Entrypoint", config.entrypoint.as_ref().map_or(Value::Null, |text| json!([text]))),
@@ -230,12 +232,12 @@ fn config_json(container: &Container) -> Value {
 }
 
 fn network_settings(profile: Profile, container: &Container) -> Value {
-    let shared = matches!(container.config.network_mode, NetworkMode::Container(_));
+    let shared = matches!(container.made_from.config.network_mode, NetworkMode::Container(_));
     let on_host = container.sandbox.as_ref().is_some_and(|sandbox| sandbox.kind == SandboxKind::Host)
-        || container.config.network_mode == NetworkMode::Host;
+        || container.made_from.config.network_mode == NetworkMode::Host;
     let (sandbox_id, sandbox_key) = match &container.sandbox_id {
         Some(id) if on_host => (id.to_string(), "/var/run/docker/netns/default".to_owned()),
-        Some(id) => (id.to_string(), format!("/var/run/docker/netns/{}", id.short())),
+        Some(id) => (id.to_string(), format!("/var/run/docker/netns/{}", &id.to_string()[..12])),
         None => (String::new(), String::new()),
     };
     let (sandbox_id, sandbox_key) = (json!(sandbox_id), json!(sandbox_key));

@@ -1,6 +1,8 @@
 //! What dockerd decides, and the client side that needs no daemon: requests, the command line, output formats, and
 //! the sans-I/O machines (the embedded DNS server) as values.
 
+mod alike;
+pub mod blueprint;
 pub mod capability;
 pub mod cli;
 pub mod container;

@@ -11,13 +11,11 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use crate::engine::plan::Owner;
+
 /// The identity of a network, as the daemon knows it (its 64-digit id).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NetworkKey(pub Arc<str>);
-
-/// Who put a record into a zone: an endpoint or a service task. Records are withdrawn by owner.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RecordOwner(pub Arc<str>);
 
 /// Every network's names.
 #[derive(Debug, Clone, Default)]
@@ -30,10 +28,10 @@ pub struct Names {
 pub struct NetworkZone {
     name: String,
     ipv6: bool,
-    forward: BTreeMap<Arc<str>, Vec<(IpAddr, RecordOwner)>>,
+    forward: BTreeMap<Arc<str>, Vec<(IpAddr, Owner)>>,
     reverse: BTreeMap<IpAddr, Vec<ReverseEntry>>,
-    /// What each owner has a record for, so that withdrawing does not search the whole zone.
-    owned: BTreeMap<RecordOwner, Vec<RecordKey>>,
+    /// What each owner (an endpoint) has a record for, so that withdrawing does not search the whole zone.
+    owned: BTreeMap<Owner, Vec<RecordKey>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +43,7 @@ enum RecordKey {
 #[derive(Debug, Clone)]
 struct ReverseEntry {
     name: Arc<str>,
-    owner: RecordOwner,
+    owner: Owner,
     external: bool,
 }
 
@@ -142,7 +140,7 @@ impl Names {
     pub fn add_endpoint(
         &mut self,
         key: &NetworkKey,
-        owner: &RecordOwner,
+        owner: Owner,
         names: &[String],
         addresses: &[IpAddr],
     ) -> bool {
@@ -160,20 +158,20 @@ impl Names {
 
     /// Registers one name for one address without a reverse record, as services do with their virtual address.
     /// Returns false when the network is not known.
-    pub fn add_name(&mut self, key: &NetworkKey, owner: &RecordOwner, name: &str, address: IpAddr) -> bool {
+    pub fn add_name(&mut self, key: &NetworkKey, owner: Owner, name: &str, address: IpAddr) -> bool {
         let Some(zone) = self.networks.get_mut(key) else { return false };
         zone.add_name(name, address, owner);
         true
     }
 
-    /// Withdraws everything `owner` registered in a network.
-    pub fn remove_owner(&mut self, key: &NetworkKey, owner: &RecordOwner) {
+    /// Withdraws everything that was registered for `owner` in a network.
+    pub fn remove_owner(&mut self, key: &NetworkKey, owner: Owner) {
         let Some(zone) = self.networks.get_mut(key) else { return };
-        for key in zone.owned.remove(owner).unwrap_or_default() {
+        for key in zone.owned.remove(&owner).unwrap_or_default() {
             match key {
                 RecordKey::Name(name) => {
                     if let Some(set) = zone.forward.get_mut(&name) {
-                        set.retain(|(_, by)| by != owner);
+                        set.retain(|(_, by)| *by != owner);
                         if set.is_empty() {
                             zone.forward.remove(&name);
                         }
@@ -181,7 +179,7 @@ impl Names {
                 }
                 RecordKey::Address(address) => {
                     if let Some(set) = zone.reverse.get_mut(&address) {
-                        set.retain(|entry| entry.owner != *owner);
+                        set.retain(|entry| entry.owner != owner);
                         if set.is_empty() {
                             zone.reverse.remove(&address);
                         }
@@ -247,29 +245,29 @@ impl NetworkZone {
         (!entry.external).then_some(&*entry.name)
     }
 
-    fn add_name(&mut self, name: &str, address: IpAddr, owner: &RecordOwner) {
+    fn add_name(&mut self, name: &str, address: IpAddr, owner: Owner) {
         let name: Arc<str> = name.to_ascii_lowercase().into();
         let name = match self.forward.get_key_value(&name) {
             Some((known, _)) => known.clone(),
             None => name,
         };
         let set = self.forward.entry(name.clone()).or_default();
-        if !set.iter().any(|(has, by)| *has == address && by == owner) {
-            push(set, (address, owner.clone()));
+        if !set.iter().any(|(has, by)| *has == address && *by == owner) {
+            push(set, (address, owner));
             self.note(owner, RecordKey::Name(name));
         }
     }
 
-    fn add_reverse(&mut self, address: IpAddr, name: &str, owner: &RecordOwner) {
+    fn add_reverse(&mut self, address: IpAddr, name: &str, owner: Owner) {
         let set = self.reverse.entry(address).or_default();
-        if !set.iter().any(|entry| entry.owner == *owner && *entry.name == *name) {
-            push(set, ReverseEntry { name: name.into(), owner: owner.clone(), external: false });
+        if !set.iter().any(|entry| entry.owner == owner && *entry.name == *name) {
+            push(set, ReverseEntry { name: name.into(), owner, external: false });
             self.note(owner, RecordKey::Address(address));
         }
     }
 
-    fn note(&mut self, owner: &RecordOwner, key: RecordKey) {
-        let keys = self.owned.entry(owner.clone()).or_default();
+    fn note(&mut self, owner: Owner, key: RecordKey) {
+        let keys = self.owned.entry(owner).or_default();
         if !keys.contains(&key) {
             push(keys, key);
         }
@@ -362,8 +360,8 @@ mod tests {
         NetworkKey(text.into())
     }
 
-    fn owner(text: &str) -> RecordOwner {
-        RecordOwner(text.into())
+    fn owner(letter: &str) -> Owner {
+        Owner::Endpoint(u32::from(letter.as_bytes()[0]))
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -385,7 +383,7 @@ mod tests {
     fn add(names: &mut Names, network: &str, by: &str, list: &[&str], addresses: &[&str]) {
         let list: Vec<String> = list.iter().map(|name| (*name).to_owned()).collect();
         let addresses: Vec<IpAddr> = addresses.iter().map(|text| ip(text)).collect();
-        assert!(names.add_endpoint(&key(network), &owner(by), &list, &addresses));
+        assert!(names.add_endpoint(&key(network), owner(by), &list, &addresses));
     }
 
     fn zeta_and_alpha() -> Names {
@@ -416,12 +414,12 @@ mod tests {
     #[test]
     fn a_leaving_endpoint_takes_only_its_own_records() {
         let mut names = zeta_and_alpha();
-        names.remove_owner(&key("zeta"), &owner("t"));
+        names.remove_owner(&key("zeta"), owner("t"));
         let asker = on(&["zeta"]);
         let rule = NodataRule::EitherFamily;
         assert_eq!(asker.resolve(&names, "target", Family::Ipv4, rule), found(&["10.1.0.4"]));
         assert_eq!(asker.resolve_address(&names, ip("10.1.0.3")), None);
-        names.remove_owner(&key("zeta"), &owner("o"));
+        names.remove_owner(&key("zeta"), owner("o"));
         assert_eq!(asker.resolve(&names, "target", Family::Ipv4, rule), Lookup::Unknown);
         assert_eq!(names.network(&key("zeta")).unwrap().forward.len(), 0);
     }
@@ -453,7 +451,7 @@ mod tests {
         assert_eq!(asker.resolve(&names, "x", Family::Ipv4, rule), found(&["10.0.0.5"]));
         assert_eq!(asker.resolve(&names, "X", Family::Ipv4, rule), found(&["10.0.0.6"]));
         assert_eq!(on(&["n"]).resolve(&names, "x", Family::Ipv4, rule), found(&["10.0.0.6"]));
-        names.remove_owner(&key("n"), &owner("e5"));
+        names.remove_owner(&key("n"), owner("e5"));
         assert_eq!(asker.resolve(&names, "x", Family::Ipv4, rule), Lookup::Unknown);
     }
 
@@ -490,7 +488,7 @@ mod tests {
     #[test]
     fn an_unknown_network_takes_no_records() {
         let mut names = Names::default();
-        assert!(!names.add_name(&key("n"), &owner("e"), "a", ip("10.0.0.2")));
-        assert!(!names.add_endpoint(&key("n"), &owner("e"), &["a".to_owned()], &[ip("10.0.0.2")]));
+        assert!(!names.add_name(&key("n"), owner("e"), "a", ip("10.0.0.2")));
+        assert!(!names.add_endpoint(&key("n"), owner("e"), &["a".to_owned()], &[ip("10.0.0.2")]));
     }
 }

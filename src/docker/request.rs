@@ -477,7 +477,7 @@ pub struct ContainerCreate {
     /// `--rm`: remove the container when it ends.
     pub auto_remove: bool,
     /// `--health-cmd` and its kin; `None`: no probes.
-    pub healthcheck: Option<Healthcheck>,
+    pub healthcheck: Option<Box<Healthcheck>>,
     /// `--init`: an init process reaps children.
     pub init: bool,
     /// The signal `docker stop` sends first.

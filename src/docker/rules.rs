@@ -89,37 +89,36 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    fn chain(&mut self, table: Table, chain: &str) {
+    fn chain(&mut self, table: Table, chain: impl Into<Arc<str>>) {
         let (namespace, family) = (self.namespace.clone(), self.family);
-        self.plan.push(self.owner, Op::AddChain { namespace, family, table, chain: chain.to_owned() });
+        self.plan.push(self.owner, Op::AddChain { namespace, family, table, chain: chain.into() });
     }
 
-    fn rule(&mut self, position: Position, table: Table, chain: &str, rule: Rule) {
-        let (namespace, family, chain) = (self.namespace.clone(), self.family, chain.to_owned());
-        self.plan.push(
-            self.owner,
-            Op::AddRule { namespace, family, table, chain, position, rule: Box::new(rule) },
-        );
+    fn rule(
+        &mut self,
+        position: Position,
+        table: Table,
+        chain: impl Into<Arc<str>>,
+        rule: impl Into<Arc<Rule>>,
+    ) {
+        let (namespace, family) = (self.namespace.clone(), self.family);
+        let (chain, rule) = (chain.into(), rule.into());
+        self.plan.push(self.owner, Op::AddRule { namespace, family, table, chain, position, rule });
     }
 
-    fn append(&mut self, table: Table, chain: &str, rule: Rule) {
+    fn append(&mut self, table: Table, chain: impl Into<Arc<str>>, rule: impl Into<Arc<Rule>>) {
         self.rule(Position::Append, table, chain, rule);
     }
 
-    fn insert(&mut self, table: Table, chain: &str, rule: Rule) {
+    fn insert(&mut self, table: Table, chain: impl Into<Arc<str>>, rule: impl Into<Arc<Rule>>) {
         self.rule(Position::Insert, table, chain, rule);
     }
 
     /// Takes a rule out wherever it is and puts it at the top.
     fn raise(&mut self, table: Table, chain: &str, rule: Rule) {
         let (namespace, family) = (self.namespace.clone(), self.family);
-        let removal = Op::RemoveRule {
-            namespace,
-            family,
-            table,
-            chain: chain.to_owned(),
-            rule: Box::new(rule.clone()),
-        };
+        let (chain, rule): (Arc<str>, Arc<Rule>) = (chain.into(), rule.into());
+        let removal = Op::RemoveRule { namespace, family, table, chain: chain.clone(), rule: rule.clone() };
         self.plan.push(self.owner, removal);
         self.insert(table, chain, rule);
     }
@@ -159,7 +158,7 @@ impl Firewall {
             IptablesLayout::DockerInternal => &[DOCKER, FORWARD, BRIDGE, CT, INTERNAL],
         };
         for chain in filter {
-            write.chain(Table::Filter, chain);
+            write.chain(Table::Filter, *chain);
         }
         match self.layout {
             IptablesLayout::Forward => {
@@ -451,29 +450,48 @@ impl Firewall {
     }
 }
 
-/// The chains in a container's namespace that lead port 53 of 127.0.0.11 to the resolver's ports.
-pub(super) fn resolver(plan: &mut Plan, owner: Owner, namespace: &NamespaceName, udp: u16, tcp: u16) {
-    const OUTPUT: &str = "DOCKER_OUTPUT";
-    const POSTROUTING: &str = "DOCKER_POSTROUTING";
-    let address = IpAddr::V4(RESOLVER_ADDRESS);
-    let mut write = Writer { plan, namespace, owner, family: Family::Ipv4 };
-    let towards = |mut rule: Rule| {
-        rule.destination = Some(Negatable::plain(Cidr::host(address)));
-        rule
-    };
-    write.chain(Table::Nat, OUTPUT);
-    write.chain(Table::Nat, POSTROUTING);
-    write.insert(Table::Nat, "OUTPUT", towards(jump(OUTPUT)));
-    write.insert(Table::Nat, "POSTROUTING", towards(jump(POSTROUTING)));
-    for (protocol, port) in [(Protocol::Tcp, tcp), (Protocol::Udp, udp)] {
-        let query = towards(to(dnat(SocketAddr::new(address, port))));
-        write.append(Table::Nat, OUTPUT, to_port(query, protocol, 53));
-        let mut reply = to(snat(None, Some(53)));
-        reply.source = Some(Negatable::plain(Cidr::host(address)));
-        reply.protocol = Some(Negatable::plain(number(protocol)));
-        let ports = PortMatch { source: Some(single(port)), destination: None };
-        write.append(Table::Nat, POSTROUTING, with(reply, ports_match(protocol, ports)));
+/// The chains in a container's namespace that lead port 53 of 127.0.0.11 to the resolver's ports. What is the same in
+/// all of them is one value, because there are as many as there are containers.
+#[derive(Debug, Clone)]
+pub(super) struct ResolverRules {
+    output: Arc<str>,
+    postrouting: Arc<str>,
+    /// The jumps to them.
+    from_output: Arc<Rule>,
+    from_postrouting: Arc<Rule>,
+}
+
+impl ResolverRules {
+    pub(super) fn new() -> ResolverRules {
+        let jump = |to: &Arc<str>| Arc::new(to_resolver(to_chain(to.clone())));
+        let (output, postrouting) = ("DOCKER_OUTPUT".into(), "DOCKER_POSTROUTING".into());
+        let (from_output, from_postrouting) = (jump(&output), jump(&postrouting));
+        ResolverRules { output, postrouting, from_output, from_postrouting }
     }
+
+    /// The rules for a resolver that listens on these ports.
+    pub(super) fn write(&self, plan: &mut Plan, owner: Owner, namespace: &NamespaceName, udp: u16, tcp: u16) {
+        let address = IpAddr::V4(RESOLVER_ADDRESS);
+        let mut write = Writer { plan, namespace, owner, family: Family::Ipv4 };
+        write.chain(Table::Nat, self.output.clone());
+        write.chain(Table::Nat, self.postrouting.clone());
+        write.insert(Table::Nat, "OUTPUT", self.from_output.clone());
+        write.insert(Table::Nat, "POSTROUTING", self.from_postrouting.clone());
+        for (protocol, port) in [(Protocol::Tcp, tcp), (Protocol::Udp, udp)] {
+            let query = to_resolver(to(dnat(SocketAddr::new(address, port))));
+            write.append(Table::Nat, self.output.clone(), to_port(query, protocol, 53));
+            let mut reply = to(snat(None, Some(53)));
+            reply.source = Some(Negatable::plain(Cidr::host(address)));
+            reply.protocol = Some(Negatable::plain(number(protocol)));
+            let ports = PortMatch { source: Some(single(port)), destination: None };
+            write.append(Table::Nat, self.postrouting.clone(), with(reply, ports_match(protocol, ports)));
+        }
+    }
+}
+
+fn to_resolver(mut rule: Rule) -> Rule {
+    rule.destination = Some(Negatable::plain(Cidr::host(IpAddr::V4(RESOLVER_ADDRESS))));
+    rule
 }
 
 /// The family of an address.
@@ -494,6 +512,10 @@ fn chain(name: &str) -> Target {
 
 fn jump(name: &str) -> Rule {
     to(chain(name))
+}
+
+fn to_chain(name: Arc<str>) -> Rule {
+    to(Target::Jump(name))
 }
 
 fn into(mut rule: Rule, bridge: InterfaceName) -> Rule {
@@ -537,6 +559,8 @@ fn established(bridge: InterfaceName) -> Rule {
 }
 
 fn with(mut rule: Rule, condition: Match) -> Rule {
+    // Most rules have no other.
+    rule.matches.reserve_exact(1);
     rule.matches.push(condition);
     rule
 }

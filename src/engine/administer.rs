@@ -359,7 +359,7 @@ impl Engine {
     ) -> Result<(), Errno> {
         let space = self.namespace_name(namespace).cloned().ok_or(Errno::BadDescriptor)?;
         let taken: Vec<InterfaceName> = match self.namespaces.get(namespace.index()) {
-            Some(Some(space)) => space.by_name.keys().copied().collect(),
+            Some(Some(space)) => space.by_name.names().collect(),
             _ => Vec::new(),
         };
         if taken.len() >= MOST_DEVICES {
@@ -448,13 +448,13 @@ impl Engine {
             return Err(Errno::BadDescriptor);
         };
         match space.by_name.get(&new) {
-            Some(found) if *found == id => return Ok(()),
+            Some(found) if found == id => return Ok(()),
             Some(_) => return Err(Errno::FileExists),
             None => {}
         }
-        space.by_name.retain(|_, found| *found != id);
-        space.by_name.insert(new, id);
         if let Some(Some(device)) = self.devices.get_mut(id.index()) {
+            space.by_name.remove(&device.name);
+            space.by_name.insert(new, id);
             device.name = new;
         }
         Ok(())

@@ -184,8 +184,8 @@ impl Engine {
                 let id = self.find_namespace(namespace)?;
                 let space = self.space(id, namespace)?;
                 let rules = space.netfilter.rules_mut(*family);
-                rules.new_chain(*table, chain).map_err(|reason| rules_error(namespace, reason))?;
-                Ok(Undo::Chain(id, *family, *table, chain.as_str().into()))
+                rules.new_chain(*table, chain.clone()).map_err(|reason| rules_error(namespace, reason))?;
+                Ok(Undo::Chain(id, *family, *table, chain.clone()))
             }
             Op::AddRule { namespace, family, table, chain, position, rule } => {
                 let id = self.find_namespace(namespace)?;
@@ -193,8 +193,8 @@ impl Engine {
                 let rules = space.netfilter.rules_mut(*family);
                 let owner = Some(RuleOwner(connection_owner(owner).0));
                 let added = match position {
-                    Position::Append => rules.append(*table, chain, rule.as_ref().clone(), owner),
-                    Position::Insert => rules.insert(*table, chain, 1, rule.as_ref().clone(), owner),
+                    Position::Append => rules.append(*table, chain, rule.clone(), owner),
+                    Position::Insert => rules.insert(*table, chain, 1, rule.clone(), owner),
                 };
                 let rule = added.map_err(|reason| rules_error(namespace, reason))?;
                 Ok(Undo::Rule(id, *family, rule, *position))

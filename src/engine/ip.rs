@@ -862,7 +862,8 @@ impl Engine {
 
     pub(super) fn arm_fragments(&mut self, namespace: NamespaceId) {
         let Some(Some(space)) = self.namespaces.get(namespace.index()) else { return };
-        let deadlines = [space.netfilter.deadline(), space.reassembler.deadline()];
+        let deadlines =
+            [space.netfilter.deadline(), space.reassembler.as_ref().and_then(|own| own.deadline())];
         if let Some(time) = deadlines.into_iter().flatten().min() {
             self.timers.push(time, u64::MAX, Timer::Fragments { namespace });
         }
@@ -872,8 +873,8 @@ impl Engine {
         let now = self.now;
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         let tracked = space.netfilter.expire(now);
-        let expired = space.reassembler.expire(now);
-        for queue in tracked.into_iter().chain(expired) {
+        let expired = space.reassembler.as_mut().map(|own| own.expire(now));
+        for queue in tracked.into_iter().chain(expired.into_iter().flatten()) {
             *self.drops.entry(DropReason::Fragment).or_default() += 1;
             let trace = self.new_trace();
             let kind =

@@ -62,7 +62,7 @@ impl Engine {
         }
         let now = self.now;
         let space = self.namespaces.get_mut(namespace.index())?.as_mut()?;
-        match space.reassembler.push(now, packet.frame.bytes()) {
+        match space.reassembler.get_or_insert_default().push(now, packet.frame.bytes()) {
             Reassembly::Incomplete => {
                 self.arm_fragments(namespace);
                 None

@@ -26,6 +26,7 @@ mod apply;
 mod arp;
 mod child;
 mod device;
+mod environment;
 pub mod errno;
 mod ethernet;
 pub mod event;
@@ -311,7 +312,7 @@ impl Engine {
     /// The device with this name.
     pub fn device(&self, name: &DeviceName) -> Option<DeviceId> {
         let namespace = self.namespaces.get(self.namespace(&name.namespace)?.index())?.as_ref()?;
-        namespace.by_name.get(&name.name).copied()
+        namespace.by_name.get(&name.name)
     }
 
     /// The name of a namespace; `None` once it is gone.

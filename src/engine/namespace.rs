@@ -28,7 +28,7 @@ const PATH_MTU_EXPIRY: Duration = Duration::from_secs(600);
 pub(crate) struct LocalAddresses {
     /// Each with the number of devices that have it.
     few: [Option<(IpAddr, u32)>; 4],
-    more: HashMap<IpAddr, u32>,
+    more: Option<Box<HashMap<IpAddr, u32>>>,
 }
 
 impl LocalAddresses {
@@ -36,19 +36,19 @@ impl LocalAddresses {
     #[inline]
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.few.iter().flatten().any(|(known, _)| *known == address)
-            || !self.more.is_empty() && self.more.contains_key(&address)
+            || self.more.as_ref().is_some_and(|more| more.contains_key(&address))
     }
 
     /// One device more has the address.
     pub(crate) fn add(&mut self, address: IpAddr) {
         if let Some((_, count)) = self.few.iter_mut().flatten().find(|(known, _)| *known == address) {
             *count += 1;
-        } else if let Some(count) = self.more.get_mut(&address) {
+        } else if let Some(count) = self.more.as_mut().and_then(|more| more.get_mut(&address)) {
             *count += 1;
         } else if let Some(free) = self.few.iter_mut().find(|place| place.is_none()) {
             *free = Some((address, 1));
         } else {
-            self.more.insert(address, 1);
+            self.more.get_or_insert_default().insert(address, 1);
         }
     }
 
@@ -65,12 +65,54 @@ impl LocalAddresses {
                 return;
             }
         }
-        if let Some(count) = self.more.get_mut(&address) {
+        if let Some(more) = &mut self.more
+            && let Some(count) = more.get_mut(&address)
+        {
             *count -= 1;
             if *count == 0 {
-                self.more.remove(&address);
+                more.remove(&address);
             }
         }
+    }
+}
+
+/// Devices by name. A container has two, which are beside its other fields; a host has as many as it has containers.
+#[derive(Default)]
+pub(crate) struct DeviceNames {
+    few: [Option<(InterfaceName, DeviceId)>; 2],
+    more: BTreeMap<InterfaceName, DeviceId>,
+}
+
+impl DeviceNames {
+    /// The device of a name.
+    pub(crate) fn get(&self, name: &InterfaceName) -> Option<DeviceId> {
+        let few = self.few.iter().flatten().find(|(known, _)| known == name);
+        few.map(|(_, id)| *id).or_else(|| self.more.get(name).copied())
+    }
+
+    /// A device has a name, which is free.
+    pub(crate) fn insert(&mut self, name: InterfaceName, id: DeviceId) {
+        match self.few.iter_mut().find(|place| place.is_none()) {
+            Some(free) => *free = Some((name, id)),
+            None => {
+                self.more.insert(name, id);
+            }
+        }
+    }
+
+    /// A name is free again.
+    pub(crate) fn remove(&mut self, name: &InterfaceName) {
+        match self.few.iter_mut().find(|place| place.is_some_and(|(known, _)| known == *name)) {
+            Some(place) => *place = None,
+            None => {
+                self.more.remove(name);
+            }
+        }
+    }
+
+    /// All names, in no order that means anything.
+    pub(crate) fn names(&self) -> impl Iterator<Item = InterfaceName> {
+        self.few.iter().flatten().map(|(name, _)| *name).chain(self.more.keys().copied())
     }
 }
 
@@ -79,14 +121,15 @@ pub(crate) struct Namespace {
     pub(crate) name: NamespaceName,
     /// In order of creation; `lo` is the first.
     pub(crate) devices: Vec<DeviceId>,
-    pub(crate) by_name: BTreeMap<InterfaceName, DeviceId>,
+    pub(crate) by_name: DeviceNames,
     pub(crate) loopback: DeviceId,
     /// Addresses of this namespace's devices.
     pub(crate) local: LocalAddresses,
     pub(crate) routes: RouteTable,
     pub(crate) neighbours: NeighbourTable,
     pub(crate) netfilter: Netfilter,
-    pub(crate) reassembler: Reassembler,
+    /// Once there was a fragment.
+    pub(crate) reassembler: Option<Box<Reassembler>>,
     pub(crate) ipv4_forward: bool,
     pub(crate) ipv6_forward: bool,
     pub(crate) ipv6_disabled: bool,
@@ -111,13 +154,13 @@ impl Namespace {
         Namespace {
             name,
             devices: vec![loopback],
-            by_name: BTreeMap::new(),
+            by_name: DeviceNames::default(),
             loopback,
             local: LocalAddresses::default(),
             routes: RouteTable::default(),
             neighbours: NeighbourTable::default(),
             netfilter: Netfilter::with_rules(rules, hash_seed),
-            reassembler: Reassembler::default(),
+            reassembler: None,
             ipv4_forward: false,
             ipv6_forward: false,
             ipv6_disabled,

@@ -15,10 +15,16 @@ const CAPACITY: usize = 65_536;
 pub struct Pipe(Rc<RefCell<State>>);
 
 struct State {
-    buffer: VecDeque<u8>,
     capacity: usize,
     writer_closed: bool,
     reader_closed: bool,
+    /// Once something was written or waited for: every container has two pipes, and most are never used.
+    traffic: Option<Box<Traffic>>,
+}
+
+#[derive(Default)]
+struct Traffic {
+    buffer: VecDeque<u8>,
     readers: Vec<Waker>,
     writers: Vec<Waker>,
 }
@@ -31,14 +37,8 @@ impl Pipe {
 
     /// A pipe that holds `capacity` bytes: what collects a program's output gets a larger one.
     pub fn with_capacity(capacity: usize) -> Pipe {
-        Pipe(Rc::new(RefCell::new(State {
-            buffer: VecDeque::new(),
-            capacity,
-            writer_closed: false,
-            reader_closed: false,
-            readers: Vec::new(),
-            writers: Vec::new(),
-        })))
+        let state = State { capacity, writer_closed: false, reader_closed: false, traffic: None };
+        Pipe(Rc::new(RefCell::new(state)))
     }
 
     /// A pipe at its end: standard input of a program that gets none.
@@ -56,16 +56,18 @@ impl Pipe {
             if state.reader_closed {
                 return Poll::Ready(Err(Errno::BrokenPipe));
             }
-            let room = state.capacity.saturating_sub(state.buffer.len()).min(data.len() - written);
-            state.buffer.extend(&data[written..written + room]);
+            let capacity = state.capacity;
+            let traffic = state.traffic.get_or_insert_default();
+            let room = capacity.saturating_sub(traffic.buffer.len()).min(data.len() - written);
+            traffic.buffer.extend(&data[written..written + room]);
             written += room;
             if room > 0 {
-                wake(&mut state.readers);
+                wake(&mut traffic.readers);
             }
             if written == data.len() {
                 return Poll::Ready(Ok(()));
             }
-            state.writers.push(context.waker().clone());
+            traffic.writers.push(context.waker().clone());
             Poll::Pending
         })
         .await
@@ -75,16 +77,18 @@ impl Pipe {
     pub async fn read(&self, limit: usize) -> Vec<u8> {
         std::future::poll_fn(|context| {
             let mut state = self.0.borrow_mut();
-            if !state.buffer.is_empty() {
-                let count = limit.min(state.buffer.len());
-                let data = state.buffer.drain(..count).collect();
-                wake(&mut state.writers);
+            let closed = state.writer_closed;
+            let traffic = state.traffic.get_or_insert_default();
+            if !traffic.buffer.is_empty() {
+                let count = limit.min(traffic.buffer.len());
+                let data = traffic.buffer.drain(..count).collect();
+                wake(&mut traffic.writers);
                 return Poll::Ready(data);
             }
-            if state.writer_closed {
+            if closed {
                 return Poll::Ready(Vec::new());
             }
-            state.readers.push(context.waker().clone());
+            traffic.readers.push(context.waker().clone());
             Poll::Pending
         })
         .await
@@ -93,27 +97,33 @@ impl Pipe {
     /// What is there now, without waiting.
     pub fn take(&self) -> Vec<u8> {
         let mut state = self.0.borrow_mut();
-        wake(&mut state.writers);
-        state.buffer.drain(..).collect()
+        let Some(traffic) = &mut state.traffic else { return Vec::new() };
+        wake(&mut traffic.writers);
+        traffic.buffer.drain(..).collect()
     }
 
     /// What is there now, which stays.
     pub fn peek(&self) -> Vec<u8> {
-        self.0.borrow().buffer.iter().copied().collect()
+        let state = self.0.borrow();
+        state.traffic.iter().flat_map(|traffic| traffic.buffer.iter().copied()).collect()
     }
 
     /// Nothing more will be written: readers see the end after what is there.
     pub fn close_writer(&self) {
         let mut state = self.0.borrow_mut();
         state.writer_closed = true;
-        wake(&mut state.readers);
+        if let Some(traffic) = &mut state.traffic {
+            wake(&mut traffic.readers);
+        }
     }
 
     /// Nothing more will be read: writers see a broken pipe.
     pub fn close_reader(&self) {
         let mut state = self.0.borrow_mut();
         state.reader_closed = true;
-        wake(&mut state.writers);
+        if let Some(traffic) = &mut state.traffic {
+            wake(&mut traffic.writers);
+        }
     }
 }
 

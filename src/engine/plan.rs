@@ -387,7 +387,7 @@ pub enum Op {
         /// The table.
         table: Table,
         /// The chain's name.
-        chain: String,
+        chain: Arc<str>,
     },
     /// Adds a rule to a chain.
     AddRule {
@@ -398,11 +398,11 @@ pub enum Op {
         /// The table.
         table: Table,
         /// The chain, built-in or user.
-        chain: String,
+        chain: Arc<str>,
         /// Top or end.
         position: Position,
-        /// The rule.
-        rule: Box<Rule>,
+        /// The rule, which the namespace's rules then share.
+        rule: Arc<Rule>,
     },
     /// Removes the first rule of the chain that equals `rule`, whoever owns it; undoing it does not bring it back.
     RemoveRule {
@@ -413,9 +413,9 @@ pub enum Op {
         /// The table.
         table: Table,
         /// The chain.
-        chain: String,
+        chain: Arc<str>,
         /// The rule; absent is no error.
-        rule: Box<Rule>,
+        rule: Arc<Rule>,
     },
     /// Sets the policy of a built-in chain to ACCEPT or DROP.
     SetPolicy {

@@ -27,7 +27,8 @@ use crate::tcp::{ConnectionId, ListenerId};
 pub(crate) struct Sockets {
     table: Vec<Option<Socket>>,
     free: Vec<u32>,
-    of: HashMap<NamespaceId, BTreeSet<SocketId>>,
+    /// The sockets by namespace.
+    of: BTreeSet<(NamespaceId, SocketId)>,
     /// UDP sockets by namespace and port, in order of binding.
     pub(super) udp: HashMap<(NamespaceId, u16), Vec<SocketId>>,
     raw: BTreeMap<NamespaceId, Vec<SocketId>>,
@@ -104,7 +105,7 @@ impl Sockets {
                 SocketId((self.table.len() - 1) as u32)
             }
         };
-        self.of.entry(namespace).or_default().insert(id);
+        self.of.insert((namespace, id));
         id
     }
 
@@ -118,18 +119,14 @@ impl Sockets {
 
     /// Every socket of a namespace, by id.
     pub(crate) fn of(&self, namespace: NamespaceId) -> Vec<SocketId> {
-        self.of.get(&namespace).into_iter().flatten().copied().collect()
+        let range = (namespace, SocketId(0))..=(namespace, SocketId(u32::MAX));
+        self.of.range(range).map(|(_, id)| *id).collect()
     }
 
     pub(crate) fn remove(&mut self, id: SocketId) -> Option<Socket> {
         let socket = self.table.get_mut(id.index())?.take()?;
         self.free.push(id.0);
-        if let Some(mine) = self.of.get_mut(&socket.namespace) {
-            mine.remove(&id);
-            if mine.is_empty() {
-                self.of.remove(&socket.namespace);
-            }
-        }
+        self.of.remove(&(socket.namespace, id));
         match &socket.kind {
             SocketKind::Udp { local: Some(local), .. } => {
                 let key = (socket.namespace, local.port());

@@ -19,6 +19,7 @@ pub use linkspan_nat::rule::Family;
 
 use super::Engine;
 pub use super::administer::{Change, Existing, NewDevice, RouteChange};
+pub use super::environment::Environment;
 pub use super::errno::Errno;
 pub use super::event::NeighbourState;
 use super::id::{NamespaceId, SocketId};
@@ -146,11 +147,9 @@ pub struct Process {
     /// Program name and arguments.
     pub arguments: Vec<String>,
     /// Environment.
-    pub environment: Rc<BTreeMap<String, String>>,
-    /// Names of variables in the order they were given; see [`Sys::in_order`].
-    pub environment_order: Rc<[String]>,
+    pub environment: Environment,
     /// Host name of its container or machine.
-    pub hostname: String,
+    pub hostname: Rc<str>,
     /// Files.
     pub files: Rc<dyn Files>,
     /// Child processes.
@@ -186,8 +185,8 @@ pub struct Sys {
 
 impl Sys {
     /// A handle for a process in a namespace.
-    pub fn new(engine: Rc<RefCell<Engine>>, namespace: NamespaceId, process: Process) -> Sys {
-        Sys { engine, namespace, process: Rc::new(process) }
+    pub fn new(engine: Rc<RefCell<Engine>>, namespace: NamespaceId, process: impl Into<Rc<Process>>) -> Sys {
+        Sys { engine, namespace, process: process.into() }
     }
 
     /// Program name and arguments.
@@ -197,20 +196,17 @@ impl Sys {
 
     /// One variable of the environment.
     pub fn variable(&self, name: &str) -> Option<&str> {
-        self.process.environment.get(name).map(String::as_str)
+        self.process.environment.get(name)
     }
 
     /// The whole environment.
-    pub fn environment(&self) -> &BTreeMap<String, String> {
-        &self.process.environment
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        self.process.environment.to_map()
     }
 
     /// Variables in the order in which the process was given them; others come behind, sorted by name.
     pub fn in_order<'a>(&'a self, variables: &'a BTreeMap<String, String>) -> Vec<(&'a str, &'a str)> {
-        let order = &self.process.environment_order;
-        let given = order.iter().filter_map(|name| variables.get_key_value(name));
-        let others = variables.iter().filter(|(name, _)| !order.contains(*name));
-        given.chain(others).map(|(name, value)| (name.as_str(), value.as_str())).collect()
+        self.process.environment.in_order(variables)
     }
 
     /// Host name.
@@ -301,15 +297,14 @@ impl Sys {
     }
 
     /// Waits.
-    pub async fn sleep(&self, duration: Duration) {
-        let until = self.now().saturating_add(duration);
-        self.sleep_until(until).await;
+    pub fn sleep(&self, duration: Duration) -> impl Future<Output = ()> {
+        self.sleep_until(self.now().saturating_add(duration))
     }
 
     /// Waits until a moment.
-    pub async fn sleep_until(&self, until: Duration) {
+    pub fn sleep_until(&self, until: Duration) -> impl Future<Output = ()> {
         let mut armed = false;
-        std::future::poll_fn(|context| {
+        std::future::poll_fn(move |context| {
             let mut engine = self.engine.borrow_mut();
             if engine.now() >= until {
                 return Poll::Ready(());
@@ -320,7 +315,6 @@ impl Sys {
             }
             Poll::Pending
         })
-        .await;
     }
 
     /// Lets other programs run once.

@@ -40,7 +40,7 @@ impl Engine {
     /// The gist of a device.
     pub fn gist(&self, namespace: NamespaceId, name: &str) -> Option<DeviceGist> {
         let name = InterfaceName::parse(name).ok()?;
-        let device = self.living(*self.space_ref(namespace)?.by_name.get(&name)?)?;
+        let device = self.living(self.space_ref(namespace)?.by_name.get(&name)?)?;
         Some(DeviceGist {
             name: device.name.to_string(),
             addresses: device.addresses.clone(),
@@ -60,7 +60,7 @@ impl Engine {
     pub fn has_vlan(&self, namespace: NamespaceId, parent: &str, id: VlanId) -> bool {
         let found = || {
             let name = InterfaceName::parse(parent).ok()?;
-            let parent = self.living(*self.space_ref(namespace)?.by_name.get(&name)?)?;
+            let parent = self.living(self.space_ref(namespace)?.by_name.get(&name)?)?;
             self.living(*parent.uppers.as_ref()?.vlans.get(&id)?)
         };
         found().is_some_and(|device| device.namespace == namespace)

@@ -84,7 +84,7 @@ fn host_node(world: &World, host: HostId) -> Result<HostNode, WorldError> {
             let addresses = addresses.map(|address| address.addr().to_string()).collect();
             attachments.push(Attachment { network, addresses });
         }
-        let mut notes = vec![container.config.image.clone()];
+        let mut notes = vec![container.made_from.config.image.clone()];
         if !container.state.is_up() {
             notes.push(format!("not running ({})", container.state.name()));
         }

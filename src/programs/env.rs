@@ -8,7 +8,7 @@ use crate::engine::sys::{Errno, ExitCode, Launch, Sys};
 /// Prints the environment, or starts a program with variables added.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
     let (_, words) = arguments(&sys);
-    let mut environment = sys.environment().clone();
+    let mut environment = sys.environment();
     let mut rest = words;
     while let Some((word, after)) = rest.split_first() {
         match word.split_once('=') {
@@ -48,7 +48,8 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
 pub(crate) async fn printenv(sys: Sys) -> ExitCode {
     let (_, words) = arguments(&sys);
     if words.is_empty() {
-        for (name, value) in sys.in_order(sys.environment()) {
+        let variables = sys.environment();
+        for (name, value) in sys.in_order(&variables) {
             sys.print(format!("{name}={value}\n")).await;
         }
     }

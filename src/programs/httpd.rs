@@ -83,7 +83,7 @@ fn detach(sys: &Sys, program: &str, words: &[String]) -> Result<ExitCode, Failur
     command.extend_from_slice(words);
     let launch = Launch {
         arguments: command,
-        environment: sys.environment().clone(),
+        environment: sys.environment(),
         stdin: crate::engine::sys::Pipe::empty(),
         stdout: sys.stdout().clone(),
         stderr: sys.stderr().clone(),

@@ -133,7 +133,7 @@ impl Connection<'_> {
         let (stdin, stdout) = (Pipe::new(), Pipe::new());
         let launch = Launch {
             arguments: served.to_vec(),
-            environment: self.sys.environment().clone(),
+            environment: self.sys.environment(),
             stdin: stdin.clone(),
             stdout: stdout.clone(),
             stderr: stdout.clone(),

@@ -13,8 +13,8 @@ use linkspan_nat::interface::InterfaceName;
 
 use crate::engine::plan::{DeviceName, DeviceSpec, NamespaceName, NextHop, Op, Owner, Plan, Sysctl};
 use crate::engine::sys::{
-    Child, Errno, ExitCode, ExitSlot, Files, Launch, Launcher, Pipe, Privilege, Process, ProcessId, Program,
-    Sys,
+    Child, Environment, Errno, ExitCode, ExitSlot, Files, Launch, Launcher, Pipe, Privilege, Process,
+    ProcessId, Program, Sys,
 };
 use crate::engine::{Drained, Engine};
 
@@ -110,9 +110,8 @@ impl Here {
         let process = Process {
             id,
             arguments: launch.arguments,
-            environment: launch.environment.into(),
-            environment_order: Rc::default(),
-            hostname: self.namespace.clone(),
+            environment: Environment::default().of_child(&launch.environment),
+            hostname: self.namespace.as_str().into(),
             files: self.kernel.clone(),
             launcher: Rc::new(Here {
                 engine: self.engine.clone(),

@@ -150,7 +150,7 @@ impl Watched<'_> {
 fn launch(sys: &Sys, command: &[String]) -> Launch {
     Launch {
         arguments: command.to_vec(),
-        environment: sys.environment().clone(),
+        environment: sys.environment(),
         stdin: sys.stdin().clone(),
         stdout: sys.stdout().clone(),
         stderr: sys.stderr().clone(),

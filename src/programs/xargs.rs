@@ -56,7 +56,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         let name = line[0].clone();
         let launch = Launch {
             arguments: line,
-            environment: sys.environment().clone(),
+            environment: sys.environment(),
             stdin: Pipe::empty(),
             stdout: sys.stdout().clone(),
             stderr: sys.stderr().clone(),

@@ -225,7 +225,7 @@ fn container_create(
         cap_add: service.cap_add.clone(),
         cap_drop: service.cap_drop.clone(),
         privileged: service.privileged,
-        healthcheck: healthcheck(service, runs),
+        healthcheck: healthcheck(service, runs).map(Box::new),
         tty: service.tty,
         interactive: service.stdin_open,
         ..ContainerCreate::default()

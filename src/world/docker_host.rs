@@ -12,8 +12,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::disposition::Disposition;
-use super::environment::Environment;
-use super::files::FileTable;
+use super::environment;
+use super::files::{FileTable, Image};
 use super::process::{Executable, Place, Streams, Tools};
 use super::stage::MachineSpec;
 use super::{Job, Location, OUTPUT_LIMIT, World, WorldError};
@@ -32,7 +32,7 @@ use crate::docker::signal::Signal;
 use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::{Owner, Transport, VlanId};
-use crate::engine::sys::{ExitCode, ExitSlot, Family, Pipe, Privilege, ProcessId};
+use crate::engine::sys::{Environment, ExitCode, ExitSlot, Family, Pipe, Privilege, ProcessId};
 
 /// What dockerd remembers for `docker events --since`: its newest 256 events.
 const EVENTS_KEPT: usize = 256;
@@ -264,7 +264,7 @@ impl World {
         let engine = self.engine.borrow();
         let mut having =
             self.hosts.iter().filter(|h| !address.is_loopback() && engine.owns(h.place.namespace, address));
-        having.next().map(|h| h.place.hostname.clone())
+        having.next().map(|h| h.place.hostname.to_string())
     }
 
     /// Reports main processes that ended to their daemons; true if there were any.
@@ -396,7 +396,7 @@ impl World {
     fn start_container(&mut self, host: HostId, process: &ContainerProcess) -> Result<(), WorldError> {
         let id = process.container.clone();
         let files = self.files_of(&id);
-        let environment = Environment::of_container(&process.env);
+        let environment = environment::of_container(&process.env);
         let (namespace, hostname) = (&process.namespace, &process.hostname);
         let privilege = privilege(process.capability);
         let place = self.place(namespace, hostname, environment.clone(), files, Tools::BusyBox, privilege)?;
@@ -477,7 +477,7 @@ impl World {
     }
 
     fn files_of(&mut self, id: &Id) -> Rc<FileTable> {
-        self.file_tables.entry(id.clone()).or_insert_with(new_file_table).clone()
+        self.file_tables.entry(id.clone()).or_insert_with(|| Rc::new(FileTable::of_image(IMAGE))).clone()
     }
 
     fn ask(&mut self, ask: Ask, job: &mut Job) -> Result<(), WorldError> {
@@ -499,7 +499,7 @@ impl World {
                 let place = runtime.place.with(privilege(capability));
                 let missing = self.daemons[runtime.daemon].profile().missing_program_status();
                 let name = argv.first().cloned().unwrap_or_default();
-                match self.start_at(&place, argv, Environment::of_container(&env)) {
+                match self.start_at(&place, argv, environment::of_container(&env)) {
                     Ok(started) if !detach => job.join(started),
                     Ok(_) => {}
                     Err(_) => {
@@ -667,12 +667,10 @@ fn port_word(port: &ExposedPort) -> String {
 }
 
 /// The files every image has.
-fn new_file_table() -> Rc<FileTable> {
-    let files = FileTable::default();
-    files.put("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n");
-    files.put("/www/index.html", "Welcome to nginx\n");
-    Rc::new(files)
-}
+const IMAGE: Image = &[
+    ("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n"),
+    ("/www/index.html", "Welcome to nginx\n"),
+];
 
 fn refused(error: &DockerError) -> Job {
     Job::done(error.output())

@@ -1,33 +1,13 @@
-//! The environment of a process: variables are unique and keep the order in which they were first named, because `env`
-//! shows it and dockerd has one (PATH, HOSTNAME, TERM, links, the container's own; runc adds HOME behind them).
+//! The environment of a container: in the order dockerd has (PATH, HOSTNAME, TERM, links, the container's own; runc adds
+//! HOME behind them), which `env` shows.
 
-use std::collections::BTreeMap;
-use std::rc::Rc;
+use crate::engine::sys::Environment;
 
-/// Variables and their order.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Environment {
-    pub(crate) values: Rc<BTreeMap<String, String>>,
-    /// Names in order; variables that a program adds come behind them.
-    pub(crate) order: Rc<[String]>,
-}
-
-impl Environment {
-    /// Of `NAME=VALUE` lines; the last value of a name counts. HOME is root's unless it is given.
-    pub(crate) fn of_container(lines: &[String]) -> Environment {
-        let mut values = BTreeMap::new();
-        let mut order = Vec::new();
-        for (name, value) in lines
-            .iter()
-            .filter_map(|line| line.split_once('='))
-            .chain((!lines.iter().any(|line| line.starts_with("HOME="))).then_some(("HOME", "/root")))
-        {
-            if values.insert(name.to_owned(), value.to_owned()).is_none() {
-                order.push(name.to_owned());
-            }
-        }
-        Environment { values: values.into(), order: order.into() }
-    }
+/// Of `NAME=VALUE` lines; the last value of a name counts. HOME is root's unless it is given.
+pub(super) fn of_container(lines: &[String]) -> Environment {
+    let given = lines.iter().filter_map(|line| line.split_once('='));
+    let home = (!lines.iter().any(|line| line.starts_with("HOME="))).then_some(("HOME", "/root"));
+    Environment::in_this_order(given.chain(home))
 }
 
 #[cfg(test)]
@@ -35,12 +15,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_mention_gives_the_place_and_the_last_the_value() {
-        let lines = ["PATH=/usr/bin", "HOSTNAME=web", "B=1", "A=2", "PATH=/bin", "B=3", "alone"];
-        let environment = Environment::of_container(&lines.map(str::to_owned));
-        assert_eq!(*environment.order, ["PATH", "HOSTNAME", "B", "A", "HOME"].map(str::to_owned));
-        assert_eq!((&*environment.values["PATH"], &*environment.values["B"]), ("/bin", "3"));
-        let given = Environment::of_container(&["HOME=/app".to_owned()]);
-        assert_eq!(given.values["HOME"], "/app");
+    fn home_is_roots_and_the_last_unless_it_is_given() {
+        let lines = ["PATH=/usr/bin", "HOSTNAME=web", "alone"].map(str::to_owned);
+        let environment = of_container(&lines);
+        let all = environment.to_map();
+        let shown = [("PATH", "/usr/bin"), ("HOSTNAME", "web"), ("HOME", "/root")];
+        assert_eq!(environment.in_order(&all), shown);
+        assert_eq!(of_container(&["HOME=/app".to_owned()]).get("HOME"), Some("/app"));
     }
 }

@@ -11,16 +11,24 @@ use crate::engine::sys::{Errno, Files};
 const LIMIT: usize = 64 << 20;
 
 /// The files of one place by path. There may be ten thousand places with five files that nobody changes, so a table is
-/// a sorted list, and a content that was put is shared with whoever put it until a program writes.
+/// a sorted list above an image's files, and a content that was put is shared with whoever put it until a program
+/// writes.
 #[derive(Default)]
 pub(crate) struct FileTable {
+    /// What is there unless the table has another of that path.
+    image: Image,
     files: RefCell<Vec<(Cow<'static, str>, Content)>>,
     /// Who waits for a write.
     followers: RefCell<Vec<Waker>>,
 }
 
+/// Files that many places have, by path.
+pub(crate) type Image = &'static [(&'static str, &'static str)];
+
 /// What is in a file.
 pub(crate) enum Content {
+    /// The image's file is gone.
+    Removed,
     Fixed(&'static str),
     Shared(Arc<str>),
     Written(Vec<u8>),
@@ -45,16 +53,23 @@ impl From<String> for Content {
 }
 
 impl Content {
-    fn bytes(&self) -> &[u8] {
+    /// `None` if there is no such file.
+    fn bytes(&self) -> Option<&[u8]> {
         match self {
-            Content::Fixed(text) => text.as_bytes(),
-            Content::Shared(text) => text.as_bytes(),
-            Content::Written(bytes) => bytes,
+            Content::Removed => None,
+            Content::Fixed(text) => Some(text.as_bytes()),
+            Content::Shared(text) => Some(text.as_bytes()),
+            Content::Written(bytes) => Some(bytes),
         }
     }
 }
 
 impl FileTable {
+    /// The files of an image.
+    pub(crate) fn of_image(image: Image) -> FileTable {
+        FileTable { image, ..FileTable::default() }
+    }
+
     /// Puts a file, whatever was there.
     pub(crate) fn put(&self, path: impl Into<Cow<'static, str>>, content: impl Into<Content>) {
         let path = path.into();
@@ -73,8 +88,24 @@ impl FileTable {
     /// A file's text, empty if there is none.
     pub(crate) fn text(&self, path: &str) -> String {
         let files = self.files.borrow();
-        let found = find(&files, path).ok().map(|at| files[at].1.bytes());
-        found.map(|content| String::from_utf8_lossy(content).into_owned()).unwrap_or_default()
+        self.get(&files, path).map(|bytes| String::from_utf8_lossy(bytes).into_owned()).unwrap_or_default()
+    }
+
+    /// What is in a file.
+    fn get<'a>(&self, files: &'a [(Cow<'static, str>, Content)], path: &str) -> Option<&'a [u8]> {
+        match find(files, path) {
+            Ok(at) => files[at].1.bytes(),
+            Err(_) => self.image.iter().find(|(known, _)| *known == path).map(|(_, text)| text.as_bytes()),
+        }
+    }
+
+    /// Every path that there is or was a file of.
+    fn paths<'a>(
+        &self,
+        files: &'a [(Cow<'static, str>, Content)],
+    ) -> impl Iterator<Item = &'a str> + use<'a> {
+        let own = files.iter().map(|(path, _)| path.as_ref());
+        own.chain(self.image.iter().map(|(path, _)| *path).filter(|path| find(files, path).is_err()))
     }
 
     fn wake_followers(&self) {
@@ -87,25 +118,27 @@ impl FileTable {
 impl Files for FileTable {
     fn read(&self, path: &str) -> Result<Vec<u8>, Errno> {
         let files = self.files.borrow();
-        let at = find(&files, path).map_err(|_| Errno::NoSuchFile)?;
-        Ok(files[at].1.bytes().to_vec())
+        self.get(&files, path).map(<[u8]>::to_vec).ok_or(Errno::NoSuchFile)
     }
 
     fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno> {
         let mut files = self.files.borrow_mut();
-        let total: usize = files.iter().map(|(_, content)| content.bytes().len()).sum();
+        let total: usize =
+            self.paths(&files).filter_map(|path| self.get(&files, path)).map(<[u8]>::len).sum();
         if total + content.len() > LIMIT {
             return Err(Errno::MessageTooLong);
         }
         let at = find(&files, path).unwrap_or_else(|at| {
-            files.insert(at, (path.to_owned().into(), Content::Fixed("")));
+            let image = self.image.iter().find(|(known, _)| *known == path);
+            let content = image.map_or(Content::Removed, |(_, text)| Content::Fixed(text));
+            files.insert(at, (path.to_owned().into(), content));
             at
         });
         let file = &mut files[at].1;
-        let mut bytes = match std::mem::replace(file, Content::Fixed("")) {
+        let mut bytes = match std::mem::replace(file, Content::Removed) {
             _ if !append => Vec::new(),
             Content::Written(bytes) => bytes,
-            shared => shared.bytes().to_vec(),
+            shared => shared.bytes().unwrap_or_default().to_vec(),
         };
         bytes.extend_from_slice(content);
         *file = Content::Written(bytes);
@@ -116,8 +149,14 @@ impl Files for FileTable {
 
     fn remove(&self, path: &str) -> Result<(), Errno> {
         let mut files = self.files.borrow_mut();
-        let at = find(&files, path).map_err(|_| Errno::NoSuchFile)?;
-        files.remove(at);
+        self.get(&files, path).ok_or(Errno::NoSuchFile)?;
+        match (find(&files, path), self.image.iter().any(|(known, _)| *known == path)) {
+            (Ok(at), true) => files[at].1 = Content::Removed,
+            (Ok(at), false) => {
+                files.remove(at);
+            }
+            (Err(at), _) => files.insert(at, (path.to_owned().into(), Content::Removed)),
+        }
         Ok(())
     }
 
@@ -127,11 +166,37 @@ impl Files for FileTable {
 
     fn list(&self, prefix: &str) -> Vec<String> {
         let files = self.files.borrow();
-        files.iter().map(|(path, _)| path.to_string()).filter(|path| path.starts_with(prefix)).collect()
+        let there = self.paths(&files).filter(|path| self.get(&files, path).is_some());
+        let mut paths: Vec<String> =
+            there.filter(|path| path.starts_with(prefix)).map(str::to_owned).collect();
+        paths.sort();
+        paths
     }
 }
 
 /// Where a file is, or would be.
 fn find(files: &[(Cow<'static, str>, Content)], path: &str) -> Result<usize, usize> {
     files.binary_search_by(|(known, _)| known.as_ref().cmp(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_images_files_can_be_changed_and_removed_and_stay_in_the_image() {
+        const IMAGE: Image = &[("/etc/passwd", "root\n"), ("/www/index.html", "hello\n")];
+        let (changed, other) = (FileTable::of_image(IMAGE), FileTable::of_image(IMAGE));
+        changed.put("/etc/hosts", "localhost\n");
+        changed.write("/etc/passwd", b"nobody\n", true).unwrap();
+        changed.remove("/www/index.html").unwrap();
+        assert_eq!(changed.list("/"), ["/etc/hosts", "/etc/passwd"]);
+        assert_eq!(changed.text("/etc/passwd"), "root\nnobody\n");
+        assert_eq!(changed.read("/www/index.html"), Err(Errno::NoSuchFile));
+        assert_eq!(changed.remove("/www/index.html"), Err(Errno::NoSuchFile));
+        changed.write("/www/index.html", b"again", true).unwrap();
+        assert_eq!(changed.text("/www/index.html"), "again");
+        assert_eq!(other.list("/"), ["/etc/passwd", "/www/index.html"]);
+        assert_eq!(other.text("/etc/passwd"), "root\n");
+    }
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::environment::Environment;
+use super::environment;
 use super::process::{Started, Streams};
 use super::{HostId, World, WorldError};
 use crate::engine::sys::{ExitCode, Pipe};
@@ -72,7 +72,7 @@ impl World {
         };
         let output = Pipe::with_capacity(OUTPUT_LIMIT);
         let streams = Streams { stdin: Pipe::empty(), stdout: output.clone(), stderr: output };
-        let environment = Environment::of_container(&probe.env);
+        let environment = environment::of_container(&probe.env);
         match self.processes.start(&place, probe.argv, environment, streams) {
             Ok(started) => {
                 let deadline = now.saturating_add(probe.timeout);

@@ -37,12 +37,11 @@ use crate::docker::outcome::DockerEvent;
 use crate::engine::event::DropReason;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::{DeviceName, NamespaceName, Owner, Plan};
-use crate::engine::sys::{Pipe, Privilege};
+use crate::engine::sys::{Environment, Pipe, Privilege};
 use crate::engine::{ApplyError, Engine, Storm};
 
 use authority::AuthorityZone;
 use docker_host::{ContainerRuntime, DockerHost};
-use environment::Environment;
 use files::FileTable;
 use health::HealthChecks;
 use outside::Outdoors;
@@ -492,7 +491,7 @@ impl World {
         Ok(Rc::new(Place {
             number: self.next_place,
             namespace: self.namespace(namespace)?,
-            hostname: hostname.to_owned(),
+            hostname: hostname.into(),
             environment,
             files,
             tools,

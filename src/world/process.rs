@@ -19,12 +19,12 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use hashbrown::HashMap;
 
-use super::environment::Environment;
 use super::files::FileTable;
 use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
 use crate::engine::sys::{
-    Child, Errno, ExitCode, ExitSlot, Launch, Launcher, Pipe, Privilege, Process, ProcessId, Program, Sys,
+    Child, Environment, Errno, ExitCode, ExitSlot, Launch, Launcher, Pipe, Privilege, Process, ProcessId,
+    Program, Sys,
 };
 use crate::programs;
 
@@ -46,7 +46,7 @@ pub(crate) struct Place {
     /// Number of the place; processes of one place end together.
     pub(crate) number: u32,
     pub(crate) namespace: NamespaceId,
-    pub(crate) hostname: String,
+    pub(crate) hostname: Rc<str>,
     pub(crate) environment: Environment,
     pub(crate) files: Rc<FileTable>,
     /// Whose tools are found when a program is called by its bare name.
@@ -135,7 +135,7 @@ pub(crate) struct Processes {
 
 struct Task {
     place: u32,
-    name: String,
+    process: Rc<Process>,
     future: Pin<Box<dyn Future<Output = ExitCode>>>,
     waker: Arc<TaskWaker>,
     exit: Rc<RefCell<ExitSlot>>,
@@ -288,7 +288,7 @@ impl Processes {
             }
             task.turns.1 += 1;
             if task.turns.1 > SPIN_LIMIT {
-                let name = task.name.clone();
+                let name = task.process.arguments.join(" ");
                 self.kill(id, 9);
                 return Err(name);
             }
@@ -407,27 +407,25 @@ impl Spawner {
             requests.next += 1;
             ProcessId(requests.next - 1)
         };
-        let name = arguments.join(" ");
-        let order = environment.order.clone();
-        let launcher = Rc::new(PlaceLauncher { spawner: self.clone(), place: place.clone(), order });
-        let process = Process {
+        let launcher =
+            PlaceLauncher { spawner: self.clone(), place: place.clone(), environment: environment.clone() };
+        let process = Rc::new(Process {
             id,
             arguments,
-            environment: environment.values,
-            environment_order: environment.order,
+            environment,
             hostname: place.hostname.clone(),
             files: place.files.clone(),
-            launcher,
+            launcher: Rc::new(launcher),
             stdin: streams.stdin,
             stdout: streams.stdout,
             stderr: streams.stderr,
             privilege: place.privilege,
-        };
-        let sys = Sys::new(self.engine.clone(), place.namespace, process);
+        });
+        let sys = Sys::new(self.engine.clone(), place.namespace, process.clone());
         let waker = Arc::new(TaskWaker { id, ready: self.ready.clone(), queued: AtomicBool::new(true) });
         let task = Task {
             place: place.number,
-            name,
+            process,
             future: main(sys),
             waker,
             exit: Rc::default(),
@@ -444,8 +442,8 @@ impl Spawner {
 struct PlaceLauncher {
     spawner: Spawner,
     place: Rc<Place>,
-    /// Of the parent's environment.
-    order: Rc<[String]>,
+    /// The parent's.
+    environment: Environment,
 }
 
 impl Launcher for PlaceLauncher {
@@ -454,7 +452,7 @@ impl Launcher for PlaceLauncher {
         let program = self.place.find(name)?;
         self.spawner.requests.borrow_mut().admit(self.place.number)?;
         let streams = Streams { stdin: launch.stdin, stdout: launch.stdout, stderr: launch.stderr };
-        let environment = Environment { values: launch.environment.into(), order: self.order.clone() };
+        let environment = self.environment.of_child(&launch.environment);
         let (id, mut task) =
             self.spawner.task(&self.place, launch.arguments, environment, streams, |sys| program.run(sys));
         task.child = true;

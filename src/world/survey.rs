@@ -28,7 +28,7 @@ impl World {
 
     /// A Docker host's name.
     pub fn host_name(&self, host: HostId) -> Result<String, WorldError> {
-        Ok(self.locate(&Location::Host(host))?.hostname.clone())
+        Ok(self.locate(&Location::Host(host))?.hostname.to_string())
     }
 
     /// The global addresses on a place's loopback device, as a machine has that stands for the Internet; IPv4 first.

@@ -19,7 +19,7 @@ use linkspan::engine::plan::{
     DeviceName, DeviceSpec, LinkQuality, MacAddress, NamespaceName, NextHop, Op, Owner, Plan, Sysctl,
 };
 use linkspan::engine::sys::{
-    Child, Errno, Family, Files, Launch, Launcher, Pipe, Privilege, Process, ProcessId, Sys,
+    Child, Environment, Errno, Family, Files, Launch, Launcher, Pipe, Privilege, Process, ProcessId, Sys,
 };
 use linkspan::engine::{Drained, Engine, Storm};
 use linkspan_nat::interface::InterfaceName;
@@ -261,9 +261,8 @@ impl Bench {
         let process = Process {
             id: ProcessId(1),
             arguments: vec!["test".to_owned()],
-            environment: BTreeMap::new().into(),
-            environment_order: Rc::default(),
-            hostname: namespace.to_owned(),
+            environment: Environment::default(),
+            hostname: namespace.into(),
             privilege: Privilege::Full,
             files: Rc::new(NoFiles),
             launcher: Rc::new(NoChildren),

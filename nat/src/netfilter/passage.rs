@@ -50,7 +50,7 @@ impl Netfilter {
         let connection = match connection {
             None => None,
             Some(PacketConnection { state, id: Some(id), direction }) => {
-                self.conntrack.is_steady(id).then_some(())?;
+                self.conntrack.as_ref().filter(|conntrack| conntrack.is_steady(id))?;
                 Some((id, direction, state))
             }
             Some(PacketConnection { id: None, .. }) => return None,
@@ -94,7 +94,10 @@ impl Netfilter {
             return false;
         }
         if let Some((id, direction, state)) = passage.connection
-            && !self.conntrack.repeat(now, id, direction, state, tcp_flags, length)
+            && !self
+                .conntrack
+                .as_mut()
+                .is_some_and(|conntrack| conntrack.repeat(now, id, direction, state, tcp_flags, length))
         {
             return false;
         }
@@ -138,8 +141,8 @@ fn asks_only_for_the_flow(condition: &Match) -> bool {
         | Match::AddressType { .. }
         | Match::Mark(_)
         | Match::Comment(_)
-        | Match::Multiport { .. }
-        | Match::IpRange { .. }
+        | Match::Multiport(_)
+        | Match::IpRange(_)
         | Match::Physdev(_)
         | Match::Mac(_) => true,
     }

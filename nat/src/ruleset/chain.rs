@@ -3,18 +3,21 @@
 //! Docker appends and inserts at the top, and takes rules out by identity, so a chain is a deque. Every rule has an
 //! order number that rises along the chain with wide gaps: it says where a rule stands without counting, and stays when
 //! others come and go.
+//!
+//! A long chain is not walked: a [`Digest`] of its rules is kept beside them. A short one has none, because there are
+//! as many chains of a rule or two as there are containers.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::index::Index;
+use super::digest::Digest;
 use super::{Counters, Hook, Policy, RuleId, RuleOwner};
 use crate::evaluate::{Facts, TokenBucket};
 use crate::rule::Rule;
 use crate::target_check::{EVERY_HOOK, hooks_of};
 
-/// A chain of so many rules has an index.
-pub(super) const INDEXED_FROM: usize = 16;
+/// A chain of so many rules has a digest.
+pub(super) const INDEXED_FROM: u32 = 16;
 /// Between the order numbers of neighbours.
 const GAP: i64 = 1 << 32;
 
@@ -26,13 +29,9 @@ pub struct Chain {
     pub(crate) policy: Policy,
     pub(crate) policy_counters: Counters,
     rules: VecDeque<Box<Entry>>,
-    index: Option<Box<Index>>,
-    /// From how many rules on there is an index.
-    indexed_from: usize,
-    /// The slots of chains that rules jump or go to, and how many do.
-    jumps: Vec<(usize, u32)>,
-    /// The hooks that targets are restricted to, and how many are.
-    restrictions: Vec<(u8, u32)>,
+    digest: Option<Box<Digest>>,
+    /// From how many rules on there is a digest.
+    indexed_from: u32,
 }
 
 /// A rule in its chain.
@@ -41,14 +40,15 @@ pub struct Entry {
     pub(crate) id: RuleId,
     pub(super) order: i64,
     pub(crate) owner: Option<RuleOwner>,
-    pub(crate) rule: Rule,
-    pub(crate) next: Option<usize>,
+    pub(crate) rule: Arc<Rule>,
+    /// The slot of the chain that the target leads to.
+    pub(crate) next: Option<u32>,
     pub(crate) counters: Counters,
     pub(crate) buckets: Box<[TokenBucket]>,
 }
 
 impl Entry {
-    pub(super) fn new(id: RuleId, owner: Option<RuleOwner>, rule: Rule, next: Option<usize>) -> Entry {
+    pub(super) fn new(id: RuleId, owner: Option<RuleOwner>, rule: Arc<Rule>, next: Option<u32>) -> Entry {
         let buckets = rule.matches.iter().filter_map(TokenBucket::of).collect();
         Entry { id, order: 0, owner, rule, next, counters: Counters::default(), buckets }
     }
@@ -69,7 +69,7 @@ impl Entry {
     }
 
     /// The rule.
-    pub fn rule(&self) -> &Rule {
+    pub fn rule(&self) -> &Arc<Rule> {
         &self.rule
     }
 
@@ -80,22 +80,20 @@ impl Entry {
 }
 
 impl Chain {
-    pub(super) fn new(name: Arc<str>, hook: Option<Hook>, indexed_from: usize) -> Chain {
+    pub(super) fn new(name: Arc<str>, hook: Option<Hook>, indexed_from: u32) -> Chain {
         Chain {
             name,
             hook,
             policy: Policy::Accept,
             policy_counters: Counters::default(),
             rules: VecDeque::new(),
-            index: None,
+            digest: None,
             indexed_from,
-            jumps: Vec::new(),
-            restrictions: Vec::new(),
         }
     }
 
     #[cfg(test)]
-    pub(super) fn set_indexed_from(&mut self, rules: usize) {
+    pub(super) fn set_indexed_from(&mut self, rules: u32) {
         self.indexed_from = rules;
     }
 
@@ -144,15 +142,15 @@ impl Chain {
     /// ask of interfaces, addresses or ports is not so.
     #[inline]
     pub(crate) fn next_possible(&self, from: usize, facts: &Facts<'_>) -> usize {
-        match &self.index {
+        match &self.digest {
             None => from,
-            Some(index) => self.next_indexed(index, from, facts),
+            Some(digest) => self.next_indexed(digest, from, facts),
         }
     }
 
-    fn next_indexed(&self, index: &Index, from: usize, facts: &Facts<'_>) -> usize {
+    fn next_indexed(&self, digest: &Digest, from: usize, facts: &Facts<'_>) -> usize {
         let Some(entry) = self.rules.get(from) else { return from };
-        index.next(entry.order, facts).map_or(self.rules.len(), |order| self.rank(order))
+        digest.index.next(entry.order, facts).map_or(self.rules.len(), |order| self.rank(order))
     }
 
     /// Where the rule with this order number stands.
@@ -190,7 +188,6 @@ impl Chain {
         if self.rules.len() < 4 {
             self.rules.reserve_exact(1);
         }
-        self.count_in(&entry);
         let number = entry.order;
         self.rules.insert(position, Box::new(entry));
         if order.is_none() {
@@ -198,15 +195,18 @@ impl Chain {
                 entry.order = GAP * place as i64;
                 renumbered(entry.id, entry.order);
             }
-            self.index = None;
+            self.digest = None;
         }
-        match &mut self.index {
-            Some(index) => {
+        match &mut self.digest {
+            Some(digest) => {
                 if let Some(entry) = self.rules.get(position) {
-                    index.insert(entry.order, &entry.rule);
+                    digest.take_in(entry);
                 }
             }
-            None => self.build_index(),
+            None if self.rules.len() >= self.indexed_from as usize => {
+                self.digest = Some(Box::new(Digest::of(self.rules.iter().map(Box::as_ref))));
+            }
+            None => {}
         }
         self.rules.get(position).map_or(number, |entry| entry.order)
     }
@@ -214,80 +214,41 @@ impl Chain {
     /// Takes the rule at a position out.
     pub(super) fn remove(&mut self, position: usize) -> Option<Entry> {
         let entry = self.rules.remove(position)?;
-        if let Some(index) = &mut self.index {
-            index.remove(entry.order, &entry.rule);
+        if let Some(digest) = &mut self.digest {
+            digest.take_out(&entry);
         }
-        self.count_out(&entry);
         Some(*entry)
     }
 
     /// Takes all rules out.
     pub(super) fn clear(&mut self) -> VecDeque<Box<Entry>> {
-        self.index = None;
-        self.jumps.clear();
-        self.restrictions.clear();
+        self.digest = None;
         std::mem::take(&mut self.rules)
     }
 
-    fn build_index(&mut self) {
-        if self.rules.len() >= self.indexed_from {
-            let mut index = Index::default();
-            for entry in &self.rules {
-                index.insert(entry.order, &entry.rule);
-            }
-            self.index = Some(Box::new(index));
-        }
-    }
-
-    /// The slots of the chains that its rules lead to, each once.
+    /// The slots of the chains that its rules lead to; one may come more than once.
     pub(super) fn leads_to(&self) -> impl Iterator<Item = usize> + '_ {
-        self.jumps.iter().map(|(slot, _)| *slot)
+        let (digested, walked) = match &self.digest {
+            Some(digest) => (Some(digest.jumps()), None),
+            None => (None, Some(self.rules.iter().filter_map(|entry| entry.next))),
+        };
+        let slots = digested.into_iter().flatten().chain(walked.into_iter().flatten());
+        slots.map(|slot| slot as usize)
     }
 
     /// How many of its rules lead to the chain in a slot.
     pub(super) fn jumps_to(&self, slot: usize) -> usize {
-        self.jumps.iter().find(|(to, _)| *to == slot).map_or(0, |(_, count)| *count as usize)
+        match &self.digest {
+            Some(digest) => digest.jumps_to(slot),
+            None => self.leads_to().filter(|to| *to == slot).count(),
+        }
     }
 
     /// Whether every target may be reached from a hook.
     pub(super) fn allows(&self, hook: Hook) -> bool {
-        self.restrictions.iter().all(|(hooks, _)| hooks & (1 << hook as u8) != 0)
-    }
-
-    fn count_in(&mut self, entry: &Entry) {
-        if let Some(next) = entry.next {
-            count(&mut self.jumps, next, 1);
+        match &self.digest {
+            Some(digest) => digest.allows(hook),
+            None => self.rules.iter().all(|entry| hooks_of(&entry.rule.target) & (1 << hook as u8) != 0),
         }
-        let hooks = hooks_of(&entry.rule.target);
-        if hooks != EVERY_HOOK {
-            count(&mut self.restrictions, hooks, 1);
-        }
-    }
-
-    fn count_out(&mut self, entry: &Entry) {
-        if let Some(next) = entry.next {
-            count(&mut self.jumps, next, -1);
-        }
-        let hooks = hooks_of(&entry.rule.target);
-        if hooks != EVERY_HOOK {
-            count(&mut self.restrictions, hooks, -1);
-        }
-    }
-}
-
-/// Counts one more or one less of something; what is at zero is not kept.
-fn count<K: PartialEq>(counts: &mut Vec<(K, u32)>, key: K, change: i32) {
-    match counts.iter().position(|(known, _)| *known == key) {
-        Some(at) => {
-            counts[at].1 = counts[at].1.saturating_add_signed(change);
-            if counts[at].1 == 0 {
-                counts.swap_remove(at);
-            }
-        }
-        None if change > 0 => {
-            counts.reserve_exact(1);
-            counts.push((key, 1));
-        }
-        None => {}
     }
 }

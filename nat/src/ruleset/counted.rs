@@ -30,7 +30,7 @@ impl RuleSet {
 
     /// Where the counters of a built-in chain's policy are.
     pub(crate) fn counted_policy(&self, table: Table, hook: Hook) -> Option<Counted> {
-        let chain = self.data(table).base[hook as usize]?;
+        let chain = self.data(table).base(hook)?;
         Some(Counted { table: table as u8, chain: chain as u32, rule: None })
     }
 

@@ -5,14 +5,18 @@
 //! however many rules there are. A packet is cut to each shape, and the rules with that very key are looked at, in the
 //! order of the chain. All others would not have matched, nor taken a token from a bucket: a rule whose `-m limit`
 //! comes before its ports has no port in its key, because a packet for another port costs a token there too.
+//!
+//! Of a key only a fingerprint is kept, which is a tenth of its size: where two have the same, a rule more is looked at,
+//! and does not match.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use hashbrown::HashMap;
-use hashbrown::hash_map::Entry;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::cidr::Cidr;
+use crate::conntrack::{address_bits, fold};
 use crate::evaluate::Facts;
 use crate::interface::InterfaceName;
 use crate::rule::{InterfacePattern, Match, Negatable, PortMatch, Range16, Rule};
@@ -20,14 +24,22 @@ use crate::rule::{InterfacePattern, Match, Negatable, PortMatch, Range16, Rule};
 /// The rules of one chain by shape and key, as order numbers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Index {
-    shapes: Vec<(Shape, HashMap<Key, Orders>)>,
+    shapes: Vec<(Shape, HashTable<Alike>)>,
 }
 
-/// The rules with one key. Nearly always there is one.
+/// The rules of one shape whose keys have one fingerprint.
 #[derive(Debug, Clone)]
+struct Alike {
+    fingerprint: u64,
+    orders: Orders,
+}
+
+/// Nearly always there is one.
+#[derive(Debug, Clone)]
+#[expect(clippy::box_collection, reason = "there are as many of these as rules, and hardly any has a set")]
 enum Orders {
     One(i64),
-    More(BTreeSet<i64>),
+    More(Box<BTreeSet<i64>>),
 }
 
 /// What is asked for.
@@ -42,7 +54,7 @@ struct Shape {
 }
 
 /// What it must be. Parts that a shape does not have are empty.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, Default)]
 struct Key {
     in_interface: Option<InterfaceName>,
     out_interface: Option<InterfaceName>,
@@ -58,17 +70,19 @@ impl Index {
         let key = Key::of(rule);
         let shape = key.shape();
         let at = self.shapes.iter().position(|(known, _)| *known == shape).unwrap_or_else(|| {
-            self.shapes.push((shape, HashMap::new()));
+            self.shapes.push((shape, HashTable::new()));
             self.shapes.len() - 1
         });
-        match self.shapes[at].1.entry(key) {
+        let fingerprint = key.fingerprint();
+        let same = |alike: &Alike| alike.fingerprint == fingerprint;
+        match self.shapes[at].1.entry(fingerprint, same, |alike| alike.fingerprint) {
             Entry::Vacant(free) => {
-                free.insert(Orders::One(order));
+                free.insert(Alike { fingerprint, orders: Orders::One(order) });
             }
-            Entry::Occupied(mut taken) => match taken.get_mut() {
-                Orders::One(known) => {
-                    let both = BTreeSet::from([*known, order]);
-                    taken.insert(Orders::More(both));
+            Entry::Occupied(mut taken) => match &mut taken.get_mut().orders {
+                orders @ Orders::One(_) => {
+                    let one = orders.first(i64::MIN);
+                    *orders = Orders::More(Box::new(one.into_iter().chain([order]).collect()));
                 }
                 Orders::More(known) => {
                     known.insert(order);
@@ -83,13 +97,15 @@ impl Index {
         let shape = key.shape();
         let Some(at) = self.shapes.iter().position(|(known, _)| *known == shape) else { return };
         let rules = &mut self.shapes[at].1;
-        let empty = match rules.get_mut(&key) {
-            None => false,
-            Some(Orders::One(known)) => *known == order,
-            Some(Orders::More(known)) => known.remove(&order) && known.is_empty(),
-        };
-        if empty {
-            rules.remove(&key);
+        let fingerprint = key.fingerprint();
+        if let Ok(mut found) = rules.find_entry(fingerprint, |alike| alike.fingerprint == fingerprint) {
+            let empty = match &mut found.get_mut().orders {
+                Orders::One(known) => *known == order,
+                Orders::More(known) => known.remove(&order) && known.is_empty(),
+            };
+            if empty {
+                found.remove();
+            }
         }
         if rules.is_empty() {
             self.shapes.swap_remove(at);
@@ -98,11 +114,21 @@ impl Index {
 
     /// The first order number from `from` on of a rule that may match.
     pub(super) fn next(&self, from: i64, facts: &Facts<'_>) -> Option<i64> {
-        let of = |(shape, rules): &(Shape, HashMap<Key, Orders>)| match rules.get(&shape.cut(facts)?)? {
-            Orders::One(order) => (*order >= from).then_some(*order),
-            Orders::More(orders) => orders.range(from..).next().copied(),
+        let of = |(shape, rules): &(Shape, HashTable<Alike>)| {
+            let fingerprint = shape.cut(facts)?.fingerprint();
+            rules.find(fingerprint, |alike| alike.fingerprint == fingerprint)?.orders.first(from)
         };
         self.shapes.iter().filter_map(of).min()
+    }
+}
+
+impl Orders {
+    /// The first from `from` on.
+    fn first(&self, from: i64) -> Option<i64> {
+        match self {
+            Orders::One(order) => (*order >= from).then_some(*order),
+            Orders::More(orders) => orders.range(from..).next().copied(),
+        }
     }
 }
 
@@ -138,6 +164,19 @@ impl Key {
             destination: plain(rule.destination),
             port: plain(rule.protocol).zip(port(rule)),
         }
+    }
+
+    /// Two keys of one shape share it by chance once in 2^64. It is the same on every machine.
+    fn fingerprint(&self) -> u64 {
+        let name =
+            |name: Option<InterfaceName>| name.map_or(0, |name| name.words().into_iter().fold(1, fold));
+        let block = |block: Option<Cidr>| {
+            block.map_or(0, |block| fold(address_bits(block.address()), u64::from(block.prefix()) + 1))
+        };
+        let port = self.port.map_or(0, |(protocol, port)| u64::from(protocol) << 16 | u64::from(port));
+        let parts =
+            [name(self.in_interface), name(self.out_interface), block(self.source), block(self.destination)];
+        parts.into_iter().fold(port, fold)
     }
 
     fn shape(&self) -> Shape {

@@ -16,13 +16,13 @@ use crate::text::parse_rule;
 const CHAINS: [&str; 3] = ["FORWARD", "A", "B"];
 
 /// A rule set whose chains have an index from so many rules on.
-fn indexed_from(rules: usize) -> RuleSet {
+fn indexed_from(rules: u32) -> RuleSet {
     let mut set = RuleSet::new(Family::Ipv4);
     for table in Table::ALL {
         set.data_mut(table).set_indexed_from(rules);
     }
     for chain in &CHAINS[1..] {
-        set.new_chain(Table::Filter, chain).unwrap();
+        set.new_chain(Table::Filter, *chain).unwrap();
     }
     set
 }
@@ -159,7 +159,7 @@ fn listing(rules: &RuleSet) -> Vec<(String, RuleId, Counters)> {
 proptest! {
     #[test]
     fn an_indexed_run_is_a_plain_walk(steps in vec(step(), 1..80)) {
-        let (mut indexed, mut plain) = (indexed_from(0), indexed_from(usize::MAX));
+        let (mut indexed, mut plain) = (indexed_from(0), indexed_from(u32::MAX));
         for (moment, step) in steps.into_iter().enumerate() {
             match step {
                 Step::Append(chain, text) => {

@@ -15,9 +15,10 @@ pub(super) enum SharedTable {
 #[derive(Debug, Clone)]
 pub(crate) struct TableData {
     pub(crate) chains: Vec<Option<Chain>>,
-    pub(crate) base: [Option<usize>; 5],
-    /// From how many rules on a chain has an index.
-    pub(super) indexed_from: usize,
+    /// The slot of the chain of each hook.
+    base: [Option<u8>; 5],
+    /// From how many rules on a chain has a digest.
+    pub(super) indexed_from: u32,
 }
 
 /// Why the chains of a table cannot be run.
@@ -63,7 +64,7 @@ impl TableData {
         let hooks = Hook::ALL.into_iter().filter(|hook| Table::at(*hook).contains(&table));
         let mut data = TableData { chains: Vec::new(), base: [None; 5], indexed_from: INDEXED_FROM };
         for hook in hooks {
-            data.base[hook as usize] = Some(data.chains.len());
+            data.base[hook as usize] = Some(data.chains.len() as u8);
             data.chains.push(Some(Chain::new(hook.chain_name().into(), Some(hook), INDEXED_FROM)));
         }
         data.chains.shrink_to_fit();
@@ -71,11 +72,18 @@ impl TableData {
     }
 
     #[cfg(test)]
-    pub(super) fn set_indexed_from(&mut self, rules: usize) {
+    pub(super) fn set_indexed_from(&mut self, rules: u32) {
         self.indexed_from = rules;
         self.chains.iter_mut().flatten().for_each(|chain| chain.set_indexed_from(rules));
     }
 
+    /// The slot of the chain of a hook, if the table has one there.
+    #[inline]
+    pub(crate) fn base(&self, hook: Hook) -> Option<usize> {
+        self.base[hook as usize].map(usize::from)
+    }
+
+    /// The slot of the chain of that name.
     pub(super) fn slot(&self, name: &str) -> Option<usize> {
         self.chains.iter().position(|chain| chain.as_ref().is_some_and(|c| *c.name == *name))
     }
@@ -88,7 +96,7 @@ impl TableData {
     /// Walks every chain that a built-in chain reaches.
     pub(super) fn validate(&self) -> Result<(), Fault> {
         for hook in Hook::ALL {
-            if let Some(slot) = self.base[hook as usize] {
+            if let Some(slot) = self.base(hook) {
                 let mut heights = vec![Height::Unknown; self.chains.len()];
                 if self.height(slot, hook, 1, &mut heights)? > MAX_DEPTH {
                     return Err(Fault::TooManyLinks);

@@ -312,7 +312,7 @@ impl Options {
             return Err("--no-healthcheck conflicts with --health-* options".to_owned());
         }
         let check = std::mem::take(&mut self.health);
-        self.container.healthcheck = Some(check).filter(|check| !check.test.is_empty());
+        self.container.healthcheck = Some(check).filter(|check| !check.test.is_empty()).map(Box::new);
         self.networks()?;
         Ok(self.container)
     }

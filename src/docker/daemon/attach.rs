@@ -18,7 +18,6 @@ use crate::docker::drivers::{ipvlan, macvlan};
 use crate::docker::endpoint::{Active, Endpoint, in_gateway_order};
 use crate::docker::error::DockerError;
 use crate::docker::identity::mac_from_ipv4;
-use crate::docker::names::RecordOwner;
 use crate::docker::network::Network;
 use crate::docker::outcome::{HostView, Outcome};
 use crate::docker::profile::{InterfaceNumbering, Ipv6Switch, Profile};
@@ -85,7 +84,7 @@ impl Daemon {
         else {
             return Ok(());
         };
-        if Self::is_exclusive(&container.config.network_mode) {
+        if Self::is_exclusive(&container.made_from.config.network_mode) {
             return Err(DockerError::bad_parameter(
                 "container sharing network namespace with another container or host cannot be connected to any other \
                  network",
@@ -171,7 +170,8 @@ impl Daemon {
         }
     }
 
-    pub(super) fn new_endpoint(&self, network: u32, config: EndpointConfig, connected: bool) -> Endpoint {
+    pub(super) fn new_endpoint(&mut self, network: u32, config: EndpointConfig, connected: bool) -> Endpoint {
+        let config = self.endpoint_configs.share(config.network.clone(), config);
         let network = self.networks.get(&network);
         Endpoint {
             network_name: network.map_or_else(|| config.network.clone(), |network| network.name.clone()),
@@ -292,7 +292,7 @@ impl Daemon {
         view: &HostView,
     ) -> Result<(), DockerError> {
         let owner = Owner::Endpoint(self.next_number());
-        let id = self.source.id();
+        let id = self.source.digits();
         let profile = self.profile();
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
         let Some(endpoint) = container.endpoints.get(position) else { return Ok(()) };
@@ -379,7 +379,7 @@ impl Daemon {
             }
             network.members.remove(&number);
             let key = network.key();
-            self.names.remove_owner(&key, &RecordOwner(active.id.shared()));
+            self.names.remove_owner(&key, active.owner);
         }
         active.device.map(|_| active.owner)
     }
@@ -489,8 +489,7 @@ impl Daemon {
         if network.is_user_defined() {
             let addresses: Vec<IpAddr> = active.addresses().map(|net| net.addr()).collect();
             let names = container.dns_names(endpoint);
-            let owner = RecordOwner(active.id.shared());
-            self.names.add_endpoint(&network.key(), &owner, &names, &addresses);
+            self.names.add_endpoint(&network.key(), active.owner, &names, &addresses);
         }
     }
 

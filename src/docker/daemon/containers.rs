@@ -1,15 +1,16 @@
 //! Containers that do not run: create, remove, rename, prune.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Daemon;
+use crate::docker::blueprint::Blueprint;
 use crate::docker::container::{AfterExit, Container, State};
 use crate::docker::error::{DockerError, Shown};
 use crate::docker::outcome::{Ask, HostView, Kill, Outcome, Output};
 use crate::docker::profile::Profile;
 use crate::docker::request::{
-    ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, ExposedPort, NetworkMode,
+    ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, NetworkMode,
 };
 use crate::docker::signal::Signal;
 
@@ -99,41 +100,18 @@ impl Daemon {
                 DockerError::bad_parameter(format!("could not get container for {}: {error}", link.container))
             })?;
         }
-        let key = config.catalogue_key.as_ref().unwrap_or(&config.image);
-        let image = self.config.images.get(key).cloned().unwrap_or_default();
-        let entrypoint = match &config.entrypoint {
-            Some(text) if text.is_empty() => Vec::new(),
-            Some(text) => vec![text.clone()],
-            None => image.entrypoint.clone(),
-        };
-        // An entrypoint of one's own removes the image's command.
-        let own = !config.command.is_empty() || config.entrypoint.is_some();
-        let command = if own { config.command.clone() } else { image.command.clone() };
-        let argv: Vec<String> = entrypoint.into_iter().chain(command).collect();
-        let argv = if argv.is_empty() { vec!["/bin/sh".to_owned()] } else { argv };
-        let mut exposed: BTreeSet<ExposedPort> = image.expose.iter().copied().collect();
-        exposed.extend(config.expose.iter().copied());
-        exposed.extend(config.ports.iter().map(|port| port.exposed()));
-        let mut env = config.env.clone();
-        let named = |line: &str| line.split('=').next().unwrap_or(line).to_owned();
-        let given: Vec<String> = env.iter().map(|line| named(line)).collect();
-        env.extend(image.env.iter().filter(|line| !given.contains(&named(line))).cloned());
-        let (hostname, domainname) = match (&config.hostname, &config.domainname) {
-            (Some(host), domain) => (host.clone(), domain.clone().unwrap_or_default()),
-            (None, domain) => (id.short().to_owned(), domain.clone().unwrap_or_default()),
-        };
+        let image = config.catalogue_key.as_ref().unwrap_or(&config.image).clone();
+        let kind = (image.clone(), config.network_mode.to_string());
+        let image = self.config.images.get(&image).cloned().unwrap_or_default();
+        let made_from = self.blueprints.share(kind, Blueprint::new(config, image));
+        let hostname = made_from.config.hostname.clone().unwrap_or_else(|| id.short().to_owned());
         let container = Container {
             number,
             id: id.clone(),
             name: name.clone(),
             created: now,
-            argv,
-            env,
-            listens: image.listens,
-            pages: image.pages,
+            made_from,
             hostname,
-            domainname,
-            exposed: exposed.into_iter().collect(),
             state: State::Created,
             started: None,
             finished: None,
@@ -153,11 +131,10 @@ impl Daemon {
             resolver: None,
             hosts: "".into(),
             resolv_conf: "".into(),
-            config,
         };
         self.container_ids.insert(id, number);
         self.container_names.insert(name, number);
-        if !container.config.links.is_empty() {
+        if !container.made_from.config.links.is_empty() {
             self.linkers.insert(number);
         }
         self.containers.insert(number, Box::new(container));
@@ -390,8 +367,7 @@ impl Daemon {
         };
         let (Some(active), Some(network)) = (&endpoint.active, endpoint.network_number) else { return };
         if let Some(network) = self.networks.get(&network) {
-            let owner = crate::docker::names::RecordOwner(active.id.shared());
-            self.names.remove_owner(&network.key(), &owner);
+            self.names.remove_owner(&network.key(), active.owner);
         }
     }
 }

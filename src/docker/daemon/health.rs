@@ -11,7 +11,7 @@ impl Daemon {
     /// The container has started, or goes on after a pause: the next probe is an interval away.
     pub(super) fn watch_health(&mut self, now: Duration, number: u32, anew: bool, outcome: &mut Outcome) {
         let Some(container) = self.containers.get_mut(&number) else { return };
-        let Some(check) = &container.config.healthcheck else { return };
+        let Some(check) = &container.made_from.config.healthcheck else { return };
         if anew {
             container.health = Some(Health { status: HealthStatus::Starting, failing_streak: 0 });
         }
@@ -22,7 +22,7 @@ impl Daemon {
     pub fn health_due(&self, container: &str) -> Option<HealthProbe> {
         let container =
             self.container(container).ok().filter(|c| self.running && c.state == State::Running)?;
-        let check = container.config.healthcheck.as_ref()?;
+        let check = container.made_from.config.healthcheck.as_ref()?;
         let env = self.environment(container.number, false);
         Some(HealthProbe { argv: check.test.clone(), env, timeout: check.timeout })
     }
@@ -32,7 +32,8 @@ impl Daemon {
         let mut outcome = Outcome::default();
         let Ok(number) = self.container_number(container) else { return outcome };
         let Some(container) = self.containers.get_mut(&number) else { return outcome };
-        let (Some(check), Some(health)) = (&container.config.healthcheck, &mut container.health) else {
+        let (Some(check), Some(health)) = (&container.made_from.config.healthcheck, &mut container.health)
+        else {
             return outcome;
         };
         let before = health.status;

@@ -148,25 +148,26 @@ impl Daemon {
         Some(ContainerProcess {
             container: container.id.clone(),
             namespace: sandbox.namespace.clone(),
-            argv: container.argv.clone(),
-            env: self.environment(number, container.config.tty),
+            argv: container.made_from.argv.clone(),
+            env: self.environment(number, container.made_from.config.tty),
             hostname,
-            image: container.config.image.clone(),
-            own_command: !container.config.command.is_empty() || container.config.entrypoint.is_some(),
-            listens: container.listens.clone(),
-            pages: container.pages.clone(),
-            tty: container.config.tty,
-            init: container.config.init,
-            interactive: container.config.interactive,
-            capability: NetworkCapability::of(&container.config),
+            image: container.made_from.config.image.clone(),
+            own_command: !container.made_from.config.command.is_empty()
+                || container.made_from.config.entrypoint.is_some(),
+            listens: container.made_from.listens.clone(),
+            pages: container.made_from.pages.clone(),
+            tty: container.made_from.config.tty,
+            init: container.made_from.config.init,
+            interactive: container.made_from.config.interactive,
+            capability: NetworkCapability::of(&container.made_from.config),
         })
     }
 
     fn hostname(&self, container: &Container, sandbox: SandboxKind) -> String {
         match sandbox {
-            SandboxKind::Host if container.config.hostname.is_none() => self.host.hostname.clone(),
+            SandboxKind::Host if container.made_from.config.hostname.is_none() => self.host.hostname.clone(),
             SandboxKind::Own | SandboxKind::Host => container.hostname.clone(),
-            SandboxKind::Shared => match &container.config.network_mode {
+            SandboxKind::Shared => match &container.made_from.config.network_mode {
                 NetworkMode::Container(target) => self
                     .container(target)
                     .map_or_else(|_| container.hostname.clone(), |target| target.hostname.clone()),
@@ -184,7 +185,7 @@ impl Daemon {
             vec![format!("PATH={DEFAULT_PATH}"), format!("HOSTNAME={}", self.hostname(container, kind))];
         env.extend(tty.then(|| "TERM=xterm".to_owned()));
         env.extend(self.link_environment(number));
-        env.extend(container.env.iter().cloned());
+        env.extend(container.made_from.env.iter().cloned());
         env
     }
 
@@ -229,7 +230,7 @@ impl Daemon {
     /// Puts the container into a namespace: its own, the host's or another container's.
     pub(super) fn enter_sandbox(&mut self, number: u32) -> Result<(), DockerError> {
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
-        let mode = container.config.network_mode.clone();
+        let mode = container.made_from.config.network_mode.clone();
         let short = container.id.short().to_owned();
         let on_host = container
             .endpoints
@@ -253,9 +254,9 @@ impl Daemon {
                 (SandboxKind::Own, sandbox, name)
             }
         };
-        let id = self.source.id();
+        let id = self.source.digits();
         if kind != SandboxKind::Host {
-            self.sandboxes.entry(sandbox).or_default().insert(number);
+            self.sandboxes.insert((sandbox, number));
             self.namespaces.insert(namespace.clone(), sandbox);
         }
         if let Some(container) = self.containers.get_mut(&number) {
@@ -300,14 +301,11 @@ impl Daemon {
             outcome.resolvers.push(ResolverChange::Stopped { service: ServiceId::new(number) });
         }
         if let Some(sandbox) = container.sandbox.take()
-            && let Some(users) = self.sandboxes.get_mut(&sandbox.number)
+            && self.sandboxes.remove(&(sandbox.number, number))
+            && self.sandbox_users(sandbox.number).next().is_none()
         {
-            users.remove(&number);
-            if users.is_empty() {
-                self.sandboxes.remove(&sandbox.number);
-                self.namespaces.remove(&sandbox.namespace);
-                outcome.plan.remove_owner(Owner::Sandbox(sandbox.number));
-            }
+            self.namespaces.remove(&sandbox.namespace);
+            outcome.plan.remove_owner(Owner::Sandbox(sandbox.number));
         }
     }
 
@@ -325,8 +323,8 @@ impl Daemon {
         container.exit_code = status;
         let after = std::mem::take(&mut container.after);
         container.stopped_by_hand = after == AfterExit::Stay;
-        let (id, policy) = (container.id.clone(), container.config.restart);
-        let (auto_remove, restarts) = (container.config.auto_remove, container.restarts);
+        let (id, policy) = (container.id.clone(), container.made_from.config.restart);
+        let (auto_remove, restarts) = (container.made_from.config.auto_remove, container.restarts);
         let long =
             container.started.is_some_and(|started| now.saturating_sub(started) >= Duration::from_secs(10));
         let networks: Vec<u32> = container.endpoints.iter().filter_map(|e| e.network_number).collect();
@@ -418,7 +416,7 @@ impl Daemon {
                     container.state = State::Running;
                     outcome.kills.push(Kill::Freeze { container: id.clone(), frozen: false });
                 }
-                let own = container.config.stop_signal.clone();
+                let own = container.made_from.config.stop_signal.clone();
                 let escalate = match stop.timeout {
                     Some(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
                     None => self.stop_grace(number),
@@ -462,7 +460,7 @@ impl Daemon {
 
     /// How long a container is given to stop; `None`: as long as it takes.
     pub(super) fn stop_grace(&self, number: u32) -> Option<Duration> {
-        let own = self.containers.get(&number).and_then(|container| container.config.stop_timeout);
+        let own = self.containers.get(&number).and_then(|container| container.made_from.config.stop_timeout);
         u64::try_from(own.unwrap_or(STOP_TIMEOUT)).ok().map(Duration::from_secs)
     }
 
@@ -504,7 +502,7 @@ impl Daemon {
                         }
                     }));
                 }
-                let (id, own) = (container.id.clone(), container.config.stop_signal.clone());
+                let (id, own) = (container.id.clone(), container.made_from.config.stop_signal.clone());
                 let signal = match &kill.signal {
                     Some(text) => self.parse_signal(text)?,
                     None => Signal::KILL,

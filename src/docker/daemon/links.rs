@@ -1,13 +1,14 @@
 //! Legacy links of the default bridge: environment, host names, and rules where containers may not talk.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Daemon;
 use crate::docker::cli::ports::Protocol;
 use crate::docker::container::{Container, OpenedLink};
 use crate::docker::error::DockerError;
 use crate::docker::hosts_file;
-use crate::docker::identity::Id;
+use crate::docker::identity::Digits;
 use crate::docker::outcome::Outcome;
 use crate::engine::plan::Owner;
 
@@ -33,6 +34,7 @@ impl Daemon {
     pub(super) fn legacy_links(&self, number: u32) -> Vec<(&str, &Container)> {
         let Some(container) = self.containers.get(&number) else { return Vec::new() };
         container
+            .made_from
             .config
             .links
             .iter()
@@ -47,7 +49,7 @@ impl Daemon {
             let prefix = alias.to_uppercase().replace('-', "_");
             let active = target.endpoints.iter().find_map(|endpoint| endpoint.active.as_ref());
             let Some(address) = active.and_then(|active| active.ipv4).map(|net| net.addr()) else { continue };
-            let mut ports = target.exposed.clone();
+            let mut ports = target.made_from.exposed.clone();
             ports.sort_by_key(|port| (port.protocol != Protocol::Tcp, port.port));
             if let Some(first) = ports.first() {
                 env.push(format!("{prefix}_PORT={}://{address}:{}", first.protocol, first.port));
@@ -61,7 +63,7 @@ impl Daemon {
                 env.push(format!("{base}_PROTO={protocol}"));
             }
             env.push(format!("{prefix}_NAME=/{}/{alias}", container.name));
-            for line in target.config.env.iter().filter(|line| line.contains('=')) {
+            for line in target.made_from.config.env.iter().filter(|line| line.contains('=')) {
                 if !["PATH=", "HOME=", "HOSTNAME="].iter().any(|skip| line.starts_with(skip)) {
                     env.push(format!("{prefix}_ENV_{line}"));
                 }
@@ -92,7 +94,7 @@ impl Daemon {
             let addresses = (parent.addr(), child.addr());
             if !self.link_rules.contains_key(&addresses) {
                 let owner = Owner::Rules(self.next_number());
-                let exposed = self.containers.get(&target).map(|target| target.exposed.clone());
+                let exposed = self.containers.get(&target).map(|target| target.made_from.exposed.clone());
                 let mut ports = exposed.unwrap_or_default();
                 ports.sort_by_key(|port| (std::cmp::Reverse(port.port), port.protocol));
                 for port in ports {
@@ -119,11 +121,11 @@ impl Daemon {
             .filter_map(|endpoint| Some(endpoint.active.as_ref()?.ipv4?.addr()))
             .collect();
         let closed: Vec<(IpAddr, IpAddr)> = if self.profile().leaks_link_rules() {
-            let is_there = |id: &Id| {
+            let is_there = |id: Digits| {
                 let endpoints = self.containers.values().flat_map(|container| &container.endpoints);
-                endpoints.filter_map(|endpoint| endpoint.active.as_ref()).any(|active| active.id == *id)
+                endpoints.filter_map(|endpoint| endpoint.active.as_ref()).any(|active| active.id == id)
             };
-            opened.iter().filter(|link| is_there(&link.other)).map(|link| link.addresses).collect()
+            opened.iter().filter(|link| is_there(link.other)).map(|link| link.addresses).collect()
         } else {
             let concerned = |pair: &&(IpAddr, IpAddr)| own.contains(&pair.0) || own.contains(&pair.1);
             self.link_rules.keys().filter(concerned).copied().collect()
@@ -145,7 +147,7 @@ impl Daemon {
             .iter()
             .filter_map(|linker| self.containers.get(linker))
             .filter(|linker| linker.state.is_up() && linker.number != number)
-            .flat_map(|linker| linker.config.links.iter().map(move |link| (linker.number, link)))
+            .flat_map(|linker| linker.made_from.config.links.iter().map(move |link| (linker.number, link)))
             .filter(|(_, link)| self.container_number(&link.container).is_ok_and(|found| found == number))
             .map(|(linker, link)| (linker, link.alias.clone()))
             .collect();
@@ -157,12 +159,13 @@ impl Daemon {
     /// A link belongs to the container, whatever it is called.
     pub(super) fn rename_link_target(&mut self, number: u32, name: &str) {
         for linker in self.linkers.clone() {
-            let links = self.containers.get(&linker).map(|linker| linker.config.links.clone());
+            let links = self.containers.get(&linker).map(|linker| linker.made_from.config.links.clone());
             for (index, link) in links.unwrap_or_default().iter().enumerate() {
                 if self.container_number(&link.container).is_ok_and(|found| found == number)
                     && let Some(container) = self.containers.get_mut(&linker)
                 {
-                    container.config.links[index].container = name.to_owned();
+                    let config = &mut Arc::make_mut(&mut container.made_from).config;
+                    config.links[index].container = name.to_owned();
                 }
             }
         }
@@ -172,7 +175,7 @@ impl Daemon {
     pub(super) fn linked_container(&self, name: &str) -> Option<u32> {
         let (linker, alias) = name.split_once('/')?;
         let linker = self.containers.get(self.container_names.get(linker)?)?;
-        let link = linker.config.links.iter().find(|link| link.alias == alias)?;
+        let link = linker.made_from.config.links.iter().find(|link| link.alias == alias)?;
         self.container_number(&link.container).ok()
     }
 
@@ -183,7 +186,7 @@ impl Daemon {
         let (parent, alias) = path.split_once('/').ok_or_else(missing)?;
         let number = self.container_number(parent).map_err(|_| missing())?;
         if let Some(container) = self.containers.get_mut(&number) {
-            container.config.links.retain(|link| link.alias != alias);
+            Arc::make_mut(&mut container.made_from).config.links.retain(|link| link.alias != alias);
         }
         self.change_hosts(number, outcome, |hosts| hosts_file::remove_name(hosts, alias));
         Ok(())

@@ -10,7 +10,7 @@ use crate::docker::container::{Binding, Container, Holder, Routes};
 use crate::docker::drivers::bridge::{self};
 use crate::docker::endpoint::{Endpoint, gateways};
 use crate::docker::error::DockerError;
-use crate::docker::identity::Id;
+use crate::docker::identity::Digits;
 use crate::docker::outcome::{HostView, Kill, Outcome, Spawn};
 use crate::docker::ports::{Wanted, sort};
 use crate::docker::rules::{GatewayMode, PublishedRules, family_of};
@@ -19,7 +19,7 @@ use crate::engine::plan::Owner;
 /// One endpoint's part in publishing: where ports on the host's addresses of each family lead.
 struct Side {
     network: u32,
-    endpoint: Id,
+    endpoint: Digits,
     v4: Option<IpAddr>,
     v6: Option<IpAddr>,
     /// Without an address of its own, IPv6 is led to IPv4 by the userland proxy.
@@ -144,9 +144,9 @@ impl Daemon {
     ) -> Result<(), DockerError> {
         let profile = self.profile();
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
-        let mut wanted: Vec<PortPublish> = container.config.ports.clone();
-        if container.config.publish_all {
-            for port in &container.exposed {
+        let mut wanted: Vec<PortPublish> = container.made_from.config.ports.clone();
+        if container.made_from.config.publish_all {
+            for port in &container.made_from.exposed {
                 if !wanted.iter().any(|publish| publish.exposed() == *port) {
                     wanted.push(PortPublish::new(None, None, port.port, port.protocol));
                 }
@@ -213,7 +213,7 @@ impl Daemon {
         let (config, active) = (network.driver.bridge()?, endpoint.active.as_ref()?);
         (!network.internal).then(|| Side {
             network: network.number,
-            endpoint: active.id.clone(),
+            endpoint: active.id,
             v4: active.ipv4.map(|net| net.addr()),
             v6: active.ipv6.map(|net| net.addr()),
             proxied: self.config.userland_proxy,

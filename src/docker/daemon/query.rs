@@ -90,7 +90,7 @@ impl Daemon {
         };
         let mut names = vec![container.name.clone()];
         for linker in self.containers.values() {
-            for link in &linker.config.links {
+            for link in &linker.made_from.config.links {
                 if self.container_number(&link.container).is_ok_and(|number| number == container.number) {
                     names.push(format!("{}/{}", linker.name, link.alias));
                 }
@@ -101,7 +101,7 @@ impl Daemon {
         json!({
             "ID": if view.no_trunc { container.id.as_str() } else { container.id.short() },
             "Names": names.join(","),
-            "Image": container.config.image,
+            "Image": container.made_from.config.image,
             "Command": command_column(&container.shown_argv().join(" "), view.no_trunc),
             "CreatedAt": inspect::created_at(container.created),
             "RunningFor": format!("{} ago", ago(container.created)),
@@ -109,7 +109,7 @@ impl Daemon {
             "State": container.state.name(),
             "Status": status,
             "Size": "0B",
-            "Labels": labels_text(&container.config.labels),
+            "Labels": labels_text(&container.made_from.config.labels),
             "Mounts": "",
             "LocalVolumes": "0",
             "Networks": networks.join(","),
@@ -124,8 +124,8 @@ impl Daemon {
             "status" => container.state.name() == filter.value,
             "exited" => container.state == State::Exited && container.exit_code.to_string() == filter.value,
             "health" => container.health.map_or("none", |health| health.status.name()) == filter.value,
-            "label" => has_label(&container.config.labels, &filter.value),
-            "ancestor" => container.config.image == filter.value,
+            "label" => has_label(&container.made_from.config.labels, &filter.value),
+            "ancestor" => container.made_from.config.image == filter.value,
             "network" => container.endpoints.iter().any(|endpoint| {
                 endpoint.network_name == filter.value
                     || endpoint.network_id.as_ref().is_some_and(|id| id.as_str().starts_with(&filter.value))

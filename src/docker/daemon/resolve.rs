@@ -16,7 +16,6 @@ use crate::docker::outcome::{ContainerFile, FileChange, HostView, Outcome, Resol
 use crate::docker::profile::ResolvConfFormat;
 use crate::docker::request::{ExtraHostAddress, NetworkMode};
 use crate::docker::resolv_conf::{self, Generated, HostFile, Overrides, Placement, ResolvConfStyle};
-use crate::docker::rules;
 use crate::engine::id::ServiceId;
 use crate::engine::plan::{Op, Owner, Transport};
 
@@ -119,11 +118,11 @@ impl Daemon {
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
         let style = self.profile().hosts_style();
         let extra = self.extra_hosts(number)?;
-        let shared = match self.shared_target(&container.config.network_mode)? {
+        let shared = match self.shared_target(&container.made_from.config.network_mode)? {
             Some(target) => self.containers.get(&target),
             None => None,
         };
-        let (hosts, resolv_conf) = match (&container.config.network_mode, shared) {
+        let (hosts, resolv_conf) = match (&container.made_from.config.network_mode, shared) {
             (_, Some(target)) => (target.hosts.clone(), target.resolv_conf.clone()),
             (NetworkMode::Host, None) => (
                 hosts_file::build_for_host_network(&view.hosts, style, &extra).into(),
@@ -137,9 +136,11 @@ impl Daemon {
                 (hosts.into(), self.resolv_conf(number, view).text.into())
             }
         };
-        let hostname = match (&container.config.network_mode, shared) {
+        let hostname = match (&container.made_from.config.network_mode, shared) {
             (_, Some(target)) => target.hostname.clone(),
-            (NetworkMode::Host, None) if container.config.hostname.is_none() => self.host.hostname.clone(),
+            (NetworkMode::Host, None) if container.made_from.config.hostname.is_none() => {
+                self.host.hostname.clone()
+            }
             _ => container.hostname.clone(),
         };
         let id = container.id.clone();
@@ -162,7 +163,7 @@ impl Daemon {
     fn extra_hosts(&self, number: u32) -> Result<Vec<HostsRecord>, DockerError> {
         let Some(container) = self.containers.get(&number) else { return Ok(Vec::new()) };
         let mut records = Vec::new();
-        for extra in &container.config.extra_hosts {
+        for extra in &container.made_from.config.extra_hosts {
             let addresses = match extra.address {
                 ExtraHostAddress::Ip(address) => vec![address],
                 ExtraHostAddress::HostGateway => self.host_gateways(),
@@ -193,7 +194,8 @@ impl Daemon {
     fn own_hosts(&self, number: u32, position: usize) -> Vec<HostsRecord> {
         let Some(container) = self.containers.get(&number) else { return Vec::new() };
         let active = container.endpoints.get(position).and_then(|endpoint| endpoint.active.as_ref());
-        let record = |address| HostsRecord::own(&container.hostname, &container.domainname, address);
+        let domainname = container.made_from.config.domainname.as_deref().unwrap_or_default();
+        let record = |address| HostsRecord::own(&container.hostname, domainname, address);
         active.into_iter().flat_map(|active| active.addresses()).map(|net| record(net.addr())).collect()
     }
 
@@ -227,7 +229,7 @@ impl Daemon {
         let (Some(container), config) = (self.containers.get(&number), &self.config) else {
             return Generated { text: String::new(), servers: Vec::new(), ndots_set: false };
         };
-        let asked = &container.config;
+        let asked = &container.made_from.config;
         let pick = |own: &Vec<String>, daemon: &Vec<String>| {
             if own.is_empty() { daemon.clone() } else { own.clone() }
         };
@@ -286,7 +288,7 @@ impl Daemon {
                 let namespace = sandbox.namespace.clone();
                 outcome.plan.push(owner, Op::Listen { namespace, address, transport, service });
             }
-            rules::resolver(&mut outcome.plan, owner, &sandbox.namespace, udp, tcp);
+            self.resolver_rules.write(&mut outcome.plan, owner, &sandbox.namespace, udp, tcp);
             let namespace = sandbox.namespace.clone();
             outcome.resolvers.push(ResolverChange::Started { service, namespace });
             if let Some(container) = self.containers.get_mut(&number) {

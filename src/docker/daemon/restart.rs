@@ -60,7 +60,7 @@ impl Daemon {
             container.state = State::Running;
             outcome.kills.push(Kill::Freeze { container: id.clone(), frozen: false });
         }
-        let own = container.config.stop_signal.as_ref().and_then(|text| text.parse().ok());
+        let own = container.made_from.config.stop_signal.as_ref().and_then(|text| text.parse().ok());
         let signal = own.unwrap_or(Signal::TERM);
         outcome.kills.push(Kill::Container { container: id.clone(), signal, escalate: Some(default) });
         outcome.waits.push(id);
@@ -178,7 +178,7 @@ impl Daemon {
     fn restart_containers(&mut self, now: Duration, view: &HostView, outcome: &mut Outcome) {
         let due = self.containers.values().filter(|container| {
             container.state == State::Exited
-                && match container.config.restart {
+                && match container.made_from.config.restart {
                     RestartPolicy::No => false,
                     RestartPolicy::Always => true,
                     RestartPolicy::UnlessStopped => !container.stopped_by_hand,

@@ -126,6 +126,10 @@ impl Engine {
 
     pub(in crate::engine) fn add_address(&mut self, id: DeviceId, address: IpNet) {
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return };
+        // Most devices have one or two, and there are as many devices as containers.
+        if device.addresses.len() < 4 {
+            device.addresses.reserve_exact(1);
+        }
         device.addresses.push(address);
         let namespace = device.namespace;
         self.child_address(id, address.addr(), true);

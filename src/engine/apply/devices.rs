@@ -147,7 +147,7 @@ impl Engine {
             if let Ok(at) = space.devices.binary_search(&id) {
                 space.devices.remove(at);
             }
-            if space.by_name.get(&name) == Some(&id) {
+            if space.by_name.get(&name) == Some(id) {
                 space.by_name.remove(&name);
             }
         }

@@ -176,7 +176,7 @@ impl Engine {
             Undo::Chain(namespace, family, table, chain) => {
                 let space = self.space_of(*namespace)?;
                 space.netfilter.rules(*family).chain(*table, chain)?;
-                let (family, table, chain) = (*family, *table, chain.to_string());
+                let (family, table, chain) = (*family, *table, chain.clone());
                 Op::AddChain { namespace: space.name.clone(), family, table, chain }
             }
             Undo::Rule(namespace, family, rule, position) => {
@@ -186,9 +186,9 @@ impl Engine {
                     namespace: space.name.clone(),
                     family: *family,
                     table,
-                    chain: chain.name().to_string(),
+                    chain: chain.name().clone(),
                     position: *position,
-                    rule: Box::new(entry.rule().clone()),
+                    rule: entry.rule().clone(),
                 }
             }
             Undo::Policy(namespace, family, table, hook, _) => {

@@ -57,7 +57,7 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
             stdout: sys.stdout().clone(),
             stderr: sys.stderr().clone(),
         },
-        variables: Variables::new(sys.environment(), vec![program.to_owned()]),
+        variables: Variables::new(&sys.environment(), vec![program.to_owned()]),
         background: Vec::new(),
         leaving: None,
         tested: 0,

@@ -24,7 +24,7 @@ impl Facts<'_> {
             };
         };
         let name = self.readable(&container.name);
-        let listens: Vec<String> = container.listens.iter().map(ToString::to_string).collect();
+        let listens: Vec<String> = container.made_from.listens.iter().map(ToString::to_string).collect();
         let own = Some(container.name.as_str()) == self.from.container();
         if own
             && (attempt.target == "localhost"
@@ -50,7 +50,7 @@ impl Facts<'_> {
             [] => format!("nothing listens in {name}"),
             list => format!("{name} listens on {}, not on {port}", list.join(" and ")),
         };
-        let suggestion = match container.listens.first() {
+        let suggestion = match container.made_from.listens.first() {
             Some(first) => format!(
                 "ask for port {}, or say `expose: [\"{port}\"]` if {name} does listen there",
                 first.port
@@ -86,10 +86,10 @@ impl Facts<'_> {
         let port = self.explanation.attempt.port?;
         let binding = container.bindings.iter().find(|binding| binding.host.port() == port)?;
         let target = binding.container.port();
-        if container.listens.iter().any(|listen| listen.port == target) {
+        if container.made_from.listens.iter().any(|listen| listen.port == target) {
             return None;
         }
-        let listens: Vec<String> = container.listens.iter().map(ToString::to_string).collect();
+        let listens: Vec<String> = container.made_from.listens.iter().map(ToString::to_string).collect();
         Some(self.wrong_target(&self.readable(place), place, target, &listens))
     }
 
@@ -117,7 +117,8 @@ impl Facts<'_> {
             .collect();
         published.sort();
         published.dedup();
-        let inside = daemon.containers().find(|container| container.listens.iter().any(|l| l.port == port));
+        let inside =
+            daemon.containers().find(|container| container.made_from.listens.iter().any(|l| l.port == port));
         let suggestion = match (inside, published.as_slice()) {
             (Some(container), _) => {
                 format!("publish it: `ports: [\"{port}:{port}\"]` in {}", self.readable(&container.name))
