@@ -281,8 +281,14 @@ impl Profile {
         !self.is_20_10()
     }
 
-    /// Whether the endpoint option `com.docker.network.endpoint.ifname` is applied. Its neighbour `.sysctls` never is.
+    /// Whether the endpoint options `com.docker.network.endpoint.sysctls` (27) and `.ifname` (28.1) are applied.
     pub fn applies_endpoint_driver_options(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether a container's interfaces are made when its runtime has written what `--sysctl` says, so that an interface
+    /// cannot be named there; before, the runtime comes last.
+    pub fn interfaces_follow_sysctls(self) -> bool {
         !self.is_20_10()
     }
 
@@ -355,8 +361,9 @@ impl Profile {
         !self.is_20_10()
     }
 
-    /// What introduces the error of a container whose program its image does not have.
-    pub fn missing_program_error(self) -> &'static str {
+    /// What introduces the runtime's error about a container that it cannot start, for instance because its image does
+    /// not have the program.
+    pub fn runtime_error(self) -> &'static str {
         match self {
             Self::Docker20_10 => {
                 "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "

@@ -177,7 +177,7 @@ impl Engine {
             Op::SetSysctl { namespace, sysctl } => {
                 let id = self.find_namespace(namespace)?;
                 let before = self.set_sysctl(id, namespace, sysctl)?;
-                Ok(Undo::Sysctl(id, before))
+                Ok(Undo::Sysctl(id, Box::new(before)))
             }
             Op::AddChain { namespace, family, table, chain } => {
                 let id = self.find_namespace(namespace)?;

@@ -32,6 +32,7 @@ mod fifo;
 mod flow;
 mod icmp_errors;
 pub mod id;
+pub mod interface_settings;
 mod ip;
 mod link;
 mod local;

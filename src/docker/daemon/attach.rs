@@ -13,7 +13,7 @@ use linkspan_switch::mac::MacAddress;
 use super::Daemon;
 use crate::docker::container::{Container, SandboxKind, State};
 use crate::docker::drivers::Driver;
-use crate::docker::drivers::bridge::{self, Attachment};
+use crate::docker::drivers::bridge::{self, Attachment, LONGEST_NAME};
 use crate::docker::drivers::{ipvlan, macvlan};
 use crate::docker::endpoint::{Active, Endpoint, in_gateway_order};
 use crate::docker::error::DockerError;
@@ -24,6 +24,7 @@ use crate::docker::outcome::{HostView, Outcome};
 use crate::docker::profile::{InterfaceNumbering, Ipv6Switch, Profile};
 use crate::docker::request::{EndpointConfig, NetworkConnect, NetworkDisconnect, NetworkMode};
 use crate::docker::rules::family_of;
+use crate::docker::sysctls;
 use crate::engine::plan::{DeviceName, Owner};
 
 /// How many ports a Linux bridge takes (`BR_MAX_PORTS` less the one that is never handed out).
@@ -162,6 +163,7 @@ impl Daemon {
         for text in config.link_local.iter().filter(|text| link_local(text).is_none()) {
             errors.push(format!("invalid link-local IP address: {text}"));
         }
+        errors.extend(sysctls::check_endpoint(config, self.profile()));
         match (errors.is_empty(), self.profile()) {
             (true, _) => Ok(()),
             (false, Profile::Docker20_10) => Err(DockerError::bad_parameter(errors.swap_remove(0))),
@@ -193,7 +195,10 @@ impl Daemon {
     ) -> Result<(), DockerError> {
         let Some(position) = self.endpoint_position(number, network) else { return Ok(()) };
         self.activate(number, position, view)?;
-        self.make_device(number, position, outcome);
+        if let Err(error) = self.make_device(number, position, outcome) {
+            self.deactivate(number, position);
+            return Err(error);
+        }
         self.register_names(number, position);
         self.add_own_hosts(number, position, outcome);
         self.update_resolver(number, view, outcome);
@@ -297,6 +302,8 @@ impl Daemon {
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
         let Some(endpoint) = container.endpoints.get(position) else { return Ok(()) };
         let (config, name) = (endpoint.config.clone(), container.name.clone());
+        let without_ipv6 =
+            profile.interfaces_follow_sysctls() && sysctls::disables_ipv6(&container.config.sysctls);
         if let Some(network) = endpoint.network_number.and_then(|network| self.networks.get(&network)) {
             self.check_parent(network, view)?;
         }
@@ -313,6 +320,9 @@ impl Daemon {
         let mut addresses: [Option<IpNet>; 2] = [None, None];
         if network.driver.has_addresses() {
             for (slot, v6, asked) in [(0, false, &config.ipv4), (1, true, &config.ipv6)] {
+                if v6 && without_ipv6 {
+                    continue;
+                }
                 match allocate(network, v6, asked.as_deref()) {
                     Ok(address) => addresses[slot] = address,
                     Err(error) => {
@@ -389,20 +399,31 @@ impl Daemon {
     }
 
     /// Plans the device of an endpoint that has its addresses.
-    pub(super) fn make_device(&mut self, number: u32, position: usize, outcome: &mut Outcome) {
+    pub(super) fn make_device(
+        &mut self,
+        number: u32,
+        position: usize,
+        outcome: &mut Outcome,
+    ) -> Result<(), DockerError> {
         let veth_number = self.next_number();
         let veth = self.source.veth(veth_number);
         let profile = self.profile();
-        let Some(container) = self.containers.get(&number) else { return };
+        let Some(container) = self.containers.get(&number) else { return Ok(()) };
         let (Some(sandbox), Some(endpoint)) = (&container.sandbox, container.endpoints.get(position)) else {
-            return;
+            return Ok(());
         };
         let Some(network) = endpoint.network_number.and_then(|number| self.networks.get(&number)) else {
-            return;
+            return Ok(());
         };
-        let Some(active) = endpoint.active.as_ref() else { return };
+        let Some(active) = endpoint.active.as_ref() else { return Ok(()) };
         let prefix = network.driver.bridge().map_or("eth", |config| config.prefix.as_str());
-        let Some(device) = device_name(profile, container, endpoint, prefix) else { return };
+        let refused = |reason: String| {
+            DockerError::system(format!("failed to add interface {veth} to sandbox: {reason}"))
+        };
+        let device = device_name(profile, container, endpoint, prefix).map_err(|(name, reason)| {
+            refused(format!("error renaming interface {veth:?} to {name:?}: {reason}"))
+        })?;
+        let sysctls = sysctls::interface_settings(&endpoint.config, profile, device).map_err(refused)?;
         let addresses = active.addresses().collect();
         let link_local = endpoint.config.link_local.iter().filter_map(|text| link_local(text)).collect();
         let v6 = active.ipv6.is_some();
@@ -412,7 +433,7 @@ impl Daemon {
         };
         match (&network.driver, network.bridge, network.parent) {
             (Driver::Bridge(config), Some(name), _) => {
-                let Ok(host_device) = InterfaceName::parse(&veth) else { return };
+                let Ok(host_device) = InterfaceName::parse(&veth) else { return Ok(()) };
                 let attachment = Attachment {
                     host: &self.host.namespace,
                     container: &sandbox.namespace,
@@ -426,6 +447,7 @@ impl Daemon {
                     announcements: config.announcements,
                     link_local,
                     disable_ipv6,
+                    sysctls,
                 };
                 bridge::join(&mut outcome.plan, active.owner, &attachment);
                 for address in active.addresses().filter(|address| self.filters(family_of(address.addr()))) {
@@ -445,6 +467,7 @@ impl Daemon {
                     announcements: config.announcements,
                     link_local,
                     disable_ipv6,
+                    sysctls,
                 };
                 macvlan::join(&mut outcome.plan, active.owner, &attachment, config);
             }
@@ -458,10 +481,11 @@ impl Daemon {
                     announcements: config.announcements,
                     link_local,
                     disable_ipv6,
+                    sysctls,
                 };
                 ipvlan::join(&mut outcome.plan, active.owner, &attachment, config);
             }
-            _ => return,
+            _ => return Ok(()),
         }
         let prefix = prefix.to_owned();
         let counter = match profile.interface_numbering() {
@@ -476,6 +500,7 @@ impl Daemon {
                 active.device = Some(device);
             }
         }
+        Ok(())
     }
 
     /// Makes the container's names known on one of its networks.
@@ -579,31 +604,38 @@ fn release(network: &mut Network, address: IpAddr) {
     }
 }
 
-/// The name of the next interface of a container.
+/// The name of the next interface of a container, or the name that it cannot have and the kernel's reason.
 fn device_name(
     profile: Profile,
     container: &Container,
     endpoint: &Endpoint,
     prefix: &str,
-) -> Option<InterfaceName> {
+) -> Result<InterfaceName, (String, &'static str)> {
     let taken = |name: &str| {
         let mut devices = container.endpoints.iter().filter_map(|e| e.active.as_ref()?.device);
-        devices.any(|device| device.as_str() == name)
+        name == "lo" || devices.any(|device| device.as_str() == name)
+    };
+    let valid = |name: String| {
+        InterfaceName::parse(&name).map_err(|_| {
+            let reason = match name.len() {
+                0..=LONGEST_NAME => "invalid argument",
+                _ => "numerical result out of range",
+            };
+            (name, reason)
+        })
     };
     let asked = endpoint.config.driver_opts.get("com.docker.network.endpoint.ifname");
-    if let Some(name) = asked.filter(|name| profile.applies_endpoint_driver_options() && !taken(name))
-        && let Ok(name) = InterfaceName::parse(name)
-    {
-        return Some(name);
+    match asked.filter(|name| profile.applies_endpoint_driver_options() && !name.is_empty()) {
+        Some(name) if taken(name) => return Err((name.clone(), "file exists")),
+        Some(name) => return valid(name.clone()),
+        None => {}
     }
     let first = match profile.interface_numbering() {
         InterfaceNumbering::EverIncreasing => container.interface_counters.get(prefix).copied().unwrap_or(0),
         InterfaceNumbering::LowestFree => 0,
     };
-    (first..=u32::MAX)
-        .map(|number| format!("{prefix}{number}"))
-        .find(|name| !taken(name))
-        .and_then(|name| InterfaceName::parse(&name).ok())
+    let mut names = (first..=u32::MAX).map(|number| format!("{prefix}{number}"));
+    valid(names.find(|name| !taken(name)).unwrap_or_else(|| prefix.to_owned()))
 }
 
 /// An address of `--link-local-ip` with the prefix of its kind (RFC 3927, RFC 4291).

@@ -12,6 +12,7 @@ use crate::docker::request::{
     ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, ExposedPort, NetworkMode,
 };
 use crate::docker::signal::Signal;
+use crate::docker::sysctls;
 
 impl Daemon {
     pub(super) fn container_run(
@@ -227,6 +228,7 @@ impl Daemon {
         if let Some(text) = &create.stop_signal {
             self.parse_signal(text)?;
         }
+        sysctls::check_create(create, self.profile())?;
         if create.network_mode == NetworkMode::Host && !create.links.is_empty() {
             return conflict(
                 "host type networking can't be used with links. This would result in undefined behavior",

@@ -21,7 +21,7 @@ pub(in super::super) const DEFAULT_MTU: u32 = 1500;
 const MTU_RANGE: std::ops::RangeInclusive<u32> = 68..=65_535;
 
 /// The longest name the kernel takes for an interface.
-const LONGEST_NAME: usize = 15;
+pub(in super::super) const LONGEST_NAME: usize = 15;
 
 /// The link-local address every IPv6 bridge carries beside its gateway's.
 const BRIDGE_LINK_LOCAL: &str = "fe80::1/64";
@@ -181,7 +181,7 @@ pub(in super::super) fn create(plan: &mut Plan, owner: Owner, bridge: &BridgeDev
         plan.push(owner, Op::AddDevice { device: device.clone(), spec: DeviceSpec::Bridge, mac, mtu });
     }
     if bridge.route_localnet {
-        let sysctl = Sysctl::RouteLocalnet(bridge.name, true);
+        let sysctl = Sysctl::route_localnet(bridge.name, true);
         plan.push(owner, Op::SetSysctl { namespace: namespace(), sysctl });
     }
     if bridge.addresses.iter().any(|address| address.addr().is_ipv6()) {
@@ -215,6 +215,8 @@ pub(in super::super) struct Attachment<'a> {
     pub(in super::super) link_local: Vec<IpNet>,
     /// What to set `disable_ipv6` of the container's device to; `None` leaves it.
     pub(in super::super) disable_ipv6: Option<bool>,
+    /// Settings of the container's device that the endpoint asks for.
+    pub(in super::super) sysctls: Vec<Sysctl>,
 }
 
 /// The veth pair of a new endpoint.
@@ -235,6 +237,10 @@ pub(in super::super) fn join(plan: &mut Plan, owner: Owner, attachment: &Attachm
     }
     for address in attachment.addresses.iter().chain(&attachment.link_local) {
         plan.push(owner, Op::AddAddress { device: device.clone(), address: *address });
+    }
+    for sysctl in &attachment.sysctls {
+        let (namespace, sysctl) = (attachment.container.clone(), sysctl.clone());
+        plan.push(owner, Op::SetSysctl { namespace, sysctl });
     }
     plan.push(owner, Op::SetUp { device: device.clone() });
     if let Some(Announcements { messages, interval }) = attachment.announcements {
