@@ -171,6 +171,22 @@ fn starting_is_refused_with_a_common_beginning_since_28() {
 }
 
 #[test]
+fn options_of_networks_since_28() {
+    let mut stage = Stage::with(DaemonConfig { profile: Profile::Docker28, ..DaemonConfig::default() });
+    for (option, refusal) in [
+        ("enable_ipv4=", "driver-opt \"com.docker.network.enable_ipv4\" is not a valid bool"),
+        ("enable_ipv6=maybe", "driver-opt \"com.docker.network.enable_ipv6\" is not a valid bool"),
+        (
+            "bridge.gateway_mode_ipv4=bogus",
+            "failed to parse com.docker.network.bridge.gateway_mode_ipv4 value: bogus (unknown gateway mode bogus)",
+        ),
+    ] {
+        let found = stage.docker(&format!("docker network create -o com.docker.network.{option} x"));
+        assert_eq!(found.stderr, format!("Error response from daemon: {refusal}\n"));
+    }
+}
+
+#[test]
 fn options_of_run() {
     const HELP: &str = "\n\nRun 'docker run --help' for more information\n";
     let refused = |text: &str| -> &'static str { format!("docker: {text}{HELP}").leak() };
@@ -311,6 +327,10 @@ fn networks() {
             (
                 "docker network create -o com.docker.network.driver.mtu=abc x",
                 "failed to parse com.docker.network.driver.mtu value: abc (strconv.Atoi: parsing \"abc\": invalid syntax)",
+            ),
+            (
+                "docker network create -o com.docker.network.enable_ipv6=maybe badv6",
+                "failed to parse com.docker.network.enable_ipv6 value: maybe (strconv.ParseBool: parsing \"maybe\": invalid syntax)",
             ),
             (
                 "docker network create -o com.docker.network.bridge.enable_icc=maybe x",

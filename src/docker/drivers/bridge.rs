@@ -94,6 +94,10 @@ impl BridgeConfig {
                         })
                     })?);
                 }
+                // Newer engines have read it before the driver does; this one reads it and goes by `--ipv6` alone.
+                "com.docker.network.enable_ipv6" => {
+                    flag()?;
+                }
                 "com.docker.network.bridge.enable_ip_masquerade" => config.masquerade = flag()?,
                 "com.docker.network.bridge.enable_icc" => config.icc = flag()?,
                 "com.docker.network.bridge.inhibit_ipv4" => config.inhibit_ipv4 = flag()?,
@@ -111,10 +115,10 @@ impl BridgeConfig {
                 }
                 "com.docker.network.container_iface_prefix" => config.prefix.clone_from(value),
                 "com.docker.network.bridge.gateway_mode_ipv4" if profile.applies_gateway_modes() => {
-                    config.mode_v4 = gateway_mode(value)?;
+                    config.mode_v4 = gateway_mode(value).map_err(bad)?;
                 }
                 "com.docker.network.bridge.gateway_mode_ipv6" if profile.applies_gateway_modes() => {
-                    config.mode_v6 = gateway_mode(value)?;
+                    config.mode_v6 = gateway_mode(value).map_err(bad)?;
                 }
                 "com.docker.network.bridge.trusted_host_interfaces" if profile.applies_gateway_modes() => {
                     // A name that no device can have matches no packet.
@@ -308,18 +312,18 @@ pub(super) fn announcements(
     Ok(Some(announcements).filter(|announcements| announcements.messages > 0))
 }
 
-fn gateway_mode(value: &str) -> Result<GatewayMode, DockerError> {
+fn gateway_mode(value: &str) -> Result<GatewayMode, String> {
     match value {
         "" | "nat" => Ok(GatewayMode::Nat),
         "nat-unprotected" => Ok(GatewayMode::NatUnprotected),
         "routed" => Ok(GatewayMode::Routed),
         "isolated" => Ok(GatewayMode::Isolated),
-        other => Err(DockerError::bad_parameter(format!("unknown gateway mode {other}"))),
+        other => Err(format!("unknown gateway mode {other}")),
     }
 }
 
 /// Go's `strconv.ParseBool`.
-fn parse_bool(text: &str) -> Option<bool> {
+pub(in super::super) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),
