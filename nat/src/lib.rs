@@ -5,6 +5,7 @@
 pub mod checksum;
 pub mod cidr;
 pub mod conntrack;
+pub mod conntrack_match;
 pub mod conntrack_text;
 pub mod emit;
 pub mod evaluate;

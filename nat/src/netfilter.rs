@@ -576,9 +576,12 @@ fn family_of(layout: &Layout) -> Family {
     }
 }
 
-fn facts<'a>(view: PacketView<'_>, context: &HookContext<'a>, connection: Option<&Connection>) -> Facts<'a> {
+fn facts<'f, 'a: 'f>(
+    view: PacketView<'_>,
+    context: &HookContext<'a>,
+    connection: Option<&'f Connection>,
+) -> Facts<'f> {
     let layout = view.layout();
-    let has = |bit| connection.is_some_and(|c| c.status().contains(bit));
     Facts {
         source: view.source(),
         destination: view.destination(),
@@ -598,8 +601,7 @@ fn facts<'a>(view: PacketView<'_>, context: &HookContext<'a>, connection: Option
         mark: context.mark,
         connection_mark: connection.map_or(0, Connection::mark),
         state: context.connection.map_or(CtState::Invalid, |c| c.state),
-        dnat: has(Status::DST_NAT),
-        snat: has(Status::SRC_NAT),
+        connection: connection.zip(context.connection.map(|place| place.direction)),
         address_type: context.address_type,
         mac: context.mac,
         now: context.now,

@@ -57,3 +57,8 @@ fn chains_change_as_iptables_changes_them() {
 fn options_are_refused_as_iptables_refuses_them() {
     replay(include_str!("iptables-1.8.9/options.txt"));
 }
+
+#[test]
+fn connections_are_asked_for_as_iptables_asks() {
+    replay(include_str!("iptables-1.8.9/conntrack.txt"));
+}

@@ -533,7 +533,7 @@ fn entering(bridge: InterfaceName, target: Target) -> Rule {
 
 fn established(bridge: InterfaceName) -> Rule {
     let states = StateSet::of(CtState::Related).union(StateSet::of(CtState::Established));
-    with(out(to(Target::Accept), bridge), Match::Conntrack(Negatable::plain(states)))
+    with(out(to(Target::Accept), bridge), Match::states(states))
 }
 
 fn with(mut rule: Rule, condition: Match) -> Rule {
