@@ -224,6 +224,36 @@ fn every_form_of_publishing_takes_the_ports_it_should() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// On a network whose IPv4 is routed there is no port on the host's IPv4 addresses; the IPv6 ones are another family's, whose mode
+/// is nat still, and the userland proxy leads them to the container's IPv4 address. moby's `configurePortBindingIPv6`
+/// (`port_mapping_linux.go` of 28 and 29) asks for the mode of IPv6 alone.
+#[test]
+fn a_routed_network_of_ipv4_alone_is_still_published_on_ipv6() {
+    const MODE: &str = "com.docker.network.bridge.gateway_mode";
+    for profile in [Profile::Docker28, Profile::Docker29] {
+        for (proxy, ipv6_mode, listed, by_ipv6) in [
+            (true, "nat", "80/tcp 0.0.0.0:, 80/tcp [::]:8080", "172.27.0.1"),
+            (true, "routed", "80/tcp 0.0.0.0:, 80/tcp [::]:", REFUSED),
+            (false, "nat", "80/tcp 0.0.0.0:", REFUSED),
+        ] {
+            let mut stage = Stage::with(config((profile, proxy)));
+            stage.ok(&format!(
+                "docker network create --subnet 172.27.0.0/24 -o {MODE}_ipv4=routed -o {MODE}_ipv6={ipv6_mode} net"
+            ));
+            stage.ok("docker run -d --name server --network net -p 8080:80 busybox httpd -f -p 80");
+            let found = stage.ok("docker port server").replace(" -> ", " ").trim().replace('\n', ", ");
+            assert_eq!(found, listed, "{profile} {proxy}");
+            stage.outside("ip route add 172.27.0.0/24 via 203.0.113.10");
+            let mut heard = |client: &str, target: &str| ask(&mut stage, client, target);
+            assert_eq!(heard("host", "[::1]:8080"), by_ipv6, "{profile} {proxy} {ipv6_mode}");
+            assert_eq!(heard("host", "203.0.113.10:8080"), REFUSED);
+            assert_eq!(heard("outside", "203.0.113.10:8080"), REFUSED);
+            assert_eq!(heard("outside", "172.27.0.2:80"), "203.0.113.1", "the port is open for who has a route");
+            assert_eq!(heard("outside", "172.27.0.2:81"), NONE);
+        }
+    }
+}
+
 #[test]
 fn what_is_exposed_is_reached_from_inside_only() {
     for engine in ENGINES {
