@@ -248,7 +248,11 @@ fn a_routed_network_of_ipv4_alone_is_still_published_on_ipv6() {
             assert_eq!(heard("host", "[::1]:8080"), by_ipv6, "{profile} {proxy} {ipv6_mode}");
             assert_eq!(heard("host", "203.0.113.10:8080"), REFUSED);
             assert_eq!(heard("outside", "203.0.113.10:8080"), REFUSED);
-            assert_eq!(heard("outside", "172.27.0.2:80"), "203.0.113.1", "the port is open for who has a route");
+            assert_eq!(
+                heard("outside", "172.27.0.2:80"),
+                "203.0.113.1",
+                "the port is open for who has a route"
+            );
             assert_eq!(heard("outside", "172.27.0.2:81"), NONE);
         }
     }

@@ -176,6 +176,44 @@ fn settings_of_interfaces_are_refused_in_the_engines_words() {
 }
 
 #[test]
+fn an_address_of_a_group_is_no_interfaces() {
+    for (profile, before, after) in [
+        (
+            Profile::Docker20_10,
+            "docker: Error response from daemon: failed to create shim task: OCI runtime create failed: runc create failed: \
+             unable to start container process: error during container init: error running hook #0: error running hook: \
+             exit status 1, stdout: , stderr: time=\"2026-01-01T00:00:00Z\" level=fatal msg=\"failed to add interface veth",
+            " to sandbox: error setting interface \\\"veth<X>\\\" MAC to \\\"ff:ff:ff:ff:ff:ff\\\": cannot assign requested \
+             address\": unknown",
+        ),
+        (
+            Profile::Docker28,
+            "docker: Error response from daemon: failed to set up container networking: failed to add interface veth",
+            " to sandbox: error setting interface \"veth<X>\" MAC to \"ff:ff:ff:ff:ff:ff\": cannot assign requested address",
+        ),
+    ] {
+        let mut stage = stage_of(profile);
+        stage.ok("docker network create app");
+        // A client as old as the daemon knows no other way to say it.
+        let words = "docker run -d --name web --network app --mac-address ff:ff:ff:ff:ff:ff busybox";
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        let answer = stage.docker_of_1_41(&words);
+        let told = answer.stderr.lines().next().unwrap_or_default().to_owned();
+        let veth = told.split("interface veth").nth(1).and_then(|rest| rest.get(..7)).unwrap_or_default();
+        let masked = told.replace(&format!("veth{veth}"), "veth<X>");
+        assert_eq!(masked, format!("{before}<X>{after}").replace("veth<X><X>", "veth<X>"), "{profile}");
+        assert_eq!(answer.exit, 125);
+        assert_eq!(stage.ok("docker inspect -f '{{.State.Status}}' web"), "created\n");
+        // The address it had for a moment is another's.
+        stage.ok("docker run -d --name next --network app busybox sleep 60");
+        assert_eq!(
+            stage.ok("docker inspect -f '{{.NetworkSettings.Networks.app.IPAddress}}' next"),
+            "172.18.0.2\n"
+        );
+    }
+}
+
+#[test]
 fn an_endpoint_names_its_interface() {
     const NAME: &str = "com.docker.network.endpoint.ifname";
     for profile in [Profile::Docker28, Profile::Docker29] {

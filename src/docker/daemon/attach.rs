@@ -423,6 +423,11 @@ impl Daemon {
         let device = device_name(profile, container, endpoint, prefix).map_err(|(name, reason)| {
             refused(format!("error renaming interface {veth:?} to {name:?}: {reason}"))
         })?;
+        if let Some(mac) = active.mac.filter(|mac| !is_station(*mac)) {
+            return Err(refused(format!(
+                "error setting interface {veth:?} MAC to \"{mac}\": cannot assign requested address"
+            )));
+        }
         let sysctls = sysctls::interface_settings(&endpoint.config, profile, device).map_err(refused)?;
         let addresses = active.addresses().collect();
         let link_local = endpoint.config.link_local.iter().filter_map(|text| link_local(text)).collect();
@@ -642,6 +647,11 @@ fn device_name(
 fn link_local(text: &str) -> Option<IpNet> {
     let address: IpAddr = text.parse().ok()?;
     IpNet::new(address, if address.is_ipv4() { 16 } else { 64 }).ok()
+}
+
+/// Whether an interface may have a hardware address: not that of a group, nor none (`is_valid_ether_addr`).
+fn is_station(mac: MacAddress) -> bool {
+    !mac.is_multicast() && mac != MacAddress::ZERO
 }
 
 fn parse_mac(text: &str) -> Option<MacAddress> {

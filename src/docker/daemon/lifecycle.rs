@@ -8,6 +8,7 @@ use crate::docker::capability::NetworkCapability;
 use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State};
 use crate::docker::drivers::{Driver, host, none};
 use crate::docker::error::DockerError;
+use crate::docker::inspect::timestamp;
 use crate::docker::outcome::{Ask, ContainerProcess, HostView, Kill, Outcome, ResolverChange, Spawn};
 use crate::docker::profile::{Ipv6Switch, Profile};
 use crate::docker::request::{ContainerKill, ContainerStart, ContainerStop, NetworkMode, RestartPolicy};
@@ -116,7 +117,7 @@ impl Daemon {
             self.set_sysctls(number, outcome)?;
         }
         for position in self.positions(number) {
-            self.make_device(number, position, outcome).map_err(setting_up)?;
+            self.make_device(number, position, outcome).map_err(|error| self.interface_error(now, error))?;
         }
         if !sysctls_first {
             self.set_sysctls(number, outcome)?;
@@ -285,6 +286,23 @@ impl Daemon {
             Ipv6Switch::Interface => false,
         };
         none::sandbox(&mut outcome.plan, Owner::Sandbox(sandbox.number), &sandbox.namespace, disable_ipv6);
+    }
+
+    /// The error of a container whose interfaces cannot be made. Where the runtime waits for that, dockerd hears of it from
+    /// the runtime, which has it from the log of its hook.
+    fn interface_error(&self, now: Duration, error: DockerError) -> DockerError {
+        let profile = self.profile();
+        let message = match profile.interfaces_follow_sysctls() {
+            true => format!("{}{}", profile.network_setup_error_prefix(), error.message),
+            false => format!(
+                "{}error during container init: error running hook #0: error running hook: exit status 1, stdout: , \
+                 stderr: time=\"{}\" level=fatal msg={:?}: unknown",
+                profile.runtime_error(),
+                timestamp(Duration::from_secs(now.as_secs())),
+                error.message
+            ),
+        };
+        DockerError { message, ..error }
     }
 
     /// What the runtime writes into a container's own namespace.
