@@ -366,6 +366,44 @@ fn ports_that_are_taken_are_refused_in_the_engines_words() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// `clearConntrackEntries` (`bridge_linux.go`): since 23 it also runs when ports are published, so that who has talked to the port
+/// in vain is translated from now on. In 20.10 the kernel keeps to what it decided for the first datagram.
+#[test]
+fn who_sent_datagrams_before_a_port_was_published_reaches_it_directly_since_28() {
+    for (profile, seen) in [
+        (Profile::Docker20_10, "172.25.0.1"),
+        (Profile::Docker28, "203.0.113.1"),
+        (Profile::Docker29, "203.0.113.1"),
+    ] {
+        let mut stage = Stage::with(config((profile, true)));
+        stage.ok("docker network create --subnet 172.25.0.0/24 net1");
+        let ask = "echo hello | timeout 1 nc -u -w 1 -p 4000 203.0.113.10 5000";
+        stage.outside(ask);
+        stage.ok("docker run -d --name echo --network net1 -p 5000:5000/udp busybox listen 5000/udp");
+        let answer = stage.outside(ask);
+        assert!(answer.stdout.contains(&format!("sees {seen}")), "{profile}: {answer:?}");
+    }
+}
+
+/// libnetwork forgets what has the container's address at an end of the reply: a published port's flows, not those that
+/// went out under the host's address, which end by their timers.
+#[test]
+fn flows_of_a_removed_container_end_where_its_address_is_in_their_answers() {
+    for profile in Profile::ALL {
+        let mut stage = Stage::with(config((profile, true)));
+        stage.ok("docker run -d --name web -p 8080:80 busybox httpd -f -p 80");
+        stage.ok("docker exec web wget -qO- http://198.51.100.7/");
+        stage.outside("wget -qO- http://203.0.113.10:8080/cgi-bin/who");
+        let flows = |stage: &mut Stage| {
+            let list = stage.on_host("conntrack -L").stdout;
+            [" src=172.17.0.2 dst=198.51.100.7 ", " src=203.0.113.1 dst=203.0.113.10 sport"].map(|end| list.contains(end))
+        };
+        assert_eq!(flows(&mut stage), [true, true], "{profile}");
+        stage.ok("docker rm -f web");
+        assert_eq!(flows(&mut stage), [true, false], "{profile}");
+    }
+}
+
 #[test]
 fn datagrams_through_the_proxy_are_answered_from_where_they_were_sent_to_since_28() {
     for (profile, seen) in

@@ -199,6 +199,17 @@ impl Netfilter {
         self.conntrack.flush(&ConnectionFilter { reply_end: Some(address), ..ConnectionFilter::default() })
     }
 
+    /// Forgets the flows of UDP that were opened to a port, and to an address if one is given, as libnetwork does when it
+    /// publishes a port to which somebody has talked in vain.
+    pub fn flush_udp_to(&mut self, port: u16, address: Option<IpAddr>) -> usize {
+        self.conntrack.flush(&ConnectionFilter {
+            protocol: Some(17),
+            destination_port: Some(port),
+            original_destination: address,
+            ..ConnectionFilter::default()
+        })
+    }
+
     /// Drops what is out of date; returns the incomplete datagrams, for ICMP time exceeded.
     pub fn expire(&mut self, now: Duration) -> Vec<ExpiredDatagram> {
         self.conntrack.expire(now);

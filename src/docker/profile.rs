@@ -108,6 +108,15 @@ pub enum Ipv6Switch {
     Interface,
 }
 
+/// Flows of UDP that a newly published port makes an end of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForgottenFlows {
+    /// All to its number.
+    OfThePort,
+    /// Those to its number at the address it is published on.
+    OfTheAddress,
+}
+
 /// Which endpoint of a container carries its default route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GatewayChoice {
@@ -425,6 +434,16 @@ impl Profile {
     /// the endpoint with the IPv4 route does it for both.
     pub fn publishes_by_family(self) -> bool {
         !self.is_20_10()
+    }
+
+    /// Which flows of UDP to a port that is published from now on are forgotten, because they began before its rules: none,
+    /// or, since 23, those to the port; since 29 only those to the published address.
+    pub fn forgets_flows_when_publishing(self) -> Option<ForgottenFlows> {
+        match self {
+            Self::Docker20_10 => None,
+            Self::Docker28 => Some(ForgottenFlows::OfThePort),
+            Self::Docker29 => Some(ForgottenFlows::OfTheAddress),
+        }
     }
 
     /// Whether network rm names the active endpoints with their ids in its refusal.

@@ -306,6 +306,15 @@ pub struct LinkQuality {
     pub cut: bool,
 }
 
+/// Tracked connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connections {
+    /// Those whose replies come from an address or go to it.
+    WithReplyEnd(IpAddr),
+    /// Those of UDP that were opened to a port, of this address if there is one.
+    OpenedToUdp(u16, Option<IpAddr>),
+}
+
 /// One operation on the engine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Op {
@@ -418,6 +427,13 @@ pub enum Op {
         namespace: NamespaceName,
         /// The address.
         address: IpAddr,
+    },
+    /// Forgets tracked connections of a namespace now; undoing it does not bring them back.
+    FlushConnections {
+        /// The namespace that tracks them.
+        namespace: NamespaceName,
+        /// Which.
+        which: Connections,
     },
     /// Sets a kernel setting; undoing it brings the value before back.
     SetSysctl {
