@@ -396,7 +396,8 @@ fn flows_of_a_removed_container_end_where_its_address_is_in_their_answers() {
         stage.outside("wget -qO- http://203.0.113.10:8080/cgi-bin/who");
         let flows = |stage: &mut Stage| {
             let list = stage.on_host("conntrack -L").stdout;
-            [" src=172.17.0.2 dst=198.51.100.7 ", " src=203.0.113.1 dst=203.0.113.10 sport"].map(|end| list.contains(end))
+            [" src=172.17.0.2 dst=198.51.100.7 ", " src=203.0.113.1 dst=203.0.113.10 sport"]
+                .map(|end| list.contains(end))
         };
         assert_eq!(flows(&mut stage), [true, true], "{profile}");
         stage.ok("docker rm -f web");

@@ -446,6 +446,11 @@ impl Profile {
         }
     }
 
+    /// Whether a bridge device gets its network's MTU; otherwise it has that of the smallest port, once there is one.
+    pub fn sets_bridge_mtu(self) -> bool {
+        !self.is_20_10()
+    }
+
     /// Whether network rm names the active endpoints with their ids in its refusal.
     pub fn lists_active_endpoints(self) -> bool {
         !self.is_20_10()

@@ -46,6 +46,7 @@ impl Engine {
             addresses: device.addresses.clone(),
             is_bridge: device.interface_kind() == InterfaceKind::Bridge,
             is_port: device.master.is_some(),
+            mtu: device.mtu,
             vlan: match device.kind {
                 Kind::Vlan { parent, id } => self
                     .living(parent)

@@ -573,6 +573,7 @@ impl HostDevices for KernelOfHost {
             addresses: device.addresses,
             bridge: device.is_bridge,
             bridge_port: device.is_port,
+            mtu: Some(device.mtu),
             vlan: device.vlan,
         })
     }

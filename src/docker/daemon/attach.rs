@@ -13,7 +13,7 @@ use linkspan_switch::mac::MacAddress;
 use super::Daemon;
 use crate::docker::container::{Container, SandboxKind, State};
 use crate::docker::drivers::Driver;
-use crate::docker::drivers::bridge::{self, Attachment, LONGEST_NAME};
+use crate::docker::drivers::bridge::{self, Attachment, DEFAULT_MTU, IPV6_MIN_MTU, LONGEST_NAME};
 use crate::docker::drivers::{ipvlan, macvlan};
 use crate::docker::endpoint::{Active, Endpoint, in_gateway_order};
 use crate::docker::error::DockerError;
@@ -195,7 +195,7 @@ impl Daemon {
     ) -> Result<(), DockerError> {
         let Some(position) = self.endpoint_position(number, network) else { return Ok(()) };
         self.activate(number, position, view)?;
-        if let Err(error) = self.make_device(number, position, outcome) {
+        if let Err(error) = self.make_device(number, position, view, outcome) {
             self.deactivate(number, position);
             return Err(error);
         }
@@ -403,6 +403,7 @@ impl Daemon {
         &mut self,
         number: u32,
         position: usize,
+        view: &HostView,
         outcome: &mut Outcome,
     ) -> Result<(), DockerError> {
         let veth_number = self.next_number();
@@ -426,6 +427,16 @@ impl Daemon {
         if let Some(mac) = active.mac.filter(|mac| !is_station(*mac)) {
             return Err(refused(format!(
                 "error setting interface {veth:?} MAC to \"{mac}\": cannot assign requested address"
+            )));
+        }
+        let parent = network.parent.as_ref().and_then(|parent| view.devices.interface(parent.name.as_str()));
+        let mtu = match network.driver.bridge() {
+            Some(config) => config.device_mtu(),
+            None => parent.and_then(|parent| parent.mtu).unwrap_or(DEFAULT_MTU),
+        };
+        if let Some(address) = active.ipv6.filter(|_| mtu < IPV6_MIN_MTU) {
+            return Err(refused(format!(
+                "error setting interface {veth:?} IPv6 to {address}: invalid argument"
             )));
         }
         let sysctls = sysctls::interface_settings(&endpoint.config, profile, device).map_err(refused)?;

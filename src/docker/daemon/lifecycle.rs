@@ -117,7 +117,8 @@ impl Daemon {
             self.set_sysctls(number, outcome)?;
         }
         for position in self.positions(number) {
-            self.make_device(number, position, outcome).map_err(|error| self.interface_error(now, error))?;
+            self.make_device(number, position, view, outcome)
+                .map_err(|error| self.interface_error(now, error))?;
         }
         if !sysctls_first {
             self.set_sysctls(number, outcome)?;

@@ -10,7 +10,7 @@ use linkspan_nat::rule::Family;
 
 use super::{Daemon, index_of};
 use crate::docker::drivers::Driver;
-use crate::docker::drivers::bridge::{self, BridgeConfig, BridgeDevice};
+use crate::docker::drivers::bridge::{self, BridgeConfig, BridgeDevice, IPV6_MIN_MTU};
 use crate::docker::error::DockerError;
 use crate::docker::ipam::{IpamError, Pool, SmallSubnets};
 use crate::docker::network::{Network, ShownIpam, Subnet, is_predefined};
@@ -569,9 +569,26 @@ impl Daemon {
         self.take_parent(network, view, outcome)?;
         let (Some(config), Some(name)) = (network.driver.bridge(), network.bridge) else { return Ok(()) };
         self.check_bridge(network, config, name, view)?;
+        let mtu = self.bridge_mtu(config, name, view);
+        if network.ipv6 && mtu < IPV6_MIN_MTU {
+            // The kernel has taken IPv6 from the device, and the device's files with it.
+            return Err(DockerError::system(format!(
+                "Cannot read IPv6 setup for bridge {name}: open /proc/sys/net/ipv6/conf/{name}/disable_ipv6: no such \
+                 file or directory"
+            )));
+        }
         self.make_bridge(network, view, outcome);
         self.write_rules(network, outcome);
         Ok(())
+    }
+
+    /// The MTU of a network's bridge while nothing is plugged in.
+    fn bridge_mtu(&self, config: &BridgeConfig, name: InterfaceName, view: &HostView) -> u32 {
+        let present = view.devices.interface(name.as_str()).and_then(|interface| interface.mtu);
+        match config.mtu {
+            mtu if mtu > 0 && self.profile().sets_bridge_mtu() => mtu,
+            _ => present.unwrap_or(bridge::DEFAULT_MTU),
+        }
     }
 
     pub(super) fn make_bridge(&mut self, network: &Network, view: &HostView, outcome: &mut Outcome) {
@@ -597,10 +614,7 @@ impl Daemon {
             name,
             create: present.is_none(),
             mac,
-            mtu: match profile {
-                Profile::Docker20_10 => bridge::DEFAULT_MTU,
-                Profile::Docker28 | Profile::Docker29 => config.device_mtu(),
-            },
+            mtu: self.bridge_mtu(config, name, view),
             addresses,
             route_localnet: !self.config.userland_proxy,
         };

@@ -17,6 +17,8 @@ use crate::engine::plan::{DeviceName, DeviceSpec, NamespaceName, NextHop, Op, Ow
 
 /// The MTU of a device nobody configured.
 pub(in super::super) const DEFAULT_MTU: u32 = 1500;
+/// The smallest MTU that IPv6 takes (RFC 8200 section 5): Linux takes IPv6 from a device with a smaller one.
+pub(in super::super) const IPV6_MIN_MTU: u32 = 1280;
 /// The smallest and largest MTU an Ethernet device takes.
 const MTU_RANGE: std::ops::RangeInclusive<u32> = 68..=65_535;
 
