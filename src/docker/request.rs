@@ -594,8 +594,8 @@ pub struct ContainerPort {
 pub struct PortQuery {
     /// As written, such as `80` or `80/udp`.
     pub text: String,
-    /// What it means.
-    pub port: ExposedPort,
+    /// What it means: no port that can be published, or what the client says to it once it has found the container.
+    pub port: Result<Option<ExposedPort>, String>,
 }
 
 /// `docker logs`.

@@ -81,6 +81,14 @@ pub enum PortError {
     /// `--expose` with a colon.
     #[error("invalid port format for --expose: {0}")]
     ExposeFormat(String),
+    /// `docker port` with something that is no port.
+    #[error("invalid port ({text}): {reason}")]
+    Query {
+        /// What was written.
+        text: String,
+        /// Why.
+        reason: RangeError,
+    },
     /// `--expose` with something that is no port range.
     #[error("invalid range format for --expose: {text}, error: {reason}")]
     ExposeRange {
@@ -227,6 +235,22 @@ pub fn parse_expose(text: &str) -> Result<Vec<ExposedPort>, PortError> {
         ports.parse().map_err(|reason| PortError::ExposeRange { text: text.to_owned(), reason })?;
     let protocol = protocol.parse()?;
     Ok((range.first..=range.last).map(|port| ExposedPort { port, protocol }).collect())
+}
+
+/// Parses what `docker port` is asked about, `port[/proto]`; `None` for a protocol that no published port has.
+///
+/// # Errors
+/// With the text Docker's client prints after `Error: `.
+pub fn parse_query(text: &str) -> Result<Option<ExposedPort>, PortError> {
+    let (port, protocol) = text.split_once('/').unwrap_or((text, ""));
+    let number = parse_port(port).map_err(|reason| PortError::Query { text: port.to_owned(), reason })?;
+    let protocol = match protocol {
+        "" | "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        "sctp" => Protocol::Sctp,
+        _ => return Ok(None),
+    };
+    Ok(Some(ExposedPort { port: number, protocol }))
 }
 
 fn parse_short(text: &str) -> Result<Vec<PortPublish>, PortError> {

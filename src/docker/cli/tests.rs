@@ -209,7 +209,7 @@ fn smaller_commands() {
     assert_eq!(exec.command, ["ip", "-4", "addr"]);
     let Request::ContainerPort(port) = command("docker port n0 80/udp").request else { panic!() };
     let query = ExposedPort { port: 80, protocol: ports::Protocol::Udp };
-    assert_eq!(port.port, Some(PortQuery { text: "80/udp".to_owned(), port: query }));
+    assert_eq!(port.port, Some(PortQuery { text: "80/udp".to_owned(), port: Ok(Some(query)) }));
     let Request::ContainerList(list) = command("docker ps -n 3 --filter name=^a --no-trunc").request else {
         panic!()
     };
@@ -315,7 +315,7 @@ fn refusals_of_commands() {
             "docker network bogus",
             "docker: unknown command: docker network bogus\n\nUsage:  docker network COMMAND\n\nRun 'docker network --help' for more information",
         ),
-        ("docker port n0 abc", "Error: No public port 'abc' published for n0"),
+        ("docker rename n0 ''", "Error: Neither old nor new names may be empty"),
     ];
     for (line, message) in cases {
         assert_eq!(refusal(line), (message.to_owned(), 1));

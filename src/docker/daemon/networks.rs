@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 
+use super::containers::not_confirmed;
 use super::{Daemon, index_of};
 use crate::docker::drivers::Driver;
 use crate::docker::drivers::bridge::{self, BridgeConfig, BridgeDevice, IPV6_MIN_MTU};
@@ -801,6 +802,10 @@ impl Daemon {
     }
 
     pub(super) fn network_prune(&mut self, now: Duration, prune: &Prune) -> Result<Outcome, DockerError> {
+        if !prune.force {
+            let warning = "WARNING! This will remove all custom networks not used by at least one container.";
+            return Ok(not_confirmed(warning));
+        }
         let mut outcome = Outcome::default();
         for filter in &prune.filters {
             if !matches!(filter.name.as_str(), "label" | "label!" | "until") {
