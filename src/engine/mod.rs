@@ -30,6 +30,7 @@ mod ethernet;
 pub mod event;
 mod fifo;
 mod flow;
+pub mod flow_filter;
 mod icmp_errors;
 pub mod id;
 pub mod interface_settings;

@@ -21,6 +21,7 @@ use super::Engine;
 pub use super::administer::{Change, Existing, NewDevice, RouteChange};
 pub use super::errno::Errno;
 pub use super::event::NeighbourState;
+pub use super::flow_filter::FlowFilter;
 use super::id::{NamespaceId, SocketId};
 pub use super::pipe::Pipe;
 pub use super::plan::{IpvlanFlag, IpvlanMode, MacAddress, MacvlanMode, Sysctl, Transport, VlanId};
@@ -432,9 +433,20 @@ impl Sys {
         self.engine.borrow().sockets(self.namespace)
     }
 
-    /// The tracked connections as `conntrack -L` prints them.
-    pub fn connections(&self) -> Vec<String> {
-        self.engine.borrow().connections(self.namespace)
+    /// The tracked connections that a filter selects, as `conntrack -L` prints them.
+    pub fn connections(&self, filter: &FlowFilter) -> Vec<String> {
+        self.engine.borrow().selected_connections(self.namespace, filter)
+    }
+
+    /// Forgets the tracked connections that a filter selects, and returns them as they were.
+    /// [`Errno::PermissionDenied`] without `CAP_NET_ADMIN`.
+    pub fn forget_connections(&self, filter: &FlowFilter) -> Result<Vec<String>, Errno> {
+        match self.process.privilege {
+            Privilege::Ordinary => Err(Errno::PermissionDenied),
+            Privilege::NetAdmin | Privilege::Full => {
+                Ok(self.engine.borrow_mut().forget_connections(self.namespace, filter))
+            }
+        }
     }
 
     /// Runs an `iptables` command line (without the program name) on this namespace; the error is what the real
