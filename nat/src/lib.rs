@@ -24,6 +24,7 @@ pub mod text;
 pub mod text_emit;
 pub mod text_list;
 mod text_options;
+pub mod text_restore;
 mod text_values;
 pub mod timeouts;
 pub mod tuple;

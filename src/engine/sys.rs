@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 pub use linkspan_nat::rule::Family;
+pub use linkspan_nat::ruleset::Table;
+pub use linkspan_nat::text_restore::RestoreOptions;
 
 use super::Engine;
 pub use super::administer::{Change, Existing, NewDevice, RouteChange};
@@ -462,6 +464,19 @@ impl Sys {
             return Err(IptablesError { message, status: ExitCode(4) });
         }
         self.engine.borrow_mut().iptables(self.namespace, family, arguments)
+    }
+
+    /// Reads rules as `iptables-restore` does; the error is what the real program prints.
+    pub fn restore_rules(
+        &self,
+        family: Family,
+        text: &str,
+        options: RestoreOptions,
+    ) -> Result<(), IptablesError> {
+        if self.process.privilege == Privilege::Ordinary {
+            return self.iptables(family, &[]).map(drop);
+        }
+        self.engine.borrow_mut().restore_rules(self.namespace, family, text, options)
     }
 
     /// Changes the namespace: addresses, routes, neighbours, devices, settings. [`Errno::PermissionDenied`] without

@@ -584,6 +584,21 @@ fn rules_and_bridges_are_shown_on_the_host() {
     let expected = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
                     -A FORWARD -s 10.0.0.3/32 -j DROP\nCOMMIT\n";
     assert_eq!(saved, expected);
+    // What was saved can be read again, from a pipe or a file, as a whole or not at all.
+    world.run("host", "iptables -F FORWARD");
+    world.file("/rules", &saved);
+    assert_eq!(world.sh("host", "iptables-restore </rules; iptables -S FORWARD | wc -l"), text("2\n", 0));
+    assert_eq!(
+        world.sh("host", "iptables-save -t filter | iptables-restore -n; iptables -S FORWARD | wc -l").0,
+        "3\n"
+    );
+    let failed = "iptables-restore: line 3 failed: No chain/target/match by that name.\n";
+    world.file("/wrong", "*filter\n-F FORWARD\n-A NOSUCH -j DROP\nCOMMIT\n");
+    assert_eq!(world.run("host", "iptables-restore -n /wrong"), text(failed, 1));
+    assert_eq!(world.run("host", "iptables-restore /rules"), text("", 0));
+    assert_eq!(world.run("host", "iptables -S"), text(rules, 0));
+    let missing = "Can't open /nosuch: No such file or directory\n";
+    assert_eq!(world.run("host", "ip6tables-restore /nosuch"), text(missing, 1));
     world.run("a", "ping -c1 10.0.0.1");
     let (fdb, _) = world.run("host", "bridge fdb show br br0");
     assert!(fdb.contains("02:42:0a:00:00:02 dev va master br0 \n"), "{fdb}");
