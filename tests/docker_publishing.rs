@@ -224,6 +224,34 @@ fn every_form_of_publishing_takes_the_ports_it_should() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// `--expose` takes ICMP, which shows in inspect and does nothing; `-P` cannot publish it.
+#[test]
+fn icmp_can_be_exposed_and_not_published() {
+    for (profile, prefix, why) in [
+        (Profile::Docker20_10, "", "invalid transport protocol: icmp"),
+        (Profile::Docker28, "failed to set up container networking: ", "unknown protocol"),
+    ] {
+        let mut stage = Stage::with(config((profile, true)));
+        stage.ok("docker run -d --name web --expose 80/icmp --expose 81 busybox sleep 60");
+        let exposed = "{{json .Config.ExposedPorts}} {{json .NetworkSettings.Ports}}";
+        assert_eq!(
+            stage.ok(&format!("docker inspect -f '{exposed}' web")),
+            "{\"80/icmp\":{},\"81/tcp\":{}} {\"80/icmp\":null,\"81/tcp\":null}\n"
+        );
+        assert_eq!(stage.ok("docker ps --format '{{.Ports}}'"), "80/icmp, 81/tcp\n");
+        let answer = stage.docker("docker run -d --name all -P --expose 80/icmp busybox sleep 60");
+        let told = answer.stderr.lines().next().unwrap_or_default();
+        assert!(
+            told.starts_with(&format!(
+                "docker: Error response from daemon: {prefix}driver failed programming"
+            )) && told.ends_with(&format!("): {why}")),
+            "{told}"
+        );
+        let answer = stage.docker("docker run -p 80:80/icmp busybox");
+        assert!(answer.stderr.contains("invalid proto: icmp"), "{answer:?}");
+    }
+}
+
 /// On a network whose IPv4 is routed there is no port on the host's IPv4 addresses; the IPv6 ones are another family's, whose mode
 /// is nat still, and the userland proxy leads them to the container's IPv4 address. moby's `configurePortBindingIPv6`
 /// (`port_mapping_linux.go` of 28 and 29) asks for the mode of IPv6 alone.

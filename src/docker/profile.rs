@@ -10,6 +10,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
+use super::cli::ports::Protocol;
 use super::dns::ResolverPolicy;
 use super::hosts_file::HostsStyle;
 
@@ -449,6 +450,14 @@ impl Profile {
     /// Whether a bridge device gets its network's MTU; otherwise it has that of the smallest port, once there is one.
     pub fn sets_bridge_mtu(self) -> bool {
         !self.is_20_10()
+    }
+
+    /// What the engine says to a port of a protocol that has none.
+    pub fn unpublishable(self, protocol: Protocol) -> String {
+        match self {
+            Self::Docker20_10 => format!("invalid transport protocol: {protocol}"),
+            Self::Docker28 | Self::Docker29 => "unknown protocol".to_owned(),
+        }
     }
 
     /// Whether network rm names the active endpoints with their ids in its refusal.

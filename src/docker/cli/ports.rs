@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::docker::request::ExposedPort;
 
-/// A transport protocol Docker can publish.
+/// The protocol of a port. All but ICMP can be published.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {
     /// TCP, the default.
@@ -22,6 +22,8 @@ pub enum Protocol {
     Udp,
     /// SCTP.
     Sctp,
+    /// ICMP, which has no ports; `--expose` takes it all the same.
+    Icmp,
 }
 
 /// A range of ports, both ends included; one port when they are equal.
@@ -218,6 +220,7 @@ impl fmt::Display for Protocol {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
             Self::Sctp => "sctp",
+            Self::Icmp => "icmp",
         })
     }
 }
@@ -233,7 +236,10 @@ pub fn parse_expose(text: &str) -> Result<Vec<ExposedPort>, PortError> {
     let (ports, protocol) = split_protocol(text);
     let range: PortRange =
         ports.parse().map_err(|reason| PortError::ExposeRange { text: text.to_owned(), reason })?;
-    let protocol = protocol.parse()?;
+    let protocol = match protocol.parse() {
+        Err(_) if protocol.eq_ignore_ascii_case("icmp") => Protocol::Icmp,
+        protocol => protocol?,
+    };
     Ok((range.first..=range.last).map(|port| ExposedPort { port, protocol }).collect())
 }
 
@@ -412,8 +418,9 @@ mod tests {
                 "abc",
                 "invalid range format for --expose: abc, error: strconv.ParseUint: parsing \"abc\": invalid syntax",
             ),
-            ("80/icmp", "invalid proto: icmp"),
+            ("80/foo", "invalid proto: foo"),
         ];
+        assert_eq!(parse_expose("80/ICMP").unwrap()[0].to_string(), "80/icmp");
         for (text, expected) in cases {
             assert_eq!(parse_expose(text).unwrap_err().to_string(), expected);
         }

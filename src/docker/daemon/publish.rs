@@ -164,6 +164,9 @@ impl Daemon {
                     side.endpoint
                 ))
             };
+            if let Some(publish) = wanted.iter().find(|publish| publish.protocol == Protocol::Icmp) {
+                return Err(failed(profile.unpublishable(publish.protocol)));
+            }
             // Neighbours that differ in the host's address only get one port.
             for alike in wanted.chunk_by(|one, other| joint && differ_in_address_only(one, other)) {
                 let leads: Vec<Lead> = alike.iter().flat_map(|publish| side.leads(publish)).collect();
