@@ -11,6 +11,7 @@
 mod about;
 mod attach;
 mod containers;
+mod devices;
 mod health;
 mod lifecycle;
 mod links;
