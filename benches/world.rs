@@ -100,6 +100,7 @@ fn build(requests: &[Request]) -> World {
         forward: false,
         resolv_conf: "nameserver 203.0.113.53\n".to_owned(),
         local_ports: None,
+        sysctls: Vec::new(),
         rules: Vec::new(),
     };
     let mut world = World::new(0);

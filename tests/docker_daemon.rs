@@ -799,7 +799,8 @@ fn ten_thousand_networks_are_made_and_removed() {
         daemon.request(Duration::ZERO, &request, &view).unwrap();
     }
     assert_eq!(daemon.networks().count(), 10_003);
-    let prune = linkspan::docker::request::Request::NetworkPrune(Default::default());
+    let prune = linkspan::docker::request::Prune { force: true, ..Default::default() };
+    let prune = linkspan::docker::request::Request::NetworkPrune(prune);
     daemon.request(Duration::ZERO, &prune, &view).unwrap();
     assert_eq!(daemon.networks().count(), 3);
 }

@@ -28,6 +28,50 @@ fn address(stage: &mut Stage, container: &str, field: &str) -> String {
     stage.ok(&format!("docker inspect -f '{format}' {container}")).trim().to_owned()
 }
 
+/// IPv6 does not go below 1280 bytes, and Linux takes it from a device that does. The bridge of 28 has the network's MTU from the
+/// start, that of 20.10 only when a container has joined, which fails: its own interface has no IPv6 either.
+#[test]
+fn an_mtu_too_small_for_ipv6_is_refused_where_it_is_met() {
+    let create = "docker network create -o com.docker.network.driver.mtu=1279 --ipv6 --subnet 172.30.0.0/24 --subnet \
+                  fd00:30::/64 -o com.docker.network.bridge.name=br-small small";
+    for profile in [Profile::Docker28, Profile::Docker29] {
+        let mut stage = Stage::with(DaemonConfig { profile, ..DaemonConfig::default() });
+        let answer = stage.docker(create);
+        assert_eq!(
+            (answer.stderr.as_str(), answer.exit),
+            (
+                "Error response from daemon: Cannot read IPv6 setup for bridge br-small: open \
+                 /proc/sys/net/ipv6/conf/br-small/disable_ipv6: no such file or directory\n",
+                1
+            ),
+            "{profile}"
+        );
+        // Nothing of it is left, and without IPv6 or with room for it the same network can be made.
+        stage.ok(&create.replace("--ipv6 ", "--ipv6=false ").replace(" --subnet fd00:30::/64", ""));
+        stage.ok("docker run -d --name web --network small nginx");
+        stage.ok(
+            "docker network create -o com.docker.network.driver.mtu=1280 --ipv6 --subnet fd00:31::/64 enough",
+        );
+        stage.ok("docker run -d --name six --network enough nginx");
+    }
+    let mut stage = Stage::new("");
+    stage.ok(create);
+    let answer = stage.docker("docker run -d --name web --network small nginx");
+    let told = answer.stderr.lines().next().unwrap_or_default();
+    assert!(
+        told.contains(" to sandbox: error setting interface \\\"veth")
+            && told.ends_with("\\\" IPv6 to fd00:30::2/64: invalid argument\": unknown"),
+        "{told}"
+    );
+    assert_eq!((answer.exit, stage.ok("docker ps -q").as_str()), (125, ""));
+    // macvlan takes its parent's MTU.
+    let mut stage = Stage::with(DaemonConfig { profile: Profile::Docker28, ..DaemonConfig::default() });
+    stage.on_host("ip link set lan0 mtu 1200");
+    stage.ok("docker network create -d macvlan -o parent=lan0 --ipv6 --subnet 192.168.50.0/24 --subnet fd00:50::/64 lan");
+    let answer = stage.docker("docker run -d --name web --network lan --ip 192.168.50.9 nginx");
+    assert!(answer.stderr.contains("\" IPv6 to fd00:50::2/64: invalid argument"), "{answer:?}");
+}
+
 #[test]
 fn a_subnet_comes_from_a_unique_local_prefix_since_27() {
     for profile in [Profile::Docker28, Profile::Docker29] {

@@ -224,6 +224,68 @@ fn every_form_of_publishing_takes_the_ports_it_should() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// `--expose` takes ICMP, which shows in inspect and does nothing; `-P` cannot publish it.
+#[test]
+fn icmp_can_be_exposed_and_not_published() {
+    for (profile, prefix, why) in [
+        (Profile::Docker20_10, "", "invalid transport protocol: icmp"),
+        (Profile::Docker28, "failed to set up container networking: ", "unknown protocol"),
+    ] {
+        let mut stage = Stage::with(config((profile, true)));
+        stage.ok("docker run -d --name web --expose 80/icmp --expose 81 busybox sleep 60");
+        let exposed = "{{json .Config.ExposedPorts}} {{json .NetworkSettings.Ports}}";
+        assert_eq!(
+            stage.ok(&format!("docker inspect -f '{exposed}' web")),
+            "{\"80/icmp\":{},\"81/tcp\":{}} {\"80/icmp\":null,\"81/tcp\":null}\n"
+        );
+        assert_eq!(stage.ok("docker ps --format '{{.Ports}}'"), "80/icmp, 81/tcp\n");
+        let answer = stage.docker("docker run -d --name all -P --expose 80/icmp busybox sleep 60");
+        let told = answer.stderr.lines().next().unwrap_or_default();
+        assert!(
+            told.starts_with(&format!(
+                "docker: Error response from daemon: {prefix}driver failed programming"
+            )) && told.ends_with(&format!("): {why}")),
+            "{told}"
+        );
+        let answer = stage.docker("docker run -p 80:80/icmp busybox");
+        assert!(answer.stderr.contains("invalid proto: icmp"), "{answer:?}");
+    }
+}
+
+/// On a network whose IPv4 is routed there is no port on the host's IPv4 addresses; the IPv6 ones are another family's, whose mode
+/// is nat still, and the userland proxy leads them to the container's IPv4 address. moby's `configurePortBindingIPv6`
+/// (`port_mapping_linux.go` of 28 and 29) asks for the mode of IPv6 alone.
+#[test]
+fn a_routed_network_of_ipv4_alone_is_still_published_on_ipv6() {
+    const MODE: &str = "com.docker.network.bridge.gateway_mode";
+    for profile in [Profile::Docker28, Profile::Docker29] {
+        for (proxy, ipv6_mode, listed, by_ipv6) in [
+            (true, "nat", "80/tcp 0.0.0.0:, 80/tcp [::]:8080", "172.27.0.1"),
+            (true, "routed", "80/tcp 0.0.0.0:, 80/tcp [::]:", REFUSED),
+            (false, "nat", "80/tcp 0.0.0.0:", REFUSED),
+        ] {
+            let mut stage = Stage::with(config((profile, proxy)));
+            stage.ok(&format!(
+                "docker network create --subnet 172.27.0.0/24 -o {MODE}_ipv4=routed -o {MODE}_ipv6={ipv6_mode} net"
+            ));
+            stage.ok("docker run -d --name server --network net -p 8080:80 busybox httpd -f -p 80");
+            let found = stage.ok("docker port server").replace(" -> ", " ").trim().replace('\n', ", ");
+            assert_eq!(found, listed, "{profile} {proxy}");
+            stage.outside("ip route add 172.27.0.0/24 via 203.0.113.10");
+            let mut heard = |client: &str, target: &str| ask(&mut stage, client, target);
+            assert_eq!(heard("host", "[::1]:8080"), by_ipv6, "{profile} {proxy} {ipv6_mode}");
+            assert_eq!(heard("host", "203.0.113.10:8080"), REFUSED);
+            assert_eq!(heard("outside", "203.0.113.10:8080"), REFUSED);
+            assert_eq!(
+                heard("outside", "172.27.0.2:80"),
+                "203.0.113.1",
+                "the port is open for who has a route"
+            );
+            assert_eq!(heard("outside", "172.27.0.2:81"), NONE);
+        }
+    }
+}
+
 #[test]
 fn what_is_exposed_is_reached_from_inside_only() {
     for engine in ENGINES {
@@ -330,6 +392,45 @@ fn ports_that_are_taken_are_refused_in_the_engines_words() {
         }
     }
     assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
+/// `clearConntrackEntries` (`bridge_linux.go`): since 23 it also runs when ports are published, so that who has talked to the port
+/// in vain is translated from now on. In 20.10 the kernel keeps to what it decided for the first datagram.
+#[test]
+fn who_sent_datagrams_before_a_port_was_published_reaches_it_directly_since_28() {
+    for (profile, seen) in [
+        (Profile::Docker20_10, "172.25.0.1"),
+        (Profile::Docker28, "203.0.113.1"),
+        (Profile::Docker29, "203.0.113.1"),
+    ] {
+        let mut stage = Stage::with(config((profile, true)));
+        stage.ok("docker network create --subnet 172.25.0.0/24 net1");
+        let ask = "echo hello | timeout 1 nc -u -w 1 -p 4000 203.0.113.10 5000";
+        stage.outside(ask);
+        stage.ok("docker run -d --name echo --network net1 -p 5000:5000/udp busybox listen 5000/udp");
+        let answer = stage.outside(ask);
+        assert!(answer.stdout.contains(&format!("sees {seen}")), "{profile}: {answer:?}");
+    }
+}
+
+/// libnetwork forgets what has the container's address at an end of the reply: a published port's flows, not those that
+/// went out under the host's address, which end by their timers.
+#[test]
+fn flows_of_a_removed_container_end_where_its_address_is_in_their_answers() {
+    for profile in Profile::ALL {
+        let mut stage = Stage::with(config((profile, true)));
+        stage.ok("docker run -d --name web -p 8080:80 busybox httpd -f -p 80");
+        stage.ok("docker exec web wget -qO- http://198.51.100.7/");
+        stage.outside("wget -qO- http://203.0.113.10:8080/cgi-bin/who");
+        let flows = |stage: &mut Stage| {
+            let list = stage.on_host("conntrack -L").stdout;
+            [" src=172.17.0.2 dst=198.51.100.7 ", " src=203.0.113.1 dst=203.0.113.10 sport"]
+                .map(|end| list.contains(end))
+        };
+        assert_eq!(flows(&mut stage), [true, true], "{profile}");
+        stage.ok("docker rm -f web");
+        assert_eq!(flows(&mut stage), [true, false], "{profile}");
+    }
 }
 
 #[test]

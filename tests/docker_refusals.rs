@@ -171,6 +171,22 @@ fn starting_is_refused_with_a_common_beginning_since_28() {
 }
 
 #[test]
+fn options_of_networks_since_28() {
+    let mut stage = Stage::with(DaemonConfig { profile: Profile::Docker28, ..DaemonConfig::default() });
+    for (option, refusal) in [
+        ("enable_ipv4=", "driver-opt \"com.docker.network.enable_ipv4\" is not a valid bool"),
+        ("enable_ipv6=maybe", "driver-opt \"com.docker.network.enable_ipv6\" is not a valid bool"),
+        (
+            "bridge.gateway_mode_ipv4=bogus",
+            "failed to parse com.docker.network.bridge.gateway_mode_ipv4 value: bogus (unknown gateway mode bogus)",
+        ),
+    ] {
+        let found = stage.docker(&format!("docker network create -o com.docker.network.{option} x"));
+        assert_eq!(found.stderr, format!("Error response from daemon: {refusal}\n"));
+    }
+}
+
+#[test]
 fn options_of_run() {
     const HELP: &str = "\n\nRun 'docker run --help' for more information\n";
     let refused = |text: &str| -> &'static str { format!("docker: {text}{HELP}").leak() };
@@ -311,6 +327,10 @@ fn networks() {
             (
                 "docker network create -o com.docker.network.driver.mtu=abc x",
                 "failed to parse com.docker.network.driver.mtu value: abc (strconv.Atoi: parsing \"abc\": invalid syntax)",
+            ),
+            (
+                "docker network create -o com.docker.network.enable_ipv6=maybe badv6",
+                "failed to parse com.docker.network.enable_ipv6 value: maybe (strconv.ParseBool: parsing \"maybe\": invalid syntax)",
             ),
             (
                 "docker network create -o com.docker.network.bridge.enable_icc=maybe x",
@@ -494,4 +514,129 @@ fn configuration_networks() {
         &["docker network create --config-only conf1"],
         &[("docker run -d --network conf1 busybox", "cannot create endpoint on configuration-only network")],
     );
+}
+
+/// What the client says before it asks the daemon, or besides what the daemon says: docker 28.2.2, asked by hand.
+#[test]
+fn what_the_client_itself_says() {
+    const LABEL: &str = "\n\nUsage:  docker run [OPTIONS] IMAGE [COMMAND] [ARG...]\n\nRun 'docker run --help' for more \
+                         information\n";
+    let label =
+        |text: &str, why: &str| format!("invalid argument \"{text}\" for \"-l, --label\" flag: {why}{LABEL}");
+    let arguments = |path: &str, rule: &str, usage: &str, hint: &str| {
+        format!(
+            "docker: '{path}' {rule}\n\nUsage:  {path} {usage}\n\n{hint} '{path} --help' for more information\n"
+        )
+    };
+    let prune = |what: &str| {
+        format!("WARNING! This will remove all {what}.\nAre you sure you want to continue? [y/N] ")
+    };
+    let rows: Vec<(&str, String, String, u8)> = vec![
+        (
+            "docker network rm",
+            String::new(),
+            arguments("docker network rm", "requires at least 1 argument", "NETWORK [NETWORK...]", "See"),
+            1,
+        ),
+        (
+            "docker network inspect",
+            String::new(),
+            arguments(
+                "docker network inspect",
+                "requires at least 1 argument",
+                "[OPTIONS] NETWORK [NETWORK...]",
+                "See",
+            ),
+            1,
+        ),
+        (
+            "docker exec web",
+            String::new(),
+            arguments(
+                "docker exec",
+                "requires at least 2 arguments",
+                "[OPTIONS] CONTAINER COMMAND [ARG...]",
+                "See",
+            ),
+            1,
+        ),
+        (
+            "docker network connect net",
+            String::new(),
+            arguments("docker network connect", "requires 2 arguments", "[OPTIONS] NETWORK CONTAINER", "Run"),
+            1,
+        ),
+        (
+            "docker network prune net",
+            String::new(),
+            arguments("docker network prune", "accepts no arguments", "[OPTIONS]", "Run"),
+            1,
+        ),
+        (
+            "docker port",
+            String::new(),
+            arguments(
+                "docker port",
+                "requires at least 1 and at most 2 arguments",
+                "CONTAINER [PRIVATE_PORT[/PROTO]]",
+                "Run",
+            ),
+            1,
+        ),
+        ("docker run --label '' busybox", String::new(), label("", "invalid label '': empty name"), 125),
+        ("docker run -l =x busybox", String::new(), label("=x", "invalid label '=x': empty name"), 125),
+        (
+            "docker run -l 'a b=c' busybox",
+            String::new(),
+            label("a b=c", "label 'a b' contains whitespaces"),
+            125,
+        ),
+        (
+            "docker rename nosuch other",
+            String::new(),
+            "Error response from daemon: No such container: nosuch\nError: failed to rename container named nosuch\n"
+                .to_owned(),
+            1,
+        ),
+        (
+            "docker rename web ''",
+            String::new(),
+            "Error: Neither old nor new names may be empty\n".to_owned(),
+            1,
+        ),
+        (
+            "docker port web abc",
+            String::new(),
+            "Error: invalid port (abc): strconv.ParseUint: parsing \"abc\": invalid syntax\n".to_owned(),
+            1,
+        ),
+        (
+            "docker port web 80-90/udp",
+            String::new(),
+            "Error: invalid port (80-90): strconv.ParseUint: parsing \"80-90\": invalid syntax\n".to_owned(),
+            1,
+        ),
+        (
+            "docker port web 99999",
+            String::new(),
+            "Error: invalid port (99999): strconv.ParseUint: parsing \"99999\": value out of range\n".to_owned(),
+            1,
+        ),
+        ("docker port web 80/foo", String::new(), "Error: No public port '80/foo' published for web\n".to_owned(), 1),
+        ("docker port web 80/TCP", String::new(), "Error: No public port '80/TCP' published for web\n".to_owned(), 1),
+        ("docker port web 80/", "0.0.0.0:8080\n[::]:8080\n".to_owned(), String::new(), 0),
+        ("docker port nosuch abc", String::new(), "Error response from daemon: No such container: nosuch\n".to_owned(), 1),
+        ("docker network prune", prune("custom networks not used by at least one container"), String::new(), 0),
+        ("docker container prune", prune("stopped containers"), String::new(), 0),
+        // Nobody said yes.
+        ("docker network ls --format '{{.Name}}'", "bridge\nhost\nnet\nnone\n".to_owned(), String::new(), 0),
+    ];
+    let mut stage = Stage::new("");
+    stage.ok("docker network create net");
+    stage.ok("docker run -d --name web -p 8080:80 nginx");
+    stage.ok("docker create --name idle busybox");
+    for (line, stdout, stderr, exit) in rows {
+        let found = stage.docker(line);
+        assert_eq!((found.stdout, found.stderr, found.exit), (stdout, stderr, exit), "{line}");
+    }
 }

@@ -7,6 +7,9 @@ mod recorded;
 
 use std::time::Duration;
 
+use linkspan::docker::daemon::DaemonConfig;
+use linkspan::docker::profile::Profile;
+
 use recorded::Stage;
 
 fn seconds(stage: &Stage) -> u64 {
@@ -54,6 +57,211 @@ fn a_stopped_container_is_there_until_it_ends() {
 fn exec(stage: &mut Stage, words: &str) -> (String, u8) {
     let answer = stage.docker(&format!("docker exec {words}"));
     (answer.text(), answer.exit)
+}
+
+/// A stage whose daemon is of this profile.
+fn stage_of(profile: Profile) -> Stage {
+    Stage::with(DaemonConfig { profile, ..DaemonConfig::default() })
+}
+
+const SYSCTLS: &str = "com.docker.network.endpoint.sysctls";
+
+#[test]
+fn an_endpoints_settings_are_its_interfaces() {
+    let mut stage = stage_of(Profile::Docker28);
+    stage.ok("docker network create app");
+    stage.ok("docker network create more");
+    let list = format!("{SYSCTLS}=net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.conf.IFNAME.forwarding=0");
+    stage.ok(&format!("docker run -itd --name web --network 'name=app,\"driver-opt={list}\"' alpine sh"));
+    let key = "net.ipv4.conf.eth0.log_martians net.ipv4.conf.eth0.forwarding net.ipv4.conf.eth0.rp_filter";
+    assert_eq!(exec(&mut stage, &format!("web sysctl -n {key}")), ("1\n0\n0\n".to_owned(), 0));
+    stage.ok(&format!(
+        "docker network connect --driver-opt {SYSCTLS}=net.ipv4.conf.IFNAME.rp_filter=2 more web"
+    ));
+    let keys = "net.ipv4.conf.eth0.rp_filter net.ipv4.conf.eth1.rp_filter net/ipv4/conf/eth1/log_martians";
+    assert_eq!(exec(&mut stage, &format!("web sysctl -n {keys}")), ("0\n2\n0\n".to_owned(), 0));
+    // They are the endpoint's: the interface is new after a restart, the settings are the same.
+    stage.ok("docker restart -t 0 web");
+    assert_eq!(exec(&mut stage, &format!("web sysctl -n {keys}")), ("0\n2\n0\n".to_owned(), 0));
+    // What is only there for a moment takes its settings along.
+    stage.ok("docker network disconnect more web");
+    stage.ok("docker network connect more web");
+    assert_eq!(exec(&mut stage, &format!("web sysctl -n {keys}")), ("0\n0\n0\n".to_owned(), 0));
+}
+
+#[test]
+fn disabling_ipv6_on_an_endpoint_takes_its_addresses() {
+    let mut stage = stage_of(Profile::Docker28);
+    stage.ok("docker network create --ipv6 --subnet fd00:6::/64 app");
+    let option = format!("{SYSCTLS}=net.ipv6.conf.IFNAME.disable_ipv6=1");
+    stage.ok(&format!("docker run -itd --name web --network name=app,driver-opt={option} alpine sh"));
+    let (shown, _) = exec(&mut stage, "web ip addr show eth0");
+    assert!(shown.contains("inet 172.18.0.2/16") && !shown.contains("inet6"), "{shown}");
+    // A container without IPv6 on its loopback device gets no address of that family to begin with.
+    let all = "net.ipv6.conf.all.disable_ipv6";
+    stage.ok(&format!("docker run -itd --name none6 --network app --sysctl {all}=1 alpine sh"));
+    let addresses = "{{range .NetworkSettings.Networks}}{{.IPAddress}}/{{.GlobalIPv6Address}}{{end}}";
+    assert_eq!(stage.ok(&format!("docker inspect -f '{addresses}' none6")), "172.18.0.3/\n");
+    assert_eq!(exec(&mut stage, &format!("none6 sysctl {all}")).0, format!("{all} = 1\n"));
+}
+
+#[test]
+fn settings_of_interfaces_are_refused_in_the_engines_words() {
+    let mut stage = stage_of(Profile::Docker28);
+    stage.ok("docker network create app");
+    stage.ok("docker run -itd --name web alpine sh");
+    let told = |answer: recorded::Answer| answer.stderr.lines().next().unwrap_or_default().to_owned();
+    let connect = |stage: &mut Stage, setting: &str| {
+        told(stage.docker(&format!("docker network connect --driver-opt {SYSCTLS}={setting} app web")))
+    };
+    assert_eq!(
+        connect(&mut stage, "net.ipv4.conf.eth0.rp_filter=1"),
+        "Error response from daemon: invalid endpoint settings:",
+    );
+    let other = stage.docker(&format!(
+        "docker network connect --driver-opt {SYSCTLS}=net.ipv4.conf.eth0.rp_filter=1 app web"
+    ));
+    assert_eq!(
+        other.stderr.lines().nth(1),
+        Some(
+            "unrecognised network interface sysctl 'net.ipv4.conf.eth0.rp_filter=1'; represent 'net.X.Y.ethN.Z=V' as \
+             'net.X.Y.IFNAME.Z=V', 'X' must be 'ipv4', 'ipv6' or 'mpls'"
+        )
+    );
+    let failed = connect(&mut stage, "net.ipv4.conf.IFNAME.nosuch=1");
+    assert!(failed.starts_with("Error response from daemon: failed to add interface veth"), "{failed}");
+    assert!(
+        failed.ends_with(" to sandbox: /proc/sys/net/ipv4/conf/eth1/nosuch is not a sysctl file"),
+        "{failed}"
+    );
+    // Nothing of the failed attempts is left.
+    stage.ok("docker network connect app web");
+    assert_eq!(
+        stage.ok("docker inspect -f '{{.NetworkSettings.Networks.app.IPAddress}}' web"),
+        "172.18.0.2\n"
+    );
+
+    let line = "docker run --rm --sysctl net.ipv4.conf.eth0.rp_filter=1 alpine true";
+    let refused = stage.docker(line);
+    assert_eq!(
+        (told(refused.clone()).as_str(), refused.exit),
+        (
+            "docker: Error response from daemon: interface specific sysctl setting \"net.ipv4.conf.eth0.rp_filter\" must be \
+             supplied using driver option 'com.docker.network.endpoint.sysctls'",
+            125
+        )
+    );
+    // 20.10 makes the interfaces first, and knows no settings of endpoints.
+    let mut stage = Stage::new("");
+    let read = "sysctl -n net.ipv4.conf.eth0.rp_filter";
+    assert_eq!(
+        stage.ok(&format!("docker run --rm --sysctl net.ipv4.conf.eth0.rp_filter=1 alpine {read}")),
+        "1\n"
+    );
+    stage.ok("docker network create app");
+    stage.ok(&format!(
+        "docker run -itd --name web --network name=app,driver-opt={SYSCTLS}=net.ipv4.conf.eth7.x=1 alpine sh"
+    ));
+    assert_eq!(exec(&mut stage, "web sysctl -n net.ipv4.conf.eth0.log_martians").0, "0\n");
+    let missing = stage.docker("docker run --rm --sysctl net.ipv4.conf.eth5.rp_filter=1 alpine true");
+    assert_eq!(
+        (told(missing.clone()).as_str(), missing.exit),
+        (
+            "docker: Error response from daemon: failed to create shim task: OCI runtime create failed: runc create failed: \
+             unable to start container process: open /proc/sys/net/ipv4/conf/eth5/rp_filter: no such file or directory: \
+             unknown",
+            125
+        )
+    );
+}
+
+#[test]
+fn an_address_of_a_group_is_no_interfaces() {
+    for (profile, before, after) in [
+        (
+            Profile::Docker20_10,
+            "docker: Error response from daemon: failed to create shim task: OCI runtime create failed: runc create failed: \
+             unable to start container process: error during container init: error running hook #0: error running hook: \
+             exit status 1, stdout: , stderr: time=\"2026-01-01T00:00:00Z\" level=fatal msg=\"failed to add interface veth",
+            " to sandbox: error setting interface \\\"veth<X>\\\" MAC to \\\"ff:ff:ff:ff:ff:ff\\\": cannot assign requested \
+             address\": unknown",
+        ),
+        (
+            Profile::Docker28,
+            "docker: Error response from daemon: failed to set up container networking: failed to add interface veth",
+            " to sandbox: error setting interface \"veth<X>\" MAC to \"ff:ff:ff:ff:ff:ff\": cannot assign requested address",
+        ),
+    ] {
+        let mut stage = stage_of(profile);
+        stage.ok("docker network create app");
+        // A client as old as the daemon knows no other way to say it.
+        let words = "docker run -d --name web --network app --mac-address ff:ff:ff:ff:ff:ff busybox";
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        let answer = stage.docker_of_1_41(&words);
+        let told = answer.stderr.lines().next().unwrap_or_default().to_owned();
+        let veth = told.split("interface veth").nth(1).and_then(|rest| rest.get(..7)).unwrap_or_default();
+        let masked = told.replace(&format!("veth{veth}"), "veth<X>");
+        assert_eq!(masked, format!("{before}<X>{after}").replace("veth<X><X>", "veth<X>"), "{profile}");
+        assert_eq!(answer.exit, 125);
+        assert_eq!(stage.ok("docker inspect -f '{{.State.Status}}' web"), "created\n");
+        // The address it had for a moment is another's.
+        stage.ok("docker run -d --name next --network app busybox sleep 60");
+        assert_eq!(
+            stage.ok("docker inspect -f '{{.NetworkSettings.Networks.app.IPAddress}}' next"),
+            "172.18.0.2\n"
+        );
+    }
+}
+
+#[test]
+fn an_endpoint_names_its_interface() {
+    const NAME: &str = "com.docker.network.endpoint.ifname";
+    for profile in [Profile::Docker28, Profile::Docker29] {
+        let mut stage = stage_of(profile);
+        for network in ["app", "more", "rest"] {
+            stage.ok(&format!("docker network create {network}"));
+        }
+        stage.ok(&format!(
+            "docker run -itd --name web --network name=app,driver-opt={NAME}=eth1 --network more alpine sh"
+        ));
+        let names = |stage: &mut Stage| exec(stage, "web ls /sys/class/net").0.replace('\n', " ");
+        // What has no name of its own takes the lowest number that is free.
+        assert_eq!(names(&mut stage), "eth0 eth1 lo ");
+        let connect = |stage: &mut Stage, name: &str| {
+            let answer = stage.docker(&format!("docker network connect --driver-opt {NAME}={name} rest web"));
+            let told = answer.stderr.trim_end().to_owned();
+            told.split_once(" to sandbox: error renaming interface ").map_or(told.clone(), |(_, why)| {
+                why.split_once(" to ").map_or(told.clone(), |(_, name)| name.to_owned())
+            })
+        };
+        assert_eq!(connect(&mut stage, "eth1"), "\"eth1\": file exists");
+        assert_eq!(connect(&mut stage, "lo"), "\"lo\": file exists");
+        assert_eq!(connect(&mut stage, "a:b"), "\"a:b\": invalid argument");
+        assert_eq!(
+            connect(&mut stage, "sixteen-letters-"),
+            "\"sixteen-letters-\": numerical result out of range"
+        );
+        assert_eq!(connect(&mut stage, "fifteen-letters"), "");
+        assert_eq!(names(&mut stage), "eth0 eth1 fifteen-letters lo ");
+        stage.ok("docker network disconnect rest web");
+        // A start that fails for it leaves a container that was made.
+        let answer = stage.docker(&format!(
+            "docker run -d --name two --network more --network name=rest,driver-opt={NAME}=eth0 alpine"
+        ));
+        assert_eq!(answer.exit, 125);
+        let told = answer.stderr.lines().next().unwrap_or_default();
+        assert!(
+            told.starts_with(
+                "docker: Error response from daemon: failed to set up container networking: failed to add interface veth"
+            ) && told.ends_with("to \"eth0\": file exists"),
+            "{told}"
+        );
+        assert_eq!(stage.ok("docker inspect -f '{{.State.Status}}' two"), "created\n");
+    }
+    let mut stage = Stage::new("");
+    stage.ok("docker network create app");
+    stage.ok(&format!("docker run -itd --name web --network name=app,driver-opt={NAME}=wan0 alpine sh"));
+    assert_eq!(exec(&mut stage, "web ls /sys/class/net").0, "eth0\nlo\n");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::{Bench, device};
 use linkspan::engine::event::{DropReason, EventKind, NeighbourState};
 use linkspan::engine::plan::{LinkQuality, Op, Owner, Plan};
-use linkspan::engine::sys::{Errno, Family, Sys};
+use linkspan::engine::sys::{Errno, Family, FlowFilter, Sys};
 
 fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -205,7 +205,7 @@ fn a_router_forwards_masquerades_and_publishes() {
             "outside has no route to containers"
         );
     });
-    let connections = bench.run("host", |sys| async move { sys.connections() });
+    let connections = bench.run("host", |sys| async move { sys.connections(&FlowFilter::default()) });
     assert!(
         connections.iter().any(|c| c.contains("dport=8080") && c.contains("src=10.0.0.2")),
         "{connections:#?}"

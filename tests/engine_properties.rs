@@ -131,7 +131,7 @@ fn piece(kind: u8, number: u32) -> Vec<Op> {
             let mut ops = new_bridge(format!("fd00:{number:x}::1/64"));
             ops.push(Op::SetSysctl {
                 namespace: host,
-                sysctl: Sysctl::RouteLocalnet(InterfaceName::parse(&format!("p{number}")).unwrap(), true),
+                sysctl: Sysctl::route_localnet(InterfaceName::parse(&format!("p{number}")).unwrap(), true),
             });
             ops
         }

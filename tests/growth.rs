@@ -88,6 +88,7 @@ impl Town {
             forward: false,
             resolv_conf: "nameserver 203.0.113.53\n".to_owned(),
             local_ports: None,
+            sysctls: Vec::new(),
             rules: Vec::new(),
         };
         let mut world = World::new(0);

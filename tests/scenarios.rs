@@ -160,6 +160,33 @@ steps:
 }
 
 #[test]
+fn kernel_settings_of_hosts_and_services_are_written() {
+    holds(
+        r#"
+daemon: {profile: "20.10"}
+hosts:
+  host:
+    ip_forward: true
+    nics:
+      eth0: {address: 203.0.113.10/24, gateway: 203.0.113.1}
+    # Docker finds forwarding on and leaves it alone: what comes in by eth0 ends here.
+    sysctls: {net.ipv4.conf.eth0.forwarding: 0, net.core.somaxconn: 4096}
+services:
+  web:
+    image: nginx
+    sysctls: [net.ipv4.conf.eth0.arp_ignore=1, net.ipv4.ip_local_port_range=5000 5001]
+steps:
+  - {in: host, run: sysctl net.ipv4.conf.eth0.forwarding, expect: {output: net.ipv4.conf.eth0.forwarding = 0}}
+  - {in: web, run: sysctl -n net.ipv4.conf.eth0.arp_ignore, expect: {output: "1"}}
+  - {in: web, run: sysctl -n net.ipv4.ip_local_port_range, expect: {output: "5000\t5001"}}
+checks:
+  - web -> 203.0.113.1:80: timeout
+  - web -> host: ok
+"#,
+    );
+}
+
+#[test]
 fn a_process_finds_its_links_as_they_are_now() {
     holds(
         r#"

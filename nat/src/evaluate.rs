@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::conntrack::{Connection, Direction, Status};
 use crate::interface::InterfaceName;
 use crate::rule::{
     AddressType, AddressTypeSet, ConnMark, CtState, IcmpType, InterfacePattern, IpRangeMatch, Limit, Match,
@@ -56,10 +57,8 @@ pub struct Facts<'a> {
     pub connection_mark: u32,
     /// What connection tracking says.
     pub state: CtState,
-    /// Whether the flow's destination is translated.
-    pub dnat: bool,
-    /// Whether the flow's source is translated.
-    pub snat: bool,
+    /// The flow, and the packet's direction in it.
+    pub connection: Option<(&'a Connection, Direction)>,
     /// The type of an address by the host's routes; asked only by `addrtype` rules.
     pub address_type: &'a dyn Fn(IpAddr) -> AddressType,
     /// The source MAC address, if the packet came in an Ethernet frame.
@@ -359,16 +358,8 @@ fn holds(condition: &Match, facts: &Facts<'_>, effects: &Effects) -> bool {
             };
             equal != wanted.negated
         }),
-        Match::Conntrack(states) | Match::State(states) => {
-            let mut present = StateSet::of(facts.state);
-            if facts.snat {
-                present = present.union(StateSet::SNAT);
-            }
-            if facts.dnat {
-                present = present.union(StateSet::DNAT);
-            }
-            states.value.intersects(present) != states.negated
-        }
+        Match::Conntrack(conntrack) => conntrack.fits(present(facts), facts.connection, facts.now),
+        Match::State(states) => states.value.intersects(present(facts)) != states.negated,
         Match::AddressType { source, destination } => {
             type_fits(*source, facts.source, facts) && type_fits(*destination, facts.destination, facts)
         }
@@ -402,6 +393,19 @@ fn holds(condition: &Match, facts: &Facts<'_>, effects: &Effects) -> bool {
             TtlMatch::Greater(value) => facts.ttl > value,
         },
     }
+}
+
+/// What connection tracking says of a packet, with its flow's translations.
+fn present(facts: &Facts<'_>) -> StateSet {
+    let mut present = StateSet::of(facts.state);
+    if let Some((connection, _)) = facts.connection {
+        for (status, state) in [(Status::SRC_NAT, StateSet::SNAT), (Status::DST_NAT, StateSet::DNAT)] {
+            if connection.status().contains(status) {
+                present = present.union(state);
+            }
+        }
+    }
+    present
 }
 
 /// Whether an interface fits; a packet without one has the empty name, which no pattern matches.

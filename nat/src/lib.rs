@@ -5,6 +5,7 @@
 pub mod checksum;
 pub mod cidr;
 pub mod conntrack;
+pub mod conntrack_match;
 pub mod conntrack_text;
 pub mod emit;
 pub mod evaluate;
@@ -23,6 +24,7 @@ pub mod text;
 pub mod text_emit;
 pub mod text_list;
 mod text_options;
+pub mod text_restore;
 mod text_values;
 pub mod timeouts;
 pub mod tuple;

@@ -215,6 +215,17 @@ impl Netfilter {
         self.conntrack.as_mut().map_or(0, |conntrack| conntrack.flush(which))
     }
 
+    /// Forgets the flows of UDP that were opened to a port, and to an address if one is given, as libnetwork does when it
+    /// publishes a port to which somebody has talked in vain.
+    pub fn flush_udp_to(&mut self, port: u16, address: Option<IpAddr>) -> usize {
+        self.flush(&ConnectionFilter {
+            protocol: Some(17),
+            destination_port: Some(port),
+            original_destination: address,
+            ..ConnectionFilter::default()
+        })
+    }
+
     /// Drops what is out of date; returns the incomplete datagrams, for ICMP time exceeded.
     pub fn expire(&mut self, now: Duration) -> Vec<ExpiredDatagram> {
         if let Some(conntrack) = &mut self.conntrack {
@@ -594,9 +605,12 @@ fn family_of(layout: &Layout) -> Family {
     }
 }
 
-fn facts<'a>(view: PacketView<'_>, context: &HookContext<'a>, connection: Option<&Connection>) -> Facts<'a> {
+fn facts<'f, 'a: 'f>(
+    view: PacketView<'_>,
+    context: &HookContext<'a>,
+    connection: Option<&'f Connection>,
+) -> Facts<'f> {
     let layout = view.layout();
-    let has = |bit| connection.is_some_and(|c| c.status().contains(bit));
     Facts {
         source: view.source(),
         destination: view.destination(),
@@ -616,8 +630,7 @@ fn facts<'a>(view: PacketView<'_>, context: &HookContext<'a>, connection: Option
         mark: context.mark,
         connection_mark: connection.map_or(0, Connection::mark),
         state: context.connection.map_or(CtState::Invalid, |c| c.state),
-        dnat: has(Status::DST_NAT),
-        snat: has(Status::SRC_NAT),
+        connection: connection.zip(context.connection.map(|place| place.direction)),
         address_type: context.address_type,
         mac: context.mac,
         now: context.now,

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::cidr::Cidr;
+use crate::conntrack_match::ConntrackMatch;
 use crate::interface::InterfaceName;
 
 /// The address family of a rule set: what `iptables` or `ip6tables` works on.
@@ -112,8 +113,8 @@ pub enum Match {
     Sctp(PortMatch),
     /// `-m icmp` or `-m icmp6`; needs the protocol of the family.
     Icmp(Negatable<IcmpType>),
-    /// `-m conntrack --ctstate`.
-    Conntrack(Negatable<StateSet>),
+    /// `-m conntrack`.
+    Conntrack(Box<ConntrackMatch>),
     /// `-m state --state`: the older spelling, without SNAT and DNAT.
     State(Negatable<StateSet>),
     /// `-m addrtype`.
@@ -144,6 +145,13 @@ pub enum Match {
 }
 
 const _: () = assert!(size_of::<Match>() <= 24);
+
+impl Match {
+    /// `-m conntrack --ctstate`.
+    pub fn states(states: StateSet) -> Match {
+        Match::Conntrack(Box::new(ConntrackMatch::states(Negatable::plain(states))))
+    }
+}
 
 /// Ports of UDP or SCTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -402,6 +402,18 @@ impl RuleSet {
         Ok(())
     }
 
+    /// Sets how many packets a built-in chain's policy has decided on.
+    pub fn set_policy_counters(
+        &mut self,
+        table: Table,
+        chain: &str,
+        counters: Counters,
+    ) -> Result<(), RulesetError> {
+        let chain = self.chain_mut(table, chain).ok_or(RulesetError::NotBuiltIn)?;
+        chain.policy_counters = counters;
+        Ok(())
+    }
+
     /// `-Z`: zeroes the counters of a rule, of a chain or of all chains.
     pub fn zero(
         &mut self,

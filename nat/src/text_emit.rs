@@ -98,7 +98,7 @@ pub(crate) fn match_options(condition: &Match, family: Family) -> String {
             };
             option(&mut out, kind.negated, name, &text);
         }
-        Match::Conntrack(states) => option(&mut out, states.negated, "--ctstate", &state_names(states.value)),
+        Match::Conntrack(conntrack) => out.push_str(&conntrack.text("--")),
         Match::State(states) => option(&mut out, states.negated, "--state", &state_names(states.value)),
         Match::AddressType { source, destination } => {
             for (name, types) in [("--src-type", source), ("--dst-type", destination)] {

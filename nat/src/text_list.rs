@@ -285,7 +285,7 @@ fn match_details(condition: &Match, family: Family, names: Names) -> String {
         Match::Udp(ports) => port_details("udp", ports, names),
         Match::Sctp(ports) => port_details("sctp", ports, names),
         Match::Icmp(kind) => icmp_details(*kind, family, numeric),
-        Match::Conntrack(states) => format!("{}ctstate {}", not(states.negated), state_names(states.value)),
+        Match::Conntrack(conntrack) => conntrack.text("").trim_start().to_owned(),
         Match::State(states) => format!("{}state {}", not(states.negated), state_names(states.value)),
         Match::AddressType { source, destination } => {
             let mut out = "ADDRTYPE match".to_owned();

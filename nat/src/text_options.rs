@@ -1,5 +1,6 @@
 //! The options of matches and targets on an iptables command line, collected into a [`Rule`].
 
+use crate::conntrack_match::ConntrackMatch;
 use crate::names::parse_icmp;
 use crate::rule::{
     AddressTypeSet, ConnMark, Family, IcmpType, InterfacePattern, Limit, LimitUnit, Log, MaskedMark, Match,
@@ -197,7 +198,7 @@ fn empty_match(name: &str, family: Family) -> Option<Match> {
         ("icmp", Family::Ipv4) | ("icmp6" | "icmpv6" | "ipv6-icmp", Family::Ipv6) => {
             Match::Icmp(Negatable::plain(IcmpType::Any))
         }
-        ("conntrack", _) => Match::Conntrack(no_states),
+        ("conntrack", _) => Match::Conntrack(Box::default()),
         ("state", _) => Match::State(no_states),
         ("addrtype", _) => Match::AddressType { source: None, destination: None },
         ("mark", _) => Match::Mark(Negatable::plain(MaskedMark { value: 0, mask: 0 })),
@@ -339,9 +340,10 @@ fn match_option(condition: &mut Match, name: &str, negated: bool, rest: &[String
             };
             *kind = Negatable { negated, value };
         }
-        Match::Conntrack(states) if name == "--ctstate" => {
-            *states = Negatable { negated, value: states_of(value(name, rest)?, "ctstate", 7)? };
-        }
+        Match::Conntrack(conntrack) => match ConntrackMatch::option_of(name) {
+            Some(option) => conntrack.set(option, negated, value(name, rest)?, family)?,
+            None => return Ok(None),
+        },
         Match::State(states) if name == "--state" => {
             *states = Negatable { negated, value: states_of(value(name, rest)?, "state", 5)? };
         }
@@ -479,12 +481,9 @@ fn match_option(condition: &mut Match, name: &str, negated: bool, rest: &[String
                 }
             }
         }
-        Match::Conntrack(_)
-        | Match::State(_)
-        | Match::Mark(_)
-        | Match::Comment(_)
-        | Match::Mac(_)
-        | Match::Length(_) => return Ok(None),
+        Match::State(_) | Match::Mark(_) | Match::Comment(_) | Match::Mac(_) | Match::Length(_) => {
+            return Ok(None);
+        }
     }
     Ok(Some(1))
 }

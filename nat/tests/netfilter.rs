@@ -357,6 +357,33 @@ fn without_tracking_fragments_pass_untouched() {
 }
 
 #[test]
+fn rules_ask_for_where_a_connection_began() {
+    // 8080 and 8081 lead to one port of one container; only what the client asked for tells them apart.
+    let mut host = Host::new(&[
+        PUBLISH,
+        "-t nat -A PREROUTING -p tcp --dport 8081 -j DNAT --to-destination 172.17.0.2:80",
+        "-A FORWARD -m conntrack --ctdir REPLY --ctstate ESTABLISHED --ctrepldst 203.0.113.99 -j ACCEPT",
+        "-A FORWARD -m conntrack --ctproto 6 --ctorigdst 203.0.113.0/24 --ctorigdstport 8080 --ctdir ORIGINAL -j ACCEPT",
+        "-A FORWARD -m conntrack --ctstate DNAT ! --ctstatus SEEN_REPLY ! --ctorigsrcport 50001 --ctexpire 0 -j ACCEPT",
+        "-A FORWARD -j DROP",
+    ]);
+    let syn_ack = TcpFlags::SYN.union(TcpFlags::ACK);
+    assert!(host.forward(&tcp(CLIENT, "203.0.113.10:8080", TcpFlags::SYN), "eth0").is_ok());
+    assert!(host.forward(&tcp(WEB, CLIENT, syn_ack), "docker0").is_ok());
+    assert!(host.forward(&tcp("203.0.113.99:50001", "203.0.113.10:8081", TcpFlags::SYN), "eth0").is_err());
+    // What has not been let through yet has no time left.
+    let from = "203.0.113.99:50002";
+    assert_eq!(host.forward(&tcp(from, "203.0.113.10:8081", TcpFlags::SYN), "eth0").err(), None);
+    assert!(host.forward(&tcp(WEB, from, syn_ack), "docker0").is_ok());
+    assert!(host.forward(&tcp(from, "203.0.113.10:8081", TcpFlags::ACK), "eth0").is_err());
+    let rules = host.netfilter.rules_mut(Family::Ipv4);
+    let words = ["-L", "FORWARD", "-v", "-n"];
+    let list = apply_command(rules, &parse_command(Family::Ipv4, &words).unwrap(), None).unwrap();
+    let packets: Vec<&str> = list.lines().skip(2).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(packets, ["2", "1", "1", "2"], "{list}");
+}
+
+#[test]
 fn only_answers_pass_a_stateful_filter() {
     let mut host = Host::new(&[
         "-A FORWARD -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",

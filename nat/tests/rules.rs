@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use linkspan_nat::cidr::Cidr;
+use linkspan_nat::conntrack_match::ConntrackMatch;
 use linkspan_nat::evaluate::{Effects, Facts, TraceStep, Verdict};
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::*;
@@ -79,7 +80,7 @@ fn condition() -> impl Strategy<Value = Match> {
     let side = prop::sample::select(vec![PortSide::Source, PortSide::Destination, PortSide::Either]);
     prop_oneof![
         (ports(), of(negatable(flags))).prop_map(|(ports, flags)| Match::Tcp(TcpMatch { ports, flags })),
-        negatable(states(true)).prop_map(Match::Conntrack),
+        negatable(states(true)).prop_map(|asked| Match::Conntrack(Box::new(ConntrackMatch::states(asked)))),
         negatable(states(false)).prop_map(Match::State),
         (of(negatable(types())), negatable(types()))
             .prop_map(|(source, d)| Match::AddressType { source, destination: Some(d) }),
@@ -206,8 +207,7 @@ fn facts(mark: u32, source: u8, port: u16) -> Facts<'static> {
         mark,
         connection_mark: 0,
         state: CtState::New,
-        dnat: false,
-        snat: false,
+        connection: None,
         address_type: &|_| AddressType::Unicast,
         mac: None,
         now: Duration::ZERO,

@@ -11,6 +11,7 @@
 mod about;
 mod attach;
 mod containers;
+mod devices;
 mod health;
 mod lifecycle;
 mod links;
@@ -392,7 +393,7 @@ impl Daemon {
             Request::ContainerRestart(stop) => Ok(self.container_stop(now, stop, view, true)),
             Request::ContainerKill(kill) => Ok(self.container_kill(now, kill)),
             Request::ContainerRemove(remove) => Ok(self.container_remove(now, remove)),
-            Request::ContainerRename(rename) => self.container_rename(now, rename),
+            Request::ContainerRename(rename) => Ok(self.container_rename(now, rename)),
             Request::ContainerPause(list) => Ok(self.container_pause(now, list, true)),
             Request::ContainerUnpause(list) => Ok(self.container_pause(now, list, false)),
             Request::ContainerWait(list) => Ok(self.container_wait(list)),
@@ -400,7 +401,7 @@ impl Daemon {
             Request::ContainerList(list) => self.container_list(now, list),
             Request::ContainerPort(port) => self.container_port(port),
             Request::ContainerLogs(logs) => self.container_logs(logs),
-            Request::ContainerPrune(_) => Ok(self.container_prune(now)),
+            Request::ContainerPrune(prune) => Ok(self.container_prune(now, prune)),
             Request::Inspect(inspect) => self.inspect(inspect),
             Request::Events(events) => {
                 Ok(Outcome { asks: vec![Ask::Events(events.clone())], ..Outcome::default() })

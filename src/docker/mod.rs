@@ -30,3 +30,4 @@ pub mod request;
 pub mod resolv_conf;
 mod rules;
 pub mod signal;
+mod sysctls;

@@ -401,6 +401,8 @@ pub struct HostInterface {
     pub bridge: bool,
     /// It is a bridge's port.
     pub bridge_port: bool,
+    /// Its largest packet, if that is known.
+    pub mtu: Option<u32>,
     /// The device and the VLAN of it that this one stands for.
     pub vlan: Option<(String, VlanId)>,
 }

@@ -10,6 +10,7 @@ use std::{fmt, str::FromStr};
 
 use thiserror::Error;
 
+use super::cli::ports::Protocol;
 use super::dns::ResolverPolicy;
 use super::hosts_file::HostsStyle;
 
@@ -106,6 +107,15 @@ pub enum Ipv6Switch {
     Namespace,
     /// `disable_ipv6` of each interface that belongs to a network without IPv6.
     Interface,
+}
+
+/// Flows of UDP that a newly published port makes an end of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ForgottenFlows {
+    /// All to its number.
+    OfThePort,
+    /// Those to its number at the address it is published on.
+    OfTheAddress,
 }
 
 /// Which endpoint of a container carries its default route.
@@ -281,8 +291,14 @@ impl Profile {
         !self.is_20_10()
     }
 
-    /// Whether the endpoint option `com.docker.network.endpoint.ifname` is applied. Its neighbour `.sysctls` never is.
+    /// Whether the endpoint options `com.docker.network.endpoint.sysctls` (27) and `.ifname` (28.1) are applied.
     pub fn applies_endpoint_driver_options(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether a container's interfaces are made when its runtime has written what `--sysctl` says, so that an interface
+    /// cannot be named there; before, the runtime comes last.
+    pub fn interfaces_follow_sysctls(self) -> bool {
         !self.is_20_10()
     }
 
@@ -355,8 +371,9 @@ impl Profile {
         !self.is_20_10()
     }
 
-    /// What introduces the error of a container whose program its image does not have.
-    pub fn missing_program_error(self) -> &'static str {
+    /// What introduces the runtime's error about a container that it cannot start, for instance because its image does
+    /// not have the program.
+    pub fn runtime_error(self) -> &'static str {
         match self {
             Self::Docker20_10 => {
                 "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: "
@@ -418,6 +435,29 @@ impl Profile {
     /// the endpoint with the IPv4 route does it for both.
     pub fn publishes_by_family(self) -> bool {
         !self.is_20_10()
+    }
+
+    /// Which flows of UDP to a port that is published from now on are forgotten, because they began before its rules: none,
+    /// or, since 23, those to the port; since 29 only those to the published address.
+    pub fn forgets_flows_when_publishing(self) -> Option<ForgottenFlows> {
+        match self {
+            Self::Docker20_10 => None,
+            Self::Docker28 => Some(ForgottenFlows::OfThePort),
+            Self::Docker29 => Some(ForgottenFlows::OfTheAddress),
+        }
+    }
+
+    /// Whether a bridge device gets its network's MTU; otherwise it has that of the smallest port, once there is one.
+    pub fn sets_bridge_mtu(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// What the engine says to a port of a protocol that has none.
+    pub fn unpublishable(self, protocol: Protocol) -> String {
+        match self {
+            Self::Docker20_10 => format!("invalid transport protocol: {protocol}"),
+            Self::Docker28 | Self::Docker29 => "unknown protocol".to_owned(),
+        }
     }
 
     /// Whether network rm names the active endpoints with their ids in its refusal.

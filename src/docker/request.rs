@@ -85,10 +85,10 @@ pub struct NetworkCreate {
     pub attachable: bool,
     /// The network is the swarm's routing mesh.
     pub ingress: bool,
-    /// IPv4 is on; `false` needs API 1.48.
-    pub ipv4: bool,
-    /// IPv6 is on.
-    pub ipv6: bool,
+    /// Whether IPv4 is on, which needs API 1.48; `None`: an option says so, or else it is.
+    pub ipv4: Option<bool>,
+    /// Whether IPv6 is on; `None`: an option says so, or else it is not.
+    pub ipv6: Option<bool>,
     /// Address management.
     pub ipam: Ipam,
     /// Labels.
@@ -111,8 +111,8 @@ impl NetworkCreate {
             internal: false,
             attachable: false,
             ingress: false,
-            ipv4: true,
-            ipv6: false,
+            ipv4: None,
+            ipv6: None,
             ipam: Ipam::default(),
             labels: BTreeMap::new(),
             config_only: false,
@@ -594,8 +594,8 @@ pub struct ContainerPort {
 pub struct PortQuery {
     /// As written, such as `80` or `80/udp`.
     pub text: String,
-    /// What it means.
-    pub port: ExposedPort,
+    /// What it means: no port that can be published, or what the client says to it once it has found the container.
+    pub port: Result<Option<ExposedPort>, String>,
 }
 
 /// `docker logs`.

@@ -11,8 +11,8 @@ use ipnet::IpNet;
 use linkspan_nat::cidr::Cidr;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::{
-    AddressRange, AddressType, AddressTypeSet, CtState, Family, InterfacePattern, Match, NatRange, Negatable,
-    PortMatch, Range16, Rule, StateSet, Target, TcpMatch,
+    AddressRange, AddressType, AddressTypeSet, CtState, Family, IcmpType, InterfacePattern, Match, NatRange,
+    Negatable, PortMatch, Range16, Rule, StateSet, Target, TcpMatch,
 };
 use linkspan_nat::ruleset::{Hook, Table};
 
@@ -555,7 +555,7 @@ fn entering(bridge: InterfaceName, target: Target) -> Rule {
 
 fn established(bridge: InterfaceName) -> Rule {
     let states = StateSet::of(CtState::Related).union(StateSet::of(CtState::Established));
-    with(out(to(Target::Accept), bridge), Match::Conntrack(Negatable::plain(states)))
+    with(out(to(Target::Accept), bridge), Match::states(states))
 }
 
 fn with(mut rule: Rule, condition: Match) -> Rule {
@@ -580,6 +580,7 @@ fn ports_match(protocol: Protocol, ports: PortMatch) -> Match {
         Protocol::Tcp => Match::Tcp(TcpMatch { ports, flags: None }),
         Protocol::Udp => Match::Udp(ports),
         Protocol::Sctp => Match::Sctp(ports),
+        Protocol::Icmp => Match::Icmp(Negatable::plain(IcmpType::Any)),
     }
 }
 
@@ -593,6 +594,7 @@ fn number(protocol: Protocol) -> u8 {
         Protocol::Tcp => 6,
         Protocol::Udp => 17,
         Protocol::Sctp => 132,
+        Protocol::Icmp => 1,
     }
 }
 

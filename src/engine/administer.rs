@@ -480,6 +480,7 @@ fn errno(error: &ApplyError) -> Errno {
             MacvlanError::NotAStation { .. } => Errno::AddressNotAvailable,
         },
         ApplyError::NoDevice(_) => Errno::NoSuchDevice,
+        ApplyError::Setting { reason, .. } => *reason,
         ApplyError::GatewayUnreachable { .. } => Errno::NetworkUnreachable,
         ApplyError::WrongKind { .. } => Errno::NotSupported,
         ApplyError::Attached(_) | ApplyError::Bridge { .. } => Errno::DeviceBusy,

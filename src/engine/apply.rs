@@ -22,7 +22,7 @@ use super::errno::Errno;
 use super::event::EventKind;
 use super::id::{DeviceId, NamespaceId};
 use super::namespace::Namespace;
-use super::plan::{DeviceName, NamespaceName, Op, Owner, Plan, Position};
+use super::plan::{Connections, DeviceName, NamespaceName, Op, Owner, Plan, Position};
 
 pub use error::ApplyError;
 use error::rules_error;
@@ -170,6 +170,15 @@ impl Engine {
             Op::ForgetConnections { namespace, address } => {
                 Ok(Undo::Connections(self.find_namespace(namespace)?, *address))
             }
+            Op::FlushConnections { namespace, which } => {
+                let id = self.find_namespace(namespace)?;
+                let space = self.space(id, namespace)?;
+                match which {
+                    Connections::WithReplyEnd(address) => space.netfilter.flush_address(*address),
+                    Connections::OpenedToUdp(port, address) => space.netfilter.flush_udp_to(*port, *address),
+                };
+                Ok(Undo::Nothing)
+            }
             Op::Announce { device, address, messages, interval } => {
                 let id = self.find_device(device)?;
                 self.announce(id, *address, *messages, *interval);
@@ -178,7 +187,7 @@ impl Engine {
             Op::SetSysctl { namespace, sysctl } => {
                 let id = self.find_namespace(namespace)?;
                 let before = self.set_sysctl(id, namespace, sysctl)?;
-                Ok(Undo::Sysctl(id, before))
+                Ok(Undo::Sysctl(id, Box::new(before)))
             }
             Op::AddChain { namespace, family, table, chain } => {
                 let id = self.find_namespace(namespace)?;

@@ -29,7 +29,8 @@ pub(crate) struct Device {
     /// The devices that stand on this one.
     pub(crate) uppers: Option<Box<Uppers>>,
     pub(crate) addresses: Vec<IpNet>,
-    pub(crate) route_localnet: bool,
+    /// `net.ipv4.conf.DEVICE.forwarding`.
+    pub(crate) ipv4_forward: bool,
     pub(crate) ipv6_disabled: bool,
     pub(crate) counters: Counters,
 }

@@ -191,9 +191,7 @@ impl Engine {
         };
         let destination = packet.destination();
         if self.is_local(namespace, destination) {
-            let martian = !loopback
-                && is_loopback(destination)
-                && !self.devices[device.index()].as_ref().is_some_and(|d| d.route_localnet);
+            let martian = !loopback && is_loopback(destination) && !self.routes_localnet(device);
             if martian {
                 return self.drop_frame(packet.frame, Some(namespace), Some(device), DropReason::Martian);
             }
@@ -217,8 +215,7 @@ impl Engine {
         if source.is_multicast() || source == IpAddr::V4(Ipv4Addr::BROADCAST) {
             return Some(DropReason::Martian);
         }
-        let localnet = self.devices[device.index()].as_ref().is_some_and(|d| d.route_localnet);
-        if !loopback && is_loopback(source) && !localnet {
+        if !loopback && is_loopback(source) && !self.routes_localnet(device) {
             return Some(DropReason::Martian);
         }
         None
@@ -249,11 +246,11 @@ impl Engine {
     }
 
     fn ip_forward(&mut self, namespace: NamespaceId, ingress: DeviceId, mut packet: Packet) {
-        let forwarding =
-            self.namespaces[namespace.index()].as_ref().is_some_and(|n| match packet.layout.version() {
-                IpVersion::V4 => n.ipv4_forward,
-                IpVersion::V6 => n.ipv6_forward,
-            });
+        // IPv4 asks the interface, IPv6 the whole namespace.
+        let forwarding = match packet.layout.version() {
+            IpVersion::V4 => self.devices[ingress.index()].as_ref().is_some_and(|d| d.ipv4_forward),
+            IpVersion::V6 => self.namespaces[namespace.index()].as_ref().is_some_and(|n| n.ipv6_forward),
+        };
         let destination = packet.destination();
         if !forwarding || is_loopback(destination) || is_v6_link_local(destination) {
             let reason = if forwarding { DropReason::Martian } else { DropReason::ForwardingOff };

@@ -13,6 +13,7 @@ use linkspan_nat::netfilter::Netfilter;
 use linkspan_nat::ruleset::RuleSet;
 
 use super::id::DeviceId;
+use super::interface_settings::Written;
 use super::neighbour::NeighbourTable;
 use super::plan::NamespaceName;
 use super::route::RouteTable;
@@ -131,8 +132,13 @@ pub(crate) struct Namespace {
     /// Once there was a fragment.
     pub(crate) reassembler: Option<Box<Reassembler>>,
     pub(crate) ipv4_forward: bool,
+    /// What new devices start with.
+    pub(crate) ipv4_forward_default: bool,
     pub(crate) ipv6_forward: bool,
     pub(crate) ipv6_disabled: bool,
+    /// What new devices start with.
+    pub(crate) ipv6_disabled_default: bool,
+    pub(crate) written: Written,
     pub(crate) bridge_netfilter: bool,
     pub(crate) local_ports: (u16, u16),
     pub(crate) next_port: u16,
@@ -162,8 +168,11 @@ impl Namespace {
             netfilter: Netfilter::with_rules(rules, hash_seed),
             reassembler: None,
             ipv4_forward: false,
+            ipv4_forward_default: false,
             ipv6_forward: false,
             ipv6_disabled,
+            ipv6_disabled_default: ipv6_disabled,
+            written: Written::new(),
             bridge_netfilter: false,
             local_ports: (32_768, 60_999),
             next_port: 0,

@@ -21,6 +21,7 @@ pub use linkspan_switch::macvlan::Mode as MacvlanMode;
 pub use linkspan_switch::vlan::VlanId;
 
 use super::id::ServiceId;
+pub use super::interface_settings::{InterfaceParameter, InterfaceSetting, SettingScope};
 
 /// The name of a network namespace: unique in an engine, chosen by whoever creates it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,12 +194,12 @@ pub enum Position {
 /// A per-namespace or per-device kernel setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sysctl {
-    /// `net.ipv4.ip_forward`.
+    /// `net.ipv4.ip_forward`, which is `net.ipv4.conf.all.forwarding`: all interfaces follow.
     Ipv4Forward(bool),
     /// `net.ipv6.conf.all.forwarding`.
     Ipv6Forward(bool),
-    /// `net.ipv4.conf.DEVICE.route_localnet`.
-    RouteLocalnet(InterfaceName, bool),
+    /// `net.ipv4.conf.*` and `net.ipv6.conf.*` as far as they are none of the others here.
+    Interface(InterfaceSetting),
     /// `net.ipv6.conf.DEVICE.disable_ipv6`.
     DisableIpv6(InterfaceName, bool),
     /// `net.ipv6.conf.all.disable_ipv6`.
@@ -207,6 +208,53 @@ pub enum Sysctl {
     BridgeNetfilter(bool),
     /// `net.ipv4.ip_local_port_range`.
     LocalPortRange(u16, u16),
+}
+
+/// Why a kernel setting cannot be written, in the words Go's `syscall` has for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// There is no such setting.
+    #[error("no such file or directory")]
+    Unknown,
+    /// It does not take the value.
+    #[error("invalid argument")]
+    Value,
+}
+
+impl Sysctl {
+    /// A setting of interfaces.
+    pub fn interface(scope: SettingScope, parameter: InterfaceParameter, value: i64) -> Self {
+        let flag = value != 0;
+        match (parameter.family(), parameter.name(), scope) {
+            (Family::Ipv4, "forwarding", SettingScope::All) => Self::Ipv4Forward(flag),
+            (Family::Ipv6, "forwarding", SettingScope::All) => Self::Ipv6Forward(flag),
+            (Family::Ipv6, "disable_ipv6", SettingScope::All) => Self::DisableIpv6All(flag),
+            (Family::Ipv6, "disable_ipv6", SettingScope::Interface(name)) => Self::DisableIpv6(name, flag),
+            _ => Self::Interface(InterfaceSetting { scope, parameter, value }),
+        }
+    }
+
+    /// The interface that it is a setting of, if it is one's alone.
+    pub fn device(&self) -> Option<InterfaceName> {
+        match self {
+            Self::DisableIpv6(device, _)
+            | Self::Interface(InterfaceSetting { scope: SettingScope::Interface(device), .. }) => {
+                Some(*device)
+            }
+            Self::Ipv4Forward(_)
+            | Self::Ipv6Forward(_)
+            | Self::Interface(_)
+            | Self::DisableIpv6All(_)
+            | Self::BridgeNetfilter(_)
+            | Self::LocalPortRange(..) => None,
+        }
+    }
+
+    /// `net.ipv4.conf.DEVICE.route_localnet`.
+    pub fn route_localnet(device: InterfaceName, value: bool) -> Self {
+        let scope = SettingScope::Interface(device);
+        Self::interface(scope, InterfaceParameter::ROUTE_LOCALNET, value.into())
+    }
 }
 
 /// What a route leads to.
@@ -256,6 +304,15 @@ pub struct LinkQuality {
     pub reorder: f64,
     /// Nothing passes.
     pub cut: bool,
+}
+
+/// Tracked connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Connections {
+    /// Those whose replies come from an address or go to it.
+    WithReplyEnd(IpAddr),
+    /// Those of UDP that were opened to a port, of this address if there is one.
+    OpenedToUdp(u16, Option<IpAddr>),
 }
 
 /// One operation on the engine.
@@ -370,6 +427,13 @@ pub enum Op {
         namespace: NamespaceName,
         /// The address.
         address: IpAddr,
+    },
+    /// Forgets tracked connections of a namespace now; undoing it does not bring them back.
+    FlushConnections {
+        /// The namespace that tracks them.
+        namespace: NamespaceName,
+        /// Which.
+        which: Connections,
     },
     /// Sets a kernel setting; undoing it brings the value before back.
     SetSysctl {

@@ -3,24 +3,29 @@
 
 use std::fmt::Write as _;
 
+use linkspan_nat::interface::InterfaceName;
+use linkspan_nat::rule::Family;
+
 use super::Engine;
 use super::administer::Change;
 use super::errno::Errno;
 use super::id::NamespaceId;
-use super::plan::Sysctl;
+use super::interface_settings::{InterfaceParameter, SettingScope};
+use super::plan::{SettingError, Sysctl};
 use super::view::{InterfaceView, SettingsView};
 
-/// Parameters that can be read, as files below [`PARAMETERS`].
-const KEYS: [&str; 6] = [
+/// Parameters that can be read besides those of interfaces, as files below [`PARAMETERS`].
+const KEYS: [&str; 4] = [
     "net/bridge/bridge-nf-call-ip6tables",
     "net/bridge/bridge-nf-call-iptables",
     "net/ipv4/ip_forward",
     "net/ipv4/ip_local_port_range",
-    "net/ipv6/conf/all/disable_ipv6",
-    "net/ipv6/conf/all/forwarding",
 ];
 
 const PARAMETERS: &str = "/proc/sys/";
+/// The interfaces' folders there.
+const INTERFACES_V4: &str = "net/ipv4/conf/";
+const INTERFACES_V6: &str = "net/ipv6/conf/";
 const DEVICES: &str = "/sys/class/net/";
 
 impl Engine {
@@ -31,7 +36,10 @@ impl Engine {
         path: &str,
     ) -> Option<Result<Vec<u8>, Errno>> {
         let text = if let Some(key) = path.strip_prefix(PARAMETERS) {
-            self.settings(namespace).and_then(|settings| parameter(&settings, key))
+            match key.strip_prefix(INTERFACES_V4).or_else(|| key.strip_prefix(INTERFACES_V6)) {
+                Some(_) => self.interface_parameter(namespace, key).map(|value| format!("{value}\n")),
+                None => self.settings(namespace).and_then(|settings| parameter(&settings, key)),
+            }
         } else if matches!(path, "/proc/net/dev" | "/proc/self/net/dev") {
             Some(counters(&self.interfaces(namespace)))
         } else if let Some(rest) = path.strip_prefix(DEVICES) {
@@ -52,7 +60,18 @@ impl Engine {
         }
         let mut paths: Vec<String> = KEYS.iter().map(|key| format!("{PARAMETERS}{key}")).collect();
         paths.push("/proc/net/dev".to_owned());
-        for device in self.interfaces(namespace) {
+        let devices = self.interfaces(namespace);
+        for (family, folder) in [(Family::Ipv4, INTERFACES_V4), (Family::Ipv6, INTERFACES_V6)] {
+            let scopes =
+                ["all", "default"].into_iter().chain(devices.iter().map(|device| device.name.as_str()));
+            for scope in scopes {
+                paths.extend(
+                    InterfaceParameter::all(family)
+                        .map(|parameter| format!("{PARAMETERS}{folder}{scope}/{}", parameter.name())),
+                );
+            }
+        }
+        for device in devices {
             let name = device.name;
             paths.extend(ATTRIBUTES.iter().map(|attribute| format!("{DEVICES}{name}/{attribute}")));
         }
@@ -60,6 +79,72 @@ impl Engine {
         paths.sort();
         paths
     }
+
+    fn interface_parameter(&self, namespace: NamespaceId, key: &str) -> Option<i64> {
+        let (scope, parameter) = interface_key(key)?;
+        self.interface_setting(namespace, scope, parameter)
+    }
+}
+
+impl Sysctl {
+    /// The setting that a file below `/proc/sys/` is, with the value that its new content says.
+    ///
+    /// # Errors
+    /// [`SettingError::Unknown`] if no such parameter is known here, [`SettingError::Value`] if it does not take the value.
+    pub fn parse(key: &str, value: &str) -> Result<Sysctl, SettingError> {
+        let number = || integer(value).ok_or(SettingError::Value);
+        let flag = || number().map(|number| number != 0);
+        if let Some((scope, parameter)) = interface_key(key) {
+            let value = number().ok().filter(|value| parameter.takes(*value)).ok_or(SettingError::Value)?;
+            return Ok(Sysctl::interface(scope, parameter, value));
+        }
+        match key {
+            "net/ipv4/ip_forward" => flag().map(Sysctl::Ipv4Forward),
+            "net/bridge/bridge-nf-call-iptables" | "net/bridge/bridge-nf-call-ip6tables" => {
+                flag().map(Sysctl::BridgeNetfilter)
+            }
+            "net/ipv4/ip_local_port_range" => {
+                let numbers: Vec<u16> =
+                    value.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+                match numbers.as_slice() {
+                    [first, last] if first <= last && *first > 0 => Ok(Sysctl::LocalPortRange(*first, *last)),
+                    _ => Err(SettingError::Value),
+                }
+            }
+            _ => Err(SettingError::Unknown),
+        }
+    }
+}
+
+/// A path below `net/ipv4/conf/` or `net/ipv6/conf/`: whose parameter, and which.
+fn interface_key(key: &str) -> Option<(SettingScope, InterfaceParameter)> {
+    let (family, rest) = match key.strip_prefix(INTERFACES_V4) {
+        Some(rest) => (Family::Ipv4, rest),
+        None => (Family::Ipv6, key.strip_prefix(INTERFACES_V6)?),
+    };
+    let (scope, name) = rest.split_once('/')?;
+    let scope = match scope {
+        "all" => SettingScope::All,
+        "default" => SettingScope::Default,
+        interface => SettingScope::Interface(InterfaceName::parse(interface).ok()?),
+    };
+    Some((scope, InterfaceParameter::find(family, name)?))
+}
+
+/// The first number of a text, as `proc_dointvec` reads it: decimal, `0x` hexadecimal or `0` octal, within 32 bits.
+fn integer(text: &str) -> Option<i64> {
+    let word = text.split_whitespace().next()?;
+    let (sign, digits) = word.strip_prefix('-').map_or((1, word), |digits| (-1, digits));
+    let (radix, digits) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+        Some(digits) => (16, digits),
+        None if digits.len() > 1 && digits.starts_with('0') => (8, &digits[1..]),
+        None => (10, digits),
+    };
+    if digits.starts_with(['+', '-']) {
+        return None;
+    }
+    let number = sign * i64::from_str_radix(digits, radix).ok()?;
+    i32::try_from(number).ok().map(i64::from)
 }
 
 /// What writing a file of the kernel's changes; `None` if it is not one of them.
@@ -69,24 +154,10 @@ pub(super) fn change_of(path: &str, content: &[u8]) -> Option<Result<Change, Err
         return others.then_some(Err(Errno::PermissionDenied));
     };
     let text = String::from_utf8_lossy(content);
-    let value = text.trim();
-    let flag = || value.parse::<u32>().map(|number| number != 0).map_err(|_| Errno::InvalidArgument);
-    let sysctl = match key {
-        "net/ipv4/ip_forward" => flag().map(Sysctl::Ipv4Forward),
-        "net/ipv6/conf/all/forwarding" => flag().map(Sysctl::Ipv6Forward),
-        "net/ipv6/conf/all/disable_ipv6" => flag().map(Sysctl::DisableIpv6All),
-        "net/bridge/bridge-nf-call-iptables" | "net/bridge/bridge-nf-call-ip6tables" => {
-            flag().map(Sysctl::BridgeNetfilter)
-        }
-        "net/ipv4/ip_local_port_range" => {
-            let numbers: Vec<u16> = value.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-            match numbers.as_slice() {
-                [first, last] if first <= last && *first > 0 => Ok(Sysctl::LocalPortRange(*first, *last)),
-                _ => Err(Errno::InvalidArgument),
-            }
-        }
-        _ => Err(Errno::NoSuchFile),
-    };
+    let sysctl = Sysctl::parse(key, text.trim()).map_err(|error| match error {
+        SettingError::Unknown => Errno::NoSuchFile,
+        SettingError::Value => Errno::InvalidArgument,
+    });
     Some(sysctl.map(Change::SetSysctl))
 }
 
@@ -94,8 +165,6 @@ fn parameter(settings: &SettingsView, key: &str) -> Option<String> {
     let flag = |value: bool| format!("{}\n", u8::from(value));
     Some(match key {
         "net/ipv4/ip_forward" => flag(settings.ipv4_forward),
-        "net/ipv6/conf/all/forwarding" => flag(settings.ipv6_forward),
-        "net/ipv6/conf/all/disable_ipv6" => flag(settings.ipv6_disabled),
         "net/bridge/bridge-nf-call-iptables" | "net/bridge/bridge-nf-call-ip6tables" => {
             flag(settings.bridge_netfilter)
         }

@@ -16,12 +16,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 pub use linkspan_nat::rule::Family;
+pub use linkspan_nat::ruleset::Table;
+pub use linkspan_nat::text_restore::RestoreOptions;
 
 use super::Engine;
 pub use super::administer::{Change, Existing, NewDevice, RouteChange};
 pub use super::environment::Environment;
 pub use super::errno::Errno;
 pub use super::event::NeighbourState;
+pub use super::flow_filter::FlowFilter;
 use super::id::{NamespaceId, SocketId};
 pub use super::pipe::Pipe;
 pub use super::plan::{IpvlanFlag, IpvlanMode, MacAddress, MacvlanMode, Sysctl, Transport, VlanId};
@@ -426,9 +429,20 @@ impl Sys {
         self.engine.borrow().sockets(self.namespace)
     }
 
-    /// The tracked connections as `conntrack -L` prints them.
-    pub fn connections(&self) -> Vec<String> {
-        self.engine.borrow().connections(self.namespace)
+    /// The tracked connections that a filter selects, as `conntrack -L` prints them.
+    pub fn connections(&self, filter: &FlowFilter) -> Vec<String> {
+        self.engine.borrow().selected_connections(self.namespace, filter)
+    }
+
+    /// Forgets the tracked connections that a filter selects, and returns them as they were.
+    /// [`Errno::PermissionDenied`] without `CAP_NET_ADMIN`.
+    pub fn forget_connections(&self, filter: &FlowFilter) -> Result<Vec<String>, Errno> {
+        match self.process.privilege {
+            Privilege::Ordinary => Err(Errno::PermissionDenied),
+            Privilege::NetAdmin | Privilege::Full => {
+                Ok(self.engine.borrow_mut().forget_connections(self.namespace, filter))
+            }
+        }
     }
 
     /// Runs an `iptables` command line (without the program name) on this namespace; the error is what the real
@@ -444,6 +458,19 @@ impl Sys {
             return Err(IptablesError { message, status: ExitCode(4) });
         }
         self.engine.borrow_mut().iptables(self.namespace, family, arguments)
+    }
+
+    /// Reads rules as `iptables-restore` does; the error is what the real program prints.
+    pub fn restore_rules(
+        &self,
+        family: Family,
+        text: &str,
+        options: RestoreOptions,
+    ) -> Result<(), IptablesError> {
+        if self.process.privilege == Privilege::Ordinary {
+            return self.iptables(family, &[]).map(drop);
+        }
+        self.engine.borrow_mut().restore_rules(self.namespace, family, text, options)
     }
 
     /// Changes the namespace: addresses, routes, neighbours, devices, settings. [`Errno::PermissionDenied`] without

@@ -9,6 +9,7 @@ use linkspan_nat::conntrack_text;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 use linkspan_nat::ruleset::RuleId;
+use linkspan_nat::text_restore::{RestoreOptions, restore};
 use linkspan_nat::{text, text_emit};
 use linkspan_switch::fdb::{FdbState, FdbTarget};
 use linkspan_switch::vlan::VlanId;
@@ -46,6 +47,7 @@ impl Engine {
             addresses: device.addresses.clone(),
             is_bridge: device.interface_kind() == InterfaceKind::Bridge,
             is_port: device.master.is_some(),
+            mtu: device.mtu,
             vlan: match device.kind {
                 Kind::Vlan { parent, id } => self
                     .living(parent)
@@ -367,6 +369,25 @@ impl Engine {
         };
         space.epoch += 1;
         text::apply_command(space.netfilter.rules_mut(family), &command, None).map_err(refuse)
+    }
+
+    /// Reads rules as `iptables-restore` and `ip6tables-restore` do.
+    pub fn restore_rules(
+        &mut self,
+        namespace: NamespaceId,
+        family: Family,
+        text: &str,
+        options: RestoreOptions,
+    ) -> Result<(), IptablesError> {
+        let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else {
+            return Err(IptablesError {
+                message: Errno::BadDescriptor.text().to_owned(),
+                status: ExitCode::FAILURE,
+            });
+        };
+        space.epoch += 1;
+        restore(space.netfilter.rules_mut(family), family, text, options)
+            .map_err(|error| IptablesError { message: error.text, status: ExitCode(error.exit_status) })
     }
 
     /// The rules of a namespace.

@@ -24,6 +24,8 @@ pub struct DeviceGist {
     pub is_bridge: bool,
     /// It is a bridge's port.
     pub is_port: bool,
+    /// Its largest packet.
+    pub mtu: u32,
     /// The device of the same namespace and the VLAN of it that this one stands for.
     pub vlan: Option<(String, VlanId)>,
 }

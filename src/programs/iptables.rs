@@ -1,8 +1,8 @@
-//! `iptables`, `ip6tables` and their `-save` forms: the namespace's rules as text.
+//! `iptables`, `ip6tables` and their `-save` and `-restore` forms: the namespace's rules as text.
 
 use super::arguments;
-use super::options::{Failure, finish};
-use crate::engine::sys::{ExitCode, Family, Sys};
+use super::options::{Failure, Mistake, Options, Syntax, finish};
+use crate::engine::sys::{ExitCode, Family, RestoreOptions, Sys, Table};
 
 /// The tables in the order `iptables-save` prints them.
 const TABLES: [&str; 5] = ["mangle", "raw", "security", "nat", "filter"];
@@ -25,6 +25,70 @@ pub(crate) async fn save_ipv4(sys: Sys) -> ExitCode {
 /// `ip6tables-save`.
 pub(crate) async fn save_ipv6(sys: Sys) -> ExitCode {
     save(sys, Family::Ipv6).await
+}
+
+/// `iptables-restore`.
+pub(crate) async fn restore_ipv4(sys: Sys) -> ExitCode {
+    let result = restore(&sys, Family::Ipv4).await;
+    finish(&sys, result).await
+}
+
+/// `ip6tables-restore`.
+pub(crate) async fn restore_ipv6(sys: Sys) -> ExitCode {
+    let result = restore(&sys, Family::Ipv6).await;
+    finish(&sys, result).await
+}
+
+pub(super) const RESTORE_SYNTAX: Syntax = Syntax {
+    letters: "nctvT:",
+    long: &[("noflush", 'n'), ("counters", 'c'), ("test", 't'), ("verbose", 'v'), ("table", 'T')],
+    stop_at_operand: false,
+    usage: "iptables-restore [-c] [-v] [-t] [-n] [-T table] [file]",
+};
+
+async fn restore(sys: &Sys, family: Family) -> Result<ExitCode, Failure> {
+    let (program, words) = arguments(sys);
+    let hint = format!("Try `{program} -h' or '{program} --help' for more information.\n");
+    let wrong = |text: String| Failure { text: format!("{text}\n{hint}"), status: ExitCode::FAILURE };
+    let options = Options::read(&without_wait(words), &RESTORE_SYNTAX).map_err(|mistake| {
+        wrong(match mistake {
+            Mistake::Unknown(option) if option.chars().count() > 1 => {
+                format!("{program}: unrecognized option '--{option}'")
+            }
+            Mistake::Unknown(option) => format!("{program}: invalid option -- '{option}'"),
+            Mistake::NoValue(option) => format!("{program}: option requires an argument -- '{option}'"),
+        })
+    })?;
+    let only = match options.value('T') {
+        None => None,
+        Some(name) => Some(
+            Table::ALL
+                .into_iter()
+                .find(|table| table.name() == name)
+                .ok_or_else(|| wrong(format!("{program}: there is no table '{name}'")))?,
+        ),
+    };
+    let text = match options.operands.first() {
+        Some(path) => sys.read_file(path).map_err(|errno| Failure {
+            text: format!("Can't open {path}: {errno}\n"),
+            status: ExitCode::FAILURE,
+        })?,
+        None => {
+            let mut text = Vec::new();
+            loop {
+                let piece = sys.stdin().read(65_536).await;
+                if piece.is_empty() {
+                    break text;
+                }
+                text.extend_from_slice(&piece);
+            }
+        }
+    };
+    let wanted =
+        RestoreOptions { keep: options.has('n'), counters: options.has('c'), test: options.has('t'), only };
+    sys.restore_rules(family, &String::from_utf8_lossy(&text), wanted)
+        .map(|()| ExitCode::SUCCESS)
+        .map_err(|error| Failure { text: with_end(error.message), status: error.status })
 }
 
 async fn command(sys: Sys, family: Family) -> ExitCode {

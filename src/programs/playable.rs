@@ -8,8 +8,8 @@ use super::clients::{self, Client};
 use super::options::{Options, Syntax};
 use super::sh::Words;
 use super::{
-    arp, base_name, conntrack, curl, cut, date, find, grep, head, hostname, http_proxy, httpd, nc, netstat,
-    ping, route, sed, seq, sh, sort, sysctl, tail, timeout, tr, traceroute, wc, wget, which, xargs,
+    arp, base_name, conntrack, curl, cut, date, find, grep, head, hostname, http_proxy, httpd, iptables, nc,
+    netstat, ping, route, sed, seq, sh, sort, sysctl, tail, timeout, tr, traceroute, wc, wget, which, xargs,
 };
 
 /// Commands that start commands (`env timeout 5 sh -c ...`), one inside another.
@@ -132,6 +132,7 @@ fn syntax(program: &str) -> Option<&'static Syntax> {
         "date" => &date::SYNTAX,
         "grep" => &grep::SYNTAX,
         "hostname" => &hostname::SYNTAX,
+        "ip6tables-restore" | "iptables-restore" => &iptables::RESTORE_SYNTAX,
         "http-proxy" => &http_proxy::SYNTAX,
         "httpd" => &httpd::SYNTAX,
         "netstat" => &netstat::SYNTAX,

@@ -1,6 +1,7 @@
 //! `sysctl [-neaw] [KEY[=VALUE]]...`: the settings a namespace has here, read and changed.
 //!
-//! Keys are those of [`KEYS`]; `-a` shows them all. A slash may stand for a dot.
+//! `-a` shows every key. Where the first separator is a dot, slashes and dots stand for each other, so that
+//! `net.ipv4.conf.eth0/10.rp_filter` is a setting of `eth0.10`.
 
 use super::arguments;
 use super::options::{Failure, Options, Syntax, finish};
@@ -13,15 +14,8 @@ pub(super) const SYNTAX: Syntax = Syntax {
     usage: "sysctl [-enq] { -a | -p [FILE]... | [-w] [KEY[=VALUE]]... }",
 };
 
-/// The keys, as `-a` lists them.
-const KEYS: [&str; 6] = [
-    "net.bridge.bridge-nf-call-ip6tables",
-    "net.bridge.bridge-nf-call-iptables",
-    "net.ipv4.ip_forward",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv6.conf.all.disable_ipv6",
-    "net.ipv6.conf.all.forwarding",
-];
+/// Where the keys are files.
+const PARAMETERS: &str = "/proc/sys/";
 
 /// Reads and changes settings.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
@@ -33,7 +27,12 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let (program, words) = arguments(sys);
     let options = Options::parse(program, words, &SYNTAX)?;
     let keys: Vec<String> = match options.has('a') || options.has('A') {
-        true => KEYS.map(str::to_owned).to_vec(),
+        true => sys
+            .list_files(PARAMETERS)
+            .iter()
+            .filter_map(|path| path.strip_prefix(PARAMETERS))
+            .map(swapped)
+            .collect(),
         false => options.operands.clone(),
     };
     let mut status = ExitCode::SUCCESS;
@@ -42,10 +41,14 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
             Some((key, value)) => (key.trim(), Some(value.trim())),
             None => (word.as_str(), None),
         };
-        let key = key.replace('/', ".");
+        let path = match key.find(['.', '/']) {
+            Some(at) if key[at..].starts_with('.') => swapped(key),
+            _ => key.to_owned(),
+        };
+        let key = swapped(&path);
         let done = match value {
-            Some(value) => write(sys, &key, value).map(|()| value.to_owned()),
-            None => read(sys, &key),
+            Some(value) => write(sys, &path, value).map(|()| value.to_owned()),
+            None => read(sys, &path),
         };
         match done {
             Ok(_) if value.is_some() && options.has('q') => {}
@@ -67,16 +70,22 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     Ok(status)
 }
 
-/// A key as the file it is.
-fn file_of(key: &str) -> String {
-    format!("/proc/sys/{}", key.replace('.', "/"))
+/// Slashes for dots and dots for slashes: a key as the path it is, and the other way round.
+fn swapped(key: &str) -> String {
+    key.chars()
+        .map(|character| match character {
+            '.' => '/',
+            '/' => '.',
+            other => other,
+        })
+        .collect()
 }
 
-fn read(sys: &Sys, key: &str) -> Result<String, Errno> {
-    let content = sys.read_file(&file_of(key))?;
+fn read(sys: &Sys, path: &str) -> Result<String, Errno> {
+    let content = sys.read_file(&format!("{PARAMETERS}{path}"))?;
     Ok(String::from_utf8_lossy(&content).trim_end().to_owned())
 }
 
-fn write(sys: &Sys, key: &str, value: &str) -> Result<(), Errno> {
-    sys.write_file(&file_of(key), value.as_bytes(), false)
+fn write(sys: &Sys, path: &str, value: &str) -> Result<(), Errno> {
+    sys.write_file(&format!("{PARAMETERS}{path}"), value.as_bytes(), false)
 }

@@ -265,9 +265,49 @@ fn sysctl_reads_and_changes_what_packets_meet() {
     assert_eq!(world.run("host", "sysctl net.nosuch"), text(unknown, 1));
     let wrong = "sysctl: write error: Invalid argument\n";
     assert_eq!(world.run("host", "sysctl -w net.ipv4.ip_forward=x"), text(wrong, 1));
-    assert_eq!(world.run("host", "sysctl -a").0.lines().count(), 6);
+    let (every, _) = world.run("host", "sysctl -a");
+    assert!(every.lines().any(|line| line == "net.ipv6.conf.br0.accept_ra = 1"), "{every}");
     let refused = "sysctl: error setting key 'net.ipv4.ip_forward': Read-only file system\n";
     assert_eq!(world.run("a", "sysctl -w net.ipv4.ip_forward=1"), text(refused, 1));
+}
+
+#[test]
+fn sysctl_knows_the_settings_of_interfaces() {
+    let world = World::new();
+    let read = |key: &str| world.run("host", &format!("sysctl -n {key}")).0.trim().to_owned();
+    let write = |pair: &str| world.run("host", &format!("sysctl -w {pair}")).1;
+    // ip_forward is all.forwarding, which every interface follows; each may go its own way afterwards.
+    assert_eq!(read("net.ipv4.conf.br0.forwarding"), "1");
+    assert_eq!(world.run("a", "ping -c1 -W1 10.1.0.2").1, 0);
+    assert_eq!(write("net.ipv4.conf.br0.forwarding=0"), 0);
+    assert_eq!(world.run("a", "ping -c1 -W1 10.1.0.2").1, 1);
+    assert_eq!(read("net.ipv4.ip_forward"), "1");
+    assert_eq!(write("net.ipv4.conf.all.forwarding=1"), 0);
+    assert_eq!(world.run("a", "ping -c1 -W1 10.1.0.2").1, 0);
+    assert_eq!(read("net.ipv4.conf.all.accept_redirects"), "0");
+    // IPv4's defaults reach those without a value of their own; IPv6's only those to come.
+    assert_eq!(write("net.ipv4.conf.br0.rp_filter=0x1"), 0);
+    assert_eq!(write("net.ipv4.conf.default.rp_filter=2 net.ipv6.conf.default.accept_ra=2"), 0);
+    assert_eq!(
+        (read("net.ipv4.conf.br0.rp_filter"), read("net.ipv4.conf.va.rp_filter")),
+        ("1".into(), "2".into())
+    );
+    world.run("host", "ip link add d.5 type dummy");
+    assert_eq!(
+        (read("net.ipv6.conf.br0.accept_ra"), read("net.ipv6.conf.d/5.accept_ra")),
+        ("1".into(), "2".into())
+    );
+    assert_eq!(
+        (read("net.ipv6.conf.lo.mtu"), read("net.ipv6.conf.br0.mtu")),
+        ("65536".into(), "1500".into())
+    );
+    // A setting stays with the device, whatever its name.
+    world.run("host", "ip link set d.5 name d6");
+    assert_eq!(read("net.ipv6.conf.d6.accept_ra"), "2");
+    let unknown = "sysctl: error: 'net.ipv4.conf.nosuch.rp_filter' is an unknown key\n";
+    assert_eq!(world.run("host", "sysctl net.ipv4.conf.nosuch.rp_filter"), text(unknown, 1));
+    let wrong = "sysctl: write error: Invalid argument\n";
+    assert_eq!(world.run("host", "sysctl -w net.ipv6.conf.br0.hop_limit=300"), text(wrong, 1));
 }
 
 #[test]
@@ -544,6 +584,21 @@ fn rules_and_bridges_are_shown_on_the_host() {
     let expected = "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n\
                     -A FORWARD -s 10.0.0.3/32 -j DROP\nCOMMIT\n";
     assert_eq!(saved, expected);
+    // What was saved can be read again, from a pipe or a file, as a whole or not at all.
+    world.run("host", "iptables -F FORWARD");
+    world.file("/rules", &saved);
+    assert_eq!(world.sh("host", "iptables-restore </rules; iptables -S FORWARD | wc -l"), text("2\n", 0));
+    assert_eq!(
+        world.sh("host", "iptables-save -t filter | iptables-restore -n; iptables -S FORWARD | wc -l").0,
+        "3\n"
+    );
+    let failed = "iptables-restore: line 3 failed: No chain/target/match by that name.\n";
+    world.file("/wrong", "*filter\n-F FORWARD\n-A NOSUCH -j DROP\nCOMMIT\n");
+    assert_eq!(world.run("host", "iptables-restore -n /wrong"), text(failed, 1));
+    assert_eq!(world.run("host", "iptables-restore /rules"), text("", 0));
+    assert_eq!(world.run("host", "iptables -S"), text(rules, 0));
+    let missing = "Can't open /nosuch: No such file or directory\n";
+    assert_eq!(world.run("host", "ip6tables-restore /nosuch"), text(missing, 1));
     world.run("a", "ping -c1 10.0.0.1");
     let (fdb, _) = world.run("host", "bridge fdb show br br0");
     assert!(fdb.contains("02:42:0a:00:00:02 dev va master br0 \n"), "{fdb}");

@@ -377,3 +377,56 @@ fn every_name_that_is_offered_is_a_program() {
         assert!(super::find(name).is_some(), "{name}");
     }
 }
+
+#[test]
+fn conntrack_lists_and_forgets_connections() {
+    let world = World::new();
+    let said = |count: u8, done: &str| {
+        format!("conntrack v1.4.7 (conntrack-tools): {count} flow entries have been {done}.\n")
+    };
+    let flow = |port: u16| {
+        format!(
+            "udp      17 29 src=10.0.0.2 dst=10.1.0.2 sport={port} dport=5000 [UNREPLIED] src=10.1.0.2 dst=10.0.0.2 \
+             sport=5000 dport={port} mark=0 use=1\n"
+        )
+    };
+    let run = |line: &str| {
+        let (text, status) = world.run("host", line);
+        // How long they have to live is not what this is about.
+        let text = (0..=30).fold(text, |text, left| text.replace(&format!(" 17 {left} "), " 17 29 "));
+        (text, status)
+    };
+    // Nothing is tracked before a rule asks for it.
+    world.run("host", "iptables -A FORWARD -m conntrack --ctstate NEW -j ACCEPT");
+    world.run("far", "iptables -A OUTPUT -p icmp -j DROP");
+    for port in [4000, 4001, 4002] {
+        world.sh("a", &format!("echo x | timeout 1 nc -u -w 1 -p {port} 10.1.0.2 5000"));
+    }
+    world.run("a", "ping -c1 -W1 10.1.0.2");
+    assert_eq!(run("conntrack -C"), ("4\n".to_owned(), 0));
+    assert_eq!(run("conntrack -D -s 10.9.9.9"), (said(0, "deleted"), 1));
+    let (listed, _) = run("conntrack -L -p udp --dport 5000");
+    assert!(listed.ends_with(&said(3, "shown")), "{listed}");
+    let one = run("conntrack -D -s 10.0.0.0/24 -p udp --dport 5000 --orig-port-src 4001");
+    assert_eq!(one, (flow(4001) + &said(1, "deleted"), 0));
+    assert_eq!(run("conntrack -D -p icmp").1, 0);
+    assert_eq!(run("conntrack -L -r 10.1.0.2 -q 10.0.0.2 -f ipv4").0.lines().count(), 3);
+    assert_eq!(run("conntrack -L -n").0, said(0, "shown"));
+    assert_eq!(run("conntrack -L -f ipv6").0, said(0, "shown"));
+    let emptied = "conntrack v1.4.7 (conntrack-tools): connection tracking table has been emptied.\n";
+    assert_eq!(run("conntrack -F"), (emptied.to_owned(), 0));
+    assert_eq!(run("conntrack -C").0, "0\n");
+    for (line, complaint) in [
+        ("conntrack -D --dport 5000", "unknown option `--dport'"),
+        ("conntrack -Z", "unknown option `-Z'"),
+        ("conntrack -L -s", "option `-s' requires an argument"),
+        ("conntrack -D -p bogus", "`bogus' unsupported protocol"),
+        ("conntrack -D -s bogus", "Invalid IP address `bogus'"),
+        ("conntrack -D -L", "Invalid commands combination"),
+        ("conntrack -C -p udp", "Illegal option `--protonum' with this command"),
+    ] {
+        let prefix = "conntrack v1.4.7 (conntrack-tools): ";
+        let hint = "Try `conntrack -h' or 'conntrack --help' for more information.";
+        assert_eq!(run(line), (format!("{prefix}{complaint}\n{prefix}{hint}\n"), 2), "{line}");
+    }
+}

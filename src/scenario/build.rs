@@ -131,6 +131,7 @@ fn default_host(links: &Links) -> MachineSpec {
         forward: false,
         resolv_conf: "nameserver 203.0.113.53\n".to_owned(),
         local_ports: None,
+        sysctls: Vec::new(),
         rules: Vec::new(),
     }
 }
@@ -156,6 +157,7 @@ fn outside(links: &Links, remote: &[Remote], zone: &Rc<AuthorityZone>) -> (Machi
         forward: true,
         resolv_conf: "nameserver 127.0.0.1\n".to_owned(),
         local_ports: None,
+        sysctls: Vec::new(),
         rules: Vec::new(),
     };
     let programs = vec![Daemonised::Listen(vec!["80/tcp".to_owned()]), Daemonised::NameServer(zone.clone())];
@@ -178,6 +180,7 @@ fn host_spec(host: &Host, links: &Links) -> MachineSpec {
         forward: host.ip_forward,
         resolv_conf: host.resolv_conf.clone().unwrap_or_else(|| "nameserver 203.0.113.53\n".to_owned()),
         local_ports: host.ephemeral_ports,
+        sysctls: host.sysctls.clone(),
         rules: rules.collect(),
     }
 }
@@ -226,6 +229,7 @@ fn machine_spec(machine: &Machine, links: &Links, remote: &mut Vec<Remote>) -> M
         forward: false,
         resolv_conf: if servers.is_empty() { "nameserver 203.0.113.53\n".to_owned() } else { servers },
         local_ports: None,
+        sysctls: Vec::new(),
         rules: Vec::new(),
     }
 }

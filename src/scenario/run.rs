@@ -258,7 +258,7 @@ impl<'a> Runner<'a> {
             let protocol = match port.protocol {
                 ports::Protocol::Tcp => Protocol::Tcp,
                 ports::Protocol::Udp => Protocol::Udp,
-                ports::Protocol::Sctp => return None,
+                ports::Protocol::Sctp | ports::Protocol::Icmp => return None,
             };
             Some(ListenPort { port: port.port, protocol })
         });

@@ -163,8 +163,8 @@ fn network_create(scenario: &Scenario, network: &Network) -> NetworkCreate {
         options: pairs(&network.driver_opts),
         internal: network.internal,
         attachable: network.attachable,
-        ipv4: network.enable_ipv4.unwrap_or(true),
-        ipv6: network.enable_ipv6.unwrap_or(false),
+        ipv4: network.enable_ipv4,
+        ipv6: network.enable_ipv6,
         ipam: Ipam {
             driver: network.ipam_driver.clone().unwrap_or_else(|| Ipam::default().driver),
             options: pairs(&network.ipam_options),

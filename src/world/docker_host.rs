@@ -326,7 +326,7 @@ impl World {
             outcome.output.stderr.push_str(&format!(
                 "docker: Error response from daemon: {}exec: \"{name}\": executable file not found in $PATH: unknown\n\nRun 'docker \
                  run --help' for more information\n",
-                self.daemons[host.0].profile().missing_program_error()
+                self.daemons[host.0].profile().runtime_error()
             ));
         }
         let mut job = Job::after(ending, std::mem::take(&mut outcome.output));
@@ -573,6 +573,7 @@ impl HostDevices for KernelOfHost {
             addresses: device.addresses,
             bridge: device.is_bridge,
             bridge_port: device.is_port,
+            mtu: Some(device.mtu),
             vlan: device.vlan,
         })
     }

@@ -11,7 +11,9 @@ use ipnet::IpNet;
 
 use super::{World, WorldError};
 pub use crate::engine::plan::LinkQuality;
-use crate::engine::plan::{DeviceName, DeviceSpec, NamespaceName, NextHop, Op, Owner, Plan, Sysctl};
+use crate::engine::plan::{
+    DeviceName, DeviceSpec, InterfaceName, NamespaceName, NextHop, Op, Owner, Plan, Sysctl,
+};
 
 /// A network card of a host or machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,6 +58,9 @@ pub struct MachineSpec {
     pub resolv_conf: String,
     /// `net.ipv4.ip_local_port_range`.
     pub local_ports: Option<(u16, u16)>,
+    /// Further kernel settings, of the machine or of its NICs, as `sysctl -w` takes them. What this kernel does not have,
+    /// and what an interface has that is not there yet, changes nothing.
+    pub sysctls: Vec<(String, String)>,
     /// `iptables` command lines before anything else runs.
     pub rules: Vec<Vec<String>>,
 }
@@ -129,6 +134,15 @@ impl World {
         }
         if let Some((first, last)) = spec.local_ports {
             set(Sysctl::LocalPortRange(first, last));
+        }
+        let there = |device: InterfaceName| {
+            device.as_str() == "lo" || spec.nics.iter().any(|nic| nic.name == device.as_str())
+        };
+        for (key, value) in &spec.sysctls {
+            match Sysctl::parse(&key.replace('.', "/"), value) {
+                Ok(sysctl) if sysctl.device().is_none_or(there) => set(sysctl),
+                Ok(_) | Err(_) => {}
+            }
         }
         self.apply(&plan)?;
         Ok(namespace)

@@ -133,10 +133,10 @@ fn is_steady(rule: &Rule, matched: bool) -> bool {
 fn asks_only_for_the_flow(condition: &Match) -> bool {
     match condition {
         Match::Tcp(tcp) => tcp.flags.is_none_or(|flags| flags.value.mask & !STEADY == 0),
+        Match::Conntrack(conntrack) => conntrack.is_steady(),
         Match::Limit(_) | Match::Length(_) | Match::Ttl(_) | Match::Icmp(_) => false,
         Match::Udp(_)
         | Match::Sctp(_)
-        | Match::Conntrack(_)
         | Match::State(_)
         | Match::AddressType { .. }
         | Match::Mark(_)

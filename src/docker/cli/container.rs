@@ -5,7 +5,7 @@ use super::{
     flags::{Flag, FlagError, Given, Placement, Takes, quote},
     network::{prune, two},
     plain,
-    ports::parse_expose,
+    ports::parse_query,
     run, shown_ignored, values,
 };
 use crate::docker::request::{
@@ -123,6 +123,9 @@ pub(super) fn parse(verb: Verb, path: String, words: &[String]) -> Result<Comman
                 words,
             )?;
             let [container, new_name] = two(parsed.arguments);
+            if container.trim().is_empty() || new_name.trim().is_empty() {
+                return Err(CliError::Refused("Error: Neither old nor new names may be empty".to_owned()));
+            }
             Request::ContainerRename(ContainerRename { container, new_name })
         }
         Verb::Pause => Request::ContainerPause(containers(&usage(CONTAINERS), words)?),
@@ -369,17 +372,10 @@ fn port(usage: &Usage, words: &[String]) -> Result<ContainerPort, CliError> {
     let parsed = usage.read(none, Placement::Anywhere, ArgumentRule::Between(1, 2), words)?;
     let mut arguments = parsed.arguments.into_iter();
     let container = arguments.next().unwrap_or_default();
-    let port = match arguments.next().filter(|text| !text.is_empty()) {
-        None => None,
-        Some(text) => match parse_expose(&text).as_deref() {
-            Ok([port]) => Some(PortQuery { text, port: *port }),
-            _ => {
-                return Err(CliError::Refused(format!(
-                    "Error: No public port '{text}' published for {container}"
-                )));
-            }
-        },
-    };
+    let port = arguments
+        .next()
+        .filter(|text| !text.is_empty())
+        .map(|text| PortQuery { port: parse_query(&text).map_err(|error| error.to_string()), text });
     Ok(ContainerPort { container, port })
 }
 

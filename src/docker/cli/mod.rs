@@ -55,7 +55,8 @@ pub enum CliError {
     },
     /// Too few or too many arguments.
     #[error(
-        "docker: '{path}' {rule}\n\nUsage:  {path} {arguments}\n\nRun '{path} --help' for more information"
+        "docker: '{path}' {rule}\n\nUsage:  {path} {arguments}\n\n{} '{path} --help' for more information",
+        rule.hint()
     )]
     Arguments {
         /// The command as written.
@@ -119,6 +120,16 @@ pub enum ArgumentRule {
     /// From the first to the second number.
     #[error("requires at least {0} and at most {1} argument{plural}", plural = plural(*.1))]
     Between(usize, usize),
+}
+
+impl ArgumentRule {
+    /// What the hint to `--help` begins with.
+    fn hint(self) -> &'static str {
+        match self {
+            Self::AtLeast(_) => "See",
+            Self::None | Self::Exactly(_) | Self::Between(..) => "Run",
+        }
+    }
 }
 
 impl CliError {

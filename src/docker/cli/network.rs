@@ -8,7 +8,7 @@ use super::{
     ArgumentRule, CliError, Command, Usage, filter,
     flags::{Flag, Placement, Takes, quote},
     plain,
-    values::{csv_fields, insert_pair, link},
+    values::{csv_fields, insert_pair, label, link},
 };
 use crate::docker::request::{
     EndpointConfig, IpamPool, List, NetworkConnect, NetworkCreate, NetworkDisconnect, NetworkInspect,
@@ -114,9 +114,13 @@ fn create(usage: &Usage, words: &[String]) -> Result<NetworkCreate, CliError> {
             CreateFlag::IpRange => addresses.ip_ranges.extend(slice()?),
             CreateFlag::IpamDriver => network.ipam.driver = value,
             CreateFlag::IpamOpt => insert_pair(&mut network.ipam.options, &value),
-            CreateFlag::Ipv4 => network.ipv4 = given.on,
-            CreateFlag::Ipv6 => network.ipv6 = given.on,
-            CreateFlag::Label => insert_pair(&mut network.labels, &value),
+            CreateFlag::Ipv4 => network.ipv4 = Some(given.on),
+            CreateFlag::Ipv6 => network.ipv6 = Some(given.on),
+            CreateFlag::Label => {
+                let (name, value) =
+                    label(&value).map_err(|reason| usage.flag(given.flag.invalid(&value, reason)))?;
+                network.labels.insert(name, value);
+            }
             CreateFlag::Opt => insert_pair(&mut network.options, &value),
             CreateFlag::Scope => network.scope = (!value.is_empty()).then_some(value),
             CreateFlag::Subnet => addresses.subnets.extend(slice()?),

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::docker::request::ExposedPort;
 
-/// A transport protocol Docker can publish.
+/// The protocol of a port. All but ICMP can be published.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Protocol {
     /// TCP, the default.
@@ -22,6 +22,8 @@ pub enum Protocol {
     Udp,
     /// SCTP.
     Sctp,
+    /// ICMP, which has no ports; `--expose` takes it all the same.
+    Icmp,
 }
 
 /// A range of ports, both ends included; one port when they are equal.
@@ -81,6 +83,14 @@ pub enum PortError {
     /// `--expose` with a colon.
     #[error("invalid port format for --expose: {0}")]
     ExposeFormat(String),
+    /// `docker port` with something that is no port.
+    #[error("invalid port ({text}): {reason}")]
+    Query {
+        /// What was written.
+        text: String,
+        /// Why.
+        reason: RangeError,
+    },
     /// `--expose` with something that is no port range.
     #[error("invalid range format for --expose: {text}, error: {reason}")]
     ExposeRange {
@@ -210,6 +220,7 @@ impl fmt::Display for Protocol {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
             Self::Sctp => "sctp",
+            Self::Icmp => "icmp",
         })
     }
 }
@@ -225,8 +236,27 @@ pub fn parse_expose(text: &str) -> Result<Vec<ExposedPort>, PortError> {
     let (ports, protocol) = split_protocol(text);
     let range: PortRange =
         ports.parse().map_err(|reason| PortError::ExposeRange { text: text.to_owned(), reason })?;
-    let protocol = protocol.parse()?;
+    let protocol = match protocol.parse() {
+        Err(_) if protocol.eq_ignore_ascii_case("icmp") => Protocol::Icmp,
+        protocol => protocol?,
+    };
     Ok((range.first..=range.last).map(|port| ExposedPort { port, protocol }).collect())
+}
+
+/// Parses what `docker port` is asked about, `port[/proto]`; `None` for a protocol that no published port has.
+///
+/// # Errors
+/// With the text Docker's client prints after `Error: `.
+pub fn parse_query(text: &str) -> Result<Option<ExposedPort>, PortError> {
+    let (port, protocol) = text.split_once('/').unwrap_or((text, ""));
+    let number = parse_port(port).map_err(|reason| PortError::Query { text: port.to_owned(), reason })?;
+    let protocol = match protocol {
+        "" | "tcp" => Protocol::Tcp,
+        "udp" => Protocol::Udp,
+        "sctp" => Protocol::Sctp,
+        _ => return Ok(None),
+    };
+    Ok(Some(ExposedPort { port: number, protocol }))
 }
 
 fn parse_short(text: &str) -> Result<Vec<PortPublish>, PortError> {
@@ -388,8 +418,9 @@ mod tests {
                 "abc",
                 "invalid range format for --expose: abc, error: strconv.ParseUint: parsing \"abc\": invalid syntax",
             ),
-            ("80/icmp", "invalid proto: icmp"),
+            ("80/foo", "invalid proto: foo"),
         ];
+        assert_eq!(parse_expose("80/ICMP").unwrap()[0].to_string(), "80/icmp");
         for (text, expected) in cases {
             assert_eq!(parse_expose(text).unwrap_err().to_string(), expected);
         }

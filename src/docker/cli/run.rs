@@ -256,7 +256,10 @@ impl Options {
             Id::Interactive => container.interactive = given.on,
             Id::Ip => self.first.ipv4 = some(),
             Id::Ip6 => self.first.ipv6 = some(),
-            Id::Label => values::insert_pair(&mut container.labels, text),
+            Id::Label => {
+                let (name, value) = values::label(text)?;
+                container.labels.insert(name, value);
+            }
             Id::Link => self.links.push(values::link(text)?),
             Id::LinkLocalIp => self.first.link_local.push(text.to_owned()),
             Id::MacAddress => self.first.mac = some(),

@@ -165,7 +165,7 @@ fn subnets_get_their_ranges_and_gateways() {
     let created = network(
         "docker network create -d ipvlan --subnet=192.168.140.0/24 --subnet=192.168.142.0/24 --gateway=192.168.142.1 --gateway=192.168.140.1 --ip-range 192.168.140.128/25 --subnet=2001:db8:abc9::/64 --aux-address host=192.168.142.5 -o parent=eth0.140 --label a --ipv6 net",
     );
-    assert_eq!((created.name.as_str(), created.driver.as_str(), created.ipv6), ("net", "ipvlan", true));
+    assert_eq!((created.name.as_str(), created.driver.as_str(), created.ipv6), ("net", "ipvlan", Some(true)));
     assert_eq!(created.options.get("parent").map(String::as_str), Some("eth0.140"));
     assert_eq!(created.labels.get("a").map(String::as_str), Some(""));
     let [first, second, third] = created.ipam.pools.as_slice() else { panic!("{:?}", created.ipam) };
@@ -180,7 +180,7 @@ fn what_the_daemon_refuses_is_passed_on() {
     assert_eq!(network("docker network create --subnet 10.20 two").ipam.pools[0].subnet, "10.20");
     assert_eq!(network("docker network create ''").name, "");
     assert_eq!(run("docker run --network f --ip 172.30.5 b").endpoints[0].ipv4.as_deref(), Some("172.30.5"));
-    assert!(!network("docker network create --ipv4=false v6only").ipv4);
+    assert_eq!(network("docker network create --ipv4=false v6only").ipv4, Some(false));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn smaller_commands() {
     assert_eq!(exec.command, ["ip", "-4", "addr"]);
     let Request::ContainerPort(port) = command("docker port n0 80/udp").request else { panic!() };
     let query = ExposedPort { port: 80, protocol: ports::Protocol::Udp };
-    assert_eq!(port.port, Some(PortQuery { text: "80/udp".to_owned(), port: query }));
+    assert_eq!(port.port, Some(PortQuery { text: "80/udp".to_owned(), port: Ok(Some(query)) }));
     let Request::ContainerList(list) = command("docker ps -n 3 --filter name=^a --no-trunc").request else {
         panic!()
     };
@@ -315,7 +315,7 @@ fn refusals_of_commands() {
             "docker network bogus",
             "docker: unknown command: docker network bogus\n\nUsage:  docker network COMMAND\n\nRun 'docker network --help' for more information",
         ),
-        ("docker port n0 abc", "Error: No public port 'abc' published for n0"),
+        ("docker rename n0 ''", "Error: Neither old nor new names may be empty"),
     ];
     for (line, message) in cases {
         assert_eq!(refusal(line), (message.to_owned(), 1));

@@ -167,6 +167,18 @@ pub(super) fn insert_pair(map: &mut BTreeMap<String, String>, text: &str) {
     map.insert(key.to_owned(), value.to_owned());
 }
 
+/// `--label name[=value]`.
+pub(super) fn label(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    if name.is_empty() {
+        return Err(format!("invalid label '{text}': empty name"));
+    }
+    if name.contains(char::is_whitespace) {
+        return Err(format!("label '{name}' contains whitespaces"));
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
 /// Splits one line of comma-separated values with Go's quoting: a field may stand in double quotes, in which `""` is a
 /// quote.
 pub(super) fn csv_fields(text: &str) -> Result<Vec<String>, String> {

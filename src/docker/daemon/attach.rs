@@ -1,4 +1,4 @@
-//! Endpoints: addresses, devices and names of one container, at start, connect and disconnect.
+//! Endpoints: addresses and names of one container, at start, connect and disconnect.
 //!
 //! Everything is decided before anything is recorded in a plan that leaves the daemon: a failed start gives addresses and
 //! ports back and its plan is thrown away.
@@ -7,23 +7,20 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use linkspan_nat::interface::InterfaceName;
 use linkspan_switch::mac::MacAddress;
 
 use super::Daemon;
 use crate::docker::container::{Container, SandboxKind, State};
 use crate::docker::drivers::Driver;
-use crate::docker::drivers::bridge::{self, Attachment};
-use crate::docker::drivers::{ipvlan, macvlan};
 use crate::docker::endpoint::{Active, Endpoint, in_gateway_order};
 use crate::docker::error::DockerError;
 use crate::docker::identity::mac_from_ipv4;
 use crate::docker::network::Network;
 use crate::docker::outcome::{HostView, Outcome};
-use crate::docker::profile::{InterfaceNumbering, Ipv6Switch, Profile};
+use crate::docker::profile::Profile;
 use crate::docker::request::{EndpointConfig, NetworkConnect, NetworkDisconnect, NetworkMode};
-use crate::docker::rules::family_of;
-use crate::engine::plan::{DeviceName, Owner};
+use crate::docker::sysctls;
+use crate::engine::plan::Owner;
 
 /// How many ports a Linux bridge takes (`BR_MAX_PORTS` less the one that is never handed out).
 const BRIDGE_PORTS: usize = 1023;
@@ -161,6 +158,7 @@ impl Daemon {
         for text in config.link_local.iter().filter(|text| link_local(text).is_none()) {
             errors.push(format!("invalid link-local IP address: {text}"));
         }
+        errors.extend(sysctls::check_endpoint(config, self.profile()));
         match (errors.is_empty(), self.profile()) {
             (true, _) => Ok(()),
             (false, Profile::Docker20_10) => Err(DockerError::bad_parameter(errors.swap_remove(0))),
@@ -193,7 +191,10 @@ impl Daemon {
     ) -> Result<(), DockerError> {
         let Some(position) = self.endpoint_position(number, network) else { return Ok(()) };
         self.activate(number, position, view)?;
-        self.make_device(number, position, outcome);
+        if let Err(error) = self.make_device(number, position, view, outcome) {
+            self.deactivate(number, position);
+            return Err(error);
+        }
         self.register_names(number, position);
         self.add_own_hosts(number, position, outcome);
         self.update_resolver(number, view, outcome);
@@ -297,6 +298,8 @@ impl Daemon {
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
         let Some(endpoint) = container.endpoints.get(position) else { return Ok(()) };
         let (config, name) = (endpoint.config.clone(), container.name.clone());
+        let without_ipv6 = profile.interfaces_follow_sysctls()
+            && sysctls::disables_ipv6(&container.made_from.config.sysctls);
         if let Some(network) = endpoint.network_number.and_then(|network| self.networks.get(&network)) {
             self.check_parent(network, view)?;
         }
@@ -313,6 +316,9 @@ impl Daemon {
         let mut addresses: [Option<IpNet>; 2] = [None, None];
         if network.driver.has_addresses() {
             for (slot, v6, asked) in [(0, false, &config.ipv4), (1, true, &config.ipv6)] {
+                if v6 && without_ipv6 {
+                    continue;
+                }
                 match allocate(network, v6, asked.as_deref()) {
                     Ok(address) => addresses[slot] = address,
                     Err(error) => {
@@ -386,96 +392,6 @@ impl Daemon {
 
     fn endpoint_mut(&mut self, number: u32, position: usize) -> Option<&mut Endpoint> {
         self.containers.get_mut(&number)?.endpoints.get_mut(position)
-    }
-
-    /// Plans the device of an endpoint that has its addresses.
-    pub(super) fn make_device(&mut self, number: u32, position: usize, outcome: &mut Outcome) {
-        let veth_number = self.next_number();
-        let veth = self.source.veth(veth_number);
-        let profile = self.profile();
-        let Some(container) = self.containers.get(&number) else { return };
-        let (Some(sandbox), Some(endpoint)) = (&container.sandbox, container.endpoints.get(position)) else {
-            return;
-        };
-        let Some(network) = endpoint.network_number.and_then(|number| self.networks.get(&number)) else {
-            return;
-        };
-        let Some(active) = endpoint.active.as_ref() else { return };
-        let prefix = network.driver.bridge().map_or("eth", |config| config.prefix.as_str());
-        let Some(device) = device_name(profile, container, endpoint, prefix) else { return };
-        let addresses = active.addresses().collect();
-        let link_local = endpoint.config.link_local.iter().filter_map(|text| link_local(text)).collect();
-        let v6 = active.ipv6.is_some();
-        let disable_ipv6 = match profile.ipv6_switch() {
-            Ipv6Switch::Namespace => v6.then_some(false),
-            Ipv6Switch::Interface => Some(!v6),
-        };
-        match (&network.driver, network.bridge, network.parent) {
-            (Driver::Bridge(config), Some(name), _) => {
-                let Ok(host_device) = InterfaceName::parse(&veth) else { return };
-                let attachment = Attachment {
-                    host: &self.host.namespace,
-                    container: &sandbox.namespace,
-                    bridge: name,
-                    host_device,
-                    device,
-                    mac: active.mac.unwrap_or(MacAddress::ZERO),
-                    mtu: config.device_mtu(),
-                    hairpin: !self.config.userland_proxy,
-                    addresses,
-                    announcements: config.announcements,
-                    link_local,
-                    disable_ipv6,
-                };
-                bridge::join(&mut outcome.plan, active.owner, &attachment);
-                for address in active.addresses().filter(|address| self.filters(family_of(address.addr()))) {
-                    if let Some(subnet) = network.subnet(address.addr().is_ipv6()) {
-                        let rules = config.rules(name, subnet.pool.subnet(), network.internal);
-                        self.firewall().endpoint(&mut outcome.plan, active.owner, &rules, address.addr());
-                    }
-                }
-            }
-            (Driver::Macvlan(config), _, Some(parent)) => {
-                let attachment = macvlan::Attachment {
-                    parent: DeviceName { namespace: self.host.namespace.clone(), name: parent.name },
-                    container: &sandbox.namespace,
-                    device,
-                    mac: active.mac,
-                    addresses,
-                    announcements: config.announcements,
-                    link_local,
-                    disable_ipv6,
-                };
-                macvlan::join(&mut outcome.plan, active.owner, &attachment, config);
-            }
-            (Driver::Ipvlan(config), _, Some(parent)) => {
-                let attachment = macvlan::Attachment {
-                    parent: DeviceName { namespace: self.host.namespace.clone(), name: parent.name },
-                    container: &sandbox.namespace,
-                    device,
-                    mac: None,
-                    addresses,
-                    announcements: config.announcements,
-                    link_local,
-                    disable_ipv6,
-                };
-                ipvlan::join(&mut outcome.plan, active.owner, &attachment, config);
-            }
-            _ => return,
-        }
-        let prefix = prefix.to_owned();
-        let counter = match profile.interface_numbering() {
-            InterfaceNumbering::EverIncreasing => Some(prefix),
-            InterfaceNumbering::LowestFree => None,
-        };
-        if let Some(container) = self.containers.get_mut(&number) {
-            if let Some(prefix) = counter {
-                *container.interface_counters.entry(prefix).or_default() += 1;
-            }
-            if let Some(active) = container.endpoints.get_mut(position).and_then(|e| e.active.as_mut()) {
-                active.device = Some(device);
-            }
-        }
     }
 
     /// Makes the container's names known on one of its networks.
@@ -578,35 +494,8 @@ fn release(network: &mut Network, address: IpAddr) {
     }
 }
 
-/// The name of the next interface of a container.
-fn device_name(
-    profile: Profile,
-    container: &Container,
-    endpoint: &Endpoint,
-    prefix: &str,
-) -> Option<InterfaceName> {
-    let taken = |name: &str| {
-        let mut devices = container.endpoints.iter().filter_map(|e| e.active.as_ref()?.device);
-        devices.any(|device| device.as_str() == name)
-    };
-    let asked = endpoint.config.driver_opts.get("com.docker.network.endpoint.ifname");
-    if let Some(name) = asked.filter(|name| profile.applies_endpoint_driver_options() && !taken(name))
-        && let Ok(name) = InterfaceName::parse(name)
-    {
-        return Some(name);
-    }
-    let first = match profile.interface_numbering() {
-        InterfaceNumbering::EverIncreasing => container.interface_counters.get(prefix).copied().unwrap_or(0),
-        InterfaceNumbering::LowestFree => 0,
-    };
-    (first..=u32::MAX)
-        .map(|number| format!("{prefix}{number}"))
-        .find(|name| !taken(name))
-        .and_then(|name| InterfaceName::parse(&name).ok())
-}
-
 /// An address of `--link-local-ip` with the prefix of its kind (RFC 3927, RFC 4291).
-fn link_local(text: &str) -> Option<IpNet> {
+pub(super) fn link_local(text: &str) -> Option<IpNet> {
     let address: IpAddr = text.parse().ok()?;
     IpNet::new(address, if address.is_ipv4() { 16 } else { 64 }).ok()
 }

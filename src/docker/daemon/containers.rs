@@ -10,9 +10,15 @@ use crate::docker::error::{DockerError, Shown};
 use crate::docker::outcome::{Ask, HostView, Kill, Outcome, Output};
 use crate::docker::profile::Profile;
 use crate::docker::request::{
-    ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, NetworkMode,
+    ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, NetworkMode, Prune,
 };
 use crate::docker::signal::Signal;
+use crate::docker::sysctls;
+
+/// What the client says and asks before it prunes. Nobody sits at it here, and no answer is a no.
+pub(super) fn not_confirmed(warning: &str) -> Outcome {
+    Outcome::printed(format!("{warning}\nAre you sure you want to continue? [y/N] "))
+}
 
 impl Daemon {
     pub(super) fn container_run(
@@ -204,6 +210,7 @@ impl Daemon {
         if let Some(text) = &create.stop_signal {
             self.parse_signal(text)?;
         }
+        sysctls::check_create(create, self.profile())?;
         if create.network_mode == NetworkMode::Host && !create.links.is_empty() {
             return conflict(
                 "host type networking can't be used with links. This would result in undefined behavior",
@@ -310,8 +317,11 @@ impl Daemon {
         }
     }
 
-    pub(super) fn container_prune(&mut self, now: Duration) -> Outcome {
+    pub(super) fn container_prune(&mut self, now: Duration, prune: &Prune) -> Outcome {
         let mut outcome = Outcome::default();
+        if !prune.force {
+            return not_confirmed("WARNING! This will remove all stopped containers.");
+        }
         let stopped = self.containers.values().filter(|container| !container.state.is_up());
         let stopped: Vec<(u32, String)> = stopped.map(|c| (c.number, c.id.to_string())).collect();
         if !stopped.is_empty() {
@@ -326,11 +336,19 @@ impl Daemon {
         outcome
     }
 
-    pub(super) fn container_rename(
-        &mut self,
-        now: Duration,
-        rename: &ContainerRename,
-    ) -> Result<Outcome, DockerError> {
+    /// `docker rename`: the client adds which name it had in mind to whatever the daemon says.
+    pub(super) fn container_rename(&mut self, now: Duration, rename: &ContainerRename) -> Outcome {
+        self.try_rename(now, rename).unwrap_or_else(|error| {
+            let mut outcome = Outcome::default();
+            let status = error.status;
+            outcome.refuse(error);
+            let text = format!("failed to rename container named {}", rename.container);
+            outcome.refuse(DockerError::new(status, text).shown_as(Shown::Client));
+            outcome
+        })
+    }
+
+    fn try_rename(&mut self, now: Duration, rename: &ContainerRename) -> Result<Outcome, DockerError> {
         let number = self.container_number(&rename.container)?;
         let new = rename.new_name.strip_prefix('/').unwrap_or(&rename.new_name).to_owned();
         let old = self.containers.get(&number).map(|container| container.name.clone()).unwrap_or_default();

@@ -8,12 +8,14 @@ use crate::docker::capability::NetworkCapability;
 use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State};
 use crate::docker::drivers::{Driver, host, none};
 use crate::docker::error::DockerError;
+use crate::docker::inspect::timestamp;
 use crate::docker::outcome::{Ask, ContainerProcess, HostView, Kill, Outcome, ResolverChange, Spawn};
 use crate::docker::profile::{Ipv6Switch, Profile};
 use crate::docker::request::{ContainerKill, ContainerStart, ContainerStop, NetworkMode, RestartPolicy};
 use crate::docker::signal::{InvalidSignal, Signal};
+use crate::docker::sysctls;
 use crate::engine::id::ServiceId;
-use crate::engine::plan::{NamespaceName, Owner};
+use crate::engine::plan::{NamespaceName, Op, Owner};
 
 /// PATH of a container whose image sets none (`oci.DefaultPathEnv` of moby).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -110,8 +112,16 @@ impl Daemon {
             self.activate(number, position, view).map_err(setting_up)?;
         }
         self.plan_sandbox(number, outcome);
+        let sysctls_first = self.profile().interfaces_follow_sysctls();
+        if sysctls_first {
+            self.set_sysctls(number, outcome)?;
+        }
         for position in self.positions(number) {
-            self.make_device(number, position, outcome);
+            self.make_device(number, position, view, outcome)
+                .map_err(|error| self.interface_error(now, error))?;
+        }
+        if !sysctls_first {
+            self.set_sysctls(number, outcome)?;
         }
         self.set_routes(number, outcome);
         self.publish(number, view, outcome).map_err(setting_up)?;
@@ -278,6 +288,42 @@ impl Daemon {
             Ipv6Switch::Interface => false,
         };
         none::sandbox(&mut outcome.plan, Owner::Sandbox(sandbox.number), &sandbox.namespace, disable_ipv6);
+    }
+
+    /// The error of a container whose interfaces cannot be made. Where the runtime waits for that, dockerd hears of it from
+    /// the runtime, which has it from the log of its hook.
+    fn interface_error(&self, now: Duration, error: DockerError) -> DockerError {
+        let profile = self.profile();
+        let message = match profile.interfaces_follow_sysctls() {
+            true => format!("{}{}", profile.network_setup_error_prefix(), error.message),
+            false => format!(
+                "{}error during container init: error running hook #0: error running hook: exit status 1, stdout: , \
+                 stderr: time=\"{}\" level=fatal msg={:?}: unknown",
+                profile.runtime_error(),
+                timestamp(Duration::from_secs(now.as_secs())),
+                error.message
+            ),
+        };
+        DockerError { message, ..error }
+    }
+
+    /// What the runtime writes into a container's own namespace.
+    fn set_sysctls(&self, number: u32, outcome: &mut Outcome) -> Result<(), DockerError> {
+        let Some(container) = self.containers.get(&number) else { return Ok(()) };
+        let Some(sandbox) = container.sandbox.as_ref().filter(|_| Self::has_own_namespace(container)) else {
+            return Ok(());
+        };
+        let interfaces: Vec<_> =
+            container.endpoints.iter().filter_map(|endpoint| endpoint.active.as_ref()?.device).collect();
+        let settings = sysctls::namespace_settings(&container.made_from.config.sysctls, &interfaces)
+            .map_err(|reason| {
+                DockerError::system(format!("{}{reason}: unknown", self.profile().runtime_error()))
+            })?;
+        for sysctl in settings {
+            let namespace = sandbox.namespace.clone();
+            outcome.plan.push(Owner::Sandbox(sandbox.number), Op::SetSysctl { namespace, sysctl });
+        }
+        Ok(())
     }
 
     /// Takes everything from a container that only a running one has, and plans the removal.

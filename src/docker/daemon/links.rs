@@ -97,7 +97,7 @@ impl Daemon {
                 let exposed = self.containers.get(&target).map(|target| target.made_from.exposed.clone());
                 let mut ports = exposed.unwrap_or_default();
                 ports.sort_by_key(|port| (std::cmp::Reverse(port.port), port.protocol));
-                for port in ports {
+                for port in ports.into_iter().filter(|port| port.protocol != Protocol::Icmp) {
                     let port = (port.protocol, port.port);
                     self.firewall().link(&mut outcome.plan, owner, device, addresses, port);
                 }

@@ -8,9 +8,10 @@ use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 
+use super::containers::not_confirmed;
 use super::{Daemon, index_of};
 use crate::docker::drivers::Driver;
-use crate::docker::drivers::bridge::{self, BridgeConfig, BridgeDevice};
+use crate::docker::drivers::bridge::{self, BridgeConfig, BridgeDevice, IPV6_MIN_MTU};
 use crate::docker::error::DockerError;
 use crate::docker::ipam::{IpamError, Pool, SmallSubnets};
 use crate::docker::network::{Network, ShownIpam, Subnet, is_predefined};
@@ -65,7 +66,7 @@ impl Daemon {
         let name =
             config.bridge.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "docker0".to_owned());
         let mut request = NetworkCreate::new("bridge");
-        request.ipv6 = config.ipv6;
+        request.ipv6 = Some(config.ipv6);
         let option = |key: &str, value: String| (format!("com.docker.network.{key}"), value);
         request.options = BTreeMap::from([
             option("bridge.default_bridge", "true".to_owned()),
@@ -110,11 +111,14 @@ impl Daemon {
         if let Some(from) = request.config_from.clone() {
             self.copy_configuration(&mut request, &from)?;
         }
-        if let Some(options) = self.config.default_network_opts.get(&request.driver) {
+        if let Some(options) = self.config.default_network_opts.get(&request.driver)
+            && request.config_from.is_none()
+        {
             for (key, value) in options {
                 request.options.entry(key.clone()).or_insert_with(|| value.clone());
             }
         }
+        self.choose_families(&mut request)?;
         let driver = if request.config_only {
             Driver::None
         } else {
@@ -126,9 +130,6 @@ impl Daemon {
                 }
             }
         };
-        if !self.profile().applies_ipv4_switch() {
-            request.ipv4 = true;
-        }
         self.check_ipam(&request.ipam)?;
         let mut network = self.new_network(now, &request, driver);
         if request.config_only {
@@ -146,6 +147,30 @@ impl Daemon {
         self.insert_network(network);
         outcome.events.extend(self.network_event(now, "create", number, None));
         Ok(outcome)
+    }
+
+    /// Which address families a new network has: those that are asked for, else those that its options name.
+    fn choose_families(&self, request: &mut NetworkCreate) -> Result<(), DockerError> {
+        let NetworkCreate { ipv4, ipv6, options, .. } = request;
+        let switches = self.profile().applies_ipv4_switch();
+        for (wanted, key, default) in
+            [(ipv4, "com.docker.network.enable_ipv4", true), (ipv6, "com.docker.network.enable_ipv6", false)]
+        {
+            let by_option = match options.get(key).filter(|_| switches && wanted.is_none()) {
+                Some(text) => Some(bridge::parse_bool(text).ok_or_else(|| {
+                    DockerError::bad_parameter(format!("driver-opt {key:?} is not a valid bool"))
+                })?),
+                None => None,
+            };
+            if switches && wanted.is_some() {
+                options.remove(key);
+            }
+            *wanted = Some(wanted.or(by_option).unwrap_or(default));
+        }
+        if !switches {
+            request.ipv4 = Some(true);
+        }
+        Ok(())
     }
 
     /// Drivers read their options after the subnets are chosen: what it refuses has used up a place in the
@@ -219,9 +244,9 @@ impl Daemon {
             return Err(DockerError::forbidden(text));
         }
         let ipam = &request.ipam;
-        let without_ipv4 = !request.ipv4 && self.profile().applies_ipv4_switch();
+        let without_ipv4 = request.ipv4 == Some(false) && self.profile().applies_ipv4_switch();
         let own = without_ipv4
-            || request.ipv6
+            || request.ipv6 == Some(true)
             || !matches!(ipam.driver.as_str(), "" | "default")
             || !ipam.options.is_empty()
             || !ipam.pools.is_empty()
@@ -248,8 +273,8 @@ impl Daemon {
         request.ipam.pools.clone_from(&source.shown.config);
         request.ipam.driver.clone_from(&source.shown.driver);
         request.ipam.options = source.shown.options.clone().unwrap_or_default();
-        request.ipv4 = source.ipv4;
-        request.ipv6 = source.ipv6;
+        request.ipv4 = Some(source.ipv4);
+        request.ipv6 = Some(source.ipv6);
         request.labels.clone_from(&source.labels);
         Ok(())
     }
@@ -310,8 +335,8 @@ impl Daemon {
             driver,
             internal: request.internal,
             attachable: request.attachable,
-            ipv4: request.ipv4,
-            ipv6: request.ipv6,
+            ipv4: request.ipv4.unwrap_or(true),
+            ipv6: request.ipv6.unwrap_or(false),
             options: request.options.clone(),
             labels: request.labels.clone(),
             config_only: request.config_only,
@@ -545,9 +570,26 @@ impl Daemon {
         self.take_parent(network, view, outcome)?;
         let (Some(config), Some(name)) = (network.driver.bridge(), network.bridge) else { return Ok(()) };
         self.check_bridge(network, config, name, view)?;
+        let mtu = self.bridge_mtu(config, name, view);
+        if network.ipv6 && mtu < IPV6_MIN_MTU {
+            // The kernel has taken IPv6 from the device, and the device's files with it.
+            return Err(DockerError::system(format!(
+                "Cannot read IPv6 setup for bridge {name}: open /proc/sys/net/ipv6/conf/{name}/disable_ipv6: no such \
+                 file or directory"
+            )));
+        }
         self.make_bridge(network, view, outcome);
         self.write_rules(network, outcome);
         Ok(())
+    }
+
+    /// The MTU of a network's bridge while nothing is plugged in.
+    fn bridge_mtu(&self, config: &BridgeConfig, name: InterfaceName, view: &HostView) -> u32 {
+        let present = view.devices.interface(name.as_str()).and_then(|interface| interface.mtu);
+        match config.mtu {
+            mtu if mtu > 0 && self.profile().sets_bridge_mtu() => mtu,
+            _ => present.unwrap_or(bridge::DEFAULT_MTU),
+        }
     }
 
     pub(super) fn make_bridge(&mut self, network: &Network, view: &HostView, outcome: &mut Outcome) {
@@ -573,10 +615,7 @@ impl Daemon {
             name,
             create: present.is_none(),
             mac,
-            mtu: match profile {
-                Profile::Docker20_10 => bridge::DEFAULT_MTU,
-                Profile::Docker28 | Profile::Docker29 => config.device_mtu(),
-            },
+            mtu: self.bridge_mtu(config, name, view),
             addresses,
             route_localnet: !self.config.userland_proxy,
         };
@@ -763,6 +802,10 @@ impl Daemon {
     }
 
     pub(super) fn network_prune(&mut self, now: Duration, prune: &Prune) -> Result<Outcome, DockerError> {
+        if !prune.force {
+            let warning = "WARNING! This will remove all custom networks not used by at least one container.";
+            return Ok(not_confirmed(warning));
+        }
         let mut outcome = Outcome::default();
         for filter in &prune.filters {
             if !matches!(filter.name.as_str(), "label" | "label!" | "until") {

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use linkspan_nat::interface::InterfaceName;
 
 use super::Daemon;
-use crate::docker::cli::ports::PortPublish;
+use crate::docker::cli::ports::{PortPublish, Protocol};
 use crate::docker::container::{Binding, Container, Holder, Routes};
 use crate::docker::drivers::bridge::{self};
 use crate::docker::endpoint::{Endpoint, gateways};
@@ -13,13 +13,15 @@ use crate::docker::error::DockerError;
 use crate::docker::identity::Digits;
 use crate::docker::outcome::{HostView, Kill, Outcome, Spawn};
 use crate::docker::ports::{Wanted, sort};
+use crate::docker::profile::ForgottenFlows;
 use crate::docker::rules::{GatewayMode, PublishedRules, family_of};
-use crate::engine::plan::Owner;
+use crate::engine::plan::{Connections, Op, Owner};
 
 /// One endpoint's part in publishing: where ports on the host's addresses of each family lead.
 struct Side {
     network: u32,
     endpoint: Digits,
+    owner: Owner,
     v4: Option<IpAddr>,
     v6: Option<IpAddr>,
     /// Without an address of its own, IPv6 is led to IPv4 by the userland proxy.
@@ -162,6 +164,9 @@ impl Daemon {
                     side.endpoint
                 ))
             };
+            if let Some(publish) = wanted.iter().find(|publish| publish.protocol == Protocol::Icmp) {
+                return Err(failed(profile.unpublishable(publish.protocol)));
+            }
             // Neighbours that differ in the host's address only get one port.
             for alike in wanted.chunk_by(|one, other| joint && differ_in_address_only(one, other)) {
                 let leads: Vec<Lead> = alike.iter().flat_map(|publish| side.leads(publish)).collect();
@@ -180,8 +185,32 @@ impl Daemon {
                     }
                 }
             }
+            self.forget_flows(number, &side, outcome);
         }
         Ok(())
+    }
+
+    /// Plans that flows older than an endpoint's rules begin anew, as the rules would have them.
+    fn forget_flows(&self, number: u32, side: &Side, outcome: &mut Outcome) {
+        let Some(forgotten) = self.profile().forgets_flows_when_publishing() else { return };
+        let Some(container) = self.containers.get(&number) else { return };
+        let ends = [side.v4, side.v6].into_iter().flatten().map(Connections::WithReplyEnd);
+        let of_endpoint = container.bindings.iter().filter(|binding| {
+            binding.network == side.network
+                && binding.publish.protocol == Protocol::Udp
+                && binding.host.port() != 0
+        });
+        let opened = of_endpoint.map(|binding| {
+            let address = match forgotten {
+                ForgottenFlows::OfThePort => None,
+                ForgottenFlows::OfTheAddress => Some(binding.host.ip()).filter(|ip| !ip.is_unspecified()),
+            };
+            Connections::OpenedToUdp(binding.host.port(), address)
+        });
+        for which in ends.chain(opened) {
+            let namespace = self.host.namespace.clone();
+            outcome.plan.push(side.owner, Op::FlushConnections { namespace, which });
+        }
     }
 
     /// The endpoints that publish the container's ports.
@@ -214,6 +243,7 @@ impl Daemon {
         (!network.internal).then(|| Side {
             network: network.number,
             endpoint: active.id,
+            owner: active.owner,
             v4: active.ipv4.map(|net| net.addr()),
             v6: active.ipv6.map(|net| net.addr()),
             proxied: self.config.userland_proxy,

@@ -16,7 +16,7 @@ use crate::docker::outcome::Outcome;
 use crate::docker::profile::Profile;
 use crate::docker::render::{ListKind, command_column, human_duration, list, natural_order, port_lines};
 use crate::docker::request::{
-    ContainerList, ContainerPort, Filter, Inspect, InspectKind, List, NetworkInspect, View,
+    ContainerList, ContainerPort, Filter, Inspect, InspectKind, List, NetworkInspect, PortQuery, View,
 };
 
 impl Daemon {
@@ -212,15 +212,19 @@ impl Daemon {
 
     pub(super) fn container_port(&self, request: &ContainerPort) -> Result<Outcome, DockerError> {
         let container = self.container(&request.container)?;
-        let only = request.port.as_ref();
-        match port_lines(&container.shown_ports(), only.map(|query| query.port)) {
-            Some(lines) => Ok(Outcome::printed(lines)),
-            None => {
-                let text = only.map_or("", |query| query.text.as_str());
-                let error = format!("No public port '{text}' published for {}", request.container);
-                Err(DockerError::not_found(error).shown_as(Shown::Client))
+        let ports = container.shown_ports();
+        let (text, lines) = match &request.port {
+            None => ("", port_lines(&ports, None)),
+            Some(PortQuery { port: Err(reason), .. }) => {
+                return Err(DockerError::bad_parameter(reason.as_str()).shown_as(Shown::Client));
             }
-        }
+            Some(PortQuery { text, port: Ok(None) }) => (text.as_str(), None),
+            Some(PortQuery { text, port: Ok(only) }) => (text.as_str(), port_lines(&ports, *only)),
+        };
+        lines.map(Outcome::printed).ok_or_else(|| {
+            let error = format!("No public port '{text}' published for {}", request.container);
+            DockerError::not_found(error).shown_as(Shown::Client)
+        })
     }
 }
 

@@ -17,11 +17,13 @@ use crate::engine::plan::{DeviceName, DeviceSpec, NamespaceName, NextHop, Op, Ow
 
 /// The MTU of a device nobody configured.
 pub(in super::super) const DEFAULT_MTU: u32 = 1500;
+/// The smallest MTU that IPv6 takes (RFC 8200 section 5): Linux takes IPv6 from a device with a smaller one.
+pub(in super::super) const IPV6_MIN_MTU: u32 = 1280;
 /// The smallest and largest MTU an Ethernet device takes.
 const MTU_RANGE: std::ops::RangeInclusive<u32> = 68..=65_535;
 
 /// The longest name the kernel takes for an interface.
-const LONGEST_NAME: usize = 15;
+pub(in super::super) const LONGEST_NAME: usize = 15;
 
 /// The link-local address every IPv6 bridge carries beside its gateway's.
 const BRIDGE_LINK_LOCAL: &str = "fe80::1/64";
@@ -94,6 +96,10 @@ impl BridgeConfig {
                         })
                     })?);
                 }
+                // Newer engines have read it before the driver does; this one reads it and goes by `--ipv6` alone.
+                "com.docker.network.enable_ipv6" => {
+                    flag()?;
+                }
                 "com.docker.network.bridge.enable_ip_masquerade" => config.masquerade = flag()?,
                 "com.docker.network.bridge.enable_icc" => config.icc = flag()?,
                 "com.docker.network.bridge.inhibit_ipv4" => config.inhibit_ipv4 = flag()?,
@@ -111,10 +117,10 @@ impl BridgeConfig {
                 }
                 "com.docker.network.container_iface_prefix" => config.prefix.clone_from(value),
                 "com.docker.network.bridge.gateway_mode_ipv4" if profile.applies_gateway_modes() => {
-                    config.mode_v4 = gateway_mode(value)?;
+                    config.mode_v4 = gateway_mode(value).map_err(bad)?;
                 }
                 "com.docker.network.bridge.gateway_mode_ipv6" if profile.applies_gateway_modes() => {
-                    config.mode_v6 = gateway_mode(value)?;
+                    config.mode_v6 = gateway_mode(value).map_err(bad)?;
                 }
                 "com.docker.network.bridge.trusted_host_interfaces" if profile.applies_gateway_modes() => {
                     // A name that no device can have matches no packet.
@@ -181,7 +187,7 @@ pub(in super::super) fn create(plan: &mut Plan, owner: Owner, bridge: &BridgeDev
         plan.push(owner, Op::AddDevice { device: device.clone(), spec: DeviceSpec::Bridge, mac, mtu });
     }
     if bridge.route_localnet {
-        let sysctl = Sysctl::RouteLocalnet(bridge.name, true);
+        let sysctl = Sysctl::route_localnet(bridge.name, true);
         plan.push(owner, Op::SetSysctl { namespace: namespace(), sysctl });
     }
     if bridge.addresses.iter().any(|address| address.addr().is_ipv6()) {
@@ -215,6 +221,8 @@ pub(in super::super) struct Attachment<'a> {
     pub(in super::super) link_local: Vec<IpNet>,
     /// What to set `disable_ipv6` of the container's device to; `None` leaves it.
     pub(in super::super) disable_ipv6: Option<bool>,
+    /// Settings of the container's device that the endpoint asks for.
+    pub(in super::super) sysctls: Vec<Sysctl>,
 }
 
 /// The veth pair of a new endpoint.
@@ -235,6 +243,10 @@ pub(in super::super) fn join(plan: &mut Plan, owner: Owner, attachment: &Attachm
     }
     for address in attachment.addresses.iter().chain(&attachment.link_local) {
         plan.push(owner, Op::AddAddress { device: device.clone(), address: *address });
+    }
+    for sysctl in &attachment.sysctls {
+        let (namespace, sysctl) = (attachment.container.clone(), sysctl.clone());
+        plan.push(owner, Op::SetSysctl { namespace, sysctl });
     }
     plan.push(owner, Op::SetUp { device: device.clone() });
     if let Some(Announcements { messages, interval }) = attachment.announcements {
@@ -302,18 +314,18 @@ pub(super) fn announcements(
     Ok(Some(announcements).filter(|announcements| announcements.messages > 0))
 }
 
-fn gateway_mode(value: &str) -> Result<GatewayMode, DockerError> {
+fn gateway_mode(value: &str) -> Result<GatewayMode, String> {
     match value {
         "" | "nat" => Ok(GatewayMode::Nat),
         "nat-unprotected" => Ok(GatewayMode::NatUnprotected),
         "routed" => Ok(GatewayMode::Routed),
         "isolated" => Ok(GatewayMode::Isolated),
-        other => Err(DockerError::bad_parameter(format!("unknown gateway mode {other}"))),
+        other => Err(format!("unknown gateway mode {other}")),
     }
 }
 
 /// Go's `strconv.ParseBool`.
-fn parse_bool(text: &str) -> Option<bool> {
+pub(in super::super) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Some(true),
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Some(false),

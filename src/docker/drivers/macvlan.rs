@@ -64,6 +64,8 @@ pub(in super::super) struct Attachment<'a> {
     pub(in super::super) link_local: Vec<IpNet>,
     /// What to set `disable_ipv6` of the container's device to; `None` leaves it.
     pub(in super::super) disable_ipv6: Option<bool>,
+    /// Settings of the container's device that the endpoint asks for.
+    pub(in super::super) sysctls: Vec<Sysctl>,
 }
 
 /// The device of a new endpoint.
@@ -88,6 +90,10 @@ pub(super) fn put(plan: &mut Plan, owner: Owner, attachment: &Attachment<'_>, sp
     }
     for address in attachment.addresses.iter().chain(&attachment.link_local) {
         plan.push(owner, Op::AddAddress { device: device.clone(), address: *address });
+    }
+    for sysctl in &attachment.sysctls {
+        let (namespace, sysctl) = (attachment.container.clone(), sysctl.clone());
+        plan.push(owner, Op::SetSysctl { namespace, sysctl });
     }
     plan.push(owner, Op::SetUp { device: device.clone() });
     if let Some(Announcements { messages, interval }) = attachment.announcements {

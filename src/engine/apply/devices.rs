@@ -9,6 +9,7 @@ use crate::engine::Engine;
 use crate::engine::child::Upper;
 use crate::engine::device::{BridgeDevice, Device, Kind};
 use crate::engine::id::{DeviceId, LinkId};
+use crate::engine::interface_settings::Holder;
 use crate::engine::link::{Direction, Link};
 use crate::engine::plan::{DeviceName, DeviceSpec, LinkQuality};
 use crate::engine::view::Counters;
@@ -97,7 +98,9 @@ impl Engine {
         mtu: u32,
     ) -> Result<DeviceId, ApplyError> {
         let namespace = self.find_namespace(&name.namespace)?;
-        let ipv6_disabled = self.namespaces[namespace.index()].as_ref().is_some_and(|n| n.ipv6_disabled);
+        let space = self.namespaces[namespace.index()].as_ref();
+        let ipv6_disabled = space.is_some_and(|n| n.ipv6_disabled_default);
+        let ipv4_forward = space.is_some_and(|n| n.ipv4_forward_default);
         let id = DeviceId(self.devices.len() as u32);
         self.next_interface += 1;
         let index = self.next_interface;
@@ -112,7 +115,7 @@ impl Engine {
             master: None,
             uppers: None,
             addresses: Vec::new(),
-            route_localnet: false,
+            ipv4_forward,
             ipv6_disabled,
             counters: Counters::default(),
         });
@@ -120,6 +123,7 @@ impl Engine {
             space.devices.push(id);
             space.by_name.insert(name.name, id);
         }
+        self.start_interface_settings(namespace, id);
         Ok(id)
     }
 
@@ -150,6 +154,7 @@ impl Engine {
             if space.by_name.get(&name) == Some(id) {
                 space.by_name.remove(&name);
             }
+            space.written.retain(|(holder, _), _| *holder != Holder::Device(id));
         }
         let uppers = self.devices[id.index()].as_ref().and_then(|d| d.uppers.as_ref());
         for upper in uppers.map(|uppers| uppers.devices()).unwrap_or_default() {

@@ -103,6 +103,16 @@ pub enum ApplyError {
         /// Why.
         reason: RulesetError,
     },
+    /// A setting of an interface could not be written.
+    #[error("cannot set {parameter} of an interface in {namespace}: {reason}")]
+    Setting {
+        /// The namespace.
+        namespace: NamespaceName,
+        /// The setting.
+        parameter: &'static str,
+        /// Why.
+        reason: Errno,
+    },
     /// The service's socket could not be opened.
     #[error("cannot listen on {address} in {namespace}: {reason}")]
     Listen {

@@ -2,13 +2,16 @@
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use linkspan_nat::interface::InterfaceName;
+use linkspan_nat::rule::Family;
 use linkspan_switch::mac::MacAddress;
 
 use super::error::ApplyError;
 use super::undo::Undo;
 use crate::engine::Engine;
 use crate::engine::device::{Device, Kind};
+use crate::engine::errno::Errno;
 use crate::engine::id::{DeviceId, NamespaceId};
+use crate::engine::interface_settings::{Holder, InterfaceParameter, InterfaceSetting};
 use crate::engine::namespace::Namespace;
 use crate::engine::plan::{DeviceName, NamespaceName, Sysctl};
 use crate::engine::view::Counters;
@@ -40,7 +43,7 @@ impl Engine {
             master: None,
             uppers: None,
             addresses: Vec::new(),
-            route_localnet: false,
+            ipv4_forward: false,
             ipv6_disabled: disable_ipv6,
             counters: Counters::default(),
         };
@@ -82,13 +85,14 @@ impl Engine {
             engine.find_device(&DeviceName { namespace: name.clone(), name: *device })
         };
         match sysctl {
-            Sysctl::RouteLocalnet(interface, value) => {
-                let device = device(self, interface)?;
-                let before = match &mut self.devices[device.index()] {
-                    Some(device) => std::mem::replace(&mut device.route_localnet, *value),
-                    None => *value,
-                };
-                return Ok(Sysctl::RouteLocalnet(*interface, before));
+            Sysctl::Interface(setting) => {
+                let before = self.set_interface(id, setting);
+                let before = before.map_err(|reason| ApplyError::Setting {
+                    namespace: name.clone(),
+                    parameter: setting.parameter.name(),
+                    reason,
+                })?;
+                return Ok(Sysctl::Interface(InterfaceSetting { value: before, ..*setting }));
             }
             Sysctl::DisableIpv6(interface, value) => {
                 let id = device(self, interface)?;
@@ -109,13 +113,26 @@ impl Engine {
         let space = self.space(id, name)?;
         Ok(match sysctl {
             Sysctl::Ipv4Forward(value) => {
-                Sysctl::Ipv4Forward(std::mem::replace(&mut space.ipv4_forward, *value))
+                let before = std::mem::replace(&mut space.ipv4_forward, *value);
+                space.ipv4_forward_default = *value;
+                for id in space.devices.clone() {
+                    if let Some(Some(device)) = self.devices.get_mut(id.index()) {
+                        device.ipv4_forward = *value;
+                    }
+                }
+                Sysctl::Ipv4Forward(before)
             }
             Sysctl::Ipv6Forward(value) => {
+                // Interfaces follow, whatever was said of them.
+                let own = |parameter: &InterfaceParameter| {
+                    (parameter.family(), parameter.name()) == (Family::Ipv6, "forwarding")
+                };
+                space.written.retain(|(_, parameter), _| !own(parameter));
                 Sysctl::Ipv6Forward(std::mem::replace(&mut space.ipv6_forward, *value))
             }
             Sysctl::DisableIpv6All(value) => {
                 let before = std::mem::replace(&mut space.ipv6_disabled, *value);
+                space.ipv6_disabled_default = *value;
                 for id in space.devices.clone() {
                     let Some(device) = &mut self.devices[id.index()] else { continue };
                     let was = std::mem::replace(&mut device.ipv6_disabled, *value);
@@ -139,8 +156,28 @@ impl Engine {
                 let (a, b) = std::mem::replace(&mut space.local_ports, (*first, (*last).max(*first)));
                 Sysctl::LocalPortRange(a, b)
             }
-            Sysctl::RouteLocalnet(..) | Sysctl::DisableIpv6(..) => sysctl.clone(),
+            Sysctl::Interface(_) | Sysctl::DisableIpv6(..) => sysctl.clone(),
         })
+    }
+
+    /// Sets what single interfaces have; returns the value before.
+    fn set_interface(&mut self, id: NamespaceId, setting: &InterfaceSetting) -> Result<i64, Errno> {
+        let InterfaceSetting { scope, parameter, value } = *setting;
+        let flag = value != 0;
+        let before = self.interface_setting(id, scope, parameter).ok_or(Errno::NoSuchFile)?;
+        let holder = self.setting_holder(id, scope).ok_or(Errno::NoSuchFile)?;
+        let Some(Some(space)) = self.namespaces.get_mut(id.index()) else { return Err(Errno::NoSuchFile) };
+        match (parameter.family(), parameter.name(), holder) {
+            (Family::Ipv4, "forwarding", Holder::Default) => space.ipv4_forward_default = flag,
+            (Family::Ipv4, "forwarding", Holder::Device(device)) => {
+                if let Some(Some(device)) = self.devices.get_mut(device.index()) {
+                    device.ipv4_forward = flag;
+                }
+            }
+            (Family::Ipv6, "disable_ipv6", Holder::Default) => space.ipv6_disabled_default = flag,
+            _ => return self.write_interface_setting(id, setting),
+        }
+        Ok(before)
     }
 
     /// A setting as it stands now: the one that `like` names.
@@ -150,7 +187,10 @@ impl Engine {
         Some(match like {
             Sysctl::Ipv4Forward(_) => Sysctl::Ipv4Forward(space.ipv4_forward),
             Sysctl::Ipv6Forward(_) => Sysctl::Ipv6Forward(space.ipv6_forward),
-            Sysctl::RouteLocalnet(name, _) => Sysctl::RouteLocalnet(*name, device(name)?.route_localnet),
+            Sysctl::Interface(setting) => {
+                let value = self.interface_setting(id, setting.scope, setting.parameter)?;
+                Sysctl::Interface(InterfaceSetting { value, ..*setting })
+            }
             Sysctl::DisableIpv6(name, _) => Sysctl::DisableIpv6(*name, device(name)?.ipv6_disabled),
             Sysctl::DisableIpv6All(_) => Sysctl::DisableIpv6All(space.ipv6_disabled),
             Sysctl::BridgeNetfilter(_) => Sysctl::BridgeNetfilter(space.bridge_netfilter),

@@ -40,7 +40,7 @@ pub(in crate::engine) enum Undo {
     Neighbour(Box<(NamespaceId, DeviceId, IpAddr)>),
     Announcement(DeviceId, IpAddr),
     Connections(NamespaceId, IpAddr),
-    Sysctl(NamespaceId, Sysctl),
+    Sysctl(NamespaceId, Box<Sysctl>),
     Chain(NamespaceId, Family, Table, Arc<str>),
     Rule(NamespaceId, Family, RuleId, Position),
     Policy(NamespaceId, Family, Table, Hook, Policy),

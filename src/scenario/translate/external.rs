@@ -22,7 +22,7 @@ pub(super) fn create(scenario: &Scenario, network: &Network) -> NetworkCreate {
     let ipv6 = subnets.iter().any(|subnet| matches!(subnet, IpNet::V6(_)));
     let pools = subnets.iter().map(|subnet| IpamPool { subnet: subnet.to_string(), ..IpamPool::default() });
     NetworkCreate {
-        ipv6,
+        ipv6: Some(ipv6),
         ipam: Ipam { pools: pools.collect(), ..Ipam::default() },
         ..NetworkCreate::new(&network.name)
     }

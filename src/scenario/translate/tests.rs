@@ -68,7 +68,8 @@ fn used_networks_are_created_with_composes_names_and_labels() {
     assert_eq!((before.name.as_str(), before.labels.len(), before.ipam.pools.len()), ("legacy", 0, 0));
     assert_eq!(scenario.sources.position(*span).unwrap().to_string(), "app/compose.yaml:4:3");
     assert_eq!((create.name.as_str(), create.driver.as_str()), ("app_front", "bridge"));
-    assert!(create.internal && create.ipv4 && create.ipv6);
+    assert!(create.internal && create.ipv6 == Some(true));
+    assert_eq!(create.ipv4, None);
     assert_eq!(create.options["com.docker.network.bridge.name"], "br7");
     assert_eq!(create.labels["com.docker.compose.network"], "front");
     assert_eq!(create.labels["com.docker.compose.project"], "app");

@@ -69,18 +69,20 @@ impl Facts<'_> {
         if next.is_some() { None } else { self.not_running(&first.name) }
     }
 
-    /// A container whose hardware address is that of a group.
+    /// A network card whose hardware address is that of a group.
     pub(super) fn group_address(&self) -> Option<Cause> {
-        let target = self.target_container()?;
-        let service = self.causes.service_of(&target)?;
-        let line = self.causes.key(&["services", &service.name.value, "mac_address"])?;
+        let cards = self.scenario.hosts.iter().flat_map(|host| {
+            host.nics.iter().map(|card| (host.name.value.as_str(), card.name.value.as_str(), card.mac))
+        });
+        let mut faulty = cards.filter(|(_, _, mac)| mac.is_some_and(|mac| mac.0[0] & 1 == 1));
+        let (host, card, _) = faulty.next()?;
+        let line = self.causes.key(&["hosts", host, "nics", card, "mac"])?;
         Some(Cause {
             text: format!(
-                "{}'s hardware address is that of a group: its first byte is odd",
-                self.readable(&target)
+                "the hardware address of {host}'s {card} is that of a group: its first byte is odd"
             ),
             line: self.line(Some(line)),
-            suggestion: "take one with an even first byte, such as 02:42:ac:12:00:03, or none".to_owned(),
+            suggestion: "take one with an even first byte, such as 02:00:00:00:00:03, or none".to_owned(),
         })
     }
 
