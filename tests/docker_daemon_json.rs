@@ -246,8 +246,9 @@ fn settings_that_contradict_each_other_keep_the_daemon_from_starting() {
     for (set, expected) in rows {
         let mut config = DaemonConfig { profile: Profile::Docker20_10, ..DaemonConfig::default() };
         set(&mut config);
-        let error =
-            default_stage(&mut World::new(1), config).expect_err("the daemon does not start").to_string();
+        let error = default_stage(&mut World::new(1), "host", config)
+            .expect_err("the daemon does not start")
+            .to_string();
         assert!(error.ends_with(&format!("failed to start daemon: {expected}")), "{error}");
     }
 }

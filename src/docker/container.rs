@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cli::ports::{PortPublish, Protocol};
+use super::client::ClientVersion;
 use super::endpoint::Endpoint;
 use super::health::Health;
 use super::identity::Id;
@@ -263,15 +264,15 @@ impl Container {
     }
 
     /// Its ports as the PORTS column of `docker ps` shows them: published ones by their bindings, neighbours joined.
-    pub fn ports_column(&self) -> String {
-        ports_column(&self.listed_ports())
+    pub fn ports_column(&self, client: ClientVersion) -> String {
+        ports_column(client, &self.listed_ports())
     }
 
     /// The published ports alone, as in [`Container::ports_column`]; empty if none is in effect.
     pub fn published_column(&self) -> String {
         let mut shown = self.listed_ports();
         shown.retain(|binding| binding.host.is_some());
-        ports_column(&shown)
+        ports_column(ClientVersion::V28, &shown)
     }
 
     /// Published ports by container port.

@@ -3,6 +3,7 @@
 
 pub mod capability;
 pub mod cli;
+pub mod client;
 pub mod container;
 pub mod daemon;
 pub mod dns;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use ipnet::Ipv4Net;
 use linkspan_nat::fragment::Reassembler;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::netfilter::Netfilter;
@@ -29,6 +30,8 @@ pub(crate) struct LocalAddresses {
     /// Each with the number of devices that have it.
     few: [Option<(IpAddr, u32)>; 4],
     more: HashMap<IpAddr, u32>,
+    /// Networks of the addresses of `lo`: every address of them is local (`fib_add_ifaddr`).
+    looped: Vec<Ipv4Net>,
 }
 
 impl LocalAddresses {
@@ -37,6 +40,21 @@ impl LocalAddresses {
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.few.iter().flatten().any(|(known, _)| *known == address)
             || !self.more.is_empty() && self.more.contains_key(&address)
+            || !self.looped.is_empty() && self.looped.iter().any(|network| network_has(network, address))
+    }
+
+    /// `lo` has an address of this network. 127.0.0.0/8 is local anyhow, and a network of one address is that address.
+    pub(crate) fn add_looped(&mut self, network: Ipv4Net) {
+        if network.prefix_len() < 32 && !network.addr().is_loopback() {
+            self.looped.push(network);
+        }
+    }
+
+    /// `lo` has an address of this network no more.
+    pub(crate) fn remove_looped(&mut self, network: Ipv4Net) {
+        if let Some(at) = self.looped.iter().position(|known| *known == network) {
+            self.looped.remove(at);
+        }
     }
 
     /// One device more has the address.
@@ -72,6 +90,10 @@ impl LocalAddresses {
             }
         }
     }
+}
+
+fn network_has(network: &Ipv4Net, address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if network.contains(&address))
 }
 
 /// A namespace.

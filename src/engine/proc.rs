@@ -38,7 +38,10 @@ impl Engine {
             let (name, attribute) = rest.split_once('/').unwrap_or((rest, ""));
             let devices = self.interfaces(namespace);
             let device = devices.iter().find(|device| device.name == name);
-            device.and_then(|device| device_attribute(device, attribute))
+            device.and_then(|device| {
+                device_attribute(device, attribute)
+                    .or_else(|| self.port_attribute(namespace, &devices, device, attribute))
+            })
         } else {
             return None;
         };
@@ -55,11 +58,49 @@ impl Engine {
         for device in self.interfaces(namespace) {
             let name = device.name;
             paths.extend(ATTRIBUTES.iter().map(|attribute| format!("{DEVICES}{name}/{attribute}")));
+            if let Some(bridge) = device.master {
+                for attribute in PORT_ATTRIBUTES {
+                    paths.push(format!("{DEVICES}{name}/brport/{attribute}"));
+                    paths.push(format!("{DEVICES}{bridge}/brif/{name}/{attribute}"));
+                }
+            }
         }
         paths.retain(|path| path.starts_with(prefix));
         paths.sort();
         paths
     }
+
+    /// A file of a port: `brport/ATTRIBUTE` of the port itself, `brif/PORT/ATTRIBUTE` of its bridge.
+    fn port_attribute(
+        &self,
+        namespace: NamespaceId,
+        devices: &[InterfaceView],
+        device: &InterfaceView,
+        path: &str,
+    ) -> Option<String> {
+        let (port, attribute) = match path.split_once('/')? {
+            ("brport", attribute) => (device, attribute),
+            ("brif", rest) => {
+                let (name, attribute) = rest.split_once('/')?;
+                let is_port = |port: &&InterfaceView| {
+                    port.name == name && port.master.as_deref() == Some(device.name.as_str())
+                };
+                (devices.iter().find(is_port)?, attribute)
+            }
+            _ => return None,
+        };
+        let config = self.port_config(namespace, &port.name)?;
+        Some(match attribute {
+            "hairpin_mode" => flag(config.hairpin),
+            "isolated" => flag(config.isolated),
+            _ => return None,
+        })
+    }
+}
+
+/// A setting that is on or off.
+fn flag(value: bool) -> String {
+    format!("{}\n", u8::from(value))
 }
 
 /// What writing a file of the kernel's changes; `None` if it is not one of them.
@@ -91,7 +132,6 @@ pub(super) fn change_of(path: &str, content: &[u8]) -> Option<Result<Change, Err
 }
 
 fn parameter(settings: &SettingsView, key: &str) -> Option<String> {
-    let flag = |value: bool| format!("{}\n", u8::from(value));
     Some(match key {
         "net/ipv4/ip_forward" => flag(settings.ipv4_forward),
         "net/ipv6/conf/all/forwarding" => flag(settings.ipv6_forward),
@@ -107,6 +147,8 @@ fn parameter(settings: &SettingsView, key: &str) -> Option<String> {
 }
 
 const ATTRIBUTES: [&str; 5] = ["address", "carrier", "ifindex", "mtu", "operstate"];
+
+const PORT_ATTRIBUTES: [&str; 2] = ["hairpin_mode", "isolated"];
 
 fn device_attribute(device: &InterfaceView, attribute: &str) -> Option<String> {
     let running = device.up && device.running;

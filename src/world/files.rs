@@ -57,7 +57,7 @@ impl Content {
 impl FileTable {
     /// Puts a file, whatever was there.
     pub(crate) fn put(&self, path: impl Into<Cow<'static, str>>, content: impl Into<Content>) {
-        let path = path.into();
+        let path = whole(path.into());
         let mut files = self.files.borrow_mut();
         match find(&files, &path) {
             Ok(at) => files[at].1 = content.into(),
@@ -92,13 +92,14 @@ impl Files for FileTable {
     }
 
     fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno> {
+        let path = whole(Cow::Borrowed(path));
         let mut files = self.files.borrow_mut();
         let total: usize = files.iter().map(|(_, content)| content.bytes().len()).sum();
         if total + content.len() > LIMIT {
             return Err(Errno::MessageTooLong);
         }
-        let at = find(&files, path).unwrap_or_else(|at| {
-            files.insert(at, (path.to_owned().into(), Content::Fixed("")));
+        let at = find(&files, &path).unwrap_or_else(|at| {
+            files.insert(at, (path.into_owned().into(), Content::Fixed("")));
             at
         });
         let file = &mut files[at].1;
@@ -126,12 +127,48 @@ impl Files for FileTable {
     }
 
     fn list(&self, prefix: &str) -> Vec<String> {
+        let prefix = whole(Cow::Borrowed(prefix));
         let files = self.files.borrow();
-        files.iter().map(|(path, _)| path.to_string()).filter(|path| path.starts_with(prefix)).collect()
+        files.iter().map(|(path, _)| path.to_string()).filter(|path| path.starts_with(&*prefix)).collect()
     }
 }
 
 /// Where a file is, or would be.
 fn find(files: &[(Cow<'static, str>, Content)], path: &str) -> Result<usize, usize> {
-    files.binary_search_by(|(known, _)| known.as_ref().cmp(path))
+    let path = whole(Cow::Borrowed(path));
+    files.binary_search_by(|(known, _)| known.as_ref().cmp(&path))
+}
+
+/// A path from `/` on: that is where every program works, as in a container of an image that says nothing else.
+fn whole(path: Cow<'_, str>) -> Cow<'_, str> {
+    if path.starts_with('/') && !path.contains("//") && !path.contains("/./") {
+        return path;
+    }
+    let mut whole = String::new();
+    for name in path.split('/').filter(|name| !name.is_empty() && *name != ".") {
+        whole.push('/');
+        whole.push_str(name);
+    }
+    if whole.is_empty() || path.ends_with('/') {
+        whole.push('/');
+    }
+    Cow::Owned(whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_one_name() {
+        let table = FileTable::default();
+        table.write("cfg/a", b"one", false).unwrap();
+        table.write("/cfg//b", b"two", false).unwrap();
+        table.put("./c", "three");
+        assert_eq!(table.text("/cfg/./a"), "one");
+        assert_eq!(table.list("cfg/"), ["/cfg/a", "/cfg/b"]);
+        assert_eq!(table.list("/"), ["/c", "/cfg/a", "/cfg/b"]);
+        table.remove("cfg/a").unwrap();
+        assert_eq!(table.read("/cfg/a"), Err(Errno::NoSuchFile));
+    }
 }

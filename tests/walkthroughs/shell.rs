@@ -59,14 +59,16 @@ pub(crate) fn play(walkthrough: &Path) -> String {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("# {key}:")));
         line.map_or("", str::trim).to_owned()
     };
-    let mut stage = Stage::new(&header("daemon"));
+    // The recording's host is called dk.
+    let mut stage = Stage::called("dk", &header("daemon"));
     stage.world.add_program("udpask", own_program(ask));
     stage.world.add_program("udpecho", own_program(echo));
-    // The recording's host is called dk, and its LAN's gateway has this address.
+    // The recording's LAN gateway has this address, and its machine outside all of 198.51.100.0/24.
     let hosts = "127.0.0.1 localhost\\n::1 localhost ip6-localhost ip6-loopback\\n127.0.1.1 dk\\n";
     let prepared = [
         stage.on_host(&format!("printf '{hosts}' > /etc/hosts")),
         stage.outside("ip link set lan0 address 02:00:c0:a8:32:01"),
+        stage.outside("ip addr add 198.51.100.1/24 dev lo"),
     ];
     for answer in prepared {
         assert_eq!(answer.exit, 0, "{}", answer.text());
@@ -77,6 +79,7 @@ pub(crate) fn play(walkthrough: &Path) -> String {
         assert_eq!(written.exit, 0, "{}", written.text());
     }
     let folder = Folder::new(walkthrough.file_stem().unwrap().to_str().unwrap());
+    stage.client_folder = folder.path("cwd");
     let calls = folder.path("calls");
     assert!(Command::new("mkfifo").arg(&calls).status().unwrap().success());
     let mut shell = Command::new("sh")
@@ -164,7 +167,7 @@ fn serve(stage: &mut Stage, words: &[String], behind: bool) -> Answer {
     let nothing = Answer::default();
     match (helper.as_str(), texts.as_slice()) {
         ("docker", _) => stage.docker_words(arguments),
-        ("docker20", _) => stage.docker_of_1_41(arguments),
+        ("docker20", _) => stage.docker20_words(arguments),
         ("hostx", program) if behind => {
             let words = program.iter().map(|word| (*word).to_owned()).collect();
             stage.world.start(&host, words).unwrap();

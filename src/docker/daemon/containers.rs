@@ -37,7 +37,7 @@ impl Daemon {
                 }
             }
             Err(error) => {
-                outcome.refuse(error.shown_as(Shown::Run));
+                outcome.refuse(self.client, error.shown_as(Shown::RunStart));
                 if create.auto_remove {
                     self.forget_container(now, number, &mut outcome);
                 }
@@ -266,10 +266,10 @@ impl Daemon {
             match result {
                 Ok(()) => outcome.say(text),
                 Err(error) if remove.force && error.status == 404 => {
-                    outcome.output.append(Output { exit: 0, ..error.output() });
+                    outcome.output.append(Output { exit: 0, ..self.client.output(&error) });
                     outcome.errors.push(error);
                 }
-                Err(error) => outcome.refuse(error),
+                Err(error) => outcome.refuse(self.client, error),
             }
         }
         outcome

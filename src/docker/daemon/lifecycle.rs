@@ -56,7 +56,7 @@ impl Daemon {
                     }
                 }
                 Err(error) => {
-                    outcome.refuse(error);
+                    outcome.refuse(self.client, error);
                     failed.push(text.as_str());
                 }
             }
@@ -345,7 +345,7 @@ impl Daemon {
                     outcome.extend(started);
                     outcome.events.extend(self.container_event(now, "restart", number, &[]));
                 }
-                Err(error) => outcome.refuse(error),
+                Err(error) => outcome.refuse(self.client, error),
             },
             AfterExit::Policy => {
                 let again = match policy {
@@ -386,7 +386,7 @@ impl Daemon {
         }
         self.start_container(now, number, view).unwrap_or_else(|error| {
             let mut outcome = Outcome::default();
-            outcome.refuse(error);
+            outcome.refuse(self.client, error);
             outcome
         })
     }
@@ -442,7 +442,7 @@ impl Daemon {
             });
             match result {
                 Ok(()) => outcome.say(text),
-                Err(error) => outcome.refuse(error),
+                Err(error) => outcome.refuse(self.client, error),
             }
         }
         outcome
@@ -523,7 +523,7 @@ impl Daemon {
             });
             match result {
                 Ok(()) => outcome.say(text),
-                Err(error) => outcome.refuse(error),
+                Err(error) => outcome.refuse(self.client, error),
             }
         }
         outcome

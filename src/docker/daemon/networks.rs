@@ -9,6 +9,7 @@ use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 
 use super::{Daemon, index_of};
+use crate::docker::client::ClientVersion;
 use crate::docker::drivers::Driver;
 use crate::docker::drivers::bridge::{self, BridgeConfig, BridgeDevice};
 use crate::docker::error::DockerError;
@@ -702,10 +703,10 @@ impl Daemon {
             match self.remove_network(now, text, &mut outcome) {
                 Ok(()) => outcome.say(text),
                 Err(error) if request.force && error.status == 404 => {}
-                Err(error) => outcome.refuse(error),
+                Err(error) => outcome.refuse(self.client, error),
             }
         }
-        if outcome.output.exit != 0 {
+        if outcome.output.exit != 0 && self.client.version == ClientVersion::V28 {
             outcome.output.stderr += "exit status 1\n";
         }
         outcome

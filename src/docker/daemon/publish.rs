@@ -80,7 +80,7 @@ impl Daemon {
         }
         self.unpublish(number, outcome);
         if let Err(error) = self.publish(number, view, outcome) {
-            outcome.refuse(error);
+            outcome.refuse(self.client, error);
         }
     }
 

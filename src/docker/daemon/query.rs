@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Daemon;
+use crate::docker::client::ClientVersion;
 use crate::docker::container::{Container, State};
 use crate::docker::error::{DockerError, Shown};
 use crate::docker::format::{self, FormatError};
@@ -105,7 +106,7 @@ impl Daemon {
             "Command": command_column(&container.shown_argv().join(" "), view.no_trunc),
             "CreatedAt": inspect::created_at(container.created),
             "RunningFor": format!("{} ago", ago(container.created)),
-            "Ports": container.ports_column(),
+            "Ports": container.ports_column(self.client.version),
             "State": container.state.name(),
             "Status": status,
             "Size": "0B",
@@ -161,7 +162,7 @@ impl Daemon {
                 Err(error) => errors.push(error),
             }
         }
-        show(&found, &found, errors, request.format.as_deref())
+        self.show(&found, &found, errors, request.format.as_deref())
     }
 
     /// What the API's `GET /networks/ID` answers.
@@ -188,8 +189,11 @@ impl Daemon {
             match (container, network, request.kind) {
                 (Some(container), _, _) => {
                     plain.push(self.container_json(container));
-                    // A template works on the client's own structure, which is that of 28.
-                    typed.push(inspect::container_for_client(self.profile(), container));
+                    // A template works on the client's own structure.
+                    typed.push(match self.client.version {
+                        ClientVersion::V20_10 => inspect::container(Profile::Docker20_10, container),
+                        ClientVersion::V28 => inspect::container_for_client(self.profile(), container),
+                    });
                 }
                 (None, Some(network), _) => {
                     plain.push(self.network_json(network));
@@ -207,13 +211,13 @@ impl Daemon {
                 }
             }
         }
-        show(&plain, &typed, errors, request.format.as_deref())
+        self.show(&plain, &typed, errors, request.format.as_deref())
     }
 
     pub(super) fn container_port(&self, request: &ContainerPort) -> Result<Outcome, DockerError> {
         let container = self.container(&request.container)?;
         let only = request.port.as_ref();
-        match port_lines(&container.shown_ports(), only.map(|query| query.port)) {
+        match port_lines(self.client.version, &container.shown_ports(), only.map(|query| query.port)) {
             Some(lines) => Ok(Outcome::printed(lines)),
             None => {
                 let text = only.map_or("", |query| query.text.as_str());
@@ -222,30 +226,31 @@ impl Daemon {
             }
         }
     }
-}
 
-/// Prints inspected objects; `typed` is what a template sees.
-fn show(
-    plain: &[Value],
-    typed: &[Value],
-    errors: Vec<DockerError>,
-    template: Option<&str>,
-) -> Result<Outcome, DockerError> {
-    let mut outcome = match template {
-        None => Outcome::printed(inspect::indented(plain)),
-        Some("json") => {
-            let lines: String = typed.iter().map(|value| format!("{value}\n")).collect();
-            Outcome::printed(lines)
+    /// Prints inspected objects; `typed` is what a template sees.
+    fn show(
+        &self,
+        plain: &[Value],
+        typed: &[Value],
+        errors: Vec<DockerError>,
+        template: Option<&str>,
+    ) -> Result<Outcome, DockerError> {
+        let mut outcome = match template {
+            None => Outcome::printed(inspect::indented(plain)),
+            Some("json") => {
+                let lines: String = typed.iter().map(|value| format!("{value}\n")).collect();
+                Outcome::printed(lines)
+            }
+            Some(template) => formatted(template, typed)?,
+        };
+        for error in errors {
+            outcome.refuse(self.client, error);
         }
-        Some(template) => formatted(template, typed)?,
-    };
-    for error in errors {
-        outcome.refuse(error);
+        if template.is_some() && plain.is_empty() && outcome.output.exit != 0 {
+            outcome.output.stdout.push('\n');
+        }
+        Ok(outcome)
     }
-    if template.is_some() && plain.is_empty() && outcome.output.exit != 0 {
-        outcome.output.stdout.push('\n');
-    }
-    Ok(outcome)
 }
 
 pub(super) fn formatted(template: &str, values: &[Value]) -> Result<Outcome, DockerError> {

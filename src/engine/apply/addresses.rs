@@ -133,6 +133,11 @@ impl Engine {
         let reachable = device.up && device.is_ethernet();
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         space.local.add(address.addr());
+        if let IpNet::V4(network) = address
+            && space.loopback == id
+        {
+            space.local.add_looped(network.trunc());
+        }
         if reachable && let Some(route) = connected_route(id, address) {
             space.routes.add(route);
         }
@@ -146,6 +151,11 @@ impl Engine {
         self.child_address(id, address.addr(), false);
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         space.local.remove(address.addr());
+        if let IpNet::V4(network) = address
+            && space.loopback == id
+        {
+            space.local.remove_looped(network.trunc());
+        }
         let gone = address.trunc();
         space.routes.retain(|r| {
             let connected = r.connected && r.device == id && r.destination == gone;
