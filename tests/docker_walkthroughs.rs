@@ -63,6 +63,14 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
         r#"docker20 run --rm --mac-address ff:ff:ff:ff:ff:ff busybox ip link show eth0"#,
         MULTICAST,
     ),
+    (
+        "90-refusals",
+        r#"docker run -d --hostname aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa busybox"#,
+        RUNC,
+    ),
+    ("90-refusals", r#"docker run -d --network host --sysctl net.ipv4.ip_forward=1 busybox"#, RUNC),
+    ("90-refusals", r#"docker run -d --cap-add BOGUS busybox"#, RUNC),
+    ("90-refusals", r#"docker run -d --restart bogus nginx"#, POLICY),
 ];
 
 const TERMINAL: &str = "nobody sits at a terminal here: there is nothing to attach to or type at";
@@ -70,6 +78,8 @@ const SYSCTL: &str = "sysctl knows no keys of single interfaces";
 const KERNEL: &str =
     "the recording's kernel has no 802.1Q, dummy or ipvlan devices; kernel documentation decides";
 const IMAGES: &str = "there is no registry, and every image is at hand";
+const RUNC: &str = "what runc refuses is not looked at, nor the names of capabilities other than NET_ADMIN";
+const POLICY: &str = "the client answers for the daemon here, in the words of 28";
 const MULTICAST: &str = "a group address is taken as a container's hardware address";
 
 fn main() -> ExitCode {

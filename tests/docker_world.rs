@@ -476,7 +476,7 @@ fn the_walkthroughs_that_differed_print_what_the_recordings_print() {
         "{addresses}"
     );
     let refused = stage.docker("docker network connect --link-local-ip nowhere backend w2");
-    assert!(refused.stderr.contains("invalid link-local IP address: nowhere"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("Invalid link-local IP address: [nowhere]"), "{}", refused.stderr);
 }
 
 /// Walkthrough 15: what the bridge driver refuses has used up a place in the round of pools.

@@ -80,6 +80,7 @@ impl Client {
             Shown::Unreachable { run: true } => (format!("docker: {message}{}\n", hint("run")), 125),
             Shown::Unreachable { run: false } => (format!("{message}\n"), 1),
             Shown::Client => (format!("Error: {message}\n"), 1),
+            Shown::Template { parsed } => (format!("{message}\n"), if parsed { 1 } else { 64 }),
             Shown::Unsupported => (format!("linkspan: {message}\n"), 1),
         };
         Output { stderr, exit, ..Output::default() }

@@ -73,8 +73,8 @@ pub struct Container {
     pub(super) routes: Option<Routes>,
     /// How many interfaces of each prefix the namespace has had.
     pub(super) interface_counters: BTreeMap<String, u32>,
-    /// The embedded resolver's ports, once it runs.
-    pub(super) resolver: Option<(u16, u16)>,
+    /// Who owns the embedded resolver's sockets, once it runs.
+    pub(super) resolver: Option<Owner>,
     /// /etc/hosts, /etc/resolv.conf.
     pub(super) hosts: Arc<str>,
     pub(super) resolv_conf: Arc<str>,
@@ -222,8 +222,12 @@ impl Container {
         names
     }
 
-    /// Whether an endpoint on a network that leads out is up. Ports, exposed ones too, belong to such an endpoint.
+    /// Whether an endpoint on a network that leads out is up, or ports are published. Ports, exposed ones too, belong to
+    /// such an endpoint.
     pub fn shows_ports(&self) -> bool {
+        if !self.bindings.is_empty() {
+            return true;
+        }
         let mut active = self.endpoints.iter().filter_map(|endpoint| endpoint.active.as_ref());
         active.any(|active| active.device.is_some() && !active.internal && active.maps_ports)
     }

@@ -397,7 +397,13 @@ impl Daemon {
             Request::ContainerRestart(stop) => Ok(self.container_stop(now, stop, view, true)),
             Request::ContainerKill(kill) => Ok(self.container_kill(now, kill)),
             Request::ContainerRemove(remove) => Ok(self.container_remove(now, remove)),
-            Request::ContainerRename(rename) => self.container_rename(now, rename),
+            Request::ContainerRename(rename) => self.container_rename(now, rename).or_else(|error| {
+                let mut outcome = Outcome::default();
+                outcome.refuse(self.client, error);
+                let line = format!("Error: failed to rename container named {}\n", rename.container);
+                outcome.output.stderr.push_str(&line);
+                Ok(outcome)
+            }),
             Request::ContainerPause(list) => Ok(self.container_pause(now, list, true)),
             Request::ContainerUnpause(list) => Ok(self.container_pause(now, list, false)),
             Request::ContainerWait(list) => Ok(self.container_wait(list)),
@@ -588,6 +594,12 @@ impl Daemon {
         })
     }
 
+    /// Why a running container takes no `docker exec`, if so.
+    pub fn exec_refusal(&self, container: &str) -> Option<DockerError> {
+        let number = self.container_number(container).ok()?;
+        self.check_linked_run(number).err()
+    }
+
     fn container_exec(&self, now: Duration, exec: &ContainerExec) -> Result<Outcome, DockerError> {
         let container = self.container(&exec.container)?;
         let name = &exec.container;
@@ -596,6 +608,7 @@ impl Daemon {
                 "Container {name} is paused, unpause the container before exec"
             ))),
             (State::Running, Some(sandbox)) => {
+                self.check_linked_run(container.number)?;
                 let mut outcome = Outcome::default();
                 let line = exec.command.join(" ");
                 for action in ["exec_create", "exec_start"] {

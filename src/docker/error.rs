@@ -28,6 +28,11 @@ pub enum Shown {
     Create,
     /// The client's own check: `Error: ...`, status 1.
     Client,
+    /// A template that the client cannot use: the text alone. Status 64 if it cannot be parsed, else 1.
+    Template {
+        /// It can be parsed.
+        parsed: bool,
+    },
     /// Nobody answered the client; the text alone, status 125 for `docker run` and 1 for the rest.
     Unreachable {
         /// It was `docker run`.

@@ -3,12 +3,14 @@
 
 use std::fmt::Write as _;
 
+use linkspan_switch::fdb::FdbConfig;
+
 use super::Engine;
 use super::administer::Change;
 use super::errno::Errno;
 use super::id::NamespaceId;
 use super::plan::Sysctl;
-use super::view::{InterfaceView, SettingsView};
+use super::view::{InterfaceKind, InterfaceView, SettingsView};
 
 /// Parameters that can be read, as files below [`PARAMETERS`].
 const KEYS: [&str; 6] = [
@@ -58,6 +60,10 @@ impl Engine {
         for device in self.interfaces(namespace) {
             let name = device.name;
             paths.extend(ATTRIBUTES.iter().map(|attribute| format!("{DEVICES}{name}/{attribute}")));
+            if device.kind == InterfaceKind::Bridge {
+                paths
+                    .extend(BRIDGE_ATTRIBUTES.map(|attribute| format!("{DEVICES}{name}/bridge/{attribute}")));
+            }
             if let Some(bridge) = device.master {
                 for attribute in PORT_ATTRIBUTES {
                     paths.push(format!("{DEVICES}{name}/brport/{attribute}"));
@@ -79,6 +85,9 @@ impl Engine {
         path: &str,
     ) -> Option<String> {
         let (port, attribute) = match path.split_once('/')? {
+            ("bridge", attribute) if device.kind == InterfaceKind::Bridge => {
+                return bridge_attribute(attribute);
+            }
             ("brport", attribute) => (device, attribute),
             ("brif", rest) => {
                 let (name, attribute) = rest.split_once('/')?;
@@ -93,9 +102,23 @@ impl Engine {
         Some(match attribute {
             "hairpin_mode" => flag(config.hairpin),
             "isolated" => flag(config.isolated),
+            "learning" => flag(true),
+            // Forwarding, or disabled.
+            "state" => format!("{}\n", if port.running { 3 } else { 0 }),
             _ => return None,
         })
     }
+}
+
+/// A bridge's settings as Docker leaves them, times in hundredths of a second.
+fn bridge_attribute(attribute: &str) -> Option<String> {
+    Some(match attribute {
+        "ageing_time" => format!("{}\n", FdbConfig::default().ageing.as_millis() / 10),
+        "forward_delay" => "1500\n".to_owned(),
+        "multicast_snooping" => flag(true),
+        "stp_state" => flag(false),
+        _ => return None,
+    })
 }
 
 /// A setting that is on or off.
@@ -148,7 +171,8 @@ fn parameter(settings: &SettingsView, key: &str) -> Option<String> {
 
 const ATTRIBUTES: [&str; 5] = ["address", "carrier", "ifindex", "mtu", "operstate"];
 
-const PORT_ATTRIBUTES: [&str; 2] = ["hairpin_mode", "isolated"];
+const PORT_ATTRIBUTES: [&str; 4] = ["hairpin_mode", "isolated", "learning", "state"];
+const BRIDGE_ATTRIBUTES: [&str; 4] = ["ageing_time", "forward_delay", "multicast_snooping", "stp_state"];
 
 fn device_attribute(device: &InterfaceView, attribute: &str) -> Option<String> {
     let running = device.up && device.running;

@@ -229,6 +229,7 @@ fn daemon_config(arguments: &str) -> DaemonConfig {
             "--ip-masq" => Some(&mut config.ip_masq),
             "--ip-forward" => Some(&mut config.ip_forward),
             "--ipv6" => Some(&mut config.ipv6),
+            "--live-restore" => Some(&mut config.live_restore),
             _ => None,
         };
         if let Some(switch) = switch {
@@ -239,6 +240,10 @@ fn daemon_config(arguments: &str) -> DaemonConfig {
             config.ip6tables = Some(on);
             continue;
         }
+        // What concerns no network.
+        if matches!(name, "--experimental" | "--debug" | "-D") {
+            continue;
+        }
         let value = value.unwrap_or_else(|| words.next().unwrap());
         match name {
             "--bridge" | "-b" => config.bridge = Some(value.to_owned()),
@@ -246,6 +251,8 @@ fn daemon_config(arguments: &str) -> DaemonConfig {
             "--fixed-cidr" => config.fixed_cidr = Some(value.parse().unwrap()),
             "--fixed-cidr-v6" => config.fixed_cidr_v6 = Some(value.parse().unwrap()),
             "--default-gateway" => config.default_gateway = Some(value.parse().unwrap()),
+            "--default-gateway-v6" => config.default_gateway_v6 = Some(value.parse().unwrap()),
+            "--log-level" | "-l" | "--network-control-plane-mtu" | "--userland-proxy-path" => {}
             "--mtu" => config.mtu = value.parse().unwrap(),
             "--ip" => config.ip = value.parse().unwrap(),
             "--dns" => config.dns.push(value.parse().unwrap()),

@@ -9,6 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -91,8 +92,11 @@ pub(crate) fn play(walkthrough: &Path) -> String {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
+        .process_group(0)
         .spawn()
         .unwrap();
+    // A helper that is never answered would wait for ever.
+    let waiting = Group(shell.id());
     // Our own end for writing keeps the pipe open between calls, and says when the shell is done.
     let mut end = OpenOptions::new().read(true).write(true).open(&calls).unwrap();
     let requests = BufReader::new(File::open(&calls).unwrap());
@@ -115,7 +119,17 @@ pub(crate) fn play(walkthrough: &Path) -> String {
         let answer = serve(&mut stage, &words, !behind.is_empty());
         folder.answer(call, &answer);
     }
+    std::mem::forget(waiting);
     reader.join().unwrap()
+}
+
+/// A process group that ends with whoever serves it, should that one fail.
+struct Group(u32);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-9", "--", &format!("-{}", self.0)]).status();
+    }
 }
 
 /// A folder of its own, removed with everything in it.

@@ -374,9 +374,14 @@ fn port(usage: &Usage, words: &[String]) -> Result<ContainerPort, CliError> {
         Some(text) => match parse_expose(&text).as_deref() {
             Ok([port]) => Some(PortQuery { text, port: *port }),
             _ => {
-                return Err(CliError::Refused(format!(
-                    "Error: No public port '{text}' published for {container}"
-                )));
+                let number = text.split('/').next().unwrap_or_default();
+                return Err(CliError::Refused(match number.parse::<u16>() {
+                    Ok(_) => format!("Error: No public port '{text}' published for {container}"),
+                    Err(_) => format!(
+                        "Error: invalid port ({number}): strconv.ParseUint: parsing {}: invalid syntax",
+                        quote(number)
+                    ),
+                }));
             }
         },
     };

@@ -58,7 +58,8 @@ pub enum CliError {
     },
     /// Too few or too many arguments.
     #[error(
-        "docker: '{path}' {rule}\n\nUsage:  {path} {arguments}\n\nRun '{path} --help' for more information"
+        "docker: '{path}' {rule}\n\nUsage:  {path} {arguments}\n\n{verb} '{path} --help' for more information",
+        verb = rule.hint()
     )]
     Arguments {
         /// The command as written.
@@ -122,6 +123,16 @@ pub enum ArgumentRule {
     /// From the first to the second number.
     #[error("requires at least {0} and at most {1} argument{plural}", plural = plural(*.1))]
     Between(usize, usize),
+}
+
+impl ArgumentRule {
+    /// How the client sends people to the help.
+    fn hint(self) -> &'static str {
+        match self {
+            Self::None | Self::Exactly(_) => "Run",
+            Self::AtLeast(_) | Self::Between(..) => "See",
+        }
+    }
 }
 
 impl CliError {
@@ -208,7 +219,7 @@ fn dispatch(words: &[String]) -> Result<Command, CliError> {
                 None => Err(CliError::UnknownCommand {
                     path: "docker container",
                     name: verb.clone(),
-                    usage: "Usage:  docker container COMMAND\n\n",
+                    usage: "Usage:  docker container\n\n",
                 }),
             },
         },

@@ -8,7 +8,7 @@ use super::{
     ArgumentRule, CliError, Command, Usage, filter,
     flags::{Flag, Placement, Takes, quote},
     plain,
-    values::{csv_fields, insert_pair, link},
+    values::{csv_fields, insert_pair, label, link},
 };
 use crate::docker::request::{
     EndpointConfig, IpamPool, List, NetworkConnect, NetworkCreate, NetworkDisconnect, NetworkInspect,
@@ -34,7 +34,7 @@ pub(super) fn parse(words: &[String]) -> Result<Command, CliError> {
             return Err(CliError::UnknownCommand {
                 path: "docker network",
                 name: other.to_owned(),
-                usage: "Usage:  docker network COMMAND\n\n",
+                usage: "Usage:  docker network\n\n",
             });
         }
     };
@@ -116,7 +116,10 @@ fn create(usage: &Usage, words: &[String]) -> Result<NetworkCreate, CliError> {
             CreateFlag::IpamOpt => insert_pair(&mut network.ipam.options, &value),
             CreateFlag::Ipv4 => network.ipv4 = given.on,
             CreateFlag::Ipv6 => network.ipv6 = given.on,
-            CreateFlag::Label => insert_pair(&mut network.labels, &value),
+            CreateFlag::Label => {
+                let text = label(&value).map_err(|reason| usage.flag(given.flag.invalid(&value, reason)))?;
+                insert_pair(&mut network.labels, text);
+            }
             CreateFlag::Opt => insert_pair(&mut network.options, &value),
             CreateFlag::Scope => network.scope = (!value.is_empty()).then_some(value),
             CreateFlag::Subnet => addresses.subnets.extend(slice()?),

@@ -257,7 +257,7 @@ impl Options {
             Id::Interactive => container.interactive = given.on,
             Id::Ip => self.first.ipv4 = some(),
             Id::Ip6 => self.first.ipv6 = some(),
-            Id::Label => values::insert_pair(&mut container.labels, text),
+            Id::Label => values::insert_pair(&mut container.labels, values::label(text)?),
             Id::Link => self.links.push(values::link(text)?),
             Id::LinkLocalIp => self.first.link_local.push(text.to_owned()),
             Id::MacAddress => self.first.mac = some(),

@@ -161,6 +161,14 @@ pub(super) fn is_mac_address(text: &str) -> bool {
     grouped(':', 6, 2) || grouped('-', 6, 2) || grouped('.', 3, 4)
 }
 
+/// `--label`, which needs a name.
+pub(super) fn label(text: &str) -> Result<&str, String> {
+    match text.split('=').next().is_none_or(|name| name.trim().is_empty()) {
+        true => Err(format!("invalid label '{text}': empty name")),
+        false => Ok(text),
+    }
+}
+
 /// Adds `key=value` to `map`; a key alone has the empty value.
 pub(super) fn insert_pair(map: &mut BTreeMap<String, String>, text: &str) {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));

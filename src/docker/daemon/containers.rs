@@ -9,7 +9,7 @@ use crate::docker::error::{DockerError, Shown};
 use crate::docker::outcome::{Ask, HostView, Kill, Outcome, Output};
 use crate::docker::profile::Profile;
 use crate::docker::request::{
-    ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, ExposedPort, NetworkMode,
+    ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, ExposedPort, Link, NetworkMode,
 };
 use crate::docker::signal::Signal;
 
@@ -202,7 +202,12 @@ impl Daemon {
         if borrowed && create.mac.is_some() {
             return conflict("mac-address and the network mode");
         }
-        if let NetworkMode::Container(_) = &create.network_mode {
+        if let NetworkMode::Container(target) = &create.network_mode {
+            if target.is_empty() {
+                return Err(DockerError::bad_parameter(
+                    "Invalid network mode: invalid container format container:<name|id>",
+                ));
+            }
             if create.hostname.is_some() {
                 return conflict("hostname and the network mode");
             }
@@ -227,7 +232,14 @@ impl Daemon {
         if let Some(text) = &create.stop_signal {
             self.parse_signal(text)?;
         }
-        if create.network_mode == NetworkMode::Host && !create.links.is_empty() {
+        let on_host = |link: &Link| {
+            self.container(&link.container)
+                .is_ok_and(|target| target.config.network_mode == NetworkMode::Host)
+        };
+        let legacy = !create.network_mode.is_user_defined();
+        if create.network_mode == NetworkMode::Host && !create.links.is_empty()
+            || legacy && create.links.iter().any(on_host)
+        {
             return conflict(
                 "host type networking can't be used with links. This would result in undefined behavior",
             );
@@ -363,7 +375,9 @@ impl Daemon {
             ));
         }
         self.check_name(&new).map_err(|error| {
-            let message = format!("Error when allocating new name: {error}");
+            // What is renamed has its slash already.
+            let message = error.message.replace(&format!("name ({new})"), &format!("name (/{new})"));
+            let message = format!("Error when allocating new name: {message}");
             DockerError { message, ..error }
         })?;
         self.rename_link_target(number, &new);

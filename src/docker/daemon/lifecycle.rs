@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::Daemon;
+use super::publish::Occasion;
 use crate::docker::capability::NetworkCapability;
 use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State};
 use crate::docker::drivers::{Driver, host, none};
@@ -114,7 +115,7 @@ impl Daemon {
             self.make_device(number, position, outcome);
         }
         self.set_routes(number, outcome);
-        self.publish(number, view, outcome).map_err(setting_up)?;
+        self.publish(number, Occasion::Join, view, outcome).map_err(setting_up)?;
         for position in 0..count {
             self.register_names(number, position);
         }
@@ -294,7 +295,8 @@ impl Daemon {
             }
         }
         let Some(container) = self.containers.get_mut(&number) else { return };
-        if container.resolver.take().is_some() {
+        if let Some(owner) = container.resolver.take() {
+            outcome.plan.remove_owner(owner);
             self.resolvers.remove(&number);
             self.waiting_resolvers.remove(&number);
             outcome.resolvers.push(ResolverChange::Stopped { service: ServiceId::new(number) });
@@ -490,8 +492,17 @@ impl Daemon {
     pub(super) fn container_kill(&mut self, now: Duration, kill: &ContainerKill) -> Outcome {
         let mut outcome = Outcome::default();
         for text in &kill.containers {
-            let result = self.container_number(text).and_then(|number| {
-                let profile = self.profile();
+            let profile = self.profile();
+            let known = self.container_number(text).map_err(|error| {
+                let message = match profile {
+                    Profile::Docker20_10 => format!("Cannot kill container: {text}: {error}"),
+                    Profile::Docker28 | Profile::Docker29 => {
+                        format!("cannot kill container: {text}: {error}")
+                    }
+                };
+                DockerError { message, ..error }
+            });
+            let result = known.and_then(|number| {
                 let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
                 if !container.state.is_up() {
                     let id = &container.id;

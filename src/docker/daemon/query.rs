@@ -43,7 +43,10 @@ impl Daemon {
                 })
             })
             .collect();
-        Ok(Outcome::printed(list(ListKind::Networks, &request.view, &rows).map_err(bad_format)?))
+        Ok(Outcome::printed(
+            list(ListKind::Networks, &request.view, &rows)
+                .map_err(|error| bad_list_format(ListKind::Networks, error))?,
+        ))
     }
 
     pub(super) fn container_list(
@@ -68,7 +71,7 @@ impl Daemon {
         let rows: Vec<Value> =
             shown.take(limit).map(|container| self.container_row(now, container, view)).collect();
         let kind = if request.size { ListKind::ContainersWithSize } else { ListKind::Containers };
-        Ok(Outcome::printed(list(kind, view, &rows).map_err(bad_format)?))
+        Ok(Outcome::printed(list(kind, view, &rows).map_err(|error| bad_list_format(kind, error))?))
     }
 
     fn container_row(&self, now: Duration, container: &Container, view: &View) -> Value {
@@ -241,7 +244,14 @@ impl Daemon {
                 let lines: String = typed.iter().map(|value| format!("{value}\n")).collect();
                 Outcome::printed(lines)
             }
-            Some(template) => formatted(template, typed)?,
+            Some(template) => match formatted(template, typed) {
+                Err(error) if error.shown == (Shown::Template { parsed: true }) => {
+                    let mut outcome = Outcome::printed("\n".to_owned());
+                    outcome.refuse(self.client, error);
+                    outcome
+                }
+                result => result?,
+            },
         };
         for error in errors {
             outcome.refuse(self.client, error);
@@ -262,8 +272,31 @@ pub(super) fn formatted(template: &str, values: &[Value]) -> Result<Outcome, Doc
     Ok(Outcome::printed(text))
 }
 
+/// What `inspect` says of a template.
 fn bad_format(error: FormatError) -> DockerError {
-    DockerError::bad_parameter(format!("template parsing error: {error}")).shown_as(Shown::Client)
+    let parsed = matches!(error, FormatError::Execute { .. } | FormatError::TooLarge(_));
+    DockerError::bad_parameter(format!("template parsing error: {error}"))
+        .shown_as(Shown::Template { parsed })
+}
+
+/// What a list says of a template. Its rows are a Go type, whose name is told.
+fn bad_list_format(kind: ListKind, error: FormatError) -> DockerError {
+    let FormatError::Execute { line, column, node, reason } = error else {
+        return DockerError::bad_parameter(format!("template parsing error: {error}"))
+            .shown_as(Shown::Template { parsed: true });
+    };
+    let row = match kind {
+        ListKind::Containers | ListKind::ContainersWithSize => "*formatter.ContainerContext",
+        ListKind::Networks => "*network.networkContext",
+    };
+    let field = reason.strip_prefix("map has no entry for key \"").and_then(|rest| rest.strip_suffix('"'));
+    let reason = match field {
+        Some(field) => format!("can't evaluate field {field} in type {row}"),
+        None => reason,
+    };
+    let error = FormatError::Execute { line, column, node, reason };
+    DockerError::bad_parameter(format!("failed to execute template: {error}"))
+        .shown_as(Shown::Template { parsed: true })
 }
 
 fn matches_all(network: &Network, filters: &[Filter]) -> bool {
