@@ -496,6 +496,51 @@ fn configuration_networks() {
     );
 }
 
+/// As recorded: the environment of a process names the containers its own links to, and they have to run.
+#[test]
+fn links_to_a_stopped_container() {
+    check(
+        &[
+            "docker run -d --name aa nginx",
+            "docker run -d --name bb --link aa:many busybox sleep 600",
+            "docker run -d --name cc --link aa:many busybox sleep 600",
+            "docker stop -t 0 cc aa",
+        ],
+        &[
+            (
+                "docker exec bb env",
+                "",
+                "Error response from daemon: Cannot link to a non running container: /aa AS /bb/many\n",
+                1,
+            ),
+            (
+                "docker restart -t 0 cc",
+                "",
+                "Error response from daemon: Cannot restart container cc: Cannot link to a non running container: /aa AS \
+                 /cc/many\n",
+                1,
+            ),
+            (
+                "docker run -d --name dd --link aa:x busybox",
+                "<ID>\n",
+                "docker: Error response from daemon: Cannot link to a non running container: /aa AS /dd/x\n\nRun 'docker \
+                 run --help' for more information\n",
+                125,
+            ),
+        ],
+    );
+    let mut stage = Stage::new("");
+    for line in [
+        "docker run -d --name aa nginx",
+        "docker run -d --name bb --link aa:many busybox sleep 600",
+        "docker stop -t 0 aa",
+        "docker start aa",
+    ] {
+        stage.ok(line);
+    }
+    assert!(stage.ok("docker exec bb env").contains("MANY_PORT=tcp://172.17.0.2:80"));
+}
+
 /// What came after 20.10, in the words of moby's source (`libnetwork/drivers/bridge`, `drivers/macvlan`,
 /// `daemon/container_operations.go` and `api/types/network`).
 #[test]

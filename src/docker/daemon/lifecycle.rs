@@ -409,7 +409,10 @@ impl Daemon {
                     container.after = if again { AfterExit::Policy } else { AfterExit::Stay };
                     container.stopped_by_hand = !again;
                     if again {
-                        let started = self.start_container(now, number, view)?;
+                        let started = self.start_container(now, number, view).map_err(|error| {
+                            let message = format!("Cannot restart container {text}: {error}");
+                            DockerError { message, ..error }
+                        })?;
                         outcome.extend(started);
                     }
                     return Ok(());
