@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::Daemon;
+use crate::docker::capability;
 use crate::docker::container::{AfterExit, Container, State};
 use crate::docker::error::{DockerError, Shown};
 use crate::docker::outcome::{Ask, HostView, Kill, Outcome, Output};
@@ -198,6 +199,12 @@ impl Daemon {
 
     fn check_create(&self, create: &ContainerCreate) -> Result<(), DockerError> {
         let conflict = |what: &str| Err(DockerError::bad_parameter(format!("conflicting options: {what}")));
+        for (option, names) in [("CapAdd", &create.cap_add), ("CapDrop", &create.cap_drop)] {
+            if let Some(name) = capability::unknown(names) {
+                let text = format!("invalid {option}: unknown capability: \"{name}\"");
+                return Err(DockerError::bad_parameter(text));
+            }
+        }
         let borrowed = matches!(create.network_mode, NetworkMode::Container(_) | NetworkMode::Host);
         if borrowed && create.mac.is_some() {
             return conflict("mac-address and the network mode");
