@@ -168,6 +168,38 @@ fn schema_and_completions_are_whole() {
     folder.linkspan(&["completions", "nosuchshell"]).exits(2);
 }
 
+/// The page of the format has every key of the schema with what the schema says of it.
+#[test]
+fn the_page_of_the_format_has_every_key() {
+    fn keys(value: &serde_json::Value, found: &mut Vec<(String, String)>) {
+        let properties = value.get("properties").and_then(|value| value.as_object());
+        for (key, schema) in properties.into_iter().flatten() {
+            let text = schema.get("description").and_then(|text| text.as_str()).unwrap_or_default();
+            found.push((key.clone(), text.to_owned()));
+        }
+        match value {
+            serde_json::Value::Object(fields) => fields.values().for_each(|value| keys(value, found)),
+            serde_json::Value::Array(items) => items.iter().for_each(|value| keys(value, found)),
+            _ => {}
+        }
+    }
+    let folder = Folder::new("format");
+    let schema: serde_json::Value = serde_json::from_str(&folder.linkspan(&["schema"]).exits(0).out).unwrap();
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios/FORMAT.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut found = Vec::new();
+    keys(&schema, &mut found);
+    assert!(found.len() > 300, "{}", found.len());
+    for (key, text) in found {
+        let ignored = text == "No bearing on networking; ignored.";
+        let told = |line: &str| match ignored {
+            true => line.starts_with("Read and without bearing") && line.contains(&format!("`{key}`")),
+            false => line.starts_with(&format!("| `{key}` |")) && line.contains(&text),
+        };
+        assert!(page.lines().any(told), "scenarios/FORMAT.md lacks `{key}`: {text}");
+    }
+}
+
 #[test]
 fn run_tells_what_happens_and_exits_by_the_verdict() {
     let folder = Folder::new("run").with("compose.yaml", GOOD).with("bad.yaml", BAD);

@@ -155,7 +155,7 @@ impl Stage {
         };
         match self.daemon.request(self.now, &command.request, &self.view) {
             Ok(outcome) => self.settle(outcome),
-            Err(error) => error.output(),
+            Err(error) => self.daemon.refusal(&error),
         }
     }
 

@@ -242,12 +242,21 @@ fn settings_that_contradict_each_other_keep_the_daemon_from_starting() {
             "Error initializing network controller: Error creating default \"bridge\" network: failed to allocate \
              secondary ip address (DefaultGatewayIPv4:172.17.0.1): Address already in use",
         ),
+        (
+            |c| {
+                (c.ipv6, c.fixed_cidr_v6) = (true, "fd00:17::/64".parse().ok());
+                c.default_gateway_v6 = "fd00:99::1".parse().ok();
+            },
+            "Error initializing network controller: Error creating default \"bridge\" network: auxiliary address: \
+             (DefaultGatewayIPv6:fd00:99::1) must belong to the master pool: fd00:17::/64",
+        ),
     ];
     for (set, expected) in rows {
         let mut config = DaemonConfig { profile: Profile::Docker20_10, ..DaemonConfig::default() };
         set(&mut config);
-        let error =
-            default_stage(&mut World::new(1), config).expect_err("the daemon does not start").to_string();
+        let error = default_stage(&mut World::new(1), "host", config)
+            .expect_err("the daemon does not start")
+            .to_string();
         assert!(error.ends_with(&format!("failed to start daemon: {expected}")), "{error}");
     }
 }

@@ -82,7 +82,8 @@ fn run(stage: &mut Stage, client: &str, line: &str) -> recorded::Answer {
 fn ask(stage: &mut Stage, client: &str, target: &str) -> String {
     let answer = run(stage, client, &format!("timeout 3 wget -qO- http://{target}/cgi-bin/who"));
     match answer.stdout.trim().split_once(" sees ") {
-        Some((_, seen)) => seen.to_owned(),
+        // As BusyBox's httpd shows an IPv4 client.
+        Some((_, seen)) => seen.trim_start_matches("[::ffff:").trim_end_matches(']').to_owned(),
         None if answer.text().contains("refused") => REFUSED.to_owned(),
         None if answer.text().contains("unreachable") => NO_ROUTE.to_owned(),
         None => NONE.to_owned(),

@@ -640,3 +640,138 @@ fn what_the_client_itself_says() {
         assert_eq!((found.stdout, found.stderr, found.exit), (stdout, stderr, exit), "{line}");
     }
 }
+
+/// As recorded: the environment of a process names the containers its own links to, and they have to run.
+#[test]
+fn links_to_a_stopped_container() {
+    check(
+        &[
+            "docker run -d --name aa nginx",
+            "docker run -d --name bb --link aa:many busybox sleep 600",
+            "docker run -d --name cc --link aa:many busybox sleep 600",
+            "docker stop -t 0 cc aa",
+        ],
+        &[
+            (
+                "docker exec bb env",
+                "",
+                "Error response from daemon: Cannot link to a non running container: /aa AS /bb/many\n",
+                1,
+            ),
+            (
+                "docker restart -t 0 cc",
+                "",
+                "Error response from daemon: Cannot restart container cc: Cannot link to a non running container: /aa AS \
+                 /cc/many\n",
+                1,
+            ),
+            (
+                "docker run -d --name dd --link aa:x busybox",
+                "<ID>\n",
+                "docker: Error response from daemon: Cannot link to a non running container: /aa AS /dd/x\n\nRun 'docker \
+                 run --help' for more information\n",
+                125,
+            ),
+        ],
+    );
+    let mut stage = Stage::new("");
+    for line in [
+        "docker run -d --name aa nginx",
+        "docker run -d --name bb --link aa:many busybox sleep 600",
+        "docker stop -t 0 aa",
+        "docker start aa",
+    ] {
+        stage.ok(line);
+    }
+    assert!(stage.ok("docker exec bb env").contains("MANY_PORT=tcp://172.17.0.2:80"));
+}
+
+/// What came after 20.10, in the words of moby's source (`libnetwork/drivers/bridge`, `drivers/macvlan`,
+/// `daemon/container_operations.go` and `api/types/network`).
+#[test]
+fn refusals_of_28_and_29() {
+    for profile in [Profile::Docker28, Profile::Docker29] {
+        let mut stage = Stage::with(DaemonConfig { profile, ..DaemonConfig::default() });
+        for line in [
+            "docker network create -d macvlan --subnet 192.168.50.0/24 -o parent=lan0 shared",
+            "docker network create -d macvlan --subnet 192.168.51.0/24 -o parent=eth0 -o macvlan_mode=passthru alone",
+            "docker run -d --name web nginx",
+            "docker run -d --name hosted --network host busybox sleep 600",
+            "docker network create one",
+            "docker run -d --name inside --network one busybox sleep 600",
+        ] {
+            stage.ok(line);
+        }
+        for (line, text) in [
+            (
+                "docker network create -o com.docker.network.bridge.gateway_mode_ipv4=bogus x",
+                "unknown gateway mode bogus",
+            ),
+            (
+                "docker network create --ipv6 -o com.docker.network.bridge.gateway_mode_ipv6=bogus x",
+                "unknown gateway mode bogus",
+            ),
+            (
+                "docker network create -o com.docker.network.bridge.gateway_mode_ipv4=isolated x",
+                "gateway mode 'isolated' can only be used for an internal network",
+            ),
+            (
+                "docker network create --ipv6 -o com.docker.network.bridge.gateway_mode_ipv6=isolated x",
+                "gateway mode 'isolated' can only be used for an internal network",
+            ),
+            (
+                "docker network create -d macvlan --subnet 192.168.52.0/24 -o parent=lan0 -o macvlan_mode=passthru x",
+                "cannot use mode passthru, macvlan network <ID> is already using parent interface lan0",
+            ),
+            (
+                "docker network create -d macvlan --subnet 192.168.52.0/24 -o parent=eth0 x",
+                "macvlan network <ID> is already using parent interface eth0 in mode passthru",
+            ),
+            (
+                "docker network create -d macvlan --subnet 192.168.52.0/24 -o parent=nosuch.10 x",
+                "-o parent interface was not found on the host: nosuch",
+            ),
+            (
+                "docker network create -d ipvlan --subnet 192.168.52.0/24 -o parent=nosuch.10 x",
+                "-o parent interface was not found on the host: nosuch",
+            ),
+            (
+                "docker network create -d ipvlan -o ipvlan_flag=open x",
+                "requested ipvlan flag 'open' is not valid, 'bridge' is the ipvlan driver default",
+            ),
+            (
+                "docker network connect host web",
+                "cannot connect container to host network - container must be created in host network mode",
+            ),
+            (
+                "docker network disconnect host hosted",
+                "cannot disconnect container from host network - container was created in host network mode",
+            ),
+            (
+                "docker network create --subnet 10.0.0.1/8 x",
+                "invalid network config:\ninvalid subnet 10.0.0.1/8: it should be 10.0.0.0/8",
+            ),
+            ("docker network create -o com.docker.network.driver.mtu=-1 x", "invalid MTU number: -1"),
+            (
+                "docker network create --ipv6 --subnet fe80::/60 x",
+                "'fe80::1/60' clashes with the Link-Local prefix 'fe80::/64'",
+            ),
+            (
+                "docker network connect --ip 172.30.0.9 shared web",
+                "invalid endpoint settings:\nno configured subnet or ip-range contain the IP address 172.30.0.9",
+            ),
+        ] {
+            let found = stage.docker(line);
+            let expected = format!("Error response from daemon: {text}\n");
+            assert_eq!((mask(&found.stderr), found.exit), (expected, 1), "{profile} {line}");
+        }
+        let id = stage.ok("docker ps -q --filter name=inside");
+        let found = stage.docker("docker network rm one");
+        let member = format!("name:\"inside\" id:\"{}\"", id.trim());
+        let expected = format!(
+            "Error response from daemon: error while removing network: network one has active endpoints ({member})\n\
+             exit status 1\n"
+        );
+        assert_eq!((found.stderr, found.exit), (expected, 1), "{profile}");
+    }
+}

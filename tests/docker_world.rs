@@ -197,8 +197,9 @@ fn an_address_of_a_group_is_no_interfaces() {
         // A client as old as the daemon knows no other way to say it.
         let words = "docker run -d --name web --network app --mac-address ff:ff:ff:ff:ff:ff busybox";
         let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-        let answer = stage.docker_of_1_41(&words);
-        let told = answer.stderr.lines().next().unwrap_or_default().to_owned();
+        let answer = stage.docker20_words(&words);
+        // The client of that time ends the sentence.
+        let told = answer.stderr.lines().next().unwrap_or_default().trim_end_matches('.').to_owned();
         let veth = told.split("interface veth").nth(1).and_then(|rest| rest.get(..7)).unwrap_or_default();
         let masked = told.replace(&format!("veth{veth}"), "veth<X>");
         assert_eq!(masked, format!("{before}<X>{after}").replace("veth<X><X>", "veth<X>"), "{profile}");
@@ -684,7 +685,7 @@ fn the_walkthroughs_that_differed_print_what_the_recordings_print() {
         "{addresses}"
     );
     let refused = stage.docker("docker network connect --link-local-ip nowhere backend w2");
-    assert!(refused.stderr.contains("invalid link-local IP address: nowhere"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("Invalid link-local IP address: [nowhere]"), "{}", refused.stderr);
 }
 
 /// Walkthrough 15: what the bridge driver refuses has used up a place in the round of pools.

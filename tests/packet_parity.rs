@@ -204,7 +204,9 @@ fn check(name: &str) {
 
 fn check_with(name: &str, listening: Duration, beginning: Duration) {
     let folder = recorded::folder().join("packets");
-    let recording = std::fs::read(folder.join(format!("{name}.pcap"))).unwrap();
+    let recording = folder.join(format!("{name}.pcap"));
+    let recording = std::fs::read(&recording)
+        .unwrap_or_else(|error| panic!("nothing to compare with: {}: {error}", recording.display()));
     let mut stage = Stage::new("");
     for line in script() {
         match line {

@@ -34,6 +34,61 @@ impl NetworkCapability {
     }
 }
 
+/// The first of these names that no capability has, as the engine writes it.
+pub(super) fn unknown(names: &[String]) -> Option<String> {
+    let bare = |name: &String| {
+        let name = name.to_ascii_uppercase();
+        name.strip_prefix("CAP_").unwrap_or(&name).to_owned()
+    };
+    let mut bare = names.iter().map(bare);
+    bare.find(|name| name != ALL && !KNOWN.contains(&name.as_str())).map(|name| format!("CAP_{name}"))
+}
+
+/// `capabilities(7)`.
+const KNOWN: [&str; 41] = [
+    "AUDIT_CONTROL",
+    "AUDIT_READ",
+    "AUDIT_WRITE",
+    "BLOCK_SUSPEND",
+    "BPF",
+    "CHECKPOINT_RESTORE",
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "DAC_READ_SEARCH",
+    "FOWNER",
+    "FSETID",
+    "IPC_LOCK",
+    "IPC_OWNER",
+    "KILL",
+    "LEASE",
+    "LINUX_IMMUTABLE",
+    "MAC_ADMIN",
+    "MAC_OVERRIDE",
+    "MKNOD",
+    "NET_ADMIN",
+    "NET_BIND_SERVICE",
+    "NET_BROADCAST",
+    "NET_RAW",
+    "PERFMON",
+    "SETFCAP",
+    "SETGID",
+    "SETPCAP",
+    "SETUID",
+    "SYSLOG",
+    "SYS_ADMIN",
+    "SYS_BOOT",
+    "SYS_CHROOT",
+    "SYS_MODULE",
+    "SYS_NICE",
+    "SYS_PACCT",
+    "SYS_PTRACE",
+    "SYS_RAWIO",
+    "SYS_RESOURCE",
+    "SYS_TIME",
+    "SYS_TTY_CONFIG",
+    "WAKE_ALARM",
+];
+
 const ALL: &str = "ALL";
 const NET_ADMIN: &str = "NET_ADMIN";
 
@@ -55,6 +110,13 @@ mod tests {
             privileged,
             ..ContainerCreate::default()
         })
+    }
+
+    #[test]
+    fn names_that_no_capability_has_are_found() {
+        let names = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        assert_eq!(unknown(&names(&["net_admin", "CAP_NET_RAW", "ALL"])), None);
+        assert_eq!(unknown(&names(&["NET_RAW", "netadmin"])).as_deref(), Some("CAP_NETADMIN"));
     }
 
     #[test]

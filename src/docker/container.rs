@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::blueprint::Blueprint;
 use super::cli::ports::{PortPublish, Protocol};
+use super::client::ClientVersion;
 use super::endpoint::Endpoint;
 use super::health::Health;
 use super::identity::{Digits, Id};
@@ -61,8 +62,8 @@ pub struct Container {
     pub(super) routes: Option<Routes>,
     /// How many interfaces of each prefix the namespace has had.
     pub(super) interface_counters: BTreeMap<String, u32>,
-    /// The embedded resolver's ports, once it runs.
-    pub(super) resolver: Option<(u16, u16)>,
+    /// Who owns the embedded resolver's sockets, once it runs.
+    pub(super) resolver: Option<Owner>,
     /// /etc/hosts, /etc/resolv.conf.
     pub(super) hosts: Arc<str>,
     pub(super) resolv_conf: Arc<str>,
@@ -210,8 +211,12 @@ impl Container {
         names
     }
 
-    /// Whether an endpoint on a network that leads out is up. Ports, exposed ones too, belong to such an endpoint.
+    /// Whether an endpoint on a network that leads out is up, or ports are published. Ports, exposed ones too, belong to
+    /// such an endpoint.
     pub fn shows_ports(&self) -> bool {
+        if !self.bindings.is_empty() {
+            return true;
+        }
         let mut active = self.endpoints.iter().filter_map(|endpoint| endpoint.active.as_ref());
         active.any(|active| active.device.is_some() && !active.internal && active.maps_ports)
     }
@@ -252,15 +257,15 @@ impl Container {
     }
 
     /// Its ports as the PORTS column of `docker ps` shows them: published ones by their bindings, neighbours joined.
-    pub fn ports_column(&self) -> String {
-        ports_column(&self.listed_ports())
+    pub fn ports_column(&self, client: ClientVersion) -> String {
+        ports_column(client, &self.listed_ports())
     }
 
     /// The published ports alone, as in [`Container::ports_column`]; empty if none is in effect.
     pub fn published_column(&self) -> String {
         let mut shown = self.listed_ports();
         shown.retain(|binding| binding.host.is_some());
-        ports_column(&shown)
+        ports_column(ClientVersion::V28, &shown)
     }
 
     /// Published ports by container port.

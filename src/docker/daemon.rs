@@ -36,6 +36,7 @@ use linkspan_nat::rule::Family;
 use super::alike::Alike;
 use super::blueprint::Blueprint;
 use super::capability::NetworkCapability;
+use super::client::{Client, ClientVersion};
 use super::container::{Container, SandboxKind, State};
 use super::error::{DockerError, Shown};
 use super::identity::{Id, Source};
@@ -43,7 +44,7 @@ use super::images::ImageCatalogue;
 use super::ipam::{Ipam, Runs, bounds};
 use super::names::Names;
 use super::network::Network;
-use super::outcome::{Ask, DockerEvent, EventKind, HostView, Kill, Outcome};
+use super::outcome::{Ask, DockerEvent, EventKind, HostView, Kill, Outcome, Output};
 use super::ports::Ports;
 use super::profile::Profile;
 use super::request::{ContainerExec, ContainerLogs, Containers, EndpointConfig, NetworkMode, Request};
@@ -174,6 +175,8 @@ pub struct HostIdentity {
 pub struct Daemon {
     config: DaemonConfig,
     host: HostIdentity,
+    /// Who asks now, or asked last.
+    client: Client,
     source: Source,
     last_number: u32,
     owner: Owner,
@@ -230,6 +233,7 @@ impl Daemon {
         Self {
             config,
             host,
+            client: Client::default(),
             source,
             last_number: base,
             owner: Owner::Daemon(base),
@@ -354,6 +358,16 @@ impl Daemon {
         self.firewall().drop_forward(&mut outcome.plan, self.kernel, family);
     }
 
+    /// The version of the client whose requests follow: what they print is in its words.
+    pub fn set_client(&mut self, version: ClientVersion) {
+        self.client.version = version;
+    }
+
+    /// What the client of the last request prints and returns for its refusal.
+    pub fn refusal(&self, error: &DockerError) -> Output {
+        self.client.output(error)
+    }
+
     /// Decides a request. An error means that nothing has changed; refusals within a command that did something stand in
     /// the outcome.
     ///
@@ -365,6 +379,7 @@ impl Daemon {
         request: &Request,
         view: &HostView,
     ) -> Result<Outcome, DockerError> {
+        self.client = Client::asking(self.client.version, request);
         if !self.running {
             return Err(Self::unreachable(request));
         }
@@ -589,6 +604,12 @@ impl Daemon {
         })
     }
 
+    /// Why a running container takes no `docker exec`, if so.
+    pub fn exec_refusal(&self, container: &str) -> Option<DockerError> {
+        let number = self.container_number(container).ok()?;
+        self.check_linked_run(number).err()
+    }
+
     fn container_exec(&self, now: Duration, exec: &ContainerExec) -> Result<Outcome, DockerError> {
         let container = self.container(&exec.container)?;
         let name = &exec.container;
@@ -597,6 +618,7 @@ impl Daemon {
                 "Container {name} is paused, unpause the container before exec"
             ))),
             (State::Running, Some(sandbox)) => {
+                self.check_linked_run(container.number)?;
                 let mut outcome = Outcome::default();
                 let line = exec.command.join(" ");
                 for action in ["exec_create", "exec_start"] {
@@ -640,7 +662,7 @@ impl Daemon {
         for text in &list.containers {
             match self.pause_one(now, text, frozen, &mut outcome) {
                 Ok(()) => outcome.say(text),
-                Err(error) => outcome.refuse(error),
+                Err(error) => outcome.refuse(self.client, error),
             }
         }
         outcome
@@ -688,7 +710,7 @@ impl Daemon {
         for text in names {
             let result = self.container(text).and_then(|container| look(container, &mut outcome));
             if let Err(error) = result {
-                outcome.refuse(error);
+                outcome.refuse(self.client, error);
             }
         }
         outcome

@@ -160,7 +160,7 @@ pub enum InternalForwarding {
 /// What the client gets when no server gave an acceptable reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exhausted {
-    /// The last reply that did come, or nothing at all (20.10).
+    /// What the last server that was dialled said, or nothing at all if it said nothing (20.10).
     LastReply,
     /// SERVFAIL (28).
     ServerFailure,
@@ -200,6 +200,8 @@ struct Pending {
     query: Query,
     servers: VecDeque<(SocketAddr, Dial)>,
     deadline: Duration,
+    /// The server was reached as far as its protocol tells.
+    dialled: bool,
     last_reply: Option<Vec<u8>>,
 }
 
@@ -300,7 +302,16 @@ impl Resolver {
             let servers = self.policy.servers(sandbox);
             let bytes = bytes.to_vec();
             let deadline = now + SERVER_TIMEOUT;
-            let pending = Pending { asker, transport, bytes, query, servers, deadline, last_reply: None };
+            let pending = Pending {
+                asker,
+                transport,
+                bytes,
+                query,
+                servers,
+                deadline,
+                dialled: false,
+                last_reply: None,
+            };
             return self.forward(now, pending);
         };
         local.map(|bytes| Action::Reply { asker, transport, bytes }).into_iter().collect()
@@ -326,7 +337,7 @@ impl Resolver {
         let Some(reply) = relay(bytes) else { return self.upstream_error(now, exchange) };
         if !self.policy.accepts(&reply) {
             pending.last_reply = Some(reply.bytes);
-            return self.upstream_error(now, exchange);
+            return self.give_up(now, exchange);
         }
         for (owner, address) in &reply.addresses {
             names.learn_external(sandbox, owner, *address);
@@ -342,6 +353,18 @@ impl Resolver {
 
     /// Takes the news that a server cannot be reached or closed the connection: on to the next one.
     pub fn upstream_error(&mut self, now: Duration, exchange: ExchangeId) -> Vec<Action> {
+        if let Some(outside) = &mut self.forwarding
+            && let Some(pending) = outside.exchanges.get_mut(&exchange)
+            && pending.dialled
+        {
+            // What could not be read takes the place of what an earlier server said.
+            pending.last_reply = None;
+        }
+        self.give_up(now, exchange)
+    }
+
+    /// Leaves a server for the next one.
+    fn give_up(&mut self, now: Duration, exchange: ExchangeId) -> Vec<Action> {
         let Some(pending) = self.remove(exchange) else { return Vec::new() };
         let mut actions = vec![Action::Abandon { exchange }];
         self.next_server(now, pending, &mut actions);
@@ -356,6 +379,7 @@ impl Resolver {
         {
             outside.timers.remove(&(pending.deadline, exchange));
             pending.deadline = now + SERVER_TIMEOUT;
+            pending.dialled = true;
             outside.timers.insert((pending.deadline, exchange));
         }
     }
@@ -444,6 +468,7 @@ impl Resolver {
         outside.last_exchange += 1;
         let exchange = ExchangeId(outside.last_exchange);
         pending.deadline = now + SERVER_TIMEOUT;
+        pending.dialled = pending.transport == Transport::Udp;
         let (transport, bytes) = (pending.transport, pending.bytes.clone());
         outside.timers.insert((pending.deadline, exchange));
         outside.exchanges.insert(exchange, pending);

@@ -22,10 +22,17 @@ pub enum Shown {
     Plain,
     /// The same before `docker: ` and with the hint to `--help` after it, status 125: `docker run`.
     Run,
+    /// The same once the container was made.
+    RunStart,
     /// As [`Shown::Run`] for `docker create`, status 1.
     Create,
     /// The client's own check: `Error: ...`, status 1.
     Client,
+    /// A template that the client cannot use: the text alone. Status 64 if it cannot be parsed, else 1.
+    Template {
+        /// It can be parsed.
+        parsed: bool,
+    },
     /// Nobody answered the client; the text alone, status 125 for `docker run` and 1 for the rest.
     Unreachable {
         /// It was `docker run`.
@@ -81,33 +88,5 @@ impl DockerError {
             self.shown = shown;
         }
         self
-    }
-
-    /// What the docker client prints and returns.
-    pub fn output(&self) -> super::outcome::Output {
-        // The client trims what the daemon says.
-        let message = self.message.trim_end();
-        let (stderr, exit) = match self.shown {
-            Shown::Plain => (format!("Error response from daemon: {message}\n"), 1),
-            Shown::Run => (
-                format!(
-                    "docker: Error response from daemon: {message}\n\nRun 'docker run --help' for more information\n"
-                ),
-                125,
-            ),
-            Shown::Create => (
-                format!(
-                    "docker: Error response from daemon: {message}\n\nRun 'docker create --help' for more information\n"
-                ),
-                1,
-            ),
-            Shown::Unreachable { run: true } => {
-                (format!("docker: {message}\n\nRun 'docker run --help' for more information\n"), 125)
-            }
-            Shown::Unreachable { run: false } => (format!("{message}\n"), 1),
-            Shown::Client => (format!("Error: {message}\n"), 1),
-            Shown::Unsupported => (format!("linkspan: {message}\n"), 1),
-        };
-        super::outcome::Output { stderr, exit, ..super::outcome::Output::default() }
     }
 }

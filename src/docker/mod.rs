@@ -5,6 +5,7 @@ mod alike;
 pub mod blueprint;
 pub mod capability;
 pub mod cli;
+pub mod client;
 pub mod container;
 pub mod daemon;
 pub mod dns;

@@ -13,6 +13,7 @@ use ipnet::IpNet;
 
 use super::capability::NetworkCapability;
 use super::cli::ports::Protocol;
+use super::client::Client;
 use super::error::DockerError;
 use super::identity::Id;
 use super::request::ExposedPort;
@@ -444,8 +445,8 @@ impl Outcome {
     }
 
     /// Records a refusal that does not stop the command.
-    pub(super) fn refuse(&mut self, error: DockerError) {
-        self.output.append(error.output());
+    pub(super) fn refuse(&mut self, client: Client, error: DockerError) {
+        self.output.append(client.output(&error));
         self.errors.push(error);
     }
 }

@@ -384,6 +384,12 @@ impl Profile {
         }
     }
 
+    /// Whether a container that loses its gateway's network publishes on an internal one that is left, as far as the
+    /// userland proxy goes.
+    pub fn publishes_on_what_is_left(self) -> bool {
+        self.is_20_10()
+    }
+
     /// The status of `docker exec` of a program that is not there.
     pub fn missing_program_status(self) -> u8 {
         if self.is_20_10() { 126 } else { 127 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::{
     cli::ports::Protocol,
+    client::ClientVersion,
     format::{FormatError, Template},
     request::{ExposedPort, View},
 };
@@ -176,7 +177,7 @@ impl PortBinding {
 
 /// The PORTS column: runs of neighbouring ports published under their own number, and of ports that are only exposed, are joined;
 /// ports published under another number come last.
-pub fn ports_column(bindings: &[PortBinding]) -> String {
+pub fn ports_column(client: ClientVersion, bindings: &[PortBinding]) -> String {
     struct Group {
         address: Option<IpAddr>,
         protocol: Protocol,
@@ -196,7 +197,7 @@ pub fn ports_column(bindings: &[PortBinding]) -> String {
         };
         match group.address {
             Some(address) => {
-                format!("{}->{ports}/{}", host_port(address, &ports), group.protocol)
+                format!("{}->{ports}/{}", host_port(client, address, &ports), group.protocol)
             }
             None => format!("{ports}/{}", group.protocol),
         }
@@ -205,7 +206,7 @@ pub fn ports_column(bindings: &[PortBinding]) -> String {
         let port = binding.port.port;
         let address = match binding.host {
             Some((address, public)) if public != port => {
-                moved.push(format!("{}->{}", host_port(address, &public.to_string()), binding.port));
+                moved.push(format!("{}->{}", host_port(client, address, &public.to_string()), binding.port));
                 continue;
             }
             host => host.map(|(address, _)| address),
@@ -231,7 +232,11 @@ pub fn ports_column(bindings: &[PortBinding]) -> String {
 
 /// What `docker port CONTAINER` prints, or with `only` what `docker port CONTAINER PORT` prints; `None` when that port
 /// is not published.
-pub fn port_lines(bindings: &[PortBinding], only: Option<ExposedPort>) -> Option<String> {
+pub fn port_lines(
+    client: ClientVersion,
+    bindings: &[PortBinding],
+    only: Option<ExposedPort>,
+) -> Option<String> {
     let mut lines: Vec<String> = bindings
         .iter()
         .filter(|binding| only.is_none_or(|port| port == binding.port))
@@ -239,7 +244,7 @@ pub fn port_lines(bindings: &[PortBinding], only: Option<ExposedPort>) -> Option
             let (address, port) = binding.host?;
             // A routed port has none on the host.
             let port = if port == 0 { String::new() } else { port.to_string() };
-            let host = host_port(address, &port);
+            let host = host_port(client, address, &port);
             Some(if only.is_some() { host } else { format!("{} -> {host}", binding.port) })
         })
         .collect();
@@ -250,11 +255,11 @@ pub fn port_lines(bindings: &[PortBinding], only: Option<ExposedPort>) -> Option
     Some(lines.iter().map(|line| format!("{line}\n")).collect())
 }
 
-/// `address:port`, with brackets around IPv6.
-fn host_port(address: IpAddr, port: &str) -> String {
-    match address {
-        IpAddr::V4(address) => format!("{address}:{port}"),
-        IpAddr::V6(address) => format!("[{address}]:{port}"),
+/// `address:port`. The client of 20.10 puts no brackets around IPv6.
+fn host_port(client: ClientVersion, address: IpAddr, port: &str) -> String {
+    match (address, client) {
+        (IpAddr::V6(address), ClientVersion::V28) => format!("[{address}]:{port}"),
+        (address, _) => format!("{address}:{port}"),
     }
 }
 
@@ -395,21 +400,21 @@ b140aaee79d8   nginx     \"httpd -f -p 80 -h /…\"   1 second ago   Up Less tha
         }
         five.extend(both(9100, Protocol::Udp, 9100));
         assert_eq!(
-            ports_column(&five),
+            ports_column(ClientVersion::V28, &five),
             "0.0.0.0:9000-9002->9000-9002/tcp, [::]:9000-9002->9000-9002/tcp, 0.0.0.0:9100->9100/udp, [::]:9100->9100/udp, 203.0.113.10:32768->80/tcp"
         );
         let mut n3 = Vec::from(both(443, Protocol::Tcp, 32771));
         n3.extend(both(80, Protocol::Tcp, 32772));
         n3.extend(both(53, Protocol::Udp, 32768));
         assert_eq!(
-            ports_column(&n3),
+            ports_column(ClientVersion::V28, &n3),
             "0.0.0.0:32768->53/udp, [::]:32768->53/udp, 0.0.0.0:32772->80/tcp, [::]:32772->80/tcp, 0.0.0.0:32771->443/tcp, [::]:32771->443/tcp"
         );
         let exposed: Vec<_> = [80, 443, 81].map(|port| binding(port, Protocol::Tcp, None)).into();
-        assert_eq!(ports_column(&exposed), "80-81/tcp, 443/tcp");
-        assert_eq!(ports_column(&[]), "");
+        assert_eq!(ports_column(ClientVersion::V28, &exposed), "80-81/tcp, 443/tcp");
+        assert_eq!(ports_column(ClientVersion::V28, &[]), "");
         let last = [binding(65535, Protocol::Tcp, None), binding(65535, Protocol::Tcp, None)];
-        assert_eq!(ports_column(&last), "65535/tcp, 65535/tcp");
+        assert_eq!(ports_column(ClientVersion::V28, &last), "65535/tcp, 65535/tcp");
     }
 
     #[test]
@@ -418,13 +423,23 @@ b140aaee79d8   nginx     \"httpd -f -p 80 -h /…\"   1 second ago   Up Less tha
         bindings.extend(both(80, Protocol::Tcp, 8080));
         bindings.push(binding(53, Protocol::Udp, None));
         assert_eq!(
-            port_lines(&bindings, None).unwrap(),
+            port_lines(ClientVersion::V28, &bindings, None).unwrap(),
             "80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080\n443/tcp -> 0.0.0.0:32768\n443/tcp -> [::]:32768\n"
         );
         let https = ExposedPort { port: 443, protocol: Protocol::Tcp };
-        assert_eq!(port_lines(&bindings, Some(https)).unwrap(), "0.0.0.0:32768\n[::]:32768\n");
-        assert_eq!(port_lines(&bindings, Some(ExposedPort { port: 53, protocol: Protocol::Udp })), None);
-        assert_eq!(port_lines(&[], None).unwrap(), "");
+        assert_eq!(
+            port_lines(ClientVersion::V28, &bindings, Some(https)).unwrap(),
+            "0.0.0.0:32768\n[::]:32768\n"
+        );
+        assert_eq!(
+            port_lines(
+                ClientVersion::V28,
+                &bindings,
+                Some(ExposedPort { port: 53, protocol: Protocol::Udp })
+            ),
+            None
+        );
+        assert_eq!(port_lines(ClientVersion::V28, &[], None).unwrap(), "");
     }
 
     #[test]

@@ -18,10 +18,19 @@ impl AddressFilters {
     /// The namespace has the address, or an entry for the neighbour that has it.
     pub(super) fn note(&mut self, namespace: NamespaceId, address: IpAddr) {
         let IpAddr::V4(address) = address else { return };
+        *self.bits(namespace) |= bit(address);
+    }
+
+    /// The namespace has whole networks: nothing is known to concern it not at all.
+    pub(super) fn note_all(&mut self, namespace: NamespaceId) {
+        *self.bits(namespace) = u64::MAX;
+    }
+
+    fn bits(&mut self, namespace: NamespaceId) -> &mut u64 {
         if self.0.len() <= namespace.index() {
             self.0.resize(namespace.index() + 1, 0);
         }
-        self.0[namespace.index()] |= bit(address);
+        &mut self.0[namespace.index()]
     }
 
     /// False if the namespace surely has no such address and no such neighbour.

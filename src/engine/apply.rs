@@ -286,6 +286,7 @@ pub(crate) fn connection_owner(owner: Owner) -> ConnectionOwner {
         Owner::Sandbox(n) => (3, n),
         Owner::Endpoint(n) => (4, n),
         Owner::Binding(n) => (5, n),
+        Owner::Resolver(n) => (7, n),
         Owner::Rules(n) => (6, n),
     };
     ConnectionOwner(kind << 32 | u64::from(number))

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hashbrown::HashMap;
+use ipnet::Ipv4Net;
 use linkspan_nat::fragment::Reassembler;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::netfilter::Netfilter;
@@ -30,6 +31,8 @@ pub(crate) struct LocalAddresses {
     /// Each with the number of devices that have it.
     few: [Option<(IpAddr, u32)>; 4],
     more: Option<Box<HashMap<IpAddr, u32>>>,
+    /// Networks of the addresses of `lo`: every address of them is local (`fib_add_ifaddr`).
+    looped: Option<Box<Vec<Ipv4Net>>>,
 }
 
 impl LocalAddresses {
@@ -38,6 +41,29 @@ impl LocalAddresses {
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.few.iter().flatten().any(|(known, _)| *known == address)
             || self.more.as_ref().is_some_and(|more| more.contains_key(&address))
+            || self
+                .looped
+                .as_ref()
+                .is_some_and(|looped| looped.iter().any(|network| network_has(network, address)))
+    }
+
+    /// `lo` has an address of this network. 127.0.0.0/8 is local anyhow, and a network of one address is that address:
+    /// false, and nothing is noted.
+    pub(crate) fn add_looped(&mut self, network: Ipv4Net) -> bool {
+        let wide = network.prefix_len() < 32 && !network.addr().is_loopback();
+        if wide {
+            self.looped.get_or_insert_default().push(network);
+        }
+        wide
+    }
+
+    /// `lo` has an address of this network no more.
+    pub(crate) fn remove_looped(&mut self, network: Ipv4Net) {
+        if let Some(looped) = &mut self.looped
+            && let Some(at) = looped.iter().position(|known| *known == network)
+        {
+            looped.remove(at);
+        }
     }
 
     /// One device more has the address.
@@ -75,6 +101,10 @@ impl LocalAddresses {
             }
         }
     }
+}
+
+fn network_has(network: &Ipv4Net, address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if network.contains(&address))
 }
 
 /// Devices by name. A container has two, which are beside its other fields; a host has as many as it has containers.

@@ -62,6 +62,8 @@ pub enum Owner {
     Endpoint(u32),
     /// A published port.
     Binding(u32),
+    /// The sockets of a container's embedded name server.
+    Resolver(u32),
 }
 
 impl fmt::Display for Owner {
@@ -74,6 +76,7 @@ impl fmt::Display for Owner {
             Owner::Sandbox(n) => write!(f, "sandbox {n}"),
             Owner::Endpoint(n) => write!(f, "endpoint {n}"),
             Owner::Binding(n) => write!(f, "binding {n}"),
+            Owner::Resolver(n) => write!(f, "resolver {n}"),
         }
     }
 }

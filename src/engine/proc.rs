@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
+use linkspan_switch::fdb::FdbConfig;
 
 use super::Engine;
 use super::administer::Change;
@@ -12,7 +13,7 @@ use super::errno::Errno;
 use super::id::NamespaceId;
 use super::interface_settings::{InterfaceParameter, SettingScope};
 use super::plan::{SettingError, Sysctl};
-use super::view::{InterfaceView, SettingsView};
+use super::view::{InterfaceKind, InterfaceView, SettingsView};
 
 /// Parameters that can be read besides those of interfaces, as files below [`PARAMETERS`].
 const KEYS: [&str; 4] = [
@@ -46,7 +47,10 @@ impl Engine {
             let (name, attribute) = rest.split_once('/').unwrap_or((rest, ""));
             let devices = self.interfaces(namespace);
             let device = devices.iter().find(|device| device.name == name);
-            device.and_then(|device| device_attribute(device, attribute))
+            device.and_then(|device| {
+                device_attribute(device, attribute)
+                    .or_else(|| self.port_attribute(namespace, &devices, device, attribute))
+            })
         } else {
             return None;
         };
@@ -74,6 +78,16 @@ impl Engine {
         for device in devices {
             let name = device.name;
             paths.extend(ATTRIBUTES.iter().map(|attribute| format!("{DEVICES}{name}/{attribute}")));
+            if device.kind == InterfaceKind::Bridge {
+                paths
+                    .extend(BRIDGE_ATTRIBUTES.map(|attribute| format!("{DEVICES}{name}/bridge/{attribute}")));
+            }
+            if let Some(bridge) = device.master {
+                for attribute in PORT_ATTRIBUTES {
+                    paths.push(format!("{DEVICES}{name}/brport/{attribute}"));
+                    paths.push(format!("{DEVICES}{bridge}/brif/{name}/{attribute}"));
+                }
+            }
         }
         paths.retain(|path| path.starts_with(prefix));
         paths.sort();
@@ -83,6 +97,39 @@ impl Engine {
     fn interface_parameter(&self, namespace: NamespaceId, key: &str) -> Option<i64> {
         let (scope, parameter) = interface_key(key)?;
         self.interface_setting(namespace, scope, parameter)
+    }
+
+    /// A file of a port: `brport/ATTRIBUTE` of the port itself, `brif/PORT/ATTRIBUTE` of its bridge.
+    fn port_attribute(
+        &self,
+        namespace: NamespaceId,
+        devices: &[InterfaceView],
+        device: &InterfaceView,
+        path: &str,
+    ) -> Option<String> {
+        let (port, attribute) = match path.split_once('/')? {
+            ("bridge", attribute) if device.kind == InterfaceKind::Bridge => {
+                return bridge_attribute(attribute);
+            }
+            ("brport", attribute) => (device, attribute),
+            ("brif", rest) => {
+                let (name, attribute) = rest.split_once('/')?;
+                let is_port = |port: &&InterfaceView| {
+                    port.name == name && port.master.as_deref() == Some(device.name.as_str())
+                };
+                (devices.iter().find(is_port)?, attribute)
+            }
+            _ => return None,
+        };
+        let config = self.port_config(namespace, &port.name)?;
+        Some(match attribute {
+            "hairpin_mode" => flag(config.hairpin),
+            "isolated" => flag(config.isolated),
+            "learning" => flag(true),
+            // Forwarding, or disabled.
+            "state" => format!("{}\n", if port.running { 3 } else { 0 }),
+            _ => return None,
+        })
     }
 }
 
@@ -147,6 +194,22 @@ fn integer(text: &str) -> Option<i64> {
     i32::try_from(number).ok().map(i64::from)
 }
 
+/// A bridge's settings as Docker leaves them, times in hundredths of a second.
+fn bridge_attribute(attribute: &str) -> Option<String> {
+    Some(match attribute {
+        "ageing_time" => format!("{}\n", FdbConfig::default().ageing.as_millis() / 10),
+        "forward_delay" => "1500\n".to_owned(),
+        "multicast_snooping" => flag(true),
+        "stp_state" => flag(false),
+        _ => return None,
+    })
+}
+
+/// A setting that is on or off.
+fn flag(value: bool) -> String {
+    format!("{}\n", u8::from(value))
+}
+
 /// What writing a file of the kernel's changes; `None` if it is not one of them.
 pub(super) fn change_of(path: &str, content: &[u8]) -> Option<Result<Change, Errno>> {
     let Some(key) = path.strip_prefix(PARAMETERS) else {
@@ -162,7 +225,6 @@ pub(super) fn change_of(path: &str, content: &[u8]) -> Option<Result<Change, Err
 }
 
 fn parameter(settings: &SettingsView, key: &str) -> Option<String> {
-    let flag = |value: bool| format!("{}\n", u8::from(value));
     Some(match key {
         "net/ipv4/ip_forward" => flag(settings.ipv4_forward),
         "net/bridge/bridge-nf-call-iptables" | "net/bridge/bridge-nf-call-ip6tables" => {
@@ -176,6 +238,9 @@ fn parameter(settings: &SettingsView, key: &str) -> Option<String> {
 }
 
 const ATTRIBUTES: [&str; 5] = ["address", "carrier", "ifindex", "mtu", "operstate"];
+
+const PORT_ATTRIBUTES: [&str; 4] = ["hairpin_mode", "isolated", "learning", "state"];
+const BRIDGE_ATTRIBUTES: [&str; 4] = ["ageing_time", "forward_delay", "multicast_snooping", "stp_state"];
 
 fn device_attribute(device: &InterfaceView, attribute: &str) -> Option<String> {
     let running = device.up && device.running;

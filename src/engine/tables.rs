@@ -11,6 +11,7 @@ use linkspan_nat::rule::Family;
 use linkspan_nat::ruleset::RuleId;
 use linkspan_nat::text_restore::{RestoreOptions, restore};
 use linkspan_nat::{text, text_emit};
+use linkspan_switch::bridge::PortConfig;
 use linkspan_switch::fdb::{FdbState, FdbTarget};
 use linkspan_switch::vlan::VlanId;
 
@@ -56,6 +57,16 @@ impl Engine {
                 _ => None,
             },
         })
+    }
+
+    /// How a device of the namespace is a port of its bridge; `None` if it is none.
+    pub(super) fn port_config(&self, namespace: NamespaceId, name: &str) -> Option<PortConfig> {
+        let name = InterfaceName::parse(name).ok()?;
+        let (bridge, port) = self.living(self.space_ref(namespace)?.by_name.get(&name)?)?.master?;
+        match &self.living(bridge)?.kind {
+            Kind::Bridge(bridge) => Some(bridge.switch.port(port)?.config()),
+            _ => None,
+        }
     }
 
     /// Whether a device of the namespace stands for a VLAN of the device of a name.

@@ -1,7 +1,7 @@
 //! `httpd [-f] [-p [ADDRESS:]PORT] [-h HOME]`: a small web server.
 //!
 //! It serves the files of its home with BusyBox's headers. `/` is `index.html`, or without one a line with the host's
-//! name. `/cgi-bin/who` answers `HOSTNAME sees CLIENT`; other CGI programs are not run. Without `-f` the server is
+//! name. `/cgi-bin/who` is the one CGI program there is: it answers `HOSTNAME sees $REMOTE_ADDR`. Without `-f` the server is
 //! started as another process and the command returns.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -47,12 +47,14 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let port: u16 = port.parse().map_err(|_| super::options::invalid_number(program, port))?;
     let listener = listen(sys, address, port, BACKLOG)
         .map_err(|errno| Failure::new(program, format!("bind: {errno}")))?;
+    let on_ipv6 = listener.local_address().is_ok_and(|local| local.is_ipv6());
     let home = options.value('h').unwrap_or("").trim_end_matches('/').to_owned();
     let mut tasks = Tasks::new();
     loop {
         match first(listener.accept(), tasks.run()).await {
             First::Left(Ok((stream, peer))) => {
-                tasks.push(Box::pin(serve(sys.clone(), stream, peer.ip(), home.clone())));
+                let client = remote_address(peer.ip(), on_ipv6);
+                tasks.push(Box::pin(serve(sys.clone(), stream, client, home.clone())));
             }
             First::Left(Err(errno)) => return Err(Failure::new(program, format!("accept: {errno}"))),
             First::Right(never) => match never {},
@@ -92,9 +94,9 @@ fn detach(sys: &Sys, program: &str, words: &[String]) -> Result<ExitCode, Failur
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(sys: Sys, stream: TcpStream, client: IpAddr, home: String) {
+async fn serve(sys: Sys, stream: TcpStream, client: String, home: String) {
     let Ok(Some(head)) = Head::read(&stream, Vec::new()).await else { return };
-    for part in answer(&sys, &head, client, &home) {
+    for part in answer(&sys, &head, &client, &home) {
         if stream.write_all(&part).await.is_err() {
             return;
         }
@@ -104,7 +106,7 @@ async fn serve(sys: Sys, stream: TcpStream, client: IpAddr, home: String) {
 }
 
 /// The pieces of the reply, each written by itself: a file's headers, then the file.
-fn answer(sys: &Sys, head: &Head, client: IpAddr, home: &str) -> Vec<Vec<u8>> {
+fn answer(sys: &Sys, head: &Head, client: &str, home: &str) -> Vec<Vec<u8>> {
     let mut words = head.start.split_whitespace();
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let with_body = method != "HEAD";
@@ -116,7 +118,7 @@ fn answer(sys: &Sys, head: &Head, client: IpAddr, home: &str) -> Vec<Vec<u8>> {
         return vec![error("400 Bad Request", "Unsupported method", with_body)];
     }
     if path == "/cgi-bin/who" {
-        let body = http::greeting(sys.hostname(), client);
+        let body = format!("{} sees {client}\n", sys.hostname());
         return vec![http::response("200 OK", "text/plain", body.as_bytes(), with_body)];
     }
     let file = if path.ends_with('/') { format!("{home}{path}index.html") } else { format!("{home}{path}") };
@@ -126,6 +128,16 @@ fn answer(sys: &Sys, head: &Head, client: IpAddr, home: &str) -> Vec<Vec<u8>> {
             page(sys, "text/html", format!("{}\n", sys.hostname()).into_bytes(), with_body)
         }
         Err(_) => vec![error("404 Not Found", "The requested URL was not found", with_body)],
+    }
+}
+
+/// `REMOTE_ADDR` as BusyBox sets it: an address of an IPv6 socket stands in brackets, and on such a socket an IPv4 client
+/// has a mapped one.
+fn remote_address(client: IpAddr, on_ipv6: bool) -> String {
+    match client {
+        IpAddr::V4(address) if on_ipv6 => format!("[{}]", address.to_ipv6_mapped()),
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
     }
 }
 

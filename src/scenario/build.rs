@@ -85,12 +85,12 @@ pub(super) fn machines(scenario: &Scenario) -> Vec<&str> {
 }
 
 /// Builds the default stage, that of a scenario which says nothing about hosts and the outside, and starts a daemon with
-/// this configuration on its Docker host.
-pub fn default_stage(world: &mut World, config: DaemonConfig) -> Result<HostId, WorldError> {
+/// this configuration on its Docker host, which has this name.
+pub fn default_stage(world: &mut World, host: &str, config: DaemonConfig) -> Result<HostId, WorldError> {
     let links = Links { host: HOST, links: &[] };
     let (spec, programs) = outside(&links, &[], &Rc::new(known_zone()));
     world.add_machine(&spec, programs)?;
-    world.add_host(&default_host(&links), config)
+    world.add_host(&MachineSpec { name: host.to_owned(), ..default_host(&links) }, config)
 }
 
 /// The machine and card that a link's name means.

@@ -18,6 +18,7 @@ use super::diagnostic::{Diagnostic, SourceMap, Span, Spanned};
 use super::keys::Ignored;
 use super::steps::Step;
 use super::tasks::Task;
+use crate::docker::client::ClientVersion;
 pub use crate::docker::profile::Profile;
 
 /// Everything one scenario or Compose file says.
@@ -852,6 +853,8 @@ pub struct Daemon {
 /// The docker command's configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Client {
+    /// Its version.
+    pub version: ClientVersion,
     /// By the daemon's URL, or `default`.
     pub proxies: Vec<(String, ClientProxy)>,
 }

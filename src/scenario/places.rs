@@ -10,7 +10,9 @@ use super::checks::{Endpoint, Place};
 use super::model::Scenario;
 use super::steps::Target;
 use super::{build, keys_in_requests, translate};
+use crate::docker::cli::config::ClientConfig;
 use crate::docker::cli::{self, words};
+use crate::docker::client::ClientVersion;
 use crate::world::probe::ProbeOutcome;
 use crate::world::{HostId, Job, Location, World, WorldError};
 
@@ -174,25 +176,46 @@ impl<'a> Places<'a> {
     /// Carries out a docker command line, which begins with `docker`.
     pub fn docker(&self, world: &mut World, command: &str) -> Result<DockerCommand, DockerCommandError> {
         let words = words::split(command).map_err(|error| DockerCommandError::Words(error.to_string()))?;
+        let client = self.scenario.client.version;
         let mut parsed = match cli::parse(&words) {
             Ok(parsed) => parsed,
             Err(error) => {
                 let then = DockerAnswer::Refused(error.exit_code());
-                return Ok(DockerCommand { said: format!("{error}\n"), then });
+                return Ok(DockerCommand { said: format!("{}\n", error.text(client)), then });
             }
         };
         let mut said: String = parsed.warnings.iter().map(|w| format!("{w}\n")).collect();
         let profile = world.daemon(self.host).map(|d| d.config().profile).unwrap_or_default();
-        if let Err(error) = cli::check_api_version(&parsed, profile) {
+        // A client as old as the daemon has nothing newer to ask for.
+        if client == ClientVersion::V28
+            && let Err(error) = cli::check_api_version(&parsed, profile)
+        {
             said.push_str(&format!("{error}\n"));
             return Ok(DockerCommand { said, then: DockerAnswer::Refused(error.exit_code()) });
         }
-        translate::client_config(self.scenario).complete(&mut parsed.request);
+        let config = match &parsed.config_folder {
+            None => translate::client_config(self.scenario),
+            Some(folder) => {
+                let text = self.client_file(world, folder)?;
+                let (config, warning) = ClientConfig::of_folder(folder, text.as_deref());
+                said.extend(warning.map(|warning| format!("{warning}\n")));
+                config
+            }
+        };
+        config.complete(&mut parsed.request);
         if let Some(daemon) = world.daemon(self.host) {
             keys_in_requests::translate(&mut parsed.request, self.scenario, daemon);
         }
+        world.set_client(self.host, client);
         let job = world.request(self.host, &parsed.request)?;
         Ok(DockerCommand { said, then: DockerAnswer::Asked(job) })
+    }
+
+    /// `FOLDER/config.json` of the Docker host, where the client runs; `None` if there is no such file.
+    fn client_file(&self, world: &World, folder: &str) -> Result<Option<String>, WorldError> {
+        let path = format!("{}/config.json", folder.trim_end_matches('/'));
+        let text = world.file(&Location::Host(self.host), &path)?;
+        Ok(Some(text).filter(|text| !text.is_empty()))
     }
 }
 

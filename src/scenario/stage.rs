@@ -18,6 +18,7 @@ use super::read::{
 use super::service::{command, read_expose};
 use super::steps::duration;
 use super::yaml::{Entry, Node, Value};
+use crate::docker::client::ClientVersion;
 
 const INTERFACE_FORM: &str = "an address with its prefix length, as 203.0.113.10/24";
 const MAC_FORM: &str = "a MAC address, as 02:42:ac:11:00:02";
@@ -465,7 +466,13 @@ pub(super) fn client(node: &Node) -> Client {
         ftp: text(node, "ftpProxy"),
         all: text(node, "allProxy"),
     };
-    Client { proxies: proxies.iter().map(|entry| (entry.key.clone(), proxy(&entry.value))).collect() }
+    // A number loses its last zero: 20.10 without quotes is 20.1.
+    let version = match text(node, "version").as_deref() {
+        Some("20.10" | "20.1") => ClientVersion::V20_10,
+        _ => ClientVersion::default(),
+    };
+    let proxies = proxies.iter().map(|entry| (entry.key.clone(), proxy(&entry.value))).collect();
+    Client { version, proxies }
 }
 
 /// Reads `images:`.

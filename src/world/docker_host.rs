@@ -19,9 +19,10 @@ use super::stage::MachineSpec;
 use super::{Job, Location, OUTPUT_LIMIT, World, WorldError};
 use crate::docker::capability::NetworkCapability;
 use crate::docker::cli::ports::Protocol;
+use crate::docker::client::ClientVersion;
 use crate::docker::container::Container;
 use crate::docker::daemon::{Daemon, DaemonConfig, HostIdentity};
-use crate::docker::error::DockerError;
+use crate::docker::error::{DockerError, Shown};
 use crate::docker::events;
 use crate::docker::identity::Id;
 use crate::docker::outcome::{
@@ -97,7 +98,7 @@ impl World {
         };
         match daemon.stop(now) {
             Ok(outcome) => self.perform(host, outcome),
-            Err(error) => Ok(refused(&error)),
+            Err(error) => Ok(Job::done(daemon.refusal(&error))),
         }
     }
 
@@ -109,7 +110,7 @@ impl World {
         };
         match daemon.resume(now, &view) {
             Ok(outcome) => self.perform(host, outcome),
-            Err(error) => Ok(refused(&error)),
+            Err(error) => Ok(Job::done(daemon.refusal(&error))),
         }
     }
 
@@ -167,6 +168,13 @@ impl World {
         self.daemons.get(host.0)
     }
 
+    /// The version of the client whose requests to a host's daemon follow.
+    pub fn set_client(&mut self, host: HostId, version: ClientVersion) {
+        if let Some(daemon) = self.daemons.get_mut(host.0) {
+            daemon.set_client(version);
+        }
+    }
+
     /// Sends a request to a host's daemon. The job has printed what the command prints; its status is there at once
     /// unless the command waits for a process.
     pub fn request(&mut self, host: HostId, request: &Request) -> Result<Job, WorldError> {
@@ -177,7 +185,7 @@ impl World {
         };
         match daemon.request(now, request, &view) {
             Ok(outcome) => self.perform(host, outcome),
-            Err(error) => Ok(refused(&error)),
+            Err(error) => Ok(Job::done(daemon.refusal(&error))),
         }
     }
 
@@ -323,15 +331,15 @@ impl World {
         {
             outcome.output.exit = 127;
             outcome.asks.clear();
-            outcome.output.stderr.push_str(&format!(
-                "docker: Error response from daemon: {}exec: \"{name}\": executable file not found in $PATH: unknown\n\nRun 'docker \
-                 run --help' for more information\n",
-                self.daemons[host.0].profile().runtime_error()
-            ));
+            let daemon = &self.daemons[host.0];
+            let begin = daemon.profile().runtime_error();
+            let text = format!("{begin}exec: \"{name}\": executable file not found in $PATH: unknown");
+            let error = DockerError::bad_parameter(text).shown_as(Shown::RunStart);
+            outcome.output.stderr.push_str(&daemon.refusal(&error).stderr);
         }
         let mut job = Job::after(ending, std::mem::take(&mut outcome.output));
         for ask in std::mem::take(&mut outcome.asks) {
-            self.ask(ask, &mut job)?;
+            self.ask(host, ask, &mut job)?;
         }
         Ok(job)
     }
@@ -480,7 +488,7 @@ impl World {
         self.file_tables.entry(id.clone()).or_insert_with(|| Rc::new(FileTable::of_image(IMAGE))).clone()
     }
 
-    fn ask(&mut self, ask: Ask, job: &mut Job) -> Result<(), WorldError> {
+    fn ask(&mut self, host: HostId, ask: Ask, job: &mut Job) -> Result<(), WorldError> {
         match ask {
             Ask::Attach { container, .. } => {
                 if let Some(runtime) = self.containers.get(container.as_str()) {
@@ -530,7 +538,7 @@ impl World {
             Ask::Events(request) => match events::list(&request, self.now(), self.docker_events.iter()) {
                 Ok(text) => job.say(&text),
                 Err(error) => {
-                    let output = error.output();
+                    let output = self.daemons[host.0].refusal(&error);
                     job.say(&output.stderr);
                     job.end(output.exit);
                 }
@@ -672,7 +680,3 @@ const IMAGE: Image = &[
     ("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n"),
     ("/www/index.html", "Welcome to nginx\n"),
 ];
-
-fn refused(error: &DockerError) -> Job {
-    Job::done(error.output())
-}

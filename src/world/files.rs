@@ -72,7 +72,7 @@ impl FileTable {
 
     /// Puts a file, whatever was there.
     pub(crate) fn put(&self, path: impl Into<Cow<'static, str>>, content: impl Into<Content>) {
-        let path = path.into();
+        let path = whole(path.into());
         let mut files = self.files.borrow_mut();
         match find(&files, &path) {
             Ok(at) => files[at].1 = content.into(),
@@ -122,16 +122,17 @@ impl Files for FileTable {
     }
 
     fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno> {
+        let path = whole(Cow::Borrowed(path));
         let mut files = self.files.borrow_mut();
         let total: usize =
             self.paths(&files).filter_map(|path| self.get(&files, path)).map(<[u8]>::len).sum();
         if total + content.len() > LIMIT {
             return Err(Errno::MessageTooLong);
         }
-        let at = find(&files, path).unwrap_or_else(|at| {
+        let at = find(&files, &path).unwrap_or_else(|at| {
             let image = self.image.iter().find(|(known, _)| *known == path);
             let content = image.map_or(Content::Removed, |(_, text)| Content::Fixed(text));
-            files.insert(at, (path.to_owned().into(), content));
+            files.insert(at, (path.into_owned().into(), content));
             at
         });
         let file = &mut files[at].1;
@@ -165,10 +166,11 @@ impl Files for FileTable {
     }
 
     fn list(&self, prefix: &str) -> Vec<String> {
+        let prefix = whole(Cow::Borrowed(prefix));
         let files = self.files.borrow();
         let there = self.paths(&files).filter(|path| self.get(&files, path).is_some());
         let mut paths: Vec<String> =
-            there.filter(|path| path.starts_with(prefix)).map(str::to_owned).collect();
+            there.filter(|path| path.starts_with(&*prefix)).map(str::to_owned).collect();
         paths.sort();
         paths
     }
@@ -176,12 +178,42 @@ impl Files for FileTable {
 
 /// Where a file is, or would be.
 fn find(files: &[(Cow<'static, str>, Content)], path: &str) -> Result<usize, usize> {
-    files.binary_search_by(|(known, _)| known.as_ref().cmp(path))
+    let path = whole(Cow::Borrowed(path));
+    files.binary_search_by(|(known, _)| known.as_ref().cmp(&path))
+}
+
+/// A path from `/` on: that is where every program works, as in a container of an image that says nothing else.
+fn whole(path: Cow<'_, str>) -> Cow<'_, str> {
+    if path.starts_with('/') && !path.contains("//") && !path.contains("/./") {
+        return path;
+    }
+    let mut whole = String::new();
+    for name in path.split('/').filter(|name| !name.is_empty() && *name != ".") {
+        whole.push('/');
+        whole.push_str(name);
+    }
+    if whole.is_empty() || path.ends_with('/') {
+        whole.push('/');
+    }
+    Cow::Owned(whole)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_has_one_name() {
+        let table = FileTable::default();
+        table.write("cfg/a", b"one", false).unwrap();
+        table.write("/cfg//b", b"two", false).unwrap();
+        table.put("./c", "three");
+        assert_eq!(table.text("/cfg/./a"), "one");
+        assert_eq!(table.list("cfg/"), ["/cfg/a", "/cfg/b"]);
+        assert_eq!(table.list("/"), ["/c", "/cfg/a", "/cfg/b"]);
+        table.remove("cfg/a").unwrap();
+        assert_eq!(table.read("/cfg/a"), Err(Errno::NoSuchFile));
+    }
 
     #[test]
     fn an_images_files_can_be_changed_and_removed_and_stay_in_the_image() {

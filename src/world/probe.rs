@@ -334,9 +334,10 @@ fn request(size: Option<usize>) -> Vec<u8> {
     text
 }
 
-/// The address behind `sees` in a server's answer.
+/// The address behind `sees` in a server's answer. One of an IPv6 socket may stand in brackets, and name an IPv4 client.
 fn seen(answer: &[u8]) -> Option<IpAddr> {
     let text = String::from_utf8_lossy(answer);
     let (_, rest) = text.rsplit_once(" sees ")?;
-    rest.split_whitespace().next()?.parse().ok()
+    let address: IpAddr = rest.split_whitespace().next()?.trim_matches(['[', ']']).parse().ok()?;
+    Some(address.to_canonical())
 }

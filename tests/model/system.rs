@@ -38,7 +38,7 @@ impl System {
     fn with(config: DaemonConfig) -> System {
         let mut world = World::new(1);
         let profile = config.profile;
-        let host = default_stage(&mut world, config).unwrap();
+        let host = default_stage(&mut world, "host", config).unwrap();
         System { world, profile, host, names: std::array::from_fn(|number| format!("a{number}")) }
     }
 

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use linkspan::docker::cli;
+use linkspan::docker::cli::config::ClientConfig;
+use linkspan::docker::client::ClientVersion;
 use linkspan::docker::daemon::DaemonConfig;
 use linkspan::docker::profile::Profile;
 use linkspan::scenario::default_stage;
@@ -74,6 +76,8 @@ impl Answer {
 pub struct Stage {
     pub world: World,
     pub host: HostId,
+    /// Where the client looks for the folder of `--config`.
+    pub client_folder: PathBuf,
     profile: Profile,
 }
 
@@ -83,12 +87,21 @@ impl Stage {
         Self::with(daemon_config(dockerd))
     }
 
+    /// The same with another name of the Docker host.
+    pub fn called(host: &str, dockerd: &str) -> Stage {
+        Self::build(host, daemon_config(dockerd))
+    }
+
     /// A fresh stage with another daemon.
     pub fn with(config: DaemonConfig) -> Stage {
+        Self::build("host", config)
+    }
+
+    fn build(name: &str, config: DaemonConfig) -> Stage {
         let mut world = World::new(1);
         let profile = config.profile;
-        let host = default_stage(&mut world, config).unwrap();
-        Stage { world, host, profile }
+        let host = default_stage(&mut world, name, config).unwrap();
+        Stage { world, host, client_folder: PathBuf::new(), profile }
     }
 
     /// Runs a docker command line to its end.
@@ -100,25 +113,33 @@ impl Stage {
     pub fn docker_words(&mut self, words: &[String]) -> Answer {
         match cli::parse(words) {
             Ok(command) => match cli::check_api_version(&command, self.profile) {
-                Ok(()) => self.command(&command),
-                Err(error) => refused(&warnings(&command), &error),
+                Ok(()) => self.command(ClientVersion::V28, command),
+                Err(error) => refused(ClientVersion::V28, &warnings(&command), &error),
             },
-            Err(error) => refused("", &error),
+            Err(error) => refused(ClientVersion::V28, "", &error),
         }
     }
 
     /// The same with a client as old as the daemon: there is no newer API to ask for.
-    pub fn docker_of_1_41(&mut self, words: &[String]) -> Answer {
+    pub fn docker20_words(&mut self, words: &[String]) -> Answer {
         match cli::parse(words) {
-            Ok(command) => self.command(&command),
-            Err(error) => refused("", &error),
+            Ok(command) => self.command(ClientVersion::V20_10, command),
+            Err(error) => refused(ClientVersion::V20_10, "", &error),
         }
     }
 
-    fn command(&mut self, command: &cli::Command) -> Answer {
+    fn command(&mut self, client: ClientVersion, mut command: cli::Command) -> Answer {
+        if let Some(folder) = &command.config_folder {
+            let file = self.client_folder.join(folder).join("config.json");
+            let (config, warning) =
+                ClientConfig::of_folder(folder, std::fs::read_to_string(file).ok().as_deref());
+            config.complete(&mut command.request);
+            command.warnings.extend(warning);
+        }
+        self.world.set_client(self.host, client);
         let job = self.world.request(self.host, &command.request).unwrap();
         let mut answer = self.finish(job);
-        let warnings = warnings(command);
+        let warnings = warnings(&command);
         answer.pieces.insert(0, (true, warnings.clone()));
         answer.stderr = warnings + &answer.stderr;
         answer
@@ -185,8 +206,8 @@ fn warnings(command: &cli::Command) -> String {
 }
 
 /// What the client prints when it does not even ask the daemon.
-fn refused(warnings: &str, error: &cli::CliError) -> Answer {
-    let stderr = format!("{warnings}{error}\n");
+fn refused(client: ClientVersion, warnings: &str, error: &cli::CliError) -> Answer {
+    let stderr = format!("{warnings}{}\n", error.text(client));
     Answer { exit: error.exit_code(), ..Answer::failed(stderr) }
 }
 
@@ -208,6 +229,7 @@ fn daemon_config(arguments: &str) -> DaemonConfig {
             "--ip-masq" => Some(&mut config.ip_masq),
             "--ip-forward" => Some(&mut config.ip_forward),
             "--ipv6" => Some(&mut config.ipv6),
+            "--live-restore" => Some(&mut config.live_restore),
             _ => None,
         };
         if let Some(switch) = switch {
@@ -218,6 +240,10 @@ fn daemon_config(arguments: &str) -> DaemonConfig {
             config.ip6tables = Some(on);
             continue;
         }
+        // What concerns no network.
+        if matches!(name, "--experimental" | "--debug" | "-D") {
+            continue;
+        }
         let value = value.unwrap_or_else(|| words.next().unwrap());
         match name {
             "--bridge" | "-b" => config.bridge = Some(value.to_owned()),
@@ -225,6 +251,8 @@ fn daemon_config(arguments: &str) -> DaemonConfig {
             "--fixed-cidr" => config.fixed_cidr = Some(value.parse().unwrap()),
             "--fixed-cidr-v6" => config.fixed_cidr_v6 = Some(value.parse().unwrap()),
             "--default-gateway" => config.default_gateway = Some(value.parse().unwrap()),
+            "--default-gateway-v6" => config.default_gateway_v6 = Some(value.parse().unwrap()),
+            "--log-level" | "-l" | "--network-control-plane-mtu" | "--userland-proxy-path" => {}
             "--mtu" => config.mtu = value.parse().unwrap(),
             "--ip" => config.ip = value.parse().unwrap(),
             "--dns" => config.dns.push(value.parse().unwrap()),

@@ -9,6 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -59,14 +60,16 @@ pub(crate) fn play(walkthrough: &Path) -> String {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("# {key}:")));
         line.map_or("", str::trim).to_owned()
     };
-    let mut stage = Stage::new(&header("daemon"));
+    // The recording's host is called dk.
+    let mut stage = Stage::called("dk", &header("daemon"));
     stage.world.add_program("udpask", own_program(ask));
     stage.world.add_program("udpecho", own_program(echo));
-    // The recording's host is called dk, and its LAN's gateway has this address.
+    // The recording's LAN gateway has this address, and its machine outside all of 198.51.100.0/24.
     let hosts = "127.0.0.1 localhost\\n::1 localhost ip6-localhost ip6-loopback\\n127.0.1.1 dk\\n";
     let prepared = [
         stage.on_host(&format!("printf '{hosts}' > /etc/hosts")),
         stage.outside("ip link set lan0 address 02:00:c0:a8:32:01"),
+        stage.outside("ip addr add 198.51.100.1/24 dev lo"),
     ];
     for answer in prepared {
         assert_eq!(answer.exit, 0, "{}", answer.text());
@@ -77,6 +80,7 @@ pub(crate) fn play(walkthrough: &Path) -> String {
         assert_eq!(written.exit, 0, "{}", written.text());
     }
     let folder = Folder::new(walkthrough.file_stem().unwrap().to_str().unwrap());
+    stage.client_folder = folder.path("cwd");
     let calls = folder.path("calls");
     assert!(Command::new("mkfifo").arg(&calls).status().unwrap().success());
     let mut shell = Command::new("sh")
@@ -88,8 +92,11 @@ pub(crate) fn play(walkthrough: &Path) -> String {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
+        .process_group(0)
         .spawn()
         .unwrap();
+    // A helper that is never answered would wait for ever.
+    let waiting = Group(shell.id());
     // Our own end for writing keeps the pipe open between calls, and says when the shell is done.
     let mut end = OpenOptions::new().read(true).write(true).open(&calls).unwrap();
     let requests = BufReader::new(File::open(&calls).unwrap());
@@ -112,7 +119,17 @@ pub(crate) fn play(walkthrough: &Path) -> String {
         let answer = serve(&mut stage, &words, !behind.is_empty());
         folder.answer(call, &answer);
     }
+    std::mem::forget(waiting);
     reader.join().unwrap()
+}
+
+/// A process group that ends with whoever serves it, should that one fail.
+struct Group(u32);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let _ = Command::new("kill").args(["-9", "--", &format!("-{}", self.0)]).status();
+    }
 }
 
 /// A folder of its own, removed with everything in it.
@@ -164,7 +181,7 @@ fn serve(stage: &mut Stage, words: &[String], behind: bool) -> Answer {
     let nothing = Answer::default();
     match (helper.as_str(), texts.as_slice()) {
         ("docker", _) => stage.docker_words(arguments),
-        ("docker20", _) => stage.docker_of_1_41(arguments),
+        ("docker20", _) => stage.docker20_words(arguments),
         ("hostx", program) if behind => {
             let words = program.iter().map(|word| (*word).to_owned()).collect();
             stage.world.start(&host, words).unwrap();

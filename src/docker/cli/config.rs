@@ -5,6 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+use thiserror::Error;
+
 use crate::docker::request::Request;
 
 /// The daemon a client speaks to, as `DOCKER_HOST` would name it: a key of `proxies`.
@@ -34,7 +37,69 @@ pub struct ProxySettings {
     pub all: Option<String>,
 }
 
+/// A config.json that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// It is no JSON.
+    #[error("{0}")]
+    Syntax(String),
+    /// A key of networking has another type.
+    #[error("{key}: expected {expected}")]
+    Type {
+        /// The key, with those around it.
+        key: String,
+        /// What belongs there.
+        expected: &'static str,
+    },
+}
+
 impl ClientConfig {
+    /// Reads a config.json; keys that do not concern networking are left aside.
+    ///
+    /// # Errors
+    /// When it is no JSON object, or a proxy is no text.
+    pub fn parse(text: &str) -> Result<ClientConfig, ConfigError> {
+        let wrong = |key: &str, expected| ConfigError::Type { key: key.to_owned(), expected };
+        let file: Value =
+            serde_json::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))?;
+        let file = file.as_object().ok_or_else(|| wrong("the file", "an object"))?;
+        let mut config = ClientConfig::default();
+        let Some(proxies) = file.get("proxies").filter(|proxies| !proxies.is_null()) else {
+            return Ok(config);
+        };
+        for (daemon, proxy) in proxies.as_object().ok_or_else(|| wrong("proxies", "an object"))? {
+            let proxy = proxy.as_object().ok_or_else(|| wrong(&format!("proxies.{daemon}"), "an object"))?;
+            let setting = |name: &str| match proxy.get(name) {
+                None | Some(Value::Null) => Ok(None),
+                Some(Value::String(text)) => Ok(Some(text.clone())),
+                Some(_) => Err(wrong(&format!("proxies.{daemon}.{name}"), "a text")),
+            };
+            let settings = ProxySettings {
+                http: setting("httpProxy")?,
+                https: setting("httpsProxy")?,
+                no: setting("noProxy")?,
+                ftp: setting("ftpProxy")?,
+                all: setting("allProxy")?,
+            };
+            config.proxies.insert(daemon.clone(), settings);
+        }
+        Ok(config)
+    }
+
+    /// The configuration in `FOLDER/config.json`, whose content is `text`, and the warning that it cannot be read. A
+    /// client without a readable file has no configuration.
+    pub fn of_folder(folder: &str, text: Option<&str>) -> (ClientConfig, Option<String>) {
+        match text.map(ClientConfig::parse) {
+            None => (ClientConfig::default(), None),
+            Some(Ok(config)) => (config, None),
+            Some(Err(error)) => {
+                let path = format!("{}/config.json", folder.trim_end_matches('/'));
+                let warning = format!("WARNING: Error parsing config file ({path}): {error}");
+                (ClientConfig::default(), Some(warning))
+            }
+        }
+    }
+
     /// Completes a request that makes a container; any other one stays as it is.
     pub fn complete(&self, request: &mut Request) {
         if let Request::ContainerRun(create) | Request::ContainerCreate(create) = request {
@@ -102,6 +167,24 @@ mod tests {
                 "http_proxy=http://p:1",
             ]
         );
+    }
+
+    #[test]
+    fn a_config_json_is_read() {
+        let text = r#"{"auths": {}, "proxies": {"default": {"httpProxy": "http://p:1", "noProxy": "a,b"}}}"#;
+        let settings = ProxySettings {
+            http: Some("http://p:1".to_owned()),
+            no: Some("a,b".to_owned()),
+            ..ProxySettings::default()
+        };
+        assert_eq!(ClientConfig::parse(text), Ok(config("default", settings)));
+        assert_eq!(ClientConfig::parse("{}"), Ok(ClientConfig::default()));
+        let (none, warning) =
+            ClientConfig::of_folder("cfg", Some(r#"{"proxies": {"default": {"noProxy": 1}}}"#));
+        assert_eq!(none, ClientConfig::default());
+        let expected =
+            "WARNING: Error parsing config file (cfg/config.json): proxies.default.noProxy: expected a text";
+        assert_eq!(warning.as_deref(), Some(expected));
     }
 
     #[test]

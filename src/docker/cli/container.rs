@@ -189,7 +189,7 @@ fn exec(usage: &Usage, words: &[String]) -> Result<Command, CliError> {
             ExecFlag::Ignored => ignored.push(shown_ignored(&given)),
         }
     }
-    Ok(Command { request: Request::ContainerExec(exec), ignored, warnings: Vec::new() })
+    Ok(Command { ignored, ..plain(Request::ContainerExec(exec)) })
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -23,6 +23,7 @@ use thiserror::Error;
 
 use self::flags::{Flag, FlagError, Given, Parsed, Placement, Takes};
 use super::{
+    client::ClientVersion,
     profile::Profile,
     request::{Filter, Request},
 };
@@ -32,6 +33,8 @@ use super::{
 pub struct Command {
     /// What it asks the daemon for.
     pub request: Request,
+    /// `--config`: the folder whose `config.json` the client reads instead of its own.
+    pub config_folder: Option<String>,
     /// Options that were accepted and have no effect here, as `--name` or `--name=value`, in order.
     pub ignored: Vec<String>,
     /// Lines the client prints on standard error before it asks the daemon.
@@ -55,8 +58,8 @@ pub enum CliError {
     },
     /// Too few or too many arguments.
     #[error(
-        "docker: '{path}' {rule}\n\nUsage:  {path} {arguments}\n\n{} '{path} --help' for more information",
-        rule.hint()
+        "docker: '{path}' {rule}\n\nUsage:  {path} {arguments}\n\n{verb} '{path} --help' for more information",
+        verb = rule.hint()
     )]
     Arguments {
         /// The command as written.
@@ -133,6 +136,20 @@ impl ArgumentRule {
 }
 
 impl CliError {
+    /// What a client of `version` prints. What the two say of the number of arguments and of commands is told in the
+    /// words of 28.
+    pub fn text(&self, version: ClientVersion) -> String {
+        match (version, self) {
+            (ClientVersion::V20_10, Self::Flag { message, path, .. }) => {
+                format!("{message}\nSee '{path} --help'.")
+            }
+            (ClientVersion::V20_10, Self::Run { message, verb }) => {
+                format!("docker: {message}.\nSee 'docker {verb} --help'.")
+            }
+            (ClientVersion::V20_10 | ClientVersion::V28, error) => error.to_string(),
+        }
+    }
+
     /// The exit status of the docker command.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -157,9 +174,11 @@ pub fn parse(words: &[String]) -> Result<Command, CliError> {
     };
     let globals =
         read("docker".to_owned(), "[OPTIONS] COMMAND", GLOBAL_FLAGS, Placement::BeforeArguments, words)?;
-    let ignored: Vec<String> = globals.given.iter().map(shown_ignored).collect();
     let mut command = dispatch(&globals.arguments)?;
-    command.ignored.splice(0..0, ignored);
+    let (config, ignored): (Vec<_>, Vec<_>) =
+        globals.given.iter().partition(|given| given.flag.id == GlobalFlag::Config);
+    command.config_folder = config.last().map(|given| given.value.clone());
+    command.ignored.splice(0..0, ignored.into_iter().map(shown_ignored));
     Ok(command)
 }
 
@@ -200,7 +219,7 @@ fn dispatch(words: &[String]) -> Result<Command, CliError> {
                 None => Err(CliError::UnknownCommand {
                     path: "docker container",
                     name: verb.clone(),
-                    usage: "Usage:  docker container COMMAND\n\n",
+                    usage: "Usage:  docker container\n\n",
                 }),
             },
         },
@@ -269,18 +288,24 @@ fn unknown_top_level(path: String, verb: &str) -> CliError {
     CliError::Unsupported { path, why }
 }
 
-/// Options before the command. None of them changes what the daemon does.
-const GLOBAL_FLAGS: &[Flag<()>] = &[
-    Flag::value((), "config"),
-    Flag::short((), 'c', "context", Takes::Value),
-    Flag::short((), 'D', "debug", Takes::Nothing),
-    Flag::short((), 'H', "host", Takes::Value),
-    Flag::short((), 'l', "log-level", Takes::Value),
-    Flag::switch((), "tls"),
-    Flag::value((), "tlscacert"),
-    Flag::value((), "tlscert"),
-    Flag::value((), "tlskey"),
-    Flag::switch((), "tlsverify"),
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GlobalFlag {
+    Config,
+    Ignored,
+}
+
+/// Options before the command. All but one change nothing here.
+const GLOBAL_FLAGS: &[Flag<GlobalFlag>] = &[
+    Flag::value(GlobalFlag::Config, "config"),
+    Flag::short(GlobalFlag::Ignored, 'c', "context", Takes::Value),
+    Flag::short(GlobalFlag::Ignored, 'D', "debug", Takes::Nothing),
+    Flag::short(GlobalFlag::Ignored, 'H', "host", Takes::Value),
+    Flag::short(GlobalFlag::Ignored, 'l', "log-level", Takes::Value),
+    Flag::switch(GlobalFlag::Ignored, "tls"),
+    Flag::value(GlobalFlag::Ignored, "tlscacert"),
+    Flag::value(GlobalFlag::Ignored, "tlscert"),
+    Flag::value(GlobalFlag::Ignored, "tlskey"),
+    Flag::switch(GlobalFlag::Ignored, "tlsverify"),
 ];
 
 /// Where a command stands and what its usage line says: what an error message needs.
@@ -369,7 +394,7 @@ fn filter<Id>(given: &Given<Id>) -> Result<Filter, FlagError> {
 
 /// A command with nothing ignored and nothing to warn of.
 fn plain(request: Request) -> Command {
-    Command { request, ignored: Vec::new(), warnings: Vec::new() }
+    Command { request, config_folder: None, ignored: Vec::new(), warnings: Vec::new() }
 }
 
 fn plural(number: usize) -> &'static str {

@@ -34,7 +34,7 @@ pub(super) fn parse(words: &[String]) -> Result<Command, CliError> {
             return Err(CliError::UnknownCommand {
                 path: "docker network",
                 name: other.to_owned(),
-                usage: "Usage:  docker network COMMAND\n\n",
+                usage: "Usage:  docker network\n\n",
             });
         }
     };

@@ -305,7 +305,8 @@ fn split_parts(text: &str) -> (&str, &str, &str) {
 fn split_protocol(text: &str) -> (&str, &str) {
     match text.split_once('/') {
         Some((port, "")) => (port, "tcp"),
-        Some((port, protocol)) => (port, protocol),
+        // What follows a second slash is not read.
+        Some((port, rest)) => (port, rest.split('/').next().unwrap_or_default()),
         None => (text, "tcp"),
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     ArgumentRule, CliError, Command, Usage,
     flags::{Flag, Given, Placement, Takes},
+    plain,
     ports::{PortPublish, parse_expose},
     shown_ignored, values,
 };
@@ -49,7 +50,7 @@ pub(super) fn parse(verb: Verb, path: String, words: &[String]) -> Result<Comman
         Verb::Run => Request::ContainerRun(container),
         Verb::Create => Request::ContainerCreate(container),
     };
-    Ok(Command { request, ignored, warnings })
+    Ok(Command { ignored, warnings, ..plain(request) })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

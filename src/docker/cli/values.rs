@@ -170,7 +170,7 @@ pub(super) fn insert_pair(map: &mut BTreeMap<String, String>, text: &str) {
 /// `--label name[=value]`.
 pub(super) fn label(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
-    if name.is_empty() {
+    if name.trim().is_empty() {
         return Err(format!("invalid label '{text}': empty name"));
     }
     if name.contains(char::is_whitespace) {

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use linkspan_switch::mac::MacAddress;
 
 use super::Daemon;
+use super::publish::Occasion;
 use crate::docker::container::{Container, SandboxKind, State};
 use crate::docker::drivers::Driver;
 use crate::docker::endpoint::{Active, Endpoint, in_gateway_order};
@@ -50,6 +51,9 @@ impl Daemon {
         };
         self.check_connect(number, network, running)?;
         self.check_endpoint(network, &request.endpoint)?;
+        if running {
+            self.check_not_connected(number, network)?;
+        }
         let endpoint = self.new_endpoint(network, request.endpoint.clone(), true);
         if !running {
             self.note_endpoint(number, endpoint);
@@ -106,13 +110,19 @@ impl Daemon {
         if running && network.config_only {
             return Err(DockerError::forbidden("cannot create endpoint on configuration-only network"));
         }
-        if running && container.endpoint(network.number).is_some() {
-            return Err(DockerError::forbidden(format!(
-                "endpoint with name {} already exists in network {}",
-                container.name, network.name
-            )));
-        }
         Ok(())
+    }
+
+    fn check_not_connected(&self, number: u32, network: u32) -> Result<(), DockerError> {
+        match (self.containers.get(&number), self.networks.get(&network)) {
+            (Some(container), Some(known)) if container.endpoint(network).is_some() => {
+                Err(DockerError::forbidden(format!(
+                    "endpoint with name {} already exists in network {}",
+                    container.name, known.name
+                )))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether a network takes an endpoint with these settings; addresses in use are found out later.
@@ -132,7 +142,13 @@ impl Daemon {
         if errors.is_empty() {
             for (text, v6) in asked {
                 let Ok(address) = text.parse::<IpAddr>() else {
-                    errors.push(format!("invalid IPv{} address: {text}", if v6 { 6 } else { 4 }));
+                    let family = if v6 { 6 } else { 4 };
+                    errors.push(match self.profile() {
+                        Profile::Docker20_10 => format!("Invalid IPv{family} address: {text})"),
+                        Profile::Docker28 | Profile::Docker29 => {
+                            format!("invalid IPv{family} address: {text}")
+                        }
+                    });
                     continue;
                 };
                 let subnets: Vec<_> =
@@ -156,7 +172,12 @@ impl Daemon {
             }
         }
         for text in config.link_local.iter().filter(|text| link_local(text).is_none()) {
-            errors.push(format!("invalid link-local IP address: {text}"));
+            errors.push(match self.profile() {
+                Profile::Docker20_10 => {
+                    format!("Invalid link-local IP address: [{}]", config.link_local.join(" "))
+                }
+                Profile::Docker28 | Profile::Docker29 => format!("invalid link-local IP address: {text}"),
+            });
         }
         errors.extend(sysctls::check_endpoint(config, self.profile()));
         match (errors.is_empty(), self.profile()) {
@@ -198,7 +219,7 @@ impl Daemon {
         self.register_names(number, position);
         self.add_own_hosts(number, position, outcome);
         self.update_resolver(number, view, outcome);
-        self.move_gateway(number, view, outcome);
+        self.move_gateway(number, Occasion::Join, view, outcome);
         let id = self.containers.get(&number).map(|container| container.id.clone());
         outcome.events.extend(self.network_event(now, "connect", network, id.as_ref()));
         Ok(())
@@ -217,8 +238,10 @@ impl Daemon {
     ) -> Result<Outcome, DockerError> {
         let number = match self.container_number(&request.container) {
             Ok(number) => number,
+            // dockerd looks for an endpoint that a container left behind; none is ever left here.
             Err(_) if request.force => {
-                return self.network_number(&request.network).map(|_| Outcome::default());
+                self.network_number(&request.network)?;
+                return Err(DockerError::not_found(format!("endpoint {} not found", request.container)));
             }
             Err(error) => return Err(error),
         };
@@ -271,7 +294,7 @@ impl Daemon {
                 container.endpoints.remove(position);
             }
             // Routes lead through the device, so they move before it goes.
-            self.move_gateway(number, view, &mut outcome);
+            self.move_gateway(number, Occasion::Leave, view, &mut outcome);
             if let Some(owner) = owner {
                 outcome.plan.remove_owner(owner);
             }

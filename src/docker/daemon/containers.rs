@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::Daemon;
 use crate::docker::blueprint::Blueprint;
+use crate::docker::capability;
 use crate::docker::container::{AfterExit, Container, State};
 use crate::docker::error::{DockerError, Shown};
 use crate::docker::outcome::{Ask, HostView, Kill, Outcome, Output};
 use crate::docker::profile::Profile;
 use crate::docker::request::{
-    ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, NetworkMode, Prune,
+    ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, Link, NetworkMode, Prune,
 };
 use crate::docker::signal::Signal;
 use crate::docker::sysctls;
@@ -44,7 +45,7 @@ impl Daemon {
                 }
             }
             Err(error) => {
-                outcome.refuse(error.shown_as(Shown::Run));
+                outcome.refuse(self.client, error.shown_as(Shown::RunStart));
                 if create.auto_remove {
                     self.forget_container(now, number, &mut outcome);
                 }
@@ -181,11 +182,22 @@ impl Daemon {
 
     fn check_create(&self, create: &ContainerCreate) -> Result<(), DockerError> {
         let conflict = |what: &str| Err(DockerError::bad_parameter(format!("conflicting options: {what}")));
+        for (option, names) in [("CapAdd", &create.cap_add), ("CapDrop", &create.cap_drop)] {
+            if let Some(name) = capability::unknown(names) {
+                let text = format!("invalid {option}: unknown capability: \"{name}\"");
+                return Err(DockerError::bad_parameter(text));
+            }
+        }
         let borrowed = matches!(create.network_mode, NetworkMode::Container(_) | NetworkMode::Host);
         if borrowed && create.mac.is_some() {
             return conflict("mac-address and the network mode");
         }
-        if let NetworkMode::Container(_) = &create.network_mode {
+        if let NetworkMode::Container(target) = &create.network_mode {
+            if target.is_empty() {
+                return Err(DockerError::bad_parameter(
+                    "Invalid network mode: invalid container format container:<name|id>",
+                ));
+            }
             if create.hostname.is_some() {
                 return conflict("hostname and the network mode");
             }
@@ -211,7 +223,14 @@ impl Daemon {
             self.parse_signal(text)?;
         }
         sysctls::check_create(create, self.profile())?;
-        if create.network_mode == NetworkMode::Host && !create.links.is_empty() {
+        let on_host = |link: &Link| {
+            self.container(&link.container)
+                .is_ok_and(|target| target.made_from.config.network_mode == NetworkMode::Host)
+        };
+        let legacy = !create.network_mode.is_user_defined();
+        if create.network_mode == NetworkMode::Host && !create.links.is_empty()
+            || legacy && create.links.iter().any(on_host)
+        {
             return conflict(
                 "host type networking can't be used with links. This would result in undefined behavior",
             );
@@ -250,10 +269,10 @@ impl Daemon {
             match result {
                 Ok(()) => outcome.say(text),
                 Err(error) if remove.force && error.status == 404 => {
-                    outcome.output.append(Output { exit: 0, ..error.output() });
+                    outcome.output.append(Output { exit: 0, ..self.client.output(&error) });
                     outcome.errors.push(error);
                 }
-                Err(error) => outcome.refuse(error),
+                Err(error) => outcome.refuse(self.client, error),
             }
         }
         outcome
@@ -341,9 +360,9 @@ impl Daemon {
         self.try_rename(now, rename).unwrap_or_else(|error| {
             let mut outcome = Outcome::default();
             let status = error.status;
-            outcome.refuse(error);
+            outcome.refuse(self.client, error);
             let text = format!("failed to rename container named {}", rename.container);
-            outcome.refuse(DockerError::new(status, text).shown_as(Shown::Client));
+            outcome.refuse(self.client, DockerError::new(status, text).shown_as(Shown::Client));
             outcome
         })
     }
@@ -358,7 +377,9 @@ impl Daemon {
             ));
         }
         self.check_name(&new).map_err(|error| {
-            let message = format!("Error when allocating new name: {error}");
+            // What is renamed has its slash already.
+            let message = error.message.replace(&format!("name ({new})"), &format!("name (/{new})"));
+            let message = format!("Error when allocating new name: {message}");
             DockerError { message, ..error }
         })?;
         self.rename_link_target(number, &new);

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::Daemon;
+use super::publish::Occasion;
 use crate::docker::capability::NetworkCapability;
 use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State};
 use crate::docker::drivers::{Driver, host, none};
@@ -58,7 +59,7 @@ impl Daemon {
                     }
                 }
                 Err(error) => {
-                    outcome.refuse(error);
+                    outcome.refuse(self.client, error);
                     failed.push(text.as_str());
                 }
             }
@@ -124,7 +125,7 @@ impl Daemon {
             self.set_sysctls(number, outcome)?;
         }
         self.set_routes(number, outcome);
-        self.publish(number, view, outcome).map_err(setting_up)?;
+        self.publish(number, Occasion::Join, view, outcome).map_err(setting_up)?;
         for position in 0..count {
             self.register_names(number, position);
         }
@@ -341,7 +342,8 @@ impl Daemon {
             }
         }
         let Some(container) = self.containers.get_mut(&number) else { return };
-        if container.resolver.take().is_some() {
+        if let Some(owner) = container.resolver.take() {
+            outcome.plan.remove_owner(owner);
             self.resolvers.remove(&number);
             self.waiting_resolvers.remove(&number);
             outcome.resolvers.push(ResolverChange::Stopped { service: ServiceId::new(number) });
@@ -389,7 +391,7 @@ impl Daemon {
                     outcome.extend(started);
                     outcome.events.extend(self.container_event(now, "restart", number, &[]));
                 }
-                Err(error) => outcome.refuse(error),
+                Err(error) => outcome.refuse(self.client, error),
             },
             AfterExit::Policy => {
                 let again = match policy {
@@ -430,7 +432,7 @@ impl Daemon {
         }
         self.start_container(now, number, view).unwrap_or_else(|error| {
             let mut outcome = Outcome::default();
-            outcome.refuse(error);
+            outcome.refuse(self.client, error);
             outcome
         })
     }
@@ -451,7 +453,10 @@ impl Daemon {
                     container.after = if again { AfterExit::Policy } else { AfterExit::Stay };
                     container.stopped_by_hand = !again;
                     if again {
-                        let started = self.start_container(now, number, view)?;
+                        let started = self.start_container(now, number, view).map_err(|error| {
+                            let message = format!("Cannot restart container {text}: {error}");
+                            DockerError { message, ..error }
+                        })?;
                         outcome.extend(started);
                     }
                     return Ok(());
@@ -486,7 +491,7 @@ impl Daemon {
             });
             match result {
                 Ok(()) => outcome.say(text),
-                Err(error) => outcome.refuse(error),
+                Err(error) => outcome.refuse(self.client, error),
             }
         }
         outcome
@@ -534,8 +539,17 @@ impl Daemon {
     pub(super) fn container_kill(&mut self, now: Duration, kill: &ContainerKill) -> Outcome {
         let mut outcome = Outcome::default();
         for text in &kill.containers {
-            let result = self.container_number(text).and_then(|number| {
-                let profile = self.profile();
+            let profile = self.profile();
+            let known = self.container_number(text).map_err(|error| {
+                let message = match profile {
+                    Profile::Docker20_10 => format!("Cannot kill container: {text}: {error}"),
+                    Profile::Docker28 | Profile::Docker29 => {
+                        format!("cannot kill container: {text}: {error}")
+                    }
+                };
+                DockerError { message, ..error }
+            });
+            let result = known.and_then(|number| {
                 let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
                 if !container.state.is_up() {
                     let id = &container.id;
@@ -567,7 +581,7 @@ impl Daemon {
             });
             match result {
                 Ok(()) => outcome.say(text),
-                Err(error) => outcome.refuse(error),
+                Err(error) => outcome.refuse(self.client, error),
             }
         }
         outcome

@@ -13,14 +13,11 @@ use crate::docker::outcome::Outcome;
 use crate::engine::plan::Owner;
 
 impl Daemon {
+    /// Whether a container may start with its links.
     pub(super) fn check_links(&self, number: u32) -> Result<(), DockerError> {
-        for (alias, target) in self.legacy_links(number) {
+        self.check_linked_run(number)?;
+        for (_, target) in self.legacy_links(number) {
             let name = &target.name;
-            if !target.state.is_up() {
-                return Err(DockerError::conflict(format!(
-                    "Cannot link to a non running container: /{name} AS /{alias}"
-                )));
-            }
             if !target.endpoints.iter().any(|endpoint| endpoint.network_name == "bridge") {
                 return Err(DockerError::bad_parameter(format!(
                     "Cannot link to /{name}, as it does not belong to the default network"
@@ -28,6 +25,18 @@ impl Daemon {
             }
         }
         Ok(())
+    }
+
+    /// The environment of a container's process names the containers it links to, which have to run.
+    pub(super) fn check_linked_run(&self, number: u32) -> Result<(), DockerError> {
+        match self.legacy_links(number).into_iter().find(|(_, target)| !target.state.is_up()) {
+            None => Ok(()),
+            Some((alias, target)) => Err(DockerError::conflict(format!(
+                "Cannot link to a non running container: /{} AS /{}/{alias}",
+                target.name,
+                self.containers.get(&number).map_or("", |container| container.name.as_str())
+            ))),
+        }
     }
 
     /// The aliases and the targets of a container's legacy links, those that exist and are on the default bridge.

@@ -1,7 +1,7 @@
 //! Networks: the predefined ones, create, remove, prune.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -10,6 +10,7 @@ use linkspan_nat::rule::Family;
 
 use super::containers::not_confirmed;
 use super::{Daemon, index_of};
+use crate::docker::client::ClientVersion;
 use crate::docker::drivers::Driver;
 use crate::docker::drivers::bridge::{self, BridgeConfig, BridgeDevice, IPV6_MIN_MTU};
 use crate::docker::error::DockerError;
@@ -21,6 +22,9 @@ use crate::docker::request::{Ipam as IpamRequest, IpamPool, NetworkCreate, Netwo
 use crate::docker::rules::{Firewall, GatewayMode};
 
 /// The prefix of the addresses that every IPv6 interface has.
+/// What a bridge of a network with IPv6 has on its link.
+const BRIDGE_GATEWAY: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
+
 const LINK_LOCAL: &str = "fe80::/64";
 
 impl Daemon {
@@ -711,6 +715,11 @@ impl Daemon {
             (Profile::Docker20_10, true) => Err(DockerError::system(format!(
                 "failed to add IPv6 address {address} to bridge: cannot assign requested address"
             ))),
+            // The bridge has that address with another prefix before.
+            (Profile::Docker20_10, false) if gateway == BRIDGE_GATEWAY && net.prefix_len() != 64 => {
+                let text = format!("failed to add IPv6 address {address} to bridge: file exists");
+                Err(DockerError::system(text))
+            }
             (Profile::Docker28 | Profile::Docker29, true) => {
                 Err(DockerError::bad_parameter(format!("multicast subnet '{address}' is not allowed")))
             }
@@ -741,10 +750,10 @@ impl Daemon {
             match self.remove_network(now, text, &mut outcome) {
                 Ok(()) => outcome.say(text),
                 Err(error) if request.force && error.status == 404 => {}
-                Err(error) => outcome.refuse(error),
+                Err(error) => outcome.refuse(self.client, error),
             }
         }
-        if outcome.output.exit != 0 {
+        if outcome.output.exit != 0 && self.client.version == ClientVersion::V28 {
             outcome.output.stderr += "exit status 1\n";
         }
         outcome

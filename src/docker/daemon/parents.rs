@@ -35,7 +35,7 @@ impl Daemon {
             let name = InterfaceName::parse(&name).map_err(|error| DockerError::system(error.to_string()))?;
             (name, Origin::Dummy)
         } else {
-            parent::find(driver, &name, view)?
+            parent::find(self.profile(), driver, &name, view)?
         };
         if origin != Origin::Present {
             owner = Some(network.owner());

@@ -17,6 +17,15 @@ use crate::docker::profile::ForgottenFlows;
 use crate::docker::rules::{GatewayMode, PublishedRules, family_of};
 use crate::engine::plan::{Connections, Op, Owner};
 
+/// Why ports are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// The container starts, or has another network.
+    Join,
+    /// It has lost a network.
+    Leave,
+}
+
 /// One endpoint's part in publishing: where ports on the host's addresses of each family lead.
 struct Side {
     network: u32,
@@ -74,15 +83,21 @@ fn differ_in_address_only(one: &PortPublish, other: &PortPublish) -> bool {
 impl Daemon {
     /// Brings default routes and published ports to where they belong now. A port that cannot be published again is
     /// reported in the outcome; the connection itself stands.
-    pub(super) fn move_gateway(&mut self, number: u32, view: &HostView, outcome: &mut Outcome) {
+    pub(super) fn move_gateway(
+        &mut self,
+        number: u32,
+        occasion: Occasion,
+        view: &HostView,
+        outcome: &mut Outcome,
+    ) {
         let before = self.publishing_networks(number);
         self.set_routes(number, outcome);
         if before == self.publishing_networks(number) {
             return;
         }
         self.unpublish(number, outcome);
-        if let Err(error) = self.publish(number, view, outcome) {
-            outcome.refuse(error);
+        if let Err(error) = self.publish(number, occasion, view, outcome) {
+            outcome.refuse(self.client, error);
         }
     }
 
@@ -126,11 +141,12 @@ impl Daemon {
     pub(super) fn publish(
         &mut self,
         number: u32,
+        occasion: Occasion,
         view: &HostView,
         outcome: &mut Outcome,
     ) -> Result<(), DockerError> {
         let mut local = Outcome::default();
-        let result = self.try_publish(number, view, &mut local);
+        let result = self.try_publish(number, occasion, view, &mut local);
         match result {
             Ok(()) => outcome.extend(local),
             Err(_) => self.forget_bindings(number),
@@ -141,6 +157,7 @@ impl Daemon {
     fn try_publish(
         &mut self,
         number: u32,
+        occasion: Occasion,
         view: &HostView,
         outcome: &mut Outcome,
     ) -> Result<(), DockerError> {
@@ -157,7 +174,7 @@ impl Daemon {
         sort(profile, &mut wanted);
         let name = container.name.clone();
         let joint = profile.joint_port_allocation();
-        for side in self.sides(container) {
+        for side in self.sides(container, occasion) {
             let failed = |why: String| {
                 DockerError::system(format!(
                     "driver failed programming external connectivity on endpoint {name} ({}): {why}",
@@ -214,16 +231,17 @@ impl Daemon {
     }
 
     /// The endpoints that publish the container's ports.
-    fn sides(&self, container: &Container) -> Vec<Side> {
+    fn sides(&self, container: &Container, occasion: Occasion) -> Vec<Side> {
         let profile = self.profile();
         let (v4, v6) = gateways(profile, &container.endpoints);
         let endpoints = match profile.publishes_by_family() {
             true => [v4, v6],
             false => [v4.or(v6), v4.or(v6)],
         };
-        let [Some(for_v4), for_v6] = endpoints.map(|endpoint| endpoint.and_then(|e| self.publisher(e)))
+        let [Some(for_v4), for_v6] =
+            endpoints.map(|endpoint| endpoint.and_then(|e| self.publisher(e, occasion)))
         else {
-            let only = endpoints[1].and_then(|endpoint| self.publisher(endpoint));
+            let only = endpoints[1].and_then(|endpoint| self.publisher(endpoint, occasion));
             return only.into_iter().map(|side| Side { v4: None, ..side }).collect();
         };
         match for_v6 {
@@ -236,11 +254,12 @@ impl Daemon {
         }
     }
 
-    /// An endpoint of a bridge network with a way out.
-    fn publisher(&self, endpoint: &Endpoint) -> Option<Side> {
+    /// An endpoint of a bridge network with a way out, or of the one that is left.
+    fn publisher(&self, endpoint: &Endpoint, occasion: Occasion) -> Option<Side> {
         let network = self.networks.get(&endpoint.network_number?)?;
         let (config, active) = (network.driver.bridge()?, endpoint.active.as_ref()?);
-        (!network.internal).then(|| Side {
+        let left = occasion == Occasion::Leave && self.profile().publishes_on_what_is_left();
+        (!network.internal || left).then(|| Side {
             network: network.number,
             endpoint: active.id,
             owner: active.owner,
@@ -286,6 +305,9 @@ impl Daemon {
         let v6 = binding.host.is_ipv6();
         let Some(network) = self.networks.get(&binding.network) else { return };
         let (Some(config), Some(bridge)) = (network.driver.bridge(), network.bridge) else { return };
+        if network.internal {
+            return;
+        }
         let Some(subnet) = network.subnet(v6) else { return };
         if v6 == binding.container.is_ipv6() && self.filters(family_of(binding.host.ip())) {
             let rules = config.rules(bridge, subnet.pool.subnet(), network.internal);

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Daemon;
+use crate::docker::client::ClientVersion;
 use crate::docker::container::{Container, State};
 use crate::docker::error::{DockerError, Shown};
 use crate::docker::format::{self, FormatError};
@@ -42,7 +43,10 @@ impl Daemon {
                 })
             })
             .collect();
-        Ok(Outcome::printed(list(ListKind::Networks, &request.view, &rows).map_err(bad_format)?))
+        Ok(Outcome::printed(
+            list(ListKind::Networks, &request.view, &rows)
+                .map_err(|error| bad_list_format(ListKind::Networks, error))?,
+        ))
     }
 
     pub(super) fn container_list(
@@ -67,7 +71,7 @@ impl Daemon {
         let rows: Vec<Value> =
             shown.take(limit).map(|container| self.container_row(now, container, view)).collect();
         let kind = if request.size { ListKind::ContainersWithSize } else { ListKind::Containers };
-        Ok(Outcome::printed(list(kind, view, &rows).map_err(bad_format)?))
+        Ok(Outcome::printed(list(kind, view, &rows).map_err(|error| bad_list_format(kind, error))?))
     }
 
     fn container_row(&self, now: Duration, container: &Container, view: &View) -> Value {
@@ -105,7 +109,7 @@ impl Daemon {
             "Command": command_column(&container.shown_argv().join(" "), view.no_trunc),
             "CreatedAt": inspect::created_at(container.created),
             "RunningFor": format!("{} ago", ago(container.created)),
-            "Ports": container.ports_column(),
+            "Ports": container.ports_column(self.client.version),
             "State": container.state.name(),
             "Status": status,
             "Size": "0B",
@@ -161,7 +165,7 @@ impl Daemon {
                 Err(error) => errors.push(error),
             }
         }
-        show(&found, &found, errors, request.format.as_deref())
+        self.show(&found, &found, errors, request.format.as_deref())
     }
 
     /// What the API's `GET /networks/ID` answers.
@@ -188,8 +192,11 @@ impl Daemon {
             match (container, network, request.kind) {
                 (Some(container), _, _) => {
                     plain.push(self.container_json(container));
-                    // A template works on the client's own structure, which is that of 28.
-                    typed.push(inspect::container_for_client(self.profile(), container));
+                    // A template works on the client's own structure.
+                    typed.push(match self.client.version {
+                        ClientVersion::V20_10 => inspect::container(Profile::Docker20_10, container),
+                        ClientVersion::V28 => inspect::container_for_client(self.profile(), container),
+                    });
                 }
                 (None, Some(network), _) => {
                     plain.push(self.network_json(network));
@@ -207,49 +214,58 @@ impl Daemon {
                 }
             }
         }
-        show(&plain, &typed, errors, request.format.as_deref())
+        self.show(&plain, &typed, errors, request.format.as_deref())
     }
 
     pub(super) fn container_port(&self, request: &ContainerPort) -> Result<Outcome, DockerError> {
         let container = self.container(&request.container)?;
         let ports = container.shown_ports();
+        let client = self.client.version;
         let (text, lines) = match &request.port {
-            None => ("", port_lines(&ports, None)),
+            None => ("", port_lines(client, &ports, None)),
             Some(PortQuery { port: Err(reason), .. }) => {
                 return Err(DockerError::bad_parameter(reason.as_str()).shown_as(Shown::Client));
             }
             Some(PortQuery { text, port: Ok(None) }) => (text.as_str(), None),
-            Some(PortQuery { text, port: Ok(only) }) => (text.as_str(), port_lines(&ports, *only)),
+            Some(PortQuery { text, port: Ok(only) }) => (text.as_str(), port_lines(client, &ports, *only)),
         };
         lines.map(Outcome::printed).ok_or_else(|| {
             let error = format!("No public port '{text}' published for {}", request.container);
             DockerError::not_found(error).shown_as(Shown::Client)
         })
     }
-}
 
-/// Prints inspected objects; `typed` is what a template sees.
-fn show(
-    plain: &[Value],
-    typed: &[Value],
-    errors: Vec<DockerError>,
-    template: Option<&str>,
-) -> Result<Outcome, DockerError> {
-    let mut outcome = match template {
-        None => Outcome::printed(inspect::indented(plain)),
-        Some("json") => {
-            let lines: String = typed.iter().map(|value| format!("{value}\n")).collect();
-            Outcome::printed(lines)
+    /// Prints inspected objects; `typed` is what a template sees.
+    fn show(
+        &self,
+        plain: &[Value],
+        typed: &[Value],
+        errors: Vec<DockerError>,
+        template: Option<&str>,
+    ) -> Result<Outcome, DockerError> {
+        let mut outcome = match template {
+            None => Outcome::printed(inspect::indented(plain)),
+            Some("json") => {
+                let lines: String = typed.iter().map(|value| format!("{value}\n")).collect();
+                Outcome::printed(lines)
+            }
+            Some(template) => match formatted(template, typed) {
+                Err(error) if error.shown == (Shown::Template { parsed: true }) => {
+                    let mut outcome = Outcome::printed("\n".to_owned());
+                    outcome.refuse(self.client, error);
+                    outcome
+                }
+                result => result?,
+            },
+        };
+        for error in errors {
+            outcome.refuse(self.client, error);
         }
-        Some(template) => formatted(template, typed)?,
-    };
-    for error in errors {
-        outcome.refuse(error);
+        if template.is_some() && plain.is_empty() && outcome.output.exit != 0 {
+            outcome.output.stdout.push('\n');
+        }
+        Ok(outcome)
     }
-    if template.is_some() && plain.is_empty() && outcome.output.exit != 0 {
-        outcome.output.stdout.push('\n');
-    }
-    Ok(outcome)
 }
 
 pub(super) fn formatted(template: &str, values: &[Value]) -> Result<Outcome, DockerError> {
@@ -261,8 +277,31 @@ pub(super) fn formatted(template: &str, values: &[Value]) -> Result<Outcome, Doc
     Ok(Outcome::printed(text))
 }
 
+/// What `inspect` says of a template.
 fn bad_format(error: FormatError) -> DockerError {
-    DockerError::bad_parameter(format!("template parsing error: {error}")).shown_as(Shown::Client)
+    let parsed = matches!(error, FormatError::Execute { .. } | FormatError::TooLarge(_));
+    DockerError::bad_parameter(format!("template parsing error: {error}"))
+        .shown_as(Shown::Template { parsed })
+}
+
+/// What a list says of a template. Its rows are a Go type, whose name is told.
+fn bad_list_format(kind: ListKind, error: FormatError) -> DockerError {
+    let FormatError::Execute { line, column, node, reason } = error else {
+        return DockerError::bad_parameter(format!("template parsing error: {error}"))
+            .shown_as(Shown::Template { parsed: true });
+    };
+    let row = match kind {
+        ListKind::Containers | ListKind::ContainersWithSize => "*formatter.ContainerContext",
+        ListKind::Networks => "*network.networkContext",
+    };
+    let field = reason.strip_prefix("map has no entry for key \"").and_then(|rest| rest.strip_suffix('"'));
+    let reason = match field {
+        Some(field) => format!("can't evaluate field {field} in type {row}"),
+        None => reason,
+    };
+    let error = FormatError::Execute { line, column, node, reason };
+    DockerError::bad_parameter(format!("failed to execute template: {error}"))
+        .shown_as(Shown::Template { parsed: true })
 }
 
 fn matches_all(network: &Network, filters: &[Filter]) -> bool {

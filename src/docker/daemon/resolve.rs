@@ -220,8 +220,22 @@ impl Daemon {
         change(&mut hosts);
         if *container.hosts != *hosts {
             container.hosts = hosts.into();
-            let (container, text) = (container.id.clone(), container.hosts.clone());
-            outcome.files.push(FileChange { container, file: ContainerFile::Hosts, text });
+            let text = container.hosts.clone();
+            self.write_file(number, ContainerFile::Hosts, text, outcome);
+        }
+    }
+
+    /// Writes a file of a container, which those that share its namespace have too.
+    fn write_file(&self, number: u32, file: ContainerFile, text: Arc<str>, outcome: &mut Outcome) {
+        let sandbox = self.containers.get(&number).and_then(|container| container.sandbox.as_ref());
+        let own = sandbox.filter(|sandbox| sandbox.kind == SandboxKind::Own);
+        let users = own.into_iter().flat_map(|sandbox| self.sandbox_users(sandbox.number));
+        let sharing = users.filter(|user| *user != number);
+        for user in std::iter::once(number).chain(sharing) {
+            if let Some(container) = self.containers.get(&user) {
+                let container = container.id.clone();
+                outcome.files.push(FileChange { container, file, text: text.clone() });
+            }
         }
     }
 
@@ -281,18 +295,20 @@ impl Daemon {
             let mut port =
                 || RESOLVER_PORTS.0 + u16::try_from(self.source.below(RESOLVER_PORTS.1)).unwrap_or(0);
             let (udp, tcp) = (port(), port());
-            let owner = Owner::Sandbox(sandbox.number);
+            // A container that shares the namespace keeps it, and the rules in it, but not the server.
+            let own = Owner::Resolver(sandbox.number);
             let service = ServiceId::new(number);
             for (transport, port) in [(Transport::Udp, udp), (Transport::Tcp, tcp)] {
                 let address = SocketAddr::new(IpAddr::V4(RESOLVER_ADDRESS), port);
                 let namespace = sandbox.namespace.clone();
-                outcome.plan.push(owner, Op::Listen { namespace, address, transport, service });
+                outcome.plan.push(own, Op::Listen { namespace, address, transport, service });
             }
+            let owner = Owner::Sandbox(sandbox.number);
             self.resolver_rules.write(&mut outcome.plan, owner, &sandbox.namespace, udp, tcp);
             let namespace = sandbox.namespace.clone();
             outcome.resolvers.push(ResolverChange::Started { service, namespace });
             if let Some(container) = self.containers.get_mut(&number) {
-                container.resolver = Some((udp, tcp));
+                container.resolver = Some(own);
             }
             let policy = self.profile().resolver_policy();
             let Generated { text, mut servers, ndots_set } = self.resolv_conf(number, view);
@@ -307,8 +323,7 @@ impl Daemon {
             {
                 let text = share(&mut self.last_resolv_conf, text.into());
                 container.resolv_conf = text.clone();
-                let container = container.id.clone();
-                outcome.files.push(FileChange { container, file: ContainerFile::ResolvConf, text });
+                self.write_file(number, ContainerFile::ResolvConf, text, outcome);
             }
         }
         self.refresh_sandbox(number);

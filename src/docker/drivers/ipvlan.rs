@@ -46,6 +46,8 @@ impl IpvlanConfig {
             }
         };
         let flag = match option("ipvlan_flag") {
+            // The option came after 20.10.
+            _ if profile == Profile::Docker20_10 => IpvlanFlag::Bridge,
             "" | "bridge" => IpvlanFlag::Bridge,
             "private" => IpvlanFlag::Private,
             "vepa" => IpvlanFlag::Vepa,

@@ -41,7 +41,7 @@ impl Driver {
         profile: Profile,
     ) -> Result<Self, DockerError> {
         match name {
-            "bridge" => Ok(Self::Bridge(BridgeConfig::parse(options, profile)?)),
+            "bridge" | "" => Ok(Self::Bridge(BridgeConfig::parse(options, profile)?)),
             "host" | "null" => {
                 Err(DockerError::forbidden(format!("only one instance of \"{name}\" network is allowed")))
             }

@@ -7,6 +7,7 @@ use linkspan_nat::interface::InterfaceName;
 
 use super::super::error::DockerError;
 use super::super::outcome::HostView;
+use super::super::profile::Profile;
 use crate::engine::plan::{DeviceName, DeviceSpec, NamespaceName, Op, Owner, Plan, VlanId};
 
 /// As large as the device below takes.
@@ -25,6 +26,7 @@ pub(in super::super) enum Origin {
 
 /// How a named parent comes to be on a host. `driver` is the driver's name, for its refusals.
 pub(in super::super) fn find(
+    profile: Profile,
     driver: &str,
     name: &str,
     view: &HostView,
@@ -55,7 +57,15 @@ pub(in super::super) fn find(
         ))
     })?;
     if !exists(below) {
-        return Err(DockerError::system(format!("-o parent interface was not found on the host: {below}")));
+        let text = match profile {
+            Profile::Docker20_10 if driver == "macvlan" => {
+                "-o parent interface does was not found on the host"
+            }
+            Profile::Docker20_10 | Profile::Docker28 | Profile::Docker29 => {
+                "-o parent interface was not found on the host"
+            }
+        };
+        return Err(DockerError::system(format!("{text}: {below}")));
     }
     let id = u16::try_from(number)
         .ok()
@@ -106,17 +116,17 @@ mod tests {
     }
 
     fn refusal(name: &str) -> String {
-        find("macvlan", name, &host()).unwrap_err().message
+        find(Profile::Docker28, "macvlan", name, &host()).unwrap_err().message
     }
 
     #[test]
     fn a_parent_is_there_or_a_vlan_of_one_that_is() {
-        let (name, origin) = find("macvlan", "eth0", &host()).unwrap();
+        let (name, origin) = find(Profile::Docker28, "macvlan", "eth0", &host()).unwrap();
         assert_eq!((name.as_str(), origin), ("eth0", Origin::Present));
-        let (name, origin) = find("macvlan", "eth0.10", &host()).unwrap();
+        let (name, origin) = find(Profile::Docker28, "macvlan", "eth0.10", &host()).unwrap();
         let below = InterfaceName::parse("eth0").unwrap();
         assert_eq!((name.as_str(), origin), ("eth0.10", Origin::Vlan(below, VlanId::new(10).unwrap())));
-        assert_eq!(find("macvlan", "foo", &host()).unwrap().1, Origin::Present);
+        assert_eq!(find(Profile::Docker28, "macvlan", "foo", &host()).unwrap().1, Origin::Present);
     }
 
     /// The first three were recorded on a real 20.10; the recording machine had no 802.1Q, so the others follow moby's

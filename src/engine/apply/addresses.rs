@@ -138,6 +138,12 @@ impl Engine {
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         space.local.add(address.addr());
         self.address_filters.note(namespace, address.addr());
+        if let IpNet::V4(network) = address
+            && space.loopback == id
+            && space.local.add_looped(network.trunc())
+        {
+            self.address_filters.note_all(namespace);
+        }
         if reachable && let Some(route) = connected_route(id, address) {
             space.routes.add(route);
         }
@@ -151,6 +157,11 @@ impl Engine {
         self.child_address(id, address.addr(), false);
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         space.local.remove(address.addr());
+        if let IpNet::V4(network) = address
+            && space.loopback == id
+        {
+            space.local.remove_looped(network.trunc());
+        }
         let gone = address.trunc();
         space.routes.retain(|r| {
             let connected = r.connected && r.device == id && r.destination == gone;

@@ -306,7 +306,10 @@ pub fn measure(
     subjects: &[Subject],
     scope: Scope,
 ) -> Result<Matrix, WorldError> {
-    let parties = survey::parties(world, host, subjects)?;
+    let mut parties = survey::parties(world, host, subjects)?;
+    if scope == Scope::Oracle {
+        survey::leave_out_without_exec(&mut parties, world, host);
+    }
     let trials = plan::trials(&parties, scope);
     let dropped = |world: &World| -> u64 { world.drops().values().sum() };
     let before = (world.frames(), dropped(world), world.now());

@@ -141,6 +141,18 @@ pub(super) fn parties(
     Ok(places)
 }
 
+/// The recordings asked by `docker exec`: who takes none asks nobody.
+pub(super) fn leave_out_without_exec(places: &mut [PartyPlace], world: &World, host: HostId) {
+    let Some(daemon) = world.daemon(host) else { return };
+    for PartyPlace { party, .. } in places.iter_mut().filter(|place| place.party.state == PartyState::Up) {
+        if party.kind == PartyKind::Container
+            && let Some(refusal) = daemon.exec_refusal(&party.name)
+        {
+            party.state = PartyState::Down(refusal.message);
+        }
+    }
+}
+
 fn container(
     world: &World,
     host: HostId,

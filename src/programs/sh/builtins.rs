@@ -440,6 +440,7 @@ impl Shell {
             ("errexit", options.exit_on_failure && self.tested == 0),
             ("nounset", options.no_unset),
             ("pipefail", options.pipefail),
+            ("noglob", options.no_file_names),
         ] {
             if set {
                 text += &format!("set -o {name}\n");

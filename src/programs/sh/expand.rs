@@ -1,11 +1,12 @@
-//! The shell's expansions (POSIX.1-2017, 2.6): parameters, command substitution, arithmetic, and the splitting of what
-//! they give into fields. File names are not expanded: `*` is a letter, except in patterns of `case` and `${NAME#...}`.
+//! The shell's expansions (POSIX.1-2017, 2.6): parameters, command substitution, arithmetic, the splitting of what
+//! they give into fields, and of fields that are patterns into the names of files.
 
 use std::future::Future;
 use std::pin::Pin;
 
 use super::arithmetic;
 use super::command::{Operation, Part, Word};
+use super::filenames;
 use super::pattern;
 use super::variables::LARGEST;
 use super::{Shell, Streams};
@@ -30,19 +31,40 @@ const SEPARATORS: &str = " \t\n";
 /// The text of a word while it grows.
 #[derive(Default)]
 struct Fields {
-    done: Vec<String>,
+    done: Vec<Field>,
     /// None: no field has begun.
-    current: Option<String>,
+    current: Option<Field>,
     size: usize,
 }
 
+/// An argument, unless it is a pattern that files match.
+#[derive(Default)]
+struct Field {
+    text: String,
+    /// The same as a pattern, if a letter that was not quoted makes it one.
+    pattern: String,
+    is_pattern: bool,
+}
+
 impl Fields {
-    fn push(&mut self, text: &str) -> Result<(), Stop> {
+    /// What stands in quotes, and stands for itself.
+    fn push_quoted(&mut self, text: &str) -> Result<(), Stop> {
+        self.push(text, true)
+    }
+
+    fn push_plain(&mut self, text: &str) -> Result<(), Stop> {
+        self.push(text, false)
+    }
+
+    fn push(&mut self, text: &str, quoted: bool) -> Result<(), Stop> {
         self.size += text.len();
         if self.size > LARGEST {
             return Err(out_of_memory());
         }
-        self.current.get_or_insert_default().push_str(text);
+        let field = self.current.get_or_insert_default();
+        field.text.push_str(text);
+        field.is_pattern |= !quoted && text.contains(['*', '?', '[']);
+        pattern::extend(&mut field.pattern, text, quoted);
         Ok(())
     }
 
@@ -66,7 +88,18 @@ impl Shell {
             }
             fields.end_field();
         }
-        Ok(fields.done)
+        let mut arguments = Vec::new();
+        for field in fields.done {
+            let files = match field.is_pattern && !self.variables.options.no_file_names {
+                true => filenames::matching(&self.sys, &field.pattern),
+                false => Vec::new(),
+            };
+            match files.is_empty() {
+                true => arguments.push(field.text),
+                false => arguments.extend(files),
+            }
+        }
+        Ok(arguments)
     }
 
     /// Expands a word without splitting it: the value of an assignment, the name of a file.
@@ -95,12 +128,7 @@ impl Shell {
                 | Part::Substitution(_, quoted)
                 | Part::Arithmetic(_, quoted) => (self.value(part).await?, *quoted),
             };
-            for letter in text.chars() {
-                if literal && "*?[]\\!-^".contains(letter) {
-                    pattern.push('\\');
-                }
-                pattern.push(letter);
-            }
+            pattern::extend(&mut pattern, &text, literal);
             if pattern.len() > LARGEST {
                 return Err(out_of_memory());
             }
@@ -110,13 +138,14 @@ impl Shell {
 
     async fn add(&mut self, fields: &mut Fields, part: &Part) -> Result<(), Stop> {
         let quoted = match part {
-            Part::Text(text) | Part::Quoted(text) => return fields.push(text),
+            Part::Text(text) => return fields.push_plain(text),
+            Part::Quoted(text) => return fields.push_quoted(text),
             Part::Variable { name, operation: None, quoted: true } if name == "@" => {
                 for (index, parameter) in self.variables.positional.iter().skip(1).enumerate() {
                     if index > 0 {
                         fields.end_field();
                     }
-                    fields.push(parameter)?;
+                    fields.push_quoted(parameter)?;
                 }
                 return Ok(());
             }
@@ -139,7 +168,7 @@ impl Shell {
         };
         let value = self.value(part).await?;
         if quoted {
-            return fields.push(&value);
+            return fields.push_quoted(&value);
         }
         self.split(fields, &value)
     }
@@ -151,7 +180,7 @@ impl Shell {
                 fields.end_field();
             }
             if !piece.is_empty() {
-                fields.push(piece)?;
+                fields.push_plain(piece)?;
             }
         }
         Ok(())

@@ -9,7 +9,7 @@
 //! them; `--subshell` carries what such a child knows beside its environment. Between two programs of a pipeline is a
 //! pipe the shell made, so the shell closes its ends when they exit.
 //!
-//! Not there: file name expansion, job control, traps of signals, aliases, descriptors above 2.
+//! Not there: job control, traps of signals, aliases, descriptors above 2.
 //!
 //! A loop or a function that does nothing but run takes a millisecond for each turn in which no time passed, and longer the
 //! longer it spins: virtual time goes on, so the end of the run or of the step ends it.
@@ -18,6 +18,7 @@ mod arithmetic;
 mod builtins;
 mod command;
 mod expand;
+mod filenames;
 mod pattern;
 mod run;
 mod syntax;

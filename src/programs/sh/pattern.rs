@@ -9,6 +9,16 @@ enum Element {
     Set(Vec<(char, char)>, bool),
 }
 
+/// Adds text to a pattern; what was quoted stands for itself there.
+pub(super) fn extend(pattern: &mut String, text: &str, quoted: bool) {
+    for letter in text.chars() {
+        if quoted && "*?[]\\!-^".contains(letter) {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+}
+
 /// True if the whole text matches.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let letters: Vec<char> = text.chars().collect();

@@ -22,6 +22,35 @@ fn files_are_run_line_by_line_and_errors_name_the_line() {
 }
 
 #[test]
+fn patterns_become_the_names_of_files() {
+    for (script, output) in [
+        ("echo /w/*.txt", "/w/a.txt /w/b.txt\n"),
+        ("echo w/?.txt", "w/a.txt w/b.txt\n"),
+        ("echo /*/[!a]*", "/w/b.txt /w/c.html /w/sub\n"),
+        ("cat /w/*/*", "deep\n"),
+        ("P=/w/*.html; echo $P \"$P\"", "/w/c.html /w/*.html\n"),
+        ("echo '/w/*' /w/\\* /w/x*", "/w/* /w/* /w/x*\n"),
+        (
+            "set -f; echo /w/*; (echo /w/*); set +f; for f in /w/s*; do echo \"<$f>\"; done",
+            "/w/*\n/w/*\n</w/sub>\n",
+        ),
+        ("echo /w/.*", "/w/.hidden\n"),
+    ] {
+        let world = World::new();
+        for (path, text) in [
+            ("/w/b.txt", ""),
+            ("/w/a.txt", ""),
+            ("/w/c.html", ""),
+            ("/w/.hidden", ""),
+            ("/w/sub/x", "deep\n"),
+        ] {
+            world.file(path, text);
+        }
+        assert_eq!(world.sh("a", script), (output.to_owned(), 0), "{script}");
+    }
+}
+
+#[test]
 fn a_loop_that_never_waits_lets_time_pass() {
     for endless in ["while :; do :; done", "until false; do :; done", "while sh; do :; done"] {
         let world = World::new();

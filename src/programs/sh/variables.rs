@@ -46,17 +46,20 @@ pub(super) struct Options {
     pub(super) trace: bool,
     /// `-o pipefail`: a pipeline fails if any of its commands does.
     pub(super) pipefail: bool,
+    /// `-f`: `*` is a letter.
+    pub(super) no_file_names: bool,
 }
 
 impl Options {
-    /// Sets an option by its letter; false if the shell has none of that letter. `f` and `l` change nothing: file
-    /// names are never expanded and there is no profile to read.
+    /// Sets an option by its letter; false if the shell has none of that letter. `l` changes nothing: there is no
+    /// profile to read.
     pub(super) fn set(&mut self, letter: char, value: bool) -> bool {
         match letter {
             'e' => self.exit_on_failure = value,
             'u' => self.no_unset = value,
             'x' => self.trace = value,
-            'f' | 'l' => {}
+            'f' => self.no_file_names = value,
+            'l' => {}
             _ => return false,
         }
         true
@@ -69,6 +72,7 @@ impl Options {
             "nounset" => self.no_unset = value,
             "xtrace" => self.trace = value,
             "pipefail" => self.pipefail = value,
+            "noglob" => self.no_file_names = value,
             _ => return false,
         }
         true

@@ -28,7 +28,8 @@ pub static LINKSPAN: Table = Table {
 const HOSTS: Key = key("hosts", HOSTS_SHAPE, "Docker hosts. Absent: one host on the default stage.");
 const WORLD_KEY: Key = key("world", Object(&WORLD), "What is outside the Docker host.");
 const DAEMON_KEY: Key = key("daemon", Object(&DAEMON), "daemon.json, and the engine's version as `profile`.");
-const CLIENT_KEY: Key = key("client", Object(&CLIENT), "The docker command's config.json.");
+const CLIENT_KEY: Key =
+    key("client", Object(&CLIENT), "The docker command: its version and its config.json.");
 const IMAGES: Key = key("images", IMAGES_SHAPE, "What images run, expose and carry.");
 const STEPS_KEY: Key = key("steps", STEPS, "What happens, in order.");
 const CHECKS_KEY: Key = key("checks", CHECKS, "What must hold after the steps.");
@@ -285,6 +286,11 @@ static DAEMON_PROXIES: Table = table(
 pub static CLIENT: Table = table(
     "the client's configuration",
     &[
+        key(
+            "version",
+            Choice(&["20.10", "20.1", "28"]),
+            "Whose words and shapes it prints: 20.10 or 28 (default).",
+        ),
         key("proxies", Map(&Object(&CLIENT_PROXY)), "By the daemon's URL, or `default`."),
         other("auths"),
         other("credsStore"),
