@@ -705,11 +705,11 @@ fn refusals_of_28_and_29() {
         for (line, text) in [
             (
                 "docker network create -o com.docker.network.bridge.gateway_mode_ipv4=bogus x",
-                "unknown gateway mode bogus",
+                "failed to parse com.docker.network.bridge.gateway_mode_ipv4 value: bogus (unknown gateway mode bogus)",
             ),
             (
                 "docker network create --ipv6 -o com.docker.network.bridge.gateway_mode_ipv6=bogus x",
-                "unknown gateway mode bogus",
+                "failed to parse com.docker.network.bridge.gateway_mode_ipv6 value: bogus (unknown gateway mode bogus)",
             ),
             (
                 "docker network create -o com.docker.network.bridge.gateway_mode_ipv4=isolated x",

@@ -508,7 +508,7 @@ impl Engine {
         if !may_know(message.target) && !may_know(message.sender) {
             debug_assert!(!self.is_local(namespace, message.target.into()) || message.target.is_loopback());
             debug_assert!(!self.has_neighbour(namespace, device, message.sender.into()));
-            return;
+            return self.arp_not_for_us(namespace, device, &message, frame);
         }
         let trace = frame.trace();
         // arp_ignore=0, the kernel's default: any local address is answered for, on any device.
@@ -537,8 +537,21 @@ impl Engine {
                 target: message.sender,
             };
             self.send_arp(device, reply, message.sender_mac);
-        } else if !ours && message.sender != message.target {
-            // An announcement is for everyone who hears it.
+        } else if !ours {
+            self.arp_not_for_us(namespace, device, &message, frame);
+        }
+    }
+
+    /// An ARP message about an address that the namespace does not have.
+    fn arp_not_for_us(
+        &mut self,
+        namespace: NamespaceId,
+        device: DeviceId,
+        message: &ArpMessage,
+        frame: Frame,
+    ) {
+        // An announcement is for everyone who hears it.
+        if message.sender != message.target {
             self.drop_frame(frame, Some(namespace), Some(device), DropReason::NotForUs);
         }
     }

@@ -315,10 +315,6 @@ fn refusals_of_commands() {
             "docker network bogus",
             "docker: unknown command: docker network bogus\n\nUsage:  docker network\n\nRun 'docker network --help' for more information",
         ),
-        (
-            "docker port n0 abc",
-            "Error: invalid port (abc): strconv.ParseUint: parsing \"abc\": invalid syntax",
-        ),
         ("docker rename n0 ''", "Error: Neither old nor new names may be empty"),
     ];
     for (line, message) in cases {
