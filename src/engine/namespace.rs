@@ -32,7 +32,7 @@ pub(crate) struct LocalAddresses {
     few: [Option<(IpAddr, u32)>; 4],
     more: Option<Box<HashMap<IpAddr, u32>>>,
     /// Networks of the addresses of `lo`: every address of them is local (`fib_add_ifaddr`).
-    looped: Option<Box<Vec<Ipv4Net>>>,
+    looped: Vec<Ipv4Net>,
 }
 
 impl LocalAddresses {
@@ -41,10 +41,7 @@ impl LocalAddresses {
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
         self.few.iter().flatten().any(|(known, _)| *known == address)
             || self.more.as_ref().is_some_and(|more| more.contains_key(&address))
-            || self
-                .looped
-                .as_ref()
-                .is_some_and(|looped| looped.iter().any(|network| network_has(network, address)))
+            || self.looped.iter().any(|network| network_has(network, address))
     }
 
     /// `lo` has an address of this network. 127.0.0.0/8 is local anyhow, and a network of one address is that address:
@@ -52,17 +49,15 @@ impl LocalAddresses {
     pub(crate) fn add_looped(&mut self, network: Ipv4Net) -> bool {
         let wide = network.prefix_len() < 32 && !network.addr().is_loopback();
         if wide {
-            self.looped.get_or_insert_default().push(network);
+            self.looped.push(network);
         }
         wide
     }
 
     /// `lo` has an address of this network no more.
     pub(crate) fn remove_looped(&mut self, network: Ipv4Net) {
-        if let Some(looped) = &mut self.looped
-            && let Some(at) = looped.iter().position(|known| *known == network)
-        {
-            looped.remove(at);
+        if let Some(at) = self.looped.iter().position(|known| *known == network) {
+            self.looped.remove(at);
         }
     }
 
