@@ -588,7 +588,9 @@ impl Daemon {
         more: &[(&str, String)],
     ) -> Option<DockerEvent> {
         let container = self.containers.get(&number)?;
-        let mut attributes: BTreeMap<String, String> = container.made_from.config.labels.clone();
+        let labels = container.made_from.config.labels.iter();
+        let mut attributes: BTreeMap<String, String> =
+            labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         attributes.insert("image".to_owned(), container.made_from.config.image.clone());
         attributes.insert("name".to_owned(), container.name.clone());
         attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));

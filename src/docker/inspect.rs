@@ -80,7 +80,7 @@ pub(super) fn network<'a>(
         ("ConfigOnly", json!(network.config_only)),
     ]);
     let containers = ("Containers", json!(members));
-    let options = [("Options", json!(network.options)), ("Labels", json!(network.labels))];
+    let options = [("Options", json!(network.options)), ("Labels", network.labels.json())];
     if profile.shows_ipam_status() {
         fields.extend(options);
         fields.push(containers);
@@ -223,7 +223,7 @@ fn config_json(container: &Container) -> Value {
         ("Cmd", json!(container.shown_argv())),
         ("Image", json!(config.image)),
         ("Entrypoint", config.entrypoint.as_ref().map_or(Value::Null, |text| json!([text]))),
-        ("Labels", json!(config.labels)),
+        ("Labels", config.labels.json()),
     ]);
     if let Some(mac) = &config.mac {
         fields.push(("MacAddress", json!(mac)));

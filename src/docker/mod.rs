@@ -21,6 +21,7 @@ pub mod identity;
 pub mod images;
 mod inspect;
 pub mod ipam;
+pub mod labels;
 pub mod names;
 pub mod network;
 pub mod outcome;

@@ -11,6 +11,7 @@ use super::drivers::Driver;
 use super::drivers::parent::Origin;
 use super::identity::Id;
 use super::ipam::Pool;
+use super::labels::Labels;
 use super::names::NetworkKey;
 use super::request::IpamPool;
 use crate::engine::plan::{IpvlanMode, Owner};
@@ -39,7 +40,7 @@ pub struct Network {
     /// Options as given.
     pub options: BTreeMap<String, String>,
     /// Labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// Only holds a configuration for others.
     pub config_only: bool,
     /// The configuration network it was made from.

@@ -10,6 +10,7 @@ use std::{collections::BTreeMap, fmt, net::IpAddr};
 
 use super::cli::ports::{PortPublish, Protocol};
 use super::health::Healthcheck;
+use super::labels::Labels;
 
 /// One request to a daemon, as one docker command makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +93,7 @@ pub struct NetworkCreate {
     /// Address management.
     pub ipam: Ipam,
     /// Labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// The network only holds a configuration for others.
     pub config_only: bool,
     /// The name of the configuration network this one takes its configuration from.
@@ -114,7 +115,7 @@ impl NetworkCreate {
             ipv4: None,
             ipv6: None,
             ipam: Ipam::default(),
-            labels: BTreeMap::new(),
+            labels: Labels::default(),
             config_only: false,
             config_from: None,
             scope: None,
@@ -459,7 +460,7 @@ pub struct ContainerCreate {
     /// When to start again.
     pub restart: RestartPolicy,
     /// Labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// Kernel parameters of the container's namespace.
     pub sysctls: BTreeMap<String, String>,
     /// Capabilities added, such as `NET_ADMIN`.

@@ -40,6 +40,7 @@ use super::model::{
 use crate::docker::cli::ports::{self, PortPublish, PortRange};
 use crate::docker::cli::words;
 use crate::docker::health::Healthcheck;
+use crate::docker::labels::Labels;
 use crate::docker::request::{
     self, ContainerCreate, ContainerStart, EndpointConfig, ExposedPort, ExtraHostAddress, Ipam, IpamPool,
     NetworkConnect, NetworkCreate, Request, RestartPolicy,
@@ -146,9 +147,9 @@ pub(super) fn words_of(command: &Command) -> Vec<String> {
 }
 
 fn network_create(scenario: &Scenario, network: &Network) -> NetworkCreate {
-    let mut labels = pairs(&network.labels);
-    labels.insert("com.docker.compose.project".to_owned(), scenario.name.clone());
-    labels.insert("com.docker.compose.network".to_owned(), network.key.value.clone());
+    let mut labels = Labels::from(pairs(&network.labels));
+    labels.insert("com.docker.compose.project", &scenario.name);
+    labels.insert("com.docker.compose.network", &network.key.value);
     let pools = network.pools.iter().filter_map(|pool| {
         let written = IpamPool {
             subnet: pool.subnet.map(|subnet| subnet.to_string()).unwrap_or_default(),
@@ -183,14 +184,14 @@ fn container_create(
     runs: Runs<'_>,
 ) -> ContainerCreate {
     let (network_mode, first) = network_mode(scenario, service, name);
-    let mut labels = pairs(&service.labels);
+    let mut labels = Labels::from(pairs(&service.labels));
     for (key, value) in [
         ("com.docker.compose.project", scenario.name.clone()),
         ("com.docker.compose.service", service.name.value.clone()),
         ("com.docker.compose.container-number", number.to_string()),
         ("com.docker.compose.oneoff", "False".to_owned()),
     ] {
-        labels.insert(key.to_owned(), value);
+        labels.insert(key, &value);
     }
     let (entrypoint, command) = entrypoint_and_command(service, runs);
     let asked = asked_command(service);

@@ -86,7 +86,8 @@ pub struct TcpStack {
     interfaces: Interfaces,
     next_listener: u64,
     connections: Connections,
-    listeners: BTreeMap<ListenerId, Listener>,
+    /// Boxed, because the tree keeps room for as many again.
+    listeners: BTreeMap<ListenerId, Box<Listener>>,
     listening: BTreeMap<(Scope, u16, IpAddr), ListenerId>,
     ready: VecDeque<ConnectionId>,
     timers: Timers,
@@ -147,7 +148,7 @@ impl TcpStack {
         let backlog = options.backlog.clamp(1, MAXIMUM_BACKLOG);
         let (half_open, queue) = (BTreeSet::new(), VecDeque::new());
         let listener = Listener { scope, local, options, backlog, half_open, queue, announced: false };
-        self.listeners.insert(id, listener);
+        self.listeners.insert(id, Box::new(listener));
         Ok(id)
     }
 
@@ -535,7 +536,7 @@ impl TcpStack {
     /// Every listener, oldest first.
     #[must_use]
     pub fn listeners(&self) -> Vec<ListenerEntry> {
-        let entry = |(id, listener): (&ListenerId, &Listener)| ListenerEntry {
+        let entry = |(id, listener): (&ListenerId, &Box<Listener>)| ListenerEntry {
             id: *id,
             scope: listener.scope,
             local: listener.local,

@@ -119,7 +119,7 @@ fn create(usage: &Usage, words: &[String]) -> Result<NetworkCreate, CliError> {
             CreateFlag::Label => {
                 let (name, value) =
                     label(&value).map_err(|reason| usage.flag(given.flag.invalid(&value, reason)))?;
-                network.labels.insert(name, value);
+                network.labels.insert(&name, &value);
             }
             CreateFlag::Opt => insert_pair(&mut network.options, &value),
             CreateFlag::Scope => network.scope = (!value.is_empty()).then_some(value),

@@ -259,7 +259,7 @@ impl Options {
             Id::Ip6 => self.first.ipv6 = some(),
             Id::Label => {
                 let (name, value) = values::label(text)?;
-                container.labels.insert(name, value);
+                container.labels.insert(&name, &value);
             }
             Id::Link => self.links.push(values::link(text)?),
             Id::LinkLocalIp => self.first.link_local.push(text.to_owned()),

@@ -167,7 +167,7 @@ fn subnets_get_their_ranges_and_gateways() {
     );
     assert_eq!((created.name.as_str(), created.driver.as_str(), created.ipv6), ("net", "ipvlan", Some(true)));
     assert_eq!(created.options.get("parent").map(String::as_str), Some("eth0.140"));
-    assert_eq!(created.labels.get("a").map(String::as_str), Some(""));
+    assert_eq!(created.labels.get("a"), Some(""));
     let [first, second, third] = created.ipam.pools.as_slice() else { panic!("{:?}", created.ipam) };
     assert_eq!(first.gateway.as_deref(), Some("192.168.140.1"));
     assert_eq!(first.ip_range.as_deref(), Some("192.168.140.128/25"));

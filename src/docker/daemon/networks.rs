@@ -822,7 +822,7 @@ impl Daemon {
             }
         }
         let unused = self.networks.values().filter(|network| {
-            let labelled = |value: &str| super::query::has_label(&network.labels, value);
+            let labelled = |value: &str| network.labels.matches(value);
             network.is_user_defined()
                 && !network.config_only
                 && network.members.is_empty()

@@ -38,7 +38,7 @@ impl Daemon {
                     "IPv4": network.ipv4.to_string(),
                     "IPv6": network.ipv6.to_string(),
                     "Internal": network.internal.to_string(),
-                    "Labels": labels_text(&network.labels),
+                    "Labels": network.labels.text(),
                     "CreatedAt": inspect::created_at(network.created),
                 })
             })
@@ -113,7 +113,7 @@ impl Daemon {
             "State": container.state.name(),
             "Status": status,
             "Size": "0B",
-            "Labels": labels_text(&container.made_from.config.labels),
+            "Labels": container.made_from.config.labels.text(),
             "Mounts": "",
             "LocalVolumes": "0",
             "Networks": networks.join(","),
@@ -128,7 +128,7 @@ impl Daemon {
             "status" => container.state.name() == filter.value,
             "exited" => container.state == State::Exited && container.exit_code.to_string() == filter.value,
             "health" => container.health.map_or("none", |health| health.status.name()) == filter.value,
-            "label" => has_label(&container.made_from.config.labels, &filter.value),
+            "label" => container.made_from.config.labels.matches(&filter.value),
             "ancestor" => container.made_from.config.image == filter.value,
             "network" => container.endpoints.iter().any(|endpoint| {
                 endpoint.network_name == filter.value
@@ -310,7 +310,7 @@ fn matches_all(network: &Network, filters: &[Filter]) -> bool {
         "id" => network.id.as_str().contains(&filter.value),
         "driver" => network.driver.name() == filter.value,
         "scope" => filter.value == "local",
-        "label" => has_label(&network.labels, &filter.value),
+        "label" => network.labels.matches(&filter.value),
         "type" => filter.value == if network.is_user_defined() { "custom" } else { "builtin" },
         // The list call does not know the containers, so every network of one's own counts as unused.
         "dangling" => network.is_user_defined() == matches!(filter.value.as_str(), "true" | "1"),
@@ -346,17 +346,4 @@ fn name_matches(name: &str, pattern: &str) -> bool {
         (true, None) => name.starts_with(pattern),
         (false, None) => name.contains(pattern),
     }
-}
-
-/// A label filter: `key` or `key=value`.
-pub(super) fn has_label(labels: &BTreeMap<String, String>, wanted: &str) -> bool {
-    match wanted.split_once('=') {
-        Some((key, value)) => labels.get(key).is_some_and(|have| have == value),
-        None => labels.contains_key(wanted),
-    }
-}
-
-fn labels_text(labels: &BTreeMap<String, String>) -> String {
-    let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-    pairs.join(",")
 }
