@@ -247,6 +247,30 @@ fn a_failed_check_says_why_and_what_to_do() {
 }
 
 #[test]
+fn who_does_not_run_is_not_the_only_one_that_reaches() {
+    let text = "services:\n  web: {image: nginx}\n  b: {image: busybox, command: 'true'}\n\
+                checks: [only b -> web:81]\n";
+    let ran = Folder::new("only").with("only.yaml", text).linkspan(&["run", "only.yaml"]).exits(1);
+    has(&ran.out, &["✗ only b -> web:81", "only-b-1 does not: it does not run"]);
+}
+
+#[test]
+fn a_folder_above_has_a_name_too() {
+    let folder = Folder::new("above").with("shop/compose.yaml", GOOD).with("shop/sub/keep", "");
+    let sub = Folder(folder.0.join("shop/sub"));
+    for path in ["../compose.yaml", "..", "../sub/../compose.yaml"] {
+        has(&sub.linkspan(&["run", path]).exits(0).out, &["shop-web-1"]);
+    }
+}
+
+#[test]
+fn a_matrix_of_too_many_is_refused() {
+    let text = "services:\n  web: {image: nginx, deploy: {replicas: 501}}\n";
+    let ran = Folder::new("many").with("many.yaml", text).linkspan(&["matrix", "many.yaml"]).exits(2);
+    has(&ran.err, &["a matrix of 501 containers is too large", "at most 500"]);
+}
+
+#[test]
 fn a_matrix_of_many_says_all_of_them_at_once() {
     let more: String =
         (0..9).map(|n| format!("  c{n}: {{image: busybox, command: sleep infinity}}\n")).collect();

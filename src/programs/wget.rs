@@ -278,6 +278,8 @@ impl Client<'_> {
 /// BusyBox's words for an address it does not fetch.
 fn wrong_url(text: &str, error: UrlError) -> String {
     match error {
+        // What follows is not BusyBox's: it would speak FTP.
+        UrlError::Scheme(scheme) if scheme == "ftp" => format!("FTP is not spoken here: {text}"),
         UrlError::Scheme(_) => format!("not an http or ftp url: {text}"),
         UrlError::Authority(authority) => format!("bad address '{authority}'"),
     }

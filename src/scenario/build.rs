@@ -17,9 +17,9 @@ use crate::world::stage::{LinkQuality, MachineSpec, NicSpec, RouteSpec};
 use crate::world::{Daemonised, HostId, World, WorldError};
 
 /// The LAN between hosts and the Internet.
-const UPLINK: &str = "uplink";
+pub(super) const UPLINK: &str = "uplink";
 /// The LAN behind the second card of the default stage.
-const LAN: &str = "lan";
+pub(super) const LAN: &str = "lan";
 /// The default outside machine's name.
 pub(super) const OUTSIDE: &str = "outside";
 /// The default Docker host's name.
@@ -185,9 +185,14 @@ fn host_spec(host: &Host, links: &Links) -> MachineSpec {
     }
 }
 
+/// The LAN a host's card is plugged into.
+pub(super) fn lan_of(card: &Nic) -> &str {
+    let default = if card.name.value == "eth0" { UPLINK } else { card.name.value.as_str() };
+    card.lan.as_deref().unwrap_or(default)
+}
+
 fn nic_spec(card: &Nic, machine: &str, links: &Links) -> NicSpec {
-    let default_lan = if card.name.value == "eth0" { UPLINK } else { card.name.value.as_str() };
-    let lan = card.lan.as_deref().unwrap_or(default_lan);
+    let lan = lan_of(card);
     let mut spec = nic(
         &card.name.value,
         card.addresses.clone(),

@@ -10,8 +10,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::build::{HOST, OUTSIDE};
-use super::diagnostic::{Diagnostic, Diagnostics, Span};
+use super::build::{HOST, LAN, OUTSIDE, UPLINK, lan_of};
+use super::diagnostic::{Diagnostic, Diagnostics, Span, did_you_mean};
 use super::model::{Condition, Driver, HostPort, Network, NetworkMode, Pool, Protocol, Scenario, Service};
 
 /// The networks by their keys.
@@ -24,6 +24,7 @@ pub(super) fn judge(scenario: &Scenario, diagnostics: &mut Diagnostics) {
         host_bits(&scenario.networks, diagnostics);
     }
     ambiguous_names(scenario, diagnostics);
+    lonely_machines(scenario, diagnostics);
     let waited_for = scenario.services.iter().flat_map(|service| &service.depends_on);
     let ending: BTreeSet<&str> = waited_for
         .filter(|one| one.condition == Condition::CompletedSuccessfully)
@@ -36,6 +37,29 @@ pub(super) fn judge(scenario: &Scenario, diagnostics: &mut Diagnostics) {
     reserved_addresses(&lasting, &networks, diagnostics);
     if scenario.hosts.len() <= 1 {
         published_ports(&lasting, &networks, diagnostics);
+    }
+}
+
+/// Machines that say which LAN they are on where nothing else is: nobody will ever hear of them.
+fn lonely_machines(scenario: &Scenario, diagnostics: &mut Diagnostics) {
+    let mut lans: BTreeMap<&str, u32> = BTreeMap::new();
+    for card in scenario.hosts.iter().flat_map(|host| &host.nics) {
+        *lans.entry(lan_of(card)).or_default() += 1;
+    }
+    let own: &[&str] = if scenario.hosts.is_empty() { &[UPLINK, LAN] } else { &[UPLINK] };
+    for lan in own {
+        *lans.entry(lan).or_default() += 1;
+    }
+    for lan in scenario.world.machines.iter().filter_map(|machine| machine.lan.as_deref()) {
+        *lans.entry(lan).or_default() += 1;
+    }
+    for machine in &scenario.world.machines {
+        let Some(lan) = machine.lan.as_deref().filter(|lan| lans.get(lan) == Some(&1)) else { continue };
+        let others: Vec<&str> = lans.keys().copied().filter(|other| *other != lan).collect();
+        let help = did_you_mean(lan, others.iter().copied())
+            .unwrap_or_else(|| format!("there are the LANs {}", others.join(", ")));
+        let message = format!("`{}` is alone on LAN `{lan}`", machine.name.value);
+        diagnostics.push(Diagnostic::warning(machine.name.span, message).help(help));
     }
 }
 
@@ -253,7 +277,13 @@ fn published_ports(services: &[&Service], networks: &Networks<'_>, diagnostics: 
                 Diagnostic::error(port.span, message)
                     .label("second one")
                     .also(*at, format!("`{}` has it", first.name.value))
-                    .help("Docker refuses the second container: publish another port".to_owned()),
+                    .help(
+                        match same {
+                            true => "Docker does not start it: publish another port",
+                            false => "Docker refuses the second container: publish another port",
+                        }
+                        .to_owned(),
+                    ),
             );
         }
     }

@@ -72,7 +72,7 @@ impl Junit {
             let taken = step.time.1.saturating_sub(step.time.0);
             let mut case = case(&report.name, &step_title(step), taken);
             if !step.output.is_empty() {
-                case.set_system_out(step.output.as_str());
+                case.set_system_out(without_tabs(&step.output));
             }
             if let Some(first) = step.failures.first() {
                 let text = with_place(step.failures.join("\n"), report.sources.position(step.span));
@@ -138,6 +138,30 @@ fn suite_name(file: &Path, seed: Option<u64>) -> String {
         Some(seed) => format!("{} (seed {seed})", file.display()),
         None => file.display().to_string(),
     }
+}
+
+/// Tabs as columns of eight: the report's XML leaves them out.
+fn without_tabs(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut column = 0;
+    for letter in text.chars() {
+        match letter {
+            '\t' => {
+                let width = 8 - column % 8;
+                out.extend(std::iter::repeat_n(' ', width));
+                column += width;
+            }
+            '\n' => {
+                out.push('\n');
+                column = 0;
+            }
+            other => {
+                out.push(other);
+                column += 1;
+            }
+        }
+    }
+    out
 }
 
 fn case(class: &str, name: &str, time: Duration) -> TestCase {
@@ -234,5 +258,10 @@ mod tests {
         let document = Document::deserialize_from_str(&text).unwrap();
         assert_eq!((document.tests, document.failures, document.errors), (5, 2, 1));
         assert!(text.contains("shop.yaml (seed 3)") && text.contains("shop.yaml:2:5"));
+    }
+
+    #[test]
+    fn output_keeps_its_columns() {
+        assert_eq!(without_tabs("Server:\t\t127.0.0.11\na\tb"), "Server:         127.0.0.11\na       b");
     }
 }

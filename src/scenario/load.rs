@@ -172,7 +172,7 @@ type Resolved = BTreeMap<(PathBuf, String), Node>;
 
 impl<'a> Loader<'a> {
     fn new(source: &'a dyn Source, path: &Path, options: &LoadOptions) -> Self {
-        let folder = source.absolute(path);
+        let folder = normalise(&source.absolute(path));
         let folder =
             folder.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
         let project = options.project_name.clone().unwrap_or_else(|| {
@@ -462,9 +462,15 @@ impl<'a> Loader<'a> {
         if let Some(known) = resolved.get(&key) {
             return Some(known.clone());
         }
-        if chain.contains(&key) || chain.len() >= MAX_EXTENDS {
+        if chain.contains(&key) {
             let names: Vec<&str> = chain.iter().map(|(_, name)| name.as_str()).chain([name]).collect();
             let message = format!("`extends` runs in a circle: {}", names.join(" -> "));
+            self.diagnostics.error(extends.span, message);
+            return None;
+        }
+        if chain.len() >= MAX_EXTENDS {
+            let first = chain.first().map_or(name, |(_, name)| name.as_str());
+            let message = format!("`extends` goes more than {MAX_EXTENDS} services deep, from `{first}` on");
             self.diagnostics.error(extends.span, message);
             return None;
         }

@@ -202,11 +202,12 @@ fn read_network_mode(node: &Node, diagnostics: &mut Diagnostics) -> NetworkMode 
             diagnostics.push(
                 Diagnostic::error(mode.span, message)
                     .label("expected none, host, bridge, service:NAME or container:NAME")
-                    .help(
-                        did_you_mean(other, known).or_else(|| {
+                    .help(match other {
+                        "service:" | "container:" => Some(format!("say whose network it is: `{other}NAME`")),
+                        _ => did_you_mean(other, known).or_else(|| {
                             Some("to join a network, write `networks: [NAME]` instead".to_owned())
                         }),
-                    ),
+                    }),
             );
             NetworkMode::None
         }

@@ -262,6 +262,29 @@ fn project_names_follow_compose() {
 }
 
 #[test]
+fn extends_has_a_depth() {
+    let service = |number: u32| format!("  s{number}: {{extends: {{service: s{}}}}}\n", number + 1);
+    let text = format!("services:\n{}  s70: {{image: x}}\n", (0..70).map(service).collect::<String>());
+    let error = load_text(&text).unwrap_err().to_string();
+    assert!(error.contains("`extends` goes more than 64 services deep, from `s0` on"), "{error}");
+    assert!(!error.contains("circle"), "{error}");
+}
+
+#[test]
+fn a_machine_alone_on_its_lan_is_warned_of() {
+    let text = |lan: &str| {
+        format!(
+            "services: {{a: {{image: x}}}}\nworld: {{machines: {{pc: {{addresses: [192.168.50.9/24], lan: {lan}}}}}}}\n"
+        )
+    };
+    assert!(load_text(&text("lan")).unwrap().warnings.is_empty());
+    let scenario = load_text(&text("lna")).unwrap();
+    let warning = scenario.warnings.first().unwrap();
+    assert_eq!(warning.message, "`pc` is alone on LAN `lna`");
+    assert_eq!(warning.help.as_deref(), Some("did you mean `lan`?"));
+}
+
+#[test]
 fn a_service_named_like_a_place_is_warned_of_when_it_could_be_meant() {
     let services = "services: {host: {image: nginx}, outside: {image: nginx}}\n";
     assert!(load_text(services).unwrap().warnings.is_empty());

@@ -282,6 +282,9 @@ impl Matrix {
     }
 }
 
+/// Containers in the matrix of a scenario: with more it would take minutes and gibibytes.
+const MOST_SUBJECTS: usize = 500;
+
 /// Runs a scenario to the end of its steps and tries who reaches whom. Checks are not made.
 ///
 /// # Errors
@@ -289,6 +292,16 @@ impl Matrix {
 pub fn matrix(scenario: &Scenario, seed: u64, scope: Scope) -> Result<Matrix, Box<Diagnostic>> {
     let (mut world, host, _) = run::play(scenario, seed)?;
     let subjects = subjects(scenario, &world, host);
+    if subjects.len() > MOST_SUBJECTS {
+        let message = format!(
+            "a matrix of {} containers is too large: every pair is tried by every name and address, at most {MOST_SUBJECTS} \
+             containers",
+            subjects.len()
+        );
+        let help =
+            "choose services by `--profile`, or ask for single pairs with `linkspan explain` and `checks:`";
+        return Err(Box::new(Diagnostic::error(None, message).help(help.to_owned())));
+    }
     let found = measure(&mut world, host, &subjects, scope);
     let mut found = found.map_err(|error| Box::new(Diagnostic::error(None, error.to_string())))?;
     found.name.clone_from(&scenario.name);

@@ -162,6 +162,12 @@ impl Runner<'_> {
                 (true, true) | (false, false) => {}
             }
         }
+        // Who does not run reaches nothing, though no packet of his was stopped.
+        wrong.extend(allowed.iter().filter_map(Location::container).filter_map(|name| {
+            let up = self.world.daemon(host).and_then(|daemon| daemon.container(name).ok());
+            let up = up.is_some_and(|container| container.state.is_up());
+            (!up).then(|| format!("{name} does not: it does not run"))
+        }));
         let listed: Vec<String> = from.iter().map(ToString::to_string).collect();
         let expected = || format!("of all containers only {} reach it", listed.join(", "));
         Ok((!wrong.is_empty()).then(|| (expected(), wrong.join(", "))))
