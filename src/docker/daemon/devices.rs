@@ -1,5 +1,7 @@
 //! The device of an endpoint: what it is called, what it is joined to, and why the kernel will not have it.
 
+use std::collections::BTreeSet;
+
 use linkspan_nat::interface::InterfaceName;
 use linkspan_switch::mac::MacAddress;
 
@@ -147,10 +149,10 @@ fn device_name(
     endpoint: &Endpoint,
     prefix: &str,
 ) -> Result<InterfaceName, (String, &'static str)> {
-    let taken = |name: &str| {
-        let mut devices = container.endpoints.iter().filter_map(|e| e.active.as_ref()?.device);
-        name == "lo" || devices.any(|device| device.as_str() == name)
-    };
+    let devices = container.endpoints.iter().filter_map(|endpoint| endpoint.active.as_ref()?.device);
+    let devices: BTreeSet<InterfaceName> = devices.collect();
+    let taken =
+        |name: &str| name == "lo" || InterfaceName::parse(name).is_ok_and(|name| devices.contains(&name));
     let valid = |name: String| {
         InterfaceName::parse(&name).map_err(|_| {
             let reason = match name.len() {
