@@ -35,7 +35,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         }
         output.push(byte);
     }
-    let _ = sys.stdout().write_all(&output).await;
+    let _ = sys.write(&output).await;
     Ok(ExitCode::SUCCESS)
 }
 
