@@ -453,3 +453,24 @@ fn who_writes_without_end_lets_time_pass() {
         assert_eq!(writing.status(), None, "{endless}");
     }
 }
+
+#[test]
+fn counting_and_translating_keep_nothing_of_their_input() {
+    // What is open when the rest has not come yet: tr passes on what it has, and neither waits for the end.
+    let world = World::new();
+    let translating = world.start("a", &["tr", "-s", "a", "b"]);
+    let write = |text: &str| {
+        let stdin = translating.stdin.clone();
+        let bytes = text.as_bytes().to_vec();
+        let mut writing = Box::pin(async move { stdin.write_all(&bytes).await });
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(std::future::Future::poll(writing.as_mut(), &mut context).is_ready());
+        world.settle();
+    };
+    write("aa");
+    assert_eq!(translating.text(), "b");
+    write("aac");
+    assert_eq!(translating.text(), "c");
+    assert_eq!(world.sh("a", "printf 'a b\\nc' | wc").0, "        1         3         5\n");
+    assert_eq!(world.sh("a", "seq 100000 | wc").0, "   100000    100000    588895\n");
+}
