@@ -26,6 +26,7 @@ mod apply;
 mod arp;
 mod child;
 mod device;
+mod effort;
 mod environment;
 pub mod errno;
 mod ethernet;

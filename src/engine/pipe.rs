@@ -81,7 +81,10 @@ impl Pipe {
             let traffic = state.traffic.get_or_insert_default();
             if !traffic.buffer.is_empty() {
                 let count = limit.min(traffic.buffer.len());
-                let data = traffic.buffer.drain(..count).collect();
+                let (front, back) = traffic.buffer.as_slices();
+                let of_front = count.min(front.len());
+                let data = [&front[..of_front], &back[..count - of_front]].concat();
+                traffic.buffer.drain(..count);
                 wake(&mut traffic.writers);
                 return Poll::Ready(data);
             }

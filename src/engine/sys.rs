@@ -21,6 +21,7 @@ pub use linkspan_nat::text_restore::RestoreOptions;
 
 use super::Engine;
 pub use super::administer::{Change, Existing, NewDevice, RouteChange};
+pub use super::effort::Effort;
 pub use super::environment::Environment;
 pub use super::errno::Errno;
 pub use super::event::NeighbourState;
@@ -165,6 +166,8 @@ pub struct Process {
     pub stderr: Pipe,
     /// What it may change in its namespace.
     pub privilege: Privilege,
+    /// What the programs of its place have written lately.
+    pub effort: Rc<Effort>,
 }
 
 /// What a process may change in its namespace.
@@ -232,14 +235,30 @@ impl Sys {
         &self.process.stderr
     }
 
-    /// Writes to standard output; waits while a reader is slow. A broken pipe is silent, as SIGPIPE would be.
+    /// Writes everything to standard output; waits while a reader is slow, and for the time that much output takes.
+    /// [`Errno::BrokenPipe`] if nobody will read it.
+    pub async fn write(&self, data: &[u8]) -> Result<(), Errno> {
+        self.write_to(&self.process.stdout, data).await
+    }
+
+    /// Writes to standard output. A broken pipe is silent, as SIGPIPE would be.
     pub async fn print(&self, text: impl AsRef<str>) {
-        let _ = self.process.stdout.write_all(text.as_ref().as_bytes()).await;
+        let _ = self.write(text.as_ref().as_bytes()).await;
     }
 
     /// Writes to standard error.
     pub async fn print_error(&self, text: impl AsRef<str>) {
-        let _ = self.process.stderr.write_all(text.as_ref().as_bytes()).await;
+        let _ = self.write_to(&self.process.stderr, text.as_ref().as_bytes()).await;
+    }
+
+    /// Writes everything to a pipe, with pauses for as much as is written.
+    async fn write_to(&self, pipe: &Pipe, data: &[u8]) -> Result<(), Errno> {
+        pipe.write_all(data).await?;
+        if let Some(until) = self.process.effort.write(self.now(), data.len()) {
+            // Boxed, so that programs that wait to say a word are no larger for a pause they never make.
+            Box::pin(self.sleep_until(until)).await;
+        }
+        Ok(())
     }
 
     /// Reads a file, the kernel's own (`/proc/sys/...`, `/proc/net/dev`, `/sys/class/net/...`) included.

@@ -35,19 +35,19 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
         if path == "-" {
             loop {
                 let part = sys.stdin().read(65_536).await;
-                if part.is_empty() || sys.stdout().write_all(&shown.text(part)).await.is_err() {
+                if part.is_empty() || sys.write(&shown.text(part)).await.is_err() {
                     break;
                 }
             }
             continue;
         }
         if path == "/dev/zero" {
-            while sys.stdout().write_all(&shown.text(vec![0; 4_096])).await.is_ok() {}
+            while sys.write(&shown.text(vec![0; 4_096])).await.is_ok() {}
             break;
         }
         match text::read_input(&sys, program, &path).await {
             Ok(content) => {
-                if sys.stdout().write_all(&shown.text(content)).await.is_err() {
+                if sys.write(&shown.text(content)).await.is_err() {
                     break;
                 }
             }

@@ -471,7 +471,7 @@ impl Client<'_> {
         match file {
             None | Some("-") => {
                 // Who reads may have gone.
-                let _ = self.sys.stdout().write_all(bytes).await;
+                let _ = self.sys.write(bytes).await;
                 Ok(())
             }
             Some("/dev/null") => Ok(()),

@@ -123,7 +123,7 @@ pub(crate) async fn tee(sys: Sys) -> ExitCode {
                 status = ExitCode::FAILURE;
             }
         }
-        if sys.stdout().write_all(&part).await.is_err() {
+        if sys.write(&part).await.is_err() {
             return status;
         }
     }

@@ -29,13 +29,13 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         && path == "/dev/zero"
     {
         let mut left = count;
-        while left > 0 && sys.stdout().write_all(&vec![0; left.min(65_536)]).await.is_ok() {
+        while left > 0 && sys.write(&vec![0; left.min(65_536)]).await.is_ok() {
             left -= left.min(65_536);
         }
         return Ok(ExitCode::SUCCESS);
     }
     let content = text::read_all(sys, program, &options.operands).await?;
-    let _ = sys.stdout().write_all(&content[..prefix(&content, limit)]).await;
+    let _ = sys.write(&content[..prefix(&content, limit)]).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -64,7 +64,7 @@ async fn copy_stdin(sys: &Sys, limit: Limit) -> Result<ExitCode, Failure> {
         };
         let part = if enough { Vec::new() } else { sys.stdin().read(65_536).await };
         if part.is_empty() {
-            let _ = sys.stdout().write_all(&all[..end]).await;
+            let _ = sys.write(&all[..end]).await;
             return Ok(ExitCode::SUCCESS);
         }
         all.extend(part);

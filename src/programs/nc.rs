@@ -157,7 +157,7 @@ impl Connection<'_> {
         };
         // The first datagram says who the peer is.
         let datagram = socket.receive().await.map_err(|errno| self.fail(format!("recvfrom: {errno}")))?;
-        let _ = self.sys.stdout().write_all(&datagram.payload).await;
+        let _ = self.sys.write(&datagram.payload).await;
         let send = async {
             loop {
                 let data = self.sys.stdin().read(MAX_DATAGRAM).await;
@@ -168,7 +168,7 @@ impl Connection<'_> {
         };
         let receive = async {
             while let Ok(datagram) = socket.receive().await {
-                if self.sys.stdout().write_all(&datagram.payload).await.is_err() {
+                if self.sys.write(&datagram.payload).await.is_err() {
                     break;
                 }
             }
@@ -248,7 +248,7 @@ impl Connection<'_> {
         let receive = async {
             loop {
                 let datagram = socket.receive().await?;
-                if self.sys.stdout().write_all(&datagram.payload).await.is_err() {
+                if self.sys.write(&datagram.payload).await.is_err() {
                     return Ok::<(), Errno>(());
                 }
             }
@@ -365,7 +365,7 @@ async fn join(sys: &Sys, stream: &TcpStream) {
     };
     let receive = async {
         while let Ok(data) = stream.read(65_536).await {
-            if data.is_empty() || sys.stdout().write_all(&data).await.is_err() {
+            if data.is_empty() || sys.write(&data).await.is_err() {
                 break;
             }
         }

@@ -264,7 +264,7 @@ impl Plan {
         let line = format!("{length} bytes from {from}: seq={sequence} ttl={ttl}{time}{repeated}\n");
         // Whoever prints for ever must notice that nobody reads: SIGPIPE ends the real one.
         let closed = |_| Failure { text: String::new(), status: SIGPIPE };
-        sys.stdout().write_all(line.as_bytes()).await.map_err(closed)
+        sys.write(line.as_bytes()).await.map_err(closed)
     }
 
     async fn summarise(&self, sys: &Sys, statistics: &Statistics) {

@@ -1,11 +1,16 @@
 //! `seq [-s SEPARATOR] [FIRST [STEP]] LAST`, of whole numbers.
 
+use std::fmt::Write;
+
 use super::arguments;
 use super::options::{Failure, Options, Syntax, finish, invalid_number};
 use crate::engine::sys::{ExitCode, Sys};
 
 pub(super) const SYNTAX: Syntax =
     Syntax { letters: "s:", long: &[], stop_at_operand: true, usage: "seq [-s SEP] [FIRST [INC]] LAST" };
+
+/// Bytes written at once, as standard output of C does.
+const BUFFER: usize = 4_096;
 
 /// Prints numbers.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
@@ -28,20 +33,31 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     };
     let separator = options.value('s').unwrap_or("\n");
     let (mut next, mut begun) = (Some(first), false);
+    let mut text = String::new();
     while let Some(number) = next.filter(|number| if step < 0 { *number >= last } else { *number <= last }) {
-        // A reader that went away ends it, as SIGPIPE would.
-        let text = if begun { format!("{separator}{number}") } else { number.to_string() };
-        if sys.stdout().write_all(text.as_bytes()).await.is_err() {
-            return Ok(ExitCode(141));
+        if begun {
+            text += separator;
         }
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{number}");
         begun = true;
+        next = number.checked_add(step);
+        if step == 0 || text.len() >= BUFFER {
+            // A reader that went away ends it, as SIGPIPE would.
+            if sys.write(text.as_bytes()).await.is_err() {
+                return Ok(ExitCode(141));
+            }
+            text.clear();
+        }
         if step == 0 {
             sys.sleep(std::time::Duration::from_millis(1)).await;
         }
-        next = number.checked_add(step);
     }
     if begun {
-        sys.print("\n").await;
+        text.push('\n');
     }
-    Ok(ExitCode::SUCCESS)
+    match sys.write(text.as_bytes()).await {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(_) => Ok(ExitCode(141)),
+    }
 }

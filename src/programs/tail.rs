@@ -39,7 +39,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let skipped =
         if text.starts_with('+') { count.saturating_sub(1) } else { lines.len().saturating_sub(count) };
     for line in lines.iter().skip(skipped) {
-        let _ = sys.stdout().write_all(line).await;
+        let _ = sys.write(line).await;
     }
     if follows { follow(sys, &options.operands).await } else { Ok(ExitCode::SUCCESS) }
 }
@@ -78,7 +78,7 @@ async fn follow(sys: &Sys, paths: &[String]) -> Result<ExitCode, Failure> {
             let content = sys.read_file(path).unwrap_or_default();
             let from = if content.len() < *printed { 0 } else { *printed };
             *printed = content.len();
-            if sys.stdout().write_all(&content[from..]).await.is_err() {
+            if sys.write(&content[from..]).await.is_err() {
                 return Ok(ExitCode::FAILURE);
             }
         }

@@ -13,7 +13,7 @@ use linkspan_nat::interface::InterfaceName;
 
 use crate::engine::plan::{DeviceName, DeviceSpec, NamespaceName, NextHop, Op, Owner, Plan, Sysctl};
 use crate::engine::sys::{
-    Child, Environment, Errno, ExitCode, ExitSlot, Files, Launch, Launcher, Pipe, Privilege, Process,
+    Child, Effort, Environment, Errno, ExitCode, ExitSlot, Files, Launch, Launcher, Pipe, Privilege, Process,
     ProcessId, Program, Sys,
 };
 use crate::engine::{Drained, Engine};
@@ -36,6 +36,7 @@ struct Kernel {
     killed: RefCell<Vec<(ProcessId, u8)>>,
     running: RefCell<Vec<Task>>,
     last: RefCell<u32>,
+    effort: Rc<Effort>,
 }
 
 struct Task {
@@ -123,6 +124,7 @@ impl Here {
             stdout: launch.stdout,
             stderr: launch.stderr,
             privilege: self.privilege,
+            effort: self.kernel.effort.clone(),
         };
         let exit: Rc<RefCell<ExitSlot>> = Rc::default();
         let task = Task {

@@ -4,7 +4,7 @@ use super::options::Failure;
 use crate::engine::sys::{Errno, Sys};
 
 /// Bytes taken from a pipe at once.
-const CHUNK: usize = 65_536;
+pub(crate) const CHUNK: usize = 65_536;
 
 /// Everything standard input has until its end.
 pub(crate) async fn read_stdin(sys: &Sys) -> Vec<u8> {

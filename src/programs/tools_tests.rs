@@ -430,3 +430,47 @@ fn conntrack_lists_and_forgets_connections() {
         assert_eq!(run(line), (format!("{prefix}{complaint}\n{prefix}{hint}\n"), 2), "{line}");
     }
 }
+
+/// Programs that write without end, as a scenario's step or in a container's command.
+const ENDLESS: &[&str] = &[
+    "seq 1 999999999999 > /dev/null",
+    "seq 999999999999 | wc -l",
+    "cat /dev/zero > /dev/null",
+    "cat /dev/zero | cat > /dev/null",
+    "head -c 1000000000000 /dev/zero > /dev/null",
+    "echo a > /a; while true; do cat /a /a > /b; cat /b > /a; done",
+];
+
+#[test]
+fn who_writes_without_end_lets_time_pass() {
+    for endless in ENDLESS {
+        let world = World::new();
+        let writing = world.start("a", &["sh", "-c", endless]);
+        writing.stdin.close_writer();
+        let ping = world.sh("b", "ping -c 2 10.0.0.2 | grep -c ttl=");
+        assert_eq!(ping, ("2\n".to_owned(), 0), "{endless}");
+        assert!(world.engine.borrow().now().as_secs() >= 1, "{endless}");
+        assert_eq!(writing.status(), None, "{endless}");
+    }
+}
+
+#[test]
+fn counting_and_translating_keep_nothing_of_their_input() {
+    // What is open when the rest has not come yet: tr passes on what it has, and neither waits for the end.
+    let world = World::new();
+    let translating = world.start("a", &["tr", "-s", "a", "b"]);
+    let write = |text: &str| {
+        let stdin = translating.stdin.clone();
+        let bytes = text.as_bytes().to_vec();
+        let mut writing = Box::pin(async move { stdin.write_all(&bytes).await });
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(std::future::Future::poll(writing.as_mut(), &mut context).is_ready());
+        world.settle();
+    };
+    write("aa");
+    assert_eq!(translating.text(), "b");
+    write("aac");
+    assert_eq!(translating.text(), "c");
+    assert_eq!(world.sh("a", "printf 'a b\\nc' | wc").0, "        1         3         5\n");
+    assert_eq!(world.sh("a", "seq 100000 | wc").0, "   100000    100000    588895\n");
+}

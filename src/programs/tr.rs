@@ -22,21 +22,31 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         ([from, to], false, _) if !to.is_empty() => (from, Some(to)),
         _ => return Err(Failure::usage("", SYNTAX.usage)),
     };
-    let mut output = Vec::new();
-    for byte in text::read_stdin(sys).await {
-        let position = from.iter().position(|known| *known == byte);
-        let (byte, in_set) = match (position, to) {
-            (Some(_), _) if options.has('d') => continue,
-            (Some(at), Some(to)) => (to[at.min(to.len() - 1)], true),
-            (position, _) => (byte, position.is_some()),
-        };
-        if options.has('s') && in_set && output.last() == Some(&byte) {
-            continue;
+    let mut last = None;
+    loop {
+        let part = sys.stdin().read(text::CHUNK).await;
+        if part.is_empty() {
+            return Ok(ExitCode::SUCCESS);
         }
-        output.push(byte);
+        let mut output = Vec::with_capacity(part.len());
+        for byte in part {
+            let position = from.iter().position(|known| *known == byte);
+            let (byte, in_set) = match (position, to) {
+                (Some(_), _) if options.has('d') => continue,
+                (Some(at), Some(to)) => (to[at.min(to.len() - 1)], true),
+                (position, _) => (byte, position.is_some()),
+            };
+            if options.has('s') && in_set && last == Some(byte) {
+                continue;
+            }
+            last = Some(byte);
+            output.push(byte);
+        }
+        // A reader that went away ends it, as SIGPIPE would.
+        if !output.is_empty() && sys.write(&output).await.is_err() {
+            return Ok(ExitCode(141));
+        }
     }
-    let _ = sys.stdout().write_all(&output).await;
-    Ok(ExitCode::SUCCESS)
 }
 
 fn expand(set: &str) -> Vec<u8> {

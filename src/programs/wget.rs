@@ -236,7 +236,7 @@ impl Client<'_> {
 
     async fn write(&self, file: &str, body: &[u8]) -> Result<(), Failure> {
         if file == "-" {
-            let _ = self.sys.stdout().write_all(body).await;
+            let _ = self.sys.write(body).await;
             return Ok(());
         }
         if file == "/dev/null" {

@@ -497,6 +497,7 @@ impl World {
             tools,
             privilege,
             own: self.own_programs.clone(),
+            effort: Rc::default(),
         }))
     }
 

@@ -23,8 +23,8 @@ use super::files::FileTable;
 use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
 use crate::engine::sys::{
-    Child, Environment, Errno, ExitCode, ExitSlot, Launch, Launcher, Pipe, Privilege, Process, ProcessId,
-    Program, Sys,
+    Child, Effort, Environment, Errno, ExitCode, ExitSlot, Launch, Launcher, Pipe, Privilege, Process,
+    ProcessId, Program, Sys,
 };
 use crate::programs;
 
@@ -55,6 +55,8 @@ pub(crate) struct Place {
     pub(crate) privilege: Privilege,
     /// Programs that whoever owns the world brought along.
     pub(crate) own: OwnPrograms,
+    /// What its programs have written lately.
+    pub(crate) effort: Rc<Effort>,
 }
 
 /// A program that whoever owns the world brought along.
@@ -420,6 +422,7 @@ impl Spawner {
             stdout: streams.stdout,
             stderr: streams.stderr,
             privilege: place.privilege,
+            effort: place.effort.clone(),
         });
         let sys = Sys::new(self.engine.clone(), place.namespace, process.clone());
         let waker = Arc::new(TaskWaker { id, ready: self.ready.clone(), queued: AtomicBool::new(true) });

@@ -269,6 +269,7 @@ impl Bench {
             stdin: Pipe::empty(),
             stdout: Pipe::new(),
             stderr: Pipe::new(),
+            effort: Rc::default(),
         };
         Sys::new(self.engine.clone(), id, process)
     }
