@@ -164,7 +164,13 @@ fn colours_wrap_the_same_words() {
 #[test]
 fn json_has_a_stable_shape() {
     let mut wrong = Vec::new();
-    for name in ["02-isolated-networks", "15-multicast-mac", "22-published-port"] {
+    for name in [
+        "02-isolated-networks",
+        "15-multicast-mac",
+        "22-published-port",
+        "41-in-anothers-namespace",
+        "42-in-the-hosts-namespace",
+    ] {
         let value = explained(&Path::new(FOLDER).join(format!("{name}.yaml"))).to_json();
         wrong.extend(hold(&format!("{name}.json"), &format!("{value:#}\n")));
     }
@@ -225,6 +231,26 @@ fn cause(text: &str, question: &str) -> (Outcome, String, String) {
     let explanation = ask(text, question).unwrap();
     let cause = explanation.cause.clone().unwrap_or_else(|| panic!("no cause:\n{explanation}"));
     (explanation.outcome, cause.text, cause.suggestion)
+}
+
+#[test]
+fn who_shares_a_namespace_is_followed_there() {
+    let text = "\
+name: s
+services:
+  a: {image: nginx, networks: [n, m]}
+  side: {image: busybox, command: sleep 1d, network_mode: 'service:a'}
+  agent: {image: busybox, command: sleep 1d, network_mode: host}
+  db: {image: postgres, networks: [n]}
+networks: {n: , m: }
+";
+    for (question, within) in [("side -> db:5432", "s-a-1"), ("agent -> 172.18.0.2:80", "host")] {
+        let explanation = ask(text, question).unwrap();
+        assert!(explanation.outcome.is_reached(), "{explanation}");
+        assert_eq!(explanation.attempt.namespace, within);
+        assert_eq!(explanation.passages.len(), 2, "there and back:\n{explanation}");
+        assert!(!explanation.to_string().contains("/etc/hosts"), "{explanation}");
+    }
 }
 
 #[test]
@@ -291,6 +317,12 @@ const CAUSES: &[(&str, &str, usize, &str)] = &[
         "a -> example.com:80",
         5,
         "is internal",
+    ),
+    (
+        "services:\n  a: {image: nginx}\n  s:\n    image: busybox\n    command: sleep 1d\n    network_mode: service:a\n  b: {image: nginx}\n",
+        "b -> s:80",
+        6,
+        "s is in a's namespace",
     ),
     ("services:\n  a: {image: nginx}\n", "world:outside -> host:80", 2, "no container publishes port 80"),
     (

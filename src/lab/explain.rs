@@ -309,6 +309,7 @@ impl Inquiry<'_> {
     ) -> Observed {
         let literal = target.parse::<IpAddr>().is_ok();
         let attempt = Asked {
+            namespace: self.world.namespace_of(from).unwrap_or_else(|_| self.readable(from)),
             from: self.readable(from),
             to: question.to_text(),
             target,

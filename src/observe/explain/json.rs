@@ -15,6 +15,7 @@ pub(super) fn value(explanation: &Explanation) -> Value {
     json!({
         "attempt": {
             "from": attempt.from,
+            "namespace": attempt.namespace,
             "to": attempt.to,
             "target": attempt.target,
             "protocol": protocol(attempt.protocol),

@@ -68,6 +68,14 @@ impl Facts<'_> {
             });
         };
         let (own, others) = (self.networks(from), self.networks(target));
+        if let Some(holder) = self.shares(target) {
+            let holder = self.readable(&holder);
+            return Some(Cause {
+                text: format!("{name} is in {holder}'s namespace, and has no name of its own there"),
+                line: self.line(self.causes.networks_of(target)),
+                suggestion: format!("ask for {holder}"),
+            });
+        }
         let common: Vec<&String> = own.iter().filter(|network| others.contains(network)).collect();
         if others.iter().any(|network| network == "host") {
             return Some(Cause {
