@@ -54,7 +54,9 @@ impl Facts<'_> {
             Outcome::Unresolved => self.unresolved(),
             Outcome::Closed => self.behind_proxy(),
             Outcome::Refused | Outcome::TimedOut | Outcome::Unreachable | Outcome::NoAnswer => {
+                let twice = self.duplicate_address();
                 match self.explanation.root() {
+                    _ if twice.is_some() => twice,
                     Some(drop) => self.dropped(drop),
                     None if self.explanation.passages.is_empty() => self.no_way_out(),
                     None => self.silent(),

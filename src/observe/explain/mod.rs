@@ -109,6 +109,17 @@ pub enum Protocol {
     Icmp,
 }
 
+impl Protocol {
+    /// Its name as it is written behind a port, and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+            Protocol::Icmp => "icmp",
+        }
+    }
+}
+
 /// How an attempt ended for the program that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
