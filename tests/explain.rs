@@ -165,9 +165,15 @@ fn colours_wrap_the_same_words() {
 fn json_has_a_stable_shape() {
     let mut wrong = Vec::new();
     for name in [
+        "01-name-of-another-network",
         "02-isolated-networks",
+        "04-nothing-listens",
+        "05-nobody-has-the-address",
+        "11-large-packets",
         "15-multicast-mac",
+        "19-published-to-the-wrong-port",
         "22-published-port",
+        "33-through-the-proxy",
         "41-in-anothers-namespace",
         "42-in-the-hosts-namespace",
     ] {
