@@ -225,6 +225,34 @@ fn a_capture_goes_to_a_pipe_or_a_file() {
 }
 
 #[test]
+fn who_shares_a_namespace_is_found_in_it() {
+    let folder = Folder::new("shared");
+    let text = "\
+name: shared
+services:
+  web: {image: nginx}
+  helper: {image: busybox, command: sleep 1d, network_mode: 'service:web'}
+  agent: {image: busybox, command: sleep 1d, network_mode: host}
+checks:
+  - helper -> 172.18.0.1: ok
+";
+    std::fs::write(folder.0.join("shared.yaml"), text).unwrap();
+    for (service, heading) in [
+        ("helper", "container shared-web-1, whose namespace shared-helper-1 shares"),
+        ("agent", "host host, whose namespace shared-agent-1 shares"),
+    ] {
+        let (out, err, code) = folder.linkspan(&["tables", "shared.yaml", "--of", service]);
+        assert_eq!(code, 0, "{err}");
+        assert!(out.contains(heading), "{out}");
+        let (_, err, code) = folder.linkspan(&["capture", "shared.yaml", service, "-o", "x.pcapng"]);
+        assert_eq!(code, 0, "{err}");
+        assert!(err.contains("packets in") && !err.contains("0 packets in"), "{err}");
+    }
+    let (_, err, code) = folder.linkspan(&["capture", "shared.yaml", "helper:eth0", "-o", "x.pcapng"]);
+    assert_eq!(code, 0, "{err}");
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_a_capture_quietly() {
     let folder = Folder::new("closed");
     let mut child = folder

@@ -81,7 +81,7 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::BadFrame => Cannot("no program sends frames of its own making"),
         DropReason::BadPacket => Cannot("no program sends IP headers of its own making"),
         DropReason::BadChecksum => Cannot("links that corrupt packets are refused in this release"),
-        DropReason::DeviceDown => Cannot("what an interface that is down would send has no route"),
+        DropReason::DeviceDown => Golden("43-interface-down"),
         DropReason::NoCarrier => Cannot("every card is plugged into a LAN, and every veth has two ends"),
         DropReason::OtherHost => Golden("29-address-moved"),
         DropReason::UnknownEtherType => Cannot("no program sends frames of its own making"),
@@ -164,7 +164,19 @@ fn colours_wrap_the_same_words() {
 #[test]
 fn json_has_a_stable_shape() {
     let mut wrong = Vec::new();
-    for name in ["02-isolated-networks", "15-multicast-mac", "22-published-port"] {
+    for name in [
+        "01-name-of-another-network",
+        "02-isolated-networks",
+        "04-nothing-listens",
+        "05-nobody-has-the-address",
+        "11-large-packets",
+        "15-multicast-mac",
+        "19-published-to-the-wrong-port",
+        "22-published-port",
+        "33-through-the-proxy",
+        "41-in-anothers-namespace",
+        "42-in-the-hosts-namespace",
+    ] {
         let value = explained(&Path::new(FOLDER).join(format!("{name}.yaml"))).to_json();
         wrong.extend(hold(&format!("{name}.json"), &format!("{value:#}\n")));
     }
@@ -225,6 +237,46 @@ fn cause(text: &str, question: &str) -> (Outcome, String, String) {
     let explanation = ask(text, question).unwrap();
     let cause = explanation.cause.clone().unwrap_or_else(|| panic!("no cause:\n{explanation}"));
     (explanation.outcome, cause.text, cause.suggestion)
+}
+
+#[test]
+fn what_is_suggested_can_work() {
+    let text = "\
+name: s
+services:
+  web: {image: nginx, networks: [n], deploy: {replicas: 2}}
+  job: {image: busybox, command: sleep 1d, networks: [secret]}
+  six: {image: nginx, networks: [v6]}
+networks: {n: , secret: {internal: true}, v6: {enable_ipv6: true}}
+";
+    let (_, _, suggestion) = cause(text, "job -> web:80");
+    assert_eq!(suggestion, "connect job to `n`", "nothing leads from an internal network to the host");
+    let (_, text_of, _) = cause(text, "six -> 2001:db8::1");
+    assert_eq!(text_of, "host has no route to 2001:db8::1");
+    let (_, text_of, _) = cause(text, "world:outside -> [2001:db8::10]:80");
+    assert!(text_of.starts_with("outside has no IPv6 address"), "{text_of}");
+    let error = ask(text, "web-2 -> six:80").unwrap_err().to_string();
+    assert!(error.contains("did you mean `s-web-2`?; there are web, s-web-1, s-web-2,"), "{error}");
+}
+
+#[test]
+fn who_shares_a_namespace_is_followed_there() {
+    let text = "\
+name: s
+services:
+  a: {image: nginx, networks: [n, m]}
+  side: {image: busybox, command: sleep 1d, network_mode: 'service:a'}
+  agent: {image: busybox, command: sleep 1d, network_mode: host}
+  db: {image: postgres, networks: [n]}
+networks: {n: , m: }
+";
+    for (question, within) in [("side -> db:5432", "s-a-1"), ("agent -> 172.18.0.2:80", "host")] {
+        let explanation = ask(text, question).unwrap();
+        assert!(explanation.outcome.is_reached(), "{explanation}");
+        assert_eq!(explanation.attempt.namespace, within);
+        assert_eq!(explanation.passages.len(), 2, "there and back:\n{explanation}");
+        assert!(!explanation.to_string().contains("/etc/hosts"), "{explanation}");
+    }
 }
 
 #[test]
@@ -291,6 +343,50 @@ const CAUSES: &[(&str, &str, usize, &str)] = &[
         "a -> example.com:80",
         5,
         "is internal",
+    ),
+    (
+        "services:\n  a: {image: nginx}\n  s:\n    image: busybox\n    command: sleep 1d\n    network_mode: service:a\n  b: {image: nginx}\n",
+        "b -> s:80",
+        6,
+        "s is in a's namespace",
+    ),
+    (
+        "services:\n  a: {image: nginx}\n  b:\n    image: busybox\n    command: sleep 1d\n    dns: [9.9.9.9]\n",
+        "b -> www.example.test:80",
+        6,
+        "the name server 9.9.9.9 that b asks is out of reach",
+    ),
+    ("services:\n  a: {image: nginx}\n", "a -> host.docker.internal:80", 2, "to those that ask for it"),
+    (
+        "services:\n  a: {image: nginx}\n  b: {image: nginx}\nsteps:\n  - docker rm -f small-a-1\n",
+        "b -> a:80",
+        5,
+        "a has no container any more",
+    ),
+    (
+        "services:\n  a: {image: nginx}\n  b:\n    image: nginx\n    network_mode: none\n",
+        "b -> a:80",
+        5,
+        "b has no network but its loopback",
+    ),
+    ("services:\n  a: {image: nginx}\n  b: {image: nginx}\n", "b -> a:80/udp", 2, "on 80/tcp, not on 80/udp"),
+    (
+        "services:\n  a:\n    image: nginx\n    ports: ['8080:80']\n",
+        "world:outside -> host:80",
+        4,
+        "port 80 of a is published as port 8080",
+    ),
+    (
+        "services:\n  a: {image: busybox, command: 'false'}\n  b: {image: nginx}\nnetworks:\n  default: {}\n",
+        "b -> 172.18.0.77:80",
+        5,
+        "has the address 172.18.0.77",
+    ),
+    (
+        "services:\n  evil: {image: busybox, command: sleep 1d, cap_add: [NET_ADMIN]}\n  web: {image: nginx}\n  client: {image: busybox, command: sleep 1d}\nsteps:\n  - {in: client, run: ping -c 1 web}\n  - {in: evil, run: 'ip link set eth0 down; ip addr del 172.18.0.2/16 dev eth0; ip addr add 172.18.0.3/16 dev eth0; ip link set eth0 up'}\n  - {in: evil, run: 'ping -c 1 client', expect: {}}\n",
+        "client -> web:80",
+        7,
+        "evil has the address 172.18.0.3 too, which Docker gave to web",
     ),
     ("services:\n  a: {image: nginx}\n", "world:outside -> host:80", 2, "no container publishes port 80"),
     (

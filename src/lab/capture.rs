@@ -1,8 +1,9 @@
 //! A capture of one place, written while a scenario runs, for Wireshark or tcpdump at the other end of a pipe.
 //!
 //! A network is captured as one sees it on its bridge, every frame once: what its containers send, and what the host
-//! sends into it. A container or a host is captured on all its interfaces, or on one. What is meant is looked up at
-//! every change of the world, so a container that a step makes is captured from its first frame.
+//! sends into it. A container or a host is captured on all its interfaces, or on one; a container that shares another's
+//! namespace, or the host's, on the interfaces there. What is meant is looked up whenever anything
+//! happens, so a container that a step makes is captured from its first frame.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,7 +13,7 @@ use crate::observe::pcapng::{Choice, Frames, Selection, Stream};
 use crate::scenario::Scenario;
 use crate::scenario::report::{Progress, Report, Why};
 use crate::scenario::run::{self, FailedCheck, Watcher};
-use crate::world::{Event, World};
+use crate::world::{Event, Location, World};
 
 /// What is captured, by a name that a file or a step gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,7 +100,7 @@ pub fn capture(
     run::run(scenario, seed, &mut scout);
     scout.judge()?;
     let stream = Stream::new(sink).map_err(sink_error)?;
-    let mut recorder = Recorder { scenario, target, stream, failed: None };
+    let mut recorder = Recorder { scenario, target, choices: Vec::new(), stream, failed: None };
     let report = run::run(scenario, seed, &mut recorder);
     match recorder.failed {
         None => Ok(Captured { report, packets: recorder.stream.packets() }),
@@ -131,7 +132,12 @@ fn choices(scenario: &Scenario, world: &World, target: &Target) -> Option<Vec<Ch
         let own: Vec<Choice> = daemon
             .containers()
             .filter(|container| wanted(&container.name))
-            .map(|container| of(&container.name, device.clone()))
+            .map(|container| {
+                // One that does not run sends nothing by any name.
+                let location = Location::Container(host, container.name.clone());
+                let namespace = world.namespace_of(&location).unwrap_or_else(|_| container.name.clone());
+                of(&namespace, device.clone())
+            })
             .collect();
         let host_name = world.host_name(host).ok()?;
         if !own.is_empty() {
@@ -196,23 +202,22 @@ impl Watcher for Scout<'_> {
     fn progress(&mut self, _: Progress<'_>) {}
 
     fn events(&mut self, events: &[Event], world: &mut World) {
-        if !Event::any_change(events) {
-            return;
-        }
-        for host in world.hosts() {
-            self.names.extend(world.host_name(host));
-            if let Some(daemon) = world.daemon(host) {
-                self.names.extend(daemon.networks().map(|network| network.name.clone()));
-                self.names.extend(daemon.containers().map(|container| container.name.clone()));
+        if Event::any_change(events) {
+            for host in world.hosts() {
+                self.names.extend(world.host_name(host));
+                if let Some(daemon) = world.daemon(host) {
+                    self.names.extend(daemon.networks().map(|network| network.name.clone()));
+                    self.names.extend(daemon.containers().map(|container| container.name.clone()));
+                }
             }
+            self.names.extend(world.machines().map(str::to_owned));
+            self.names.extend(self.scenario.services.iter().map(|service| service.name.value.clone()));
+            self.names.extend(self.scenario.networks.iter().map(|network| network.key.value.clone()));
         }
-        self.names.extend(world.machines().map(str::to_owned));
-        self.names.extend(self.scenario.services.iter().map(|service| service.name.value.clone()));
-        self.names.extend(self.scenario.networks.iter().map(|network| network.key.value.clone()));
         let place = Target { interface: None, ..self.target.clone() };
         let Some(choices) = choices(self.scenario, world, &place) else { return };
         self.found = true;
-        if self.target.interface.is_some() {
+        if self.target.interface.as_ref().is_some_and(|interface| !self.interfaces.contains(interface)) {
             for tables in world.tables() {
                 if choices
                     .iter()
@@ -233,6 +238,7 @@ impl Watcher for Scout<'_> {
 struct Recorder<'a, 's> {
     scenario: &'a Scenario,
     target: &'a Target,
+    choices: Vec<Choice>,
     stream: Stream<&'s mut (dyn Write + 's)>,
     failed: Option<pcap_file::PcapError>,
 }
@@ -244,9 +250,11 @@ impl Watcher for Recorder<'_, '_> {
         if self.failed.is_some() {
             return;
         }
-        if Event::any_change(events) {
-            let choices = choices(self.scenario, world, self.target).unwrap_or_default();
-            self.stream.select(Selection::Only(choices));
+        let choices = choices(self.scenario, world, self.target).unwrap_or_default();
+        // A container that enters the namespace of another changes no device.
+        if Event::any_change(events) || choices != self.choices {
+            self.stream.select(Selection::Only(choices.clone()));
+            self.choices = choices;
         }
         let names = world.names();
         for event in events {

@@ -257,7 +257,13 @@ impl Inquiry<'_> {
     }
 
     fn unknown(&self, name: &str) -> ExplainError {
-        let mut known: Vec<String> = self.scenario.services.iter().map(|s| s.name.value.clone()).collect();
+        let mut known: Vec<String> = Vec::new();
+        for service in &self.scenario.services {
+            known.push(service.name.value.clone());
+            if service.replicas > 1 {
+                known.extend(self.scenario.container_names(service));
+            }
+        }
         let containers = self.world.daemon(self.host).into_iter().flat_map(|d| d.containers());
         let own = containers.map(|container| container.name.clone());
         let services: Vec<String> =
@@ -266,7 +272,11 @@ impl Inquiry<'_> {
         known.push("host".to_owned());
         known.extend(self.world.machines().map(|machine| format!("world:{machine}")));
         let candidates = known.iter().chain(&services).map(String::as_str);
-        let nearest = nearest(name, candidates).map(str::to_owned);
+        let whole = format!("{}-{name}", self.scenario.name);
+        let nearest = match services.contains(&whole) {
+            true => Some(whole),
+            false => nearest(name, candidates).map(str::to_owned),
+        };
         ExplainError::NoPlace { name: name.to_owned(), nearest, known, note: None }
     }
 
@@ -309,6 +319,7 @@ impl Inquiry<'_> {
     ) -> Observed {
         let literal = target.parse::<IpAddr>().is_ok();
         let attempt = Asked {
+            namespace: self.world.namespace_of(from).unwrap_or_else(|_| self.readable(from)),
             from: self.readable(from),
             to: question.to_text(),
             target,

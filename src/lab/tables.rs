@@ -224,26 +224,24 @@ impl Snapshot {
         self
     }
 
-    /// Keeps the places of these names: a place's own, or the service of its containers.
+    /// Keeps the places of these names: a place's own, the service of its containers, or a container that shares the
+    /// place's namespace.
     ///
     /// # Errors
     /// The first name that is nobody's.
     pub fn chosen(self, scenario: &Scenario, names: &[String]) -> Result<Snapshot, UnknownPlace> {
         let mut wanted: Vec<String> = Vec::new();
         for name in names {
-            let mut own: Vec<String> =
-                self.names().filter(|known| known == name).map(str::to_owned).collect();
-            if let Some(service) = scenario.service(name) {
-                let containers = scenario.container_names(service);
-                own.extend(
-                    self.names().filter(|known| containers.iter().any(|c| c == known)).map(str::to_owned),
-                );
-            }
+            let containers = scenario.service(name).map(|service| scenario.container_names(service));
+            let wants = |known: &str| {
+                known == name || containers.iter().flatten().any(|container| container == known)
+            };
+            let matching = self.places.iter().filter(|place| {
+                wants(&place.name) || place.shared_by.iter().any(|container| wants(container))
+            });
+            let own: Vec<String> = matching.map(|place| place.name.clone()).collect();
             if own.is_empty() {
-                let containers = scenario.service(name).map(|service| scenario.container_names(service));
-                let ended = self.ended.iter().find(|(ended, _)| {
-                    ended == name || containers.as_ref().is_some_and(|containers| containers.contains(ended))
-                });
+                let ended = self.ended.iter().find(|(ended, _)| wants(ended));
                 if let Some((_, status)) = ended {
                     return Err(UnknownPlace::Ended { name: name.clone(), status: *status });
                 }
@@ -278,7 +276,12 @@ impl Snapshot {
                 }
             }
             lines.push(String::new());
-            lines.push(style.strong(&format!("{} {}", place.kind.word(), clean(&place.name))));
+            let shared = match place.shared_by.as_slice() {
+                [] => String::new(),
+                list => format!(", whose namespace {} shares", clean(&list.join(" and "))),
+            };
+            let heading = format!("{} {}", place.kind.word(), clean(&place.name));
+            lines.push(format!("{}{shared}", style.strong(&heading)));
             for (_, heading, rows) in sections {
                 lines.push(format!("  {}", style.strong(heading)));
                 lines.extend(rows.lines().map(|line| format!("    {}", clean(line))));
@@ -301,6 +304,7 @@ impl Snapshot {
             json!({
                 "name": place.name,
                 "kind": place.kind.word(),
+                "shared_by": place.shared_by,
                 "interfaces": tables_json::interfaces(&place.interfaces),
                 "fdb": tables_json::fdb(&place.fdb),
                 "neighbours": tables_json::neighbours(&place.neighbours),

@@ -115,6 +115,7 @@ impl<'a> Causes<'a> {
     pub fn stopped(&self, name: &str) -> Option<Span> {
         let asked = self.docker(|request| match request {
             Request::ContainerStop(stop) => stop.containers.iter().any(|container| container == name),
+            Request::ContainerRemove(remove) => remove.containers.iter().any(|container| container == name),
             Request::ContainerKill(kill) => kill.containers.iter().any(|container| container == name),
             _ => false,
         });

@@ -412,7 +412,8 @@ pub fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a 
     nearest(written, candidates).map(|name| format!("did you mean `{name}`?"))
 }
 
-/// The candidate within a small edit distance of `written` (a third of its length, at least one edit).
+/// The candidate within a small edit distance of `written` (a third of its length, at least one edit);
+/// never `written` itself.
 pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 64;
     if written.len() > LONGEST {
@@ -422,7 +423,9 @@ pub fn nearest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>)
     candidates
         .into_iter()
         .filter(|candidate| {
-            candidate.len() <= LONGEST && candidate.len().abs_diff(written.len()) <= allowed * 4
+            *candidate != written
+                && candidate.len() <= LONGEST
+                && candidate.len().abs_diff(written.len()) <= allowed * 4
         })
         .map(|candidate| (edit_distance(written, candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed)
@@ -498,6 +501,7 @@ mod tests {
     fn nearest_is_near() {
         assert_eq!(nearest("netwrok", ["network", "ports"]), Some("network"));
         assert_eq!(nearest("foo", ["network", "ports"]), None);
+        assert_eq!(nearest("port", ["port", "ports"]), Some("ports"));
         assert_eq!(nearest("Ports", ["network", "ports"]), Some("ports"));
     }
 

@@ -31,6 +31,23 @@ impl World {
         Ok(self.locate(&Location::Host(host))?.hostname.to_string())
     }
 
+    /// The place whose namespace a place is in: the host or another container where it shares theirs, else itself.
+    pub fn holder(&self, location: &Location) -> Result<Location, WorldError> {
+        let namespace = self.locate(location)?.namespace;
+        if let Some(host) = self.hosts.iter().position(|host| host.place.namespace == namespace) {
+            return Ok(Location::Host(HostId(host)));
+        }
+        let Location::Container(host, _) = location else { return Ok(location.clone()) };
+        let name = self.engine.borrow().namespace_name(namespace).map(ToString::to_string);
+        let owner = name.and_then(|name| self.container_of_namespace(&name));
+        Ok(owner.map_or_else(|| location.clone(), |owner| Location::Container(*host, owner)))
+    }
+
+    /// The name that events and tables call the namespace of a place by.
+    pub fn namespace_of(&self, location: &Location) -> Result<String, WorldError> {
+        Ok(self.names().namespace(self.locate(location)?.namespace))
+    }
+
     /// The global addresses on a place's loopback device, as a machine has that stands for the Internet; IPv4 first.
     pub fn loopback_addresses(&self, location: &Location) -> Result<Vec<IpAddr>, WorldError> {
         let place = self.locate(location)?;

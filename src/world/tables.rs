@@ -6,8 +6,9 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::World;
+use super::{HostId, Location, World};
 use crate::docker::container::SandboxKind;
+use crate::docker::daemon::Daemon;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::NamespaceName;
 use crate::engine::sys::Family;
@@ -20,6 +21,8 @@ use crate::engine::view::{
 pub struct Tables {
     /// Whose it is: a host, a container, a machine, or the switch of a LAN.
     pub name: String,
+    /// The containers that share the namespace with the place.
+    pub shared_by: Vec<String>,
     /// What kind of place.
     pub kind: PlaceKind,
     /// Virtual time when they were taken.
@@ -83,7 +86,7 @@ impl World {
     /// The tables of every namespace: hosts, their containers in the order they were made, machines, LANs.
     pub fn tables(&self) -> Vec<Tables> {
         let mut all = Vec::new();
-        for (host, daemon) in self.hosts.iter().zip(&self.daemons) {
+        for (number, (host, daemon)) in self.hosts.iter().zip(&self.daemons).enumerate() {
             let place = &host.place;
             let zones = daemon.networks().flat_map(|network| {
                 let records = daemon.zone(network);
@@ -96,6 +99,7 @@ impl World {
             let zones: Vec<NameRecord> = zones.collect();
             let mut tables = self.tables_of(place.namespace, &place.hostname, PlaceKind::Host);
             tables.names.clone_from(&zones);
+            tables.shared_by = self.sharers(HostId(number), place.namespace, &place.hostname);
             all.push(tables);
             for container in daemon.containers() {
                 let sandbox = container.sandbox.as_ref().filter(|sandbox| sandbox.kind == SandboxKind::Own);
@@ -103,6 +107,7 @@ impl World {
                     continue;
                 };
                 let mut tables = self.tables_of(namespace, &container.name, PlaceKind::Container);
+                tables.shared_by = self.sharers(HostId(number), namespace, &container.name);
                 let on = |record: &&NameRecord| {
                     container.endpoints.iter().any(|endpoint| endpoint.network_name == record.network)
                 };
@@ -121,6 +126,17 @@ impl World {
         all
     }
 
+    /// The running containers in a namespace, but for the one whose it is.
+    fn sharers(&self, host: HostId, namespace: NamespaceId, owner: &str) -> Vec<String> {
+        let containers = self.daemon(host).into_iter().flat_map(Daemon::containers);
+        let names = containers.map(|container| container.name.clone()).filter(|name| name != owner);
+        let inside = |name: &String| {
+            let place = self.locate(&Location::Container(host, name.clone()));
+            place.is_ok_and(|place| place.namespace == namespace)
+        };
+        names.filter(inside).collect()
+    }
+
     fn known(&self, namespace: &NamespaceName) -> Option<NamespaceId> {
         self.engine.borrow().namespace(namespace)
     }
@@ -130,6 +146,7 @@ impl World {
         let families = [Family::Ipv4, Family::Ipv6];
         Tables {
             name: name.to_owned(),
+            shared_by: Vec::new(),
             kind,
             time: engine.now(),
             interfaces: engine.interfaces(namespace),

@@ -32,7 +32,8 @@ pub(super) fn diagnose(
     explanation: &Explanation,
 ) -> Option<Cause> {
     let causes = Causes::new(scenario, steps_done);
-    let facts = Facts { world, host, scenario, causes, from, explanation };
+    let holder = world.holder(from).unwrap_or_else(|_| from.clone());
+    let facts = Facts { world, host, scenario, causes, from: &holder, explanation };
     facts.diagnose()
 }
 
@@ -41,6 +42,7 @@ struct Facts<'a> {
     host: HostId,
     scenario: &'a Scenario,
     causes: Causes<'a>,
+    /// Whose namespace the one who asks is in: that of networks, rules and drops.
     from: &'a Location,
     explanation: &'a Explanation,
 }
@@ -52,7 +54,9 @@ impl Facts<'_> {
             Outcome::Unresolved => self.unresolved(),
             Outcome::Closed => self.behind_proxy(),
             Outcome::Refused | Outcome::TimedOut | Outcome::Unreachable | Outcome::NoAnswer => {
+                let twice = self.duplicate_address();
                 match self.explanation.root() {
+                    _ if twice.is_some() => twice,
                     Some(drop) => self.dropped(drop),
                     None if self.explanation.passages.is_empty() => self.no_way_out(),
                     None => self.silent(),
@@ -150,8 +154,17 @@ impl Facts<'_> {
     /// The networks of a container by their real names; of one that shares another's namespace, the other's.
     fn networks(&self, container: &str) -> Vec<String> {
         let Some(daemon) = self.world.daemon(self.host) else { return Vec::new() };
-        let Ok(container) = daemon.container(container) else { return Vec::new() };
+        let Ok(container) = daemon.container(self.shares(container).as_deref().unwrap_or(container)) else {
+            return Vec::new();
+        };
         container.endpoints.iter().map(|endpoint| endpoint.network_name.clone()).collect()
+    }
+
+    /// The container whose namespace another shares; `None` where it has its own, or the host's.
+    fn shares(&self, container: &str) -> Option<String> {
+        let location = Location::Container(self.host, container.to_owned());
+        let holder = self.world.holder(&location).ok()?;
+        holder.container().filter(|holder| *holder != container).map(str::to_owned)
     }
 
     /// The network of the one who asks, if all its networks are internal.

@@ -32,7 +32,7 @@ pub(super) fn explain(observed: Observed, events: Events<'_>, setting: &dyn Sett
     let passages = match (outcome, target) {
         (Outcome::Unresolved, _) => lookups.lookups(&teller(events.lookup)),
         (_, Some(address)) => {
-            let goal = Goal { from: &attempt.from, to: (address, attempt.port) };
+            let goal = Goal { from: &attempt.namespace, to: (address, attempt.port) };
             Packets::of(events.attempt).passages(&teller(events.attempt), &goal)
         }
         (_, None) => Vec::new(),
@@ -42,10 +42,10 @@ pub(super) fn explain(observed: Observed, events: Events<'_>, setting: &dyn Sett
     let drop = (!outcome.is_reached()).then(|| first_drop(&passages)).flatten();
     let lookup = addresses.map(|addresses| Lookup {
         name: attempt.target.clone(),
-        answers: lookups.answers(&attempt.from, setting),
+        answers: lookups.answers(&attempt.namespace, setting),
         addresses,
     });
-    let errors = errors(events.attempt, &attempt.from, setting);
+    let errors = errors(events.attempt, &attempt.namespace, setting);
     Explanation {
         attempt,
         lookup,
@@ -61,6 +61,7 @@ pub(super) fn explain(observed: Observed, events: Events<'_>, setting: &dyn Sett
 
 /// What an attempt sends, and whom to: other traffic of the same moment is not told.
 struct Goal<'a> {
+    /// The namespace of the one who asks.
     from: &'a str,
     to: Endpoint,
 }

@@ -2,9 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    Cause, Drop, End, Explanation, Hop, Layer, Lookup, Outcome, Part, Passage, Protocol, Rule, SourceLine,
-};
+use super::{Cause, Drop, End, Explanation, Hop, Layer, Lookup, Outcome, Part, Passage, Rule, SourceLine};
 
 pub(super) fn value(explanation: &Explanation) -> Value {
     let attempt = &explanation.attempt;
@@ -15,9 +13,10 @@ pub(super) fn value(explanation: &Explanation) -> Value {
     json!({
         "attempt": {
             "from": attempt.from,
+            "namespace": attempt.namespace,
             "to": attempt.to,
             "target": attempt.target,
-            "protocol": protocol(attempt.protocol),
+            "protocol": attempt.protocol.word(),
             "port": attempt.port,
         },
         "outcome": explanation.outcome.word(),
@@ -31,14 +30,6 @@ pub(super) fn value(explanation: &Explanation) -> Value {
         "notes": explanation.notes,
         "story": explanation.story,
     })
-}
-
-fn protocol(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Udp => "udp",
-        Protocol::Icmp => "icmp",
-    }
 }
 
 fn drop(drop: &Drop) -> Value {

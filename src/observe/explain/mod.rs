@@ -86,6 +86,8 @@ impl Setting for Names<'_> {
 pub struct Attempt {
     /// Who tried, by the name readers know it by.
     pub from: String,
+    /// The namespace it is in: its own, of the same name, or the host's or another container's that it shares.
+    pub namespace: String,
     /// What was tried, as it was asked for: `db:5432`.
     pub to: String,
     /// The name or address without the port.
@@ -105,6 +107,17 @@ pub enum Protocol {
     Udp,
     /// An echo request.
     Icmp,
+}
+
+impl Protocol {
+    /// Its name as it is written behind a port, and in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+            Protocol::Icmp => "icmp",
+        }
+    }
 }
 
 /// How an attempt ended for the program that made it.

@@ -53,6 +53,9 @@ pub(super) fn render(explanation: &Explanation, layout: Layout) -> String {
     let attempt = &explanation.attempt;
     let title = format!("{} -> {}", attempt.from, attempt.to);
     let mut text = format!("{} ({})\n", layout.strong(&title), explanation.kind());
+    if attempt.namespace != attempt.from {
+        let _ = writeln!(text, "{} is in the network namespace of {}", attempt.from, attempt.namespace);
+    }
     for note in &explanation.notes {
         let _ = writeln!(text, "note: {}", shown(note));
     }
@@ -243,6 +246,7 @@ mod tests {
     fn text_from_elsewhere_cannot_steer_the_terminal() {
         let attempt = Attempt {
             from: "web".to_owned(),
+            namespace: "web".to_owned(),
             to: "db".to_owned(),
             target: "db".to_owned(),
             protocol: Protocol::Icmp,

@@ -1,9 +1,16 @@
 //! Names without an address, and containers without a common network.
 
+use std::net::{IpAddr, SocketAddr};
+
 use super::{Facts, is_joinable};
-use crate::observe::explain::Cause;
+use crate::observe::explain::{Cause, End, Part};
 use crate::scenario::diagnostic::nearest;
 use crate::scenario::known_names;
+
+/// The name that stands for the host in a container that has `extra_hosts: host.docker.internal:host-gateway`.
+const HOST_GATEWAY_NAME: &str = "host.docker.internal";
+/// DNS (RFC 1035 section 4.2).
+const DNS_PORT: u16 = 53;
 
 impl Facts<'_> {
     /// A name without an address.
@@ -11,6 +18,9 @@ impl Facts<'_> {
         let name = self.explanation.attempt.target.as_str();
         if let Some(target) = self.container_called(name) {
             return self.unresolved_container(&target);
+        }
+        if let Some(cause) = self.removed(name) {
+            return Some(cause);
         }
         let from = self.from.container().map(|name| self.readable(name));
         let machine = self.world.machines().find(|machine| *machine == name);
@@ -26,6 +36,18 @@ impl Facts<'_> {
         {
             return Some(self.internal(from, &network));
         }
+        if let Some(cause) = self.name_server() {
+            return Some(cause);
+        }
+        if let (Some(container), Some(from)) = (self.from.container(), &from)
+            && name == HOST_GATEWAY_NAME
+        {
+            return Some(Cause {
+                text: format!("{from} has no name {name}: Docker gives it to those that ask for it"),
+                line: self.line(self.causes.container(container)),
+                suggestion: format!("say `extra_hosts: [\"{name}:host-gateway\"]` in {from}"),
+            });
+        }
         let suggestion = match nearest(name, self.names().iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
@@ -33,6 +55,46 @@ impl Facts<'_> {
             }
         };
         Some(Cause { text: format!("nothing has the name {name}"), line: None, suggestion })
+    }
+
+    /// A service whose container is there no more.
+    fn removed(&self, name: &str) -> Option<Cause> {
+        let container = self.scenario.container_names(self.scenario.service(name)?).into_iter().next()?;
+        let span = self.causes.stopped(&container);
+        Some(Cause {
+            text: format!("{name} has no container any more, and its name went with it"),
+            line: self.line(span.or_else(|| self.causes.container(&container))),
+            suggestion: format!(
+                "take the step away that removes {container}, or run it anew under that name"
+            ),
+        })
+    }
+
+    /// A name server of the file's choice that the question does not reach.
+    fn name_server(&self) -> Option<Cause> {
+        let service = self.causes.service_of(self.from.container()?)?;
+        let lost = self.explanation.passages.iter().filter(|passage| passage.part == Part::Lookup);
+        let mut lost = lost.filter_map(|passage| match &passage.end {
+            End::Dropped(drop) => Some((passage.summary.as_str(), drop)),
+            End::Delivered { .. } | End::Unfinished => None,
+        });
+        let (summary, drop) = lost.next()?;
+        let asked =
+            |server: &&IpAddr| summary.contains(&format!("→ {},", SocketAddr::new(**server, DNS_PORT)));
+        let (server, line) = match service.dns.iter().find(asked) {
+            Some(server) => (server, self.causes.key(&["services", &service.name.value, "dns"])),
+            None => (self.scenario.daemon.dns.iter().find(asked)?, self.causes.key(&["daemon", "dns"])),
+        };
+        Some(Cause {
+            text: format!(
+                "the name server {server} that {} asks is out of reach; {} drops the question: {}",
+                service.name.value,
+                drop.place,
+                drop.reason.text()
+            ),
+            line: self.line(line),
+            suggestion: "name a server that can be reached with `dns`, or take the key away".to_owned(),
+        })
     }
 
     /// Every name that may have been meant: services, containers, their aliases and host names, machines and the host, names
@@ -45,7 +107,7 @@ impl Facts<'_> {
         }
         names.extend(self.scenario.services.iter().filter_map(|service| service.hostname.clone()));
         names.extend(self.world.machines().map(|machine| format!("world:{machine}")));
-        names.extend(["host", "localhost", "host.docker.internal"].map(str::to_owned));
+        names.extend(["host", "localhost", HOST_GATEWAY_NAME].map(str::to_owned));
         names.extend(self.scenario.world.records.iter().map(|record| record.name.clone()));
         names.extend(self.scenario.world.machines.iter().flat_map(|machine| machine.names.iter().cloned()));
         names.extend(known_names().map(str::to_owned));
@@ -68,6 +130,14 @@ impl Facts<'_> {
             });
         };
         let (own, others) = (self.networks(from), self.networks(target));
+        if let Some(holder) = self.shares(target) {
+            let holder = self.readable(&holder);
+            return Some(Cause {
+                text: format!("{name} is in {holder}'s namespace, and has no name of its own there"),
+                line: self.line(self.causes.networks_of(target)),
+                suggestion: format!("ask for {holder}"),
+            });
+        }
         let common: Vec<&String> = own.iter().filter(|network| others.contains(network)).collect();
         if others.iter().any(|network| network == "host") {
             return Some(Cause {
@@ -99,6 +169,16 @@ impl Facts<'_> {
             return None;
         }
         let (a, b) = (self.readable(from), self.readable(target));
+        let first = others.iter().find(|network| is_joinable(network));
+        if let Some(network) = first
+            && !own.iter().any(|network| is_joinable(network))
+        {
+            return Some(Cause {
+                text: format!("{a} has no network but its loopback, and {b} is on others"),
+                line: self.line(self.causes.networks_of(from)),
+                suggestion: format!("put {a} on `{}`", self.network_key(network)),
+            });
+        }
         let list = |names: &[String]| match names {
             [] => "no network".to_owned(),
             names => {
@@ -106,13 +186,15 @@ impl Facts<'_> {
             }
         };
         let only = if others.len() == 1 { "only on " } else { "on " };
-        let join = match (others.iter().find(|n| is_joinable(n)), own.iter().find(|n| is_joinable(n))) {
+        let join = match (first, own.iter().find(|n| is_joinable(n))) {
             (Some(network), _) => format!("connect {a} to `{}`", self.network_key(network)),
             (None, Some(network)) => format!("connect {b} to `{}`", self.network_key(network)),
             (None, None) => "put both on one network".to_owned(),
         };
+        // Nobody gets out of an internal network to the host's ports, or through them into one.
+        let open = |networks: &[String]| networks.iter().any(|n| is_joinable(n) && !self.is_internal(n));
         let publish = match self.explanation.attempt.port {
-            Some(port) if others.iter().any(|n| is_joinable(n) && !self.is_internal(n)) => {
+            Some(port) if open(&others) && open(&own) => {
                 format!(", or publish {port} and ask for the host's address")
             }
             _ => String::new(),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Facts;
-use crate::observe::explain::{Cause, Drop, End, Part};
+use crate::observe::explain::{Cause, Drop, End, Part, Protocol};
 
 impl Facts<'_> {
     /// Nothing listens.
@@ -46,16 +46,23 @@ impl Facts<'_> {
         }
         let service = self.causes.service_of(&container.name);
         let image = service.and_then(|s| self.causes.key(&["services", &s.name.value, "image"]));
+        // TCP needs no mention unless the number alone would not tell the two apart.
+        let suffix = format!("/{}", attempt.protocol.word());
+        let twin = listens.iter().any(|listen| listen.split('/').next() == Some(port.to_string().as_str()));
+        let wanted = match attempt.protocol {
+            Protocol::Tcp if !twin => port.to_string(),
+            Protocol::Tcp | Protocol::Udp | Protocol::Icmp => format!("{port}{suffix}"),
+        };
         let text = match listens.as_slice() {
             [] => format!("nothing listens in {name}"),
-            list => format!("{name} listens on {}, not on {port}", list.join(" and ")),
+            list => format!("{name} listens on {}, not on {wanted}", list.join(" and ")),
         };
-        let suggestion = match container.made_from.listens.first() {
-            Some(first) => format!(
-                "ask for port {}, or say `expose: [\"{port}\"]` if {name} does listen there",
-                first.port
-            ),
-            None => format!("say what {name} listens on: `expose: [\"{port}\"]`, or `images:`"),
+        let alike = listens.iter().find_map(|listen| listen.strip_suffix(&suffix));
+        let suggestion = match alike.or(listens.first().map(String::as_str)) {
+            Some(other) => {
+                format!("ask for port {other}, or say `expose: [\"{wanted}\"]` if {name} does listen there")
+            }
+            None => format!("say what {name} listens on: `expose: [\"{wanted}\"]`, or `images:`"),
         };
         let line = self.line(image.or_else(|| self.causes.container(&container.name)));
         Some(Cause { text, line, suggestion })
@@ -111,6 +118,16 @@ impl Facts<'_> {
         }
         if let Some(cause) = self.not_in_effect(port) {
             return Some(cause);
+        }
+        if let Some((name, binding)) = bindings().find(|(_, binding)| binding.container.port() == port) {
+            let (readable, at) = (self.readable(name), binding.host.port());
+            return Some(Cause {
+                text: format!(
+                    "port {port} of {readable} is published as port {at} of the host, not as {port}"
+                ),
+                line: self.line(self.causes.published(name, port)),
+                suggestion: format!("ask for port {at}, or publish it as `\"{port}:{port}\"`"),
+            });
         }
         let mut published: Vec<String> = bindings()
             .map(|(name, b)| format!("{} leads to {}", b.host.port(), self.readable(name)))

@@ -1,6 +1,9 @@
 //! Ways that end: no route, no neighbour, links that are cut, lossy, slow or narrow.
 
-use super::{Facts, MTU};
+use std::net::IpAddr;
+
+use super::{Facts, Location, MTU};
+use crate::docker::container::Container;
 use crate::observe::explain::{Cause, Drop, End};
 
 impl Facts<'_> {
@@ -63,10 +66,59 @@ impl Facts<'_> {
         let mut networks = daemon.networks();
         let network = networks.find(|n| n.subnets.iter().any(|s| s.pool.subnet().contains(&address)))?;
         let mut gone = daemon.containers().filter(|container| {
-            !container.state.is_up() && container.endpoints.iter().any(|e| e.network_name == network.name)
+            let mut endpoints = container.endpoints.iter().filter(|e| e.network_name == network.name);
+            !container.state.is_up()
+                && endpoints.any(|e| match if address.is_ipv4() { &e.config.ipv4 } else { &e.config.ipv6 } {
+                    Some(fixed) => fixed.parse() == Ok(address),
+                    None => self.was_given_out(&network.name, address),
+                })
         });
         let (first, next) = (gone.next()?, gone.next());
         if next.is_some() { None } else { self.not_running(&first.name) }
+    }
+
+    /// Whether an address is among those that a network's containers have had if each got the lowest free one.
+    fn was_given_out(&self, network: &str, address: IpAddr) -> bool {
+        let Some(daemon) = self.world.daemon(self.host) else { return false };
+        let Ok(network) = daemon.network(network) else { return false };
+        let on_it =
+            |container: &Container| container.endpoints.iter().any(|e| e.network_name == network.name);
+        let containers = daemon.containers().filter(|container| on_it(container)).count() as u128;
+        let number = |address: IpAddr| match address {
+            IpAddr::V4(address) => u128::from(address.to_bits()),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        let mut subnets = network.subnets.iter().map(|subnet| subnet.pool.subnet());
+        subnets.find(|subnet| subnet.contains(&address)).is_some_and(|subnet| {
+            // The gateway has the first.
+            number(address) - number(subnet.network()) <= containers + 1
+        })
+    }
+
+    /// Two containers with the address that was asked for.
+    pub(super) fn duplicate_address(&self) -> Option<Cause> {
+        let (address, target) = (self.target_address()?, self.target_container()?);
+        let cards = |container: &str| {
+            let location = Location::Container(self.host, container.to_owned());
+            let own = self.world.holder(&location).is_ok_and(|holder| holder == location);
+            self.world.card_addresses(&location).ok().filter(|_| own).unwrap_or_default()
+        };
+        let mut others = self.world.daemon(self.host)?.containers().filter(|c| c.name != target);
+        let (other, (card, net)) = others.find_map(|other| {
+            let mut cards = cards(&other.name).into_iter();
+            Some((other, cards.find(|(_, net)| net.addr() == address)?))
+        })?;
+        let (written, bare) = (net.to_string(), address.to_string());
+        let step = self.causes.command(&[&written]).or_else(|| self.causes.command(&[&bare]));
+        let name = self.readable(&other.name);
+        Some(Cause {
+            text: format!(
+                "{name} has the address {address} too, which Docker gave to {}",
+                self.readable(&target)
+            ),
+            line: self.line(step.or_else(|| self.causes.container(&other.name))),
+            suggestion: format!("take it from {name}: `ip addr del {net} dev {card}` there"),
+        })
     }
 
     /// A network card whose hardware address is that of a group.
@@ -112,7 +164,8 @@ impl Facts<'_> {
     /// Nothing could be sent at all.
     pub(super) fn no_way_out(&self) -> Option<Cause> {
         let Some(from) = self.from.container() else {
-            let (from, target) = (&self.explanation.attempt.from, self.target_container()?);
+            let from = &self.explanation.attempt.from;
+            let Some(target) = self.target_container() else { return self.no_family(from) };
             return Some(Cause {
                 text: format!(
                     "the addresses of containers are known on their host only: {from} has no route there"
@@ -136,10 +189,35 @@ impl Facts<'_> {
         }
         let v6 = self.target_address().is_some_and(|address| address.is_ipv6());
         let first = networks.first()?;
-        v6.then(|| Cause {
+        (v6 && !networks.iter().any(|network| self.has_ipv6(network))).then(|| Cause {
             text: format!("`{}` has no IPv6 addresses", self.network_key(first)),
             line: self.line(self.network_line(first)),
             suggestion: format!("say `networks: {{{}: {{enable_ipv6: true}}}}`", self.network_key(first)),
+        })
+    }
+
+    fn has_ipv6(&self, network: &str) -> bool {
+        let network = self.world.daemon(self.host).and_then(|daemon| daemon.network(network).ok());
+        network.is_some_and(|n| n.subnets.iter().any(|s| s.pool.subnet().network().is_ipv6()))
+    }
+
+    /// The host or a machine that was asked for an address of a family it has no address of, or has no route to.
+    fn no_family(&self, from: &str) -> Option<Cause> {
+        let target = self.target_address()?;
+        let own = self.world.addresses(self.from).ok()?;
+        if !self.explanation.passages.is_empty() || own.iter().any(|own| own.is_ipv6() == target.is_ipv6()) {
+            return None;
+        }
+        let family = if target.is_ipv6() { "IPv6" } else { "IPv4" };
+        let line = match self.from {
+            Location::Machine(name) => self.causes.key(&["world", "machines", name]),
+            Location::Host(_) => self.causes.key(&["hosts", from]),
+            Location::Container(..) => None,
+        };
+        Some(Cause {
+            text: format!("{from} has no {family} address, and so no way to {target}"),
+            line: self.line(line),
+            suggestion: format!("give {from} one with `addresses:`, and a route that leads to {target}"),
         })
     }
 
@@ -148,8 +226,10 @@ impl Facts<'_> {
             return Some(cause);
         }
         let line = if self.is_host(&drop.place) {
-            let host = self.scenario.hosts.first()?;
-            self.causes.key(&["hosts", &host.name.value, "routes"]).or(Some(host.name.span))
+            let host = self.scenario.hosts.first();
+            host.and_then(|host| {
+                self.causes.key(&["hosts", &host.name.value, "routes"]).or(Some(host.name.span))
+            })
         } else {
             let routes = self.causes.key(&["world", "machines", &drop.place, "routes"]);
             routes.or_else(|| self.causes.key(&["world", "machines", &drop.place]))
