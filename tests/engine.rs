@@ -550,7 +550,24 @@ fn the_unspecified_address_is_loopback() {
     bench.run("host", |sys| async move {
         let stream = sys.tcp_connect("0.0.0.0:80".parse().unwrap()).await.unwrap();
         assert_eq!(stream.read(10).await.unwrap(), b"welcome");
+        let socket = sys.udp_socket().unwrap();
+        socket.bind("127.0.0.1:53".parse().unwrap()).unwrap();
+        let client = sys.udp_socket().unwrap();
+        client.send_to(b"x", "0.0.0.0:53".parse().unwrap()).unwrap();
+        assert_eq!(socket.receive().await.unwrap().payload, &b"x"[..]);
         assert_eq!(ping(&sys, "0.0.0.0").await, Some(Duration::ZERO));
         assert_eq!(ping(&sys, "::").await, Some(Duration::ZERO));
     });
+}
+
+#[test]
+fn a_bridge_forgets_who_was_behind_a_port_that_lost_its_carrier() {
+    let mut bench = Bench::new(0);
+    bench.bridge("host", "br0", "10.0.0.1/24");
+    bench.container("a", "br0", "10.0.0.2/24", None);
+    bench.container("b", "br0", "10.0.0.3/24", None);
+    assert!(bench.run("a", |sys| async move { ping(&sys, "10.0.0.3").await }).is_some());
+    bench.apply("down", vec![Op::SetDown { device: device("a", "eth0") }]);
+    let fdb = bench.run("host", |sys| async move { sys.fdb() });
+    assert_eq!(fdb.iter().filter(|entry| !entry.permanent).count(), 1, "{fdb:?}");
 }
