@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use common::{Bench, device};
+use common::{Bench, default_route, device};
 use linkspan::engine::event::{DropReason, EventKind, NeighbourState};
 use linkspan::engine::plan::{LinkQuality, Op, Owner, Plan};
 use linkspan::engine::sys::{Errno, Family, FlowFilter, Sys};
@@ -507,4 +507,67 @@ fn an_ipv6_address_is_announced_by_an_advertisement_to_all_nodes() {
     // Behind Ethernet and IPv6: type 136, the override flag alone, the address.
     assert_eq!((frame[54], frame[58]), (136, 0x20));
     assert_eq!(frame[62..78], "fd00::3".parse::<std::net::Ipv6Addr>().unwrap().octets());
+}
+
+#[test]
+fn a_masqueraded_packet_takes_the_address_of_the_next_hops_subnet() {
+    let mut bench = Bench::new(0);
+    bench.bridge("host", "br0", "10.0.0.1/24");
+    bench.container("a", "br0", "10.0.0.2/24", Some("10.0.0.1"));
+    bench.machine("outside", "203.0.113.1/24");
+    bench.uplink("host", "eth0", "10.5.0.1/24", "outside", LinkQuality::default());
+    let second =
+        Op::AddAddress { device: device("host", "eth0"), address: "203.0.113.10/24".parse().unwrap() };
+    bench.apply("second", vec![second, default_route("host", "203.0.113.1")]);
+    let other =
+        Op::AddAddress { device: device("outside", "eth0"), address: "198.51.100.7/32".parse().unwrap() };
+    bench.apply("other", vec![other]);
+    bench.forward("host");
+    bench.iptables("host", "-t nat -A POSTROUTING -s 10.0.0.0/24 ! -o br0 -j MASQUERADE");
+    bench.iptables("host", "-t nat -A POSTROUTING -o lo -p icmp -j MASQUERADE");
+    let answer = bench.run("a", |sys| async move { ping(&sys, "198.51.100.7").await });
+    assert!(answer.is_some(), "10.5.0.1 is no address that outside could answer");
+    let answer = bench.run("host", |sys| async move { ping(&sys, "10.0.0.1").await });
+    assert!(answer.is_some());
+    let connections = bench.run("host", |sys| async move { sys.connections(&FlowFilter::default()) });
+    assert!(connections.iter().any(|c| c.contains("src=10.0.0.1 dst=10.0.0.1")), "{connections:#?}");
+    assert!(
+        !connections.iter().any(|c| c.contains("dst=127.0.0.1")),
+        "a host scope address: {connections:#?}"
+    );
+}
+
+#[test]
+fn the_unspecified_address_is_loopback() {
+    let mut bench = Bench::new(0);
+    bench.bridge("host", "br0", "10.0.0.1/24");
+    bench.spawn("host", |sys| async move {
+        let listener = sys.tcp_listen("127.0.0.1:80".parse().unwrap(), 16).unwrap();
+        let (stream, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer.ip().to_string(), "127.0.0.1");
+        stream.write_all(b"welcome").await.unwrap();
+    });
+    bench.run("host", |sys| async move {
+        let stream = sys.tcp_connect("0.0.0.0:80".parse().unwrap()).await.unwrap();
+        assert_eq!(stream.read(10).await.unwrap(), b"welcome");
+        let socket = sys.udp_socket().unwrap();
+        socket.bind("127.0.0.1:53".parse().unwrap()).unwrap();
+        let client = sys.udp_socket().unwrap();
+        client.send_to(b"x", "0.0.0.0:53".parse().unwrap()).unwrap();
+        assert_eq!(socket.receive().await.unwrap().payload, &b"x"[..]);
+        assert_eq!(ping(&sys, "0.0.0.0").await, Some(Duration::ZERO));
+        assert_eq!(ping(&sys, "::").await, Some(Duration::ZERO));
+    });
+}
+
+#[test]
+fn a_bridge_forgets_who_was_behind_a_port_that_lost_its_carrier() {
+    let mut bench = Bench::new(0);
+    bench.bridge("host", "br0", "10.0.0.1/24");
+    bench.container("a", "br0", "10.0.0.2/24", None);
+    bench.container("b", "br0", "10.0.0.3/24", None);
+    assert!(bench.run("a", |sys| async move { ping(&sys, "10.0.0.3").await }).is_some());
+    bench.apply("down", vec![Op::SetDown { device: device("a", "eth0") }]);
+    let fdb = bench.run("host", |sys| async move { sys.fdb() });
+    assert_eq!(fdb.iter().filter(|entry| !entry.permanent).count(), 1, "{fdb:?}");
 }

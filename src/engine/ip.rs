@@ -783,7 +783,7 @@ impl Engine {
         trace: Option<&mut Vec<HookStep>>,
     ) -> Option<Verdict> {
         let devices = &self.devices;
-        let Namespace { netfilter, local, .. } =
+        let Namespace { netfilter, local, routes, devices: present, .. } =
             self.namespaces.get_mut(namespace.index())?.as_deref_mut()?;
         let name = |d: Option<DeviceId>| d.and_then(|d| devices[d.index()].as_ref()).map(|d| d.name);
         let broadcast = |a: Ipv4Addr| {
@@ -800,7 +800,13 @@ impl Engine {
             IpAddr::V4(a) if a.is_broadcast() || broadcast(a) => AddressType::Broadcast,
             _ => AddressType::Unicast,
         };
-        let masquerade_source = |destination: IpAddr| primary_address(devices, egress, destination);
+        let masquerade_source = |destination: IpAddr| {
+            let way = routes.lookup(destination, |device| Some(device) == egress);
+            let towards = way.and_then(|route| route.gateway).unwrap_or(destination);
+            primary_address(devices, egress, towards).or_else(|| {
+                present.iter().find_map(|device| primary_address(devices, Some(*device), towards))
+            })
+        };
         let ipv4 = packet.layout.version() == IpVersion::V4;
         let like = if ipv4 { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
         let redirect_address = || primary_address(devices, ingress, like);
@@ -896,10 +902,14 @@ impl Engine {
     }
 }
 
-/// The primary address of a device towards a destination: what MASQUERADE and REDIRECT use.
+/// The address of a device towards a next hop, one of its subnet if there is any (`inet_select_addr` with global scope):
+/// what MASQUERADE and REDIRECT use. Loopback addresses have the scope of their host and are none.
 fn primary_address(devices: &[Option<Device>], device: Option<DeviceId>, towards: IpAddr) -> Option<IpAddr> {
     let device = devices.get(device?.index())?.as_ref()?;
-    let same = |net: &&IpNet| net.addr().is_ipv4() == towards.is_ipv4() && !is_v6_link_local(net.addr());
+    let same = |net: &&IpNet| {
+        let address = net.addr();
+        address.is_ipv4() == towards.is_ipv4() && !is_v6_link_local(address) && !is_loopback(address)
+    };
     let mut own = device.addresses.iter().filter(same);
     let first = own.clone().next();
     own.find(|net| net.contains(&towards)).or(first).map(IpNet::addr)

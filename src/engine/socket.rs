@@ -17,6 +17,7 @@ use super::errno::Errno;
 use super::id::{NamespaceId, ServiceId, SocketId};
 use super::ip::Packet;
 use super::receive_buffer::{Ends, ReceiveBuffer};
+use super::route::unspecified_like;
 use super::sys::Datagram;
 use super::udp::Towards;
 use super::{Engine, plan};
@@ -192,6 +193,19 @@ impl Sockets {
     }
 }
 
+/// The destination that a socket bound to `local` means: the unspecified one is oneself, by the bound address or else
+/// by loopback (`ip_route_output_key`); in IPv6 always by loopback (`tcp_v6_connect`, `udpv6_sendmsg`).
+pub(super) fn meant(remote: IpAddr, local: IpAddr) -> IpAddr {
+    match (remote, local) {
+        (IpAddr::V4(remote), IpAddr::V4(local)) if remote.is_unspecified() && !local.is_unspecified() => {
+            IpAddr::V4(local)
+        }
+        (IpAddr::V4(remote), _) if remote.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        (IpAddr::V6(remote), _) if remote.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        _ => remote,
+    }
+}
+
 impl Engine {
     /// The source address a packet to `destination` would carry.
     pub(super) fn source_towards(
@@ -287,6 +301,7 @@ impl Engine {
         let socket = self.sockets.get(id)?;
         let (namespace, ttl) = (socket.namespace, socket.ttl);
         let SocketKind::Raw { protocol, .. } = socket.kind else { return Err(Errno::InvalidArgument) };
+        let remote = meant(remote, source.unwrap_or(unspecified_like(remote)));
         let own = match source {
             Some(source) if self.is_local(namespace, source) => source,
             Some(_) => return Err(Errno::AddressNotAvailable),

@@ -16,7 +16,7 @@ use super::flow::Handle;
 use super::id::{NamespaceId, SocketId};
 use super::ip::Packet;
 use super::route::unspecified_like;
-use super::socket::{SocketKind, free_port};
+use super::socket::{SocketKind, free_port, meant};
 use crate::tcp::{
     Change, ConnectionId, Departure, Ingress, ListenOptions, Options, Scope, Sender, SocketError, State,
     TcpError,
@@ -63,6 +63,7 @@ impl Engine {
         remote: SocketAddr,
     ) -> Result<SocketId, Errno> {
         let local = local.unwrap_or(SocketAddr::new(unspecified_like(remote.ip()), 0));
+        let remote = SocketAddr::new(meant(remote.ip(), local.ip()), remote.port());
         let source = if local.ip().is_unspecified() {
             self.source_towards(namespace, remote.ip())?
         } else if self.is_local(namespace, local.ip()) {
@@ -70,9 +71,6 @@ impl Engine {
         } else {
             return Err(Errno::AddressNotAvailable);
         };
-        // Connecting to the unspecified address is connecting to oneself, as in Linux.
-        let remote =
-            if remote.ip().is_unspecified() { SocketAddr::new(source, remote.port()) } else { remote };
         let scope = Scope(namespace.0);
         let port = match local.port() {
             0 => self.pick_port(namespace, |engine, port| {

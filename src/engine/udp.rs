@@ -19,7 +19,7 @@ use super::flow::{Basis, Handle};
 use super::id::{NamespaceId, SocketId};
 use super::receive_buffer::Waiting;
 use super::route::unspecified_like;
-use super::socket::{Socket, SocketKind, Sockets, free_port, overlap};
+use super::socket::{Socket, SocketKind, Sockets, free_port, meant, overlap};
 use super::sys::Datagram;
 
 /// Largest UDP payload over IPv4.
@@ -193,6 +193,8 @@ impl Engine {
     pub(crate) fn udp_connect(&mut self, id: SocketId, peer: SocketAddr) -> Result<(), Errno> {
         let namespace = self.sockets.get(id)?.namespace;
         self.namespace_changed(namespace);
+        let bound = self.sockets.udp_addresses(id).0.map_or(unspecified_like(peer.ip()), |local| local.ip());
+        let peer = SocketAddr::new(meant(peer.ip(), bound), peer.port());
         let source = self.source_towards(namespace, peer.ip())?;
         if self.sockets.udp_addresses(id).0.is_none() {
             self.udp_bind(id, SocketAddr::new(source, 0))?;
@@ -315,6 +317,8 @@ impl Engine {
         remote: SocketAddr,
     ) -> Result<Towards, Errno> {
         let (mut local, _) = self.sockets.udp_addresses(id);
+        let bound = from.or(local.map(|local| local.ip())).unwrap_or(unspecified_like(remote.ip()));
+        let remote = SocketAddr::new(meant(remote.ip(), bound), remote.port());
         let source = match (from, local) {
             (Some(from), _) => from,
             (None, Some(local)) if !local.ip().is_unspecified() => local.ip(),

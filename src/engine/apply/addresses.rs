@@ -47,6 +47,9 @@ impl Engine {
         if let Some((bridge, _)) = master {
             self.follow_carrier(bridge);
         }
+        if !up {
+            self.forget_behind(id);
+        }
         let carrier = !up || self.has_carrier(id);
         let ipv6 = ethernet && carrier && carries && master.is_none() && !self.ipv6_disabled(id);
         let link_local = self.link_local_of(id, mac);
@@ -54,6 +57,22 @@ impl Engine {
         let has = self.devices[id.index()].as_ref().is_some_and(|d| d.has_address(IpAddr::V6(link_local)));
         if up && ipv6 && !has {
             self.add_address(id, address);
+        }
+    }
+
+    /// The peer of a veth that goes down loses its carrier; a bridge forgets what it learned on such a port
+    /// (`br_stp_disable_port`).
+    fn forget_behind(&mut self, id: DeviceId) {
+        let Some(Kind::Veth { peer, .. }) = self.devices[id.index()].as_ref().map(|d| &d.kind) else {
+            return;
+        };
+        let port = self.devices[peer.index()].as_ref().and_then(|peer| Some((peer.master?, peer.up)));
+        if let Some(((bridge, port), up)) = port
+            && let Some(Kind::Bridge(master)) = self.devices[bridge.index()].as_mut().map(|d| &mut d.kind)
+        {
+            // The port exists: it is the peer's. Disabling it forgets; it carries again once the veth is up.
+            let _ = master.switch.set_enabled(port, false);
+            let _ = master.switch.set_enabled(port, up);
         }
     }
 
