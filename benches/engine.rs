@@ -102,7 +102,10 @@ impl Lab {
         let host = NamespaceName::new("host");
         let mut engine = Engine::new(0);
         let mut plan = Plan::new();
-        plan.push(Owner::Machine(1), Op::AddNamespace { namespace: host.clone(), disable_ipv6: false });
+        plan.push(
+            Owner::Machine(1),
+            Op::AddNamespace { namespace: host.clone(), disable_ipv6: false, ipv4_forward: false },
+        );
         engine.apply(&plan).expect("an empty engine takes a namespace");
         let identity = HostIdentity { number: 0, namespace: host.clone(), hostname: "host".to_owned() };
         let mut daemon = Daemon::new(DaemonConfig::default(), identity, 0);

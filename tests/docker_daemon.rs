@@ -47,7 +47,10 @@ impl Stage {
         let mut engine = Engine::new(0);
         let mut plan = Plan::new();
         let machine = Owner::Machine(1);
-        plan.push(machine, Op::AddNamespace { namespace: namespace.clone(), disable_ipv6: false });
+        plan.push(
+            machine,
+            Op::AddNamespace { namespace: namespace.clone(), disable_ipv6: false, ipv4_forward: false },
+        );
         let mut interfaces = Vec::new();
         for (name, address) in [("eth0", "203.0.113.10/24"), ("lan0", "192.168.50.2/24")] {
             let device = DeviceName { namespace: namespace.clone(), name: name.parse_name() };

@@ -86,6 +86,7 @@ fn piece(kind: u8, number: u32) -> Vec<Op> {
                 Op::AddNamespace {
                     namespace: NamespaceName::new(&name),
                     disable_ipv6: number.is_multiple_of(2),
+                    ipv4_forward: number.is_multiple_of(3),
                 },
                 Op::AddDevice {
                     device: end.clone(),

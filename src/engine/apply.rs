@@ -123,7 +123,9 @@ impl Engine {
 
     pub(super) fn apply_op(&mut self, op: &Op, owner: Owner) -> Result<Undo, ApplyError> {
         match op {
-            Op::AddNamespace { namespace, disable_ipv6 } => self.add_namespace(namespace, *disable_ipv6),
+            Op::AddNamespace { namespace, disable_ipv6, ipv4_forward } => {
+                self.add_namespace(namespace, *disable_ipv6, *ipv4_forward)
+            }
             Op::AddDevice { device, spec, mac, mtu } => self.add_device(device, spec, *mac, *mtu),
             Op::Connect { a, b, quality } => self.connect(a, b, **quality),
             Op::SetMac { device, mac } => self.set_mac(device, *mac),

@@ -327,6 +327,8 @@ pub enum Op {
         namespace: NamespaceName,
         /// `net.ipv6.conf.all.disable_ipv6` from the start.
         disable_ipv6: bool,
+        /// `net.ipv4.ip_forward` from the start: a new namespace has the host's (`devconf_inherit_init_net`).
+        ipv4_forward: bool,
     },
     /// Makes a device, down and without addresses.
     AddDevice {

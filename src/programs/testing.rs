@@ -167,7 +167,11 @@ impl World {
         let mut plan = Plan::new();
         let mut push = |op| plan.push(Owner::Machine(0), op);
         for namespace in ["host", "a", "b", "far"] {
-            push(Op::AddNamespace { namespace: NamespaceName::new(namespace), disable_ipv6: true });
+            push(Op::AddNamespace {
+                namespace: NamespaceName::new(namespace),
+                disable_ipv6: true,
+                ipv4_forward: false,
+            });
         }
         let namespace = NamespaceName::new("host");
         push(Op::SetSysctl { namespace, sysctl: Sysctl::Ipv4Forward(true) });

@@ -536,14 +536,14 @@ impl TcpStack {
     /// Every listener, oldest first.
     #[must_use]
     pub fn listeners(&self) -> Vec<ListenerEntry> {
-        let entry = |(id, listener): (&ListenerId, &Box<Listener>)| ListenerEntry {
+        let entry = |(id, listener): (&ListenerId, &Listener)| ListenerEntry {
             id: *id,
             scope: listener.scope,
             local: listener.local,
             backlog: listener.backlog,
             accept_queue: listener.queue.len(),
         };
-        self.listeners.iter().map(entry).collect()
+        self.listeners.iter().map(|(id, listener)| (id, &**listener)).map(entry).collect()
     }
 
     /// Where a listener listens; `None` once it is closed.

@@ -76,7 +76,10 @@ impl World {
         let bridge = interface("br0")?;
         let device = DeviceName { namespace: namespace.clone(), name: bridge };
         let mut plan = Plan::new();
-        plan.push(owner, Op::AddNamespace { namespace: namespace.clone(), disable_ipv6: true });
+        plan.push(
+            owner,
+            Op::AddNamespace { namespace: namespace.clone(), disable_ipv6: true, ipv4_forward: false },
+        );
         plan.push(
             owner,
             Op::AddDevice { device: device.clone(), spec: DeviceSpec::Bridge, mac: None, mtu: LAN_MTU },
@@ -92,7 +95,10 @@ impl World {
         let owner = self.next_machine_owner();
         let namespace = NamespaceName::new(spec.name.clone());
         let mut plan = Plan::new();
-        plan.push(owner, Op::AddNamespace { namespace: namespace.clone(), disable_ipv6: false });
+        plan.push(
+            owner,
+            Op::AddNamespace { namespace: namespace.clone(), disable_ipv6: false, ipv4_forward: false },
+        );
         let device = |name: &str| -> Result<DeviceName, WorldError> {
             Ok(DeviceName { namespace: namespace.clone(), name: interface(name)? })
         };

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use super::Daemon;
+use linkspan_nat::rule::Family;
+
 use super::publish::Occasion;
+use super::{Daemon, index_of};
 use crate::docker::capability::NetworkCapability;
 use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State};
 use crate::docker::drivers::{Driver, host, none};
@@ -288,7 +290,9 @@ impl Daemon {
             Ipv6Switch::Namespace => container.endpoints.iter().any(|e| e.network_number.is_some()),
             Ipv6Switch::Interface => false,
         };
-        none::sandbox(&mut outcome.plan, Owner::Sandbox(sandbox.number), &sandbox.namespace, disable_ipv6);
+        let forward = self.forwarding[index_of(Family::Ipv4)];
+        let owner = Owner::Sandbox(sandbox.number);
+        none::sandbox(&mut outcome.plan, owner, &sandbox.namespace, disable_ipv6, forward);
     }
 
     /// The error of a container whose interfaces cannot be made. Where the runtime waits for that, dockerd hears of it from

@@ -8,6 +8,7 @@ pub(in super::super) fn sandbox(
     owner: Owner,
     namespace: &NamespaceName,
     disable_ipv6: bool,
+    ipv4_forward: bool,
 ) {
-    plan.push(owner, Op::AddNamespace { namespace: namespace.clone(), disable_ipv6 });
+    plan.push(owner, Op::AddNamespace { namespace: namespace.clone(), disable_ipv6, ipv4_forward });
 }

@@ -21,6 +21,7 @@ impl Engine {
         &mut self,
         name: &NamespaceName,
         disable_ipv6: bool,
+        ipv4_forward: bool,
     ) -> Result<Undo, ApplyError> {
         if self.names.contains_key(name) {
             return Err(ApplyError::NamespaceExists(name.clone()));
@@ -43,13 +44,14 @@ impl Engine {
             master: None,
             uppers: None,
             addresses: Vec::new(),
-            ipv4_forward: false,
+            ipv4_forward,
             ipv6_disabled: disable_ipv6,
             counters: Counters::default(),
         };
         self.push_device(device);
         let rules = self.blank_rules.clone();
         let mut space = Namespace::new(name.clone(), loopback, disable_ipv6, rules, self.seed);
+        (space.ipv4_forward, space.ipv4_forward_default) = (ipv4_forward, ipv4_forward);
         space.by_name.insert(lo, loopback);
         self.namespaces.push(Some(Box::new(space)));
         self.names.insert(name.clone(), id);

@@ -121,7 +121,11 @@ impl Engine {
         Some(match undo {
             Undo::Namespace(id) => {
                 let space = self.space_of(*id)?;
-                Op::AddNamespace { namespace: space.name.clone(), disable_ipv6: space.ipv6_disabled }
+                Op::AddNamespace {
+                    namespace: space.name.clone(),
+                    disable_ipv6: space.ipv6_disabled,
+                    ipv4_forward: space.ipv4_forward,
+                }
             }
             Undo::Device(id) => self.redo_device(*id)?,
             Undo::Link(id) => {

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use super::{Facts, Location, MTU};
-use crate::docker::container::Container;
 use crate::observe::explain::{Cause, Drop, End};
 
 impl Facts<'_> {
@@ -81,9 +80,10 @@ impl Facts<'_> {
     fn was_given_out(&self, network: &str, address: IpAddr) -> bool {
         let Some(daemon) = self.world.daemon(self.host) else { return false };
         let Ok(network) = daemon.network(network) else { return false };
-        let on_it =
-            |container: &Container| container.endpoints.iter().any(|e| e.network_name == network.name);
-        let containers = daemon.containers().filter(|container| on_it(container)).count() as u128;
+        let members = daemon
+            .containers()
+            .filter(|container| container.endpoints.iter().any(|e| e.network_name == network.name));
+        let containers = members.count() as u128;
         let number = |address: IpAddr| match address {
             IpAddr::V4(address) => u128::from(address.to_bits()),
             IpAddr::V6(address) => address.to_bits(),
