@@ -14,19 +14,18 @@
 #![allow(clippy::print_stdout, reason = "a benchmark reports to the terminal")]
 #![allow(missing_docs, reason = "a benchmark is no library")]
 
+mod stage;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use criterion::Criterion;
-use linkspan::docker::cli;
-use linkspan::docker::daemon::DaemonConfig;
 use linkspan::docker::request::Request;
 use linkspan::lab;
 use linkspan::scenario::report::RunOptions;
 use linkspan::scenario::{DiskSource, LoadOptions, load};
-use linkspan::world::World;
-use linkspan::world::stage::{LinkQuality, MachineSpec, NicSpec};
+use stage::{Town, requests};
 
 const NETWORKS: usize = 10;
 const CONTAINERS: usize = 1000;
@@ -68,51 +67,6 @@ fn process(arguments: &[PathBuf]) {
     assert!(status.expect("the binary was built").success(), "{arguments:?} succeeds");
 }
 
-fn request(line: &str) -> Request {
-    let words = cli::words::split(line).expect("a well-formed line");
-    cli::parse(&words).expect("a command of docker").request
-}
-
-/// Ten networks, then a thousand containers on them in turn.
-fn requests() -> Vec<Request> {
-    let networks = (0..NETWORKS).map(|number| request(&format!("network create net{number}")));
-    let containers = (0..CONTAINERS).map(|number| {
-        let network = number % NETWORKS;
-        request(&format!("run -d --name c{number} --network net{network} alpine sleep 1d"))
-    });
-    networks.chain(containers).collect()
-}
-
-fn build(requests: &[Request]) -> World {
-    let card = NicSpec {
-        name: "eth0".to_owned(),
-        addresses: vec!["203.0.113.10/24".parse().expect("an address")],
-        lan: Some("uplink".to_owned()),
-        mtu: 1500,
-        mac: None,
-        quality: LinkQuality::default(),
-    };
-    let spec = MachineSpec {
-        name: "host".to_owned(),
-        nics: vec![card],
-        loopback: Vec::new(),
-        routes: Vec::new(),
-        forward: false,
-        resolv_conf: "nameserver 203.0.113.53\n".to_owned(),
-        local_ports: None,
-        sysctls: Vec::new(),
-        rules: Vec::new(),
-    };
-    let mut world = World::new(0);
-    let host = world.add_host(&spec, DaemonConfig::default()).expect("a host can be added");
-    for request in requests {
-        let mut job = world.request(host, request).expect("nothing is in its way");
-        let status = job.status();
-        assert_eq!(status, Some(0), "{}", job.take_output());
-    }
-    world
-}
-
 fn figures(requests: &[Request]) {
     figure("quickstart, in process", 50.0, quickstart);
     figure("quickstart, process start to exit", 50.0, || {
@@ -121,17 +75,17 @@ fn figures(requests: &[Request]) {
     figure("linkspan test scenarios/", 2000.0, || {
         process(&["test".into(), root().join("scenarios")]);
     });
-    figure("1,000 containers on 10 networks", 100.0, || build(requests));
+    figure("1,000 containers on 10 networks", 100.0, || Town::build(requests));
 }
 
 fn main() {
-    let requests = requests();
-    // A filter asks for criterion alone.
-    if std::env::args().skip(1).all(|argument| argument.starts_with('-')) {
+    // Ten networks, then a thousand containers on them in turn.
+    let requests = requests(NETWORKS, CONTAINERS);
+    if stage::wants_figures() {
         figures(&requests);
     }
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
     criterion.bench_function("quickstart", |bencher| bencher.iter(quickstart));
-    criterion.bench_function("build/1000", |bencher| bencher.iter_with_large_drop(|| build(&requests)));
+    criterion.bench_function("build/1000", |bencher| bencher.iter_with_large_drop(|| Town::build(&requests)));
     criterion.final_summary();
 }

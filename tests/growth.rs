@@ -9,18 +9,18 @@
     reason = "clippy.toml allows it in tests; helpers outside a test function are tests too"
 )]
 
+#[path = "../benches/stage/town.rs"]
+mod town;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fmt::Write;
 use std::path::Path;
 
-use linkspan::docker::cli;
-use linkspan::docker::daemon::DaemonConfig;
 use linkspan::lab;
 use linkspan::scenario::report::RunOptions;
 use linkspan::scenario::{LoadOptions, MemorySource, Scenario, load};
-use linkspan::world::stage::{LinkQuality, MachineSpec, NicSpec};
-use linkspan::world::{HostId, World};
+use town::Town;
 
 thread_local! {
     /// Bytes that this thread holds, and bytes that it ever asked for.
@@ -65,56 +65,20 @@ fn work(run: impl FnOnce()) -> usize {
     HELD.get().1 - before
 }
 
-struct Town {
-    world: World,
-    host: HostId,
+/// A network with so many members that announces nothing: a broadcast reaches every member.
+fn network_of(members: usize) -> Town {
+    let mut town = Town::build(&[]);
+    let quiet = "-o com.docker.network.advertise_addr_nmsgs=0";
+    docker(&mut town, &format!("network create {quiet} --subnet 10.1.0.0/16 big"));
+    for number in 0..members {
+        docker(&mut town, &format!("run -d --name c{number} --network big alpine sleep 1d"));
+    }
+    docker(&mut town, "run -d --name guest alpine sleep 1d");
+    town
 }
 
-impl Town {
-    fn new() -> Town {
-        let card = NicSpec {
-            name: "eth0".to_owned(),
-            addresses: vec!["203.0.113.10/24".parse().unwrap()],
-            lan: Some("uplink".to_owned()),
-            mtu: 1500,
-            mac: None,
-            quality: LinkQuality::default(),
-        };
-        let spec = MachineSpec {
-            name: "host".to_owned(),
-            nics: vec![card],
-            loopback: Vec::new(),
-            routes: Vec::new(),
-            forward: false,
-            resolv_conf: "nameserver 203.0.113.53\n".to_owned(),
-            local_ports: None,
-            sysctls: Vec::new(),
-            rules: Vec::new(),
-        };
-        let mut world = World::new(0);
-        let host = world.add_host(&spec, DaemonConfig::default()).unwrap();
-        Town { world, host }
-    }
-
-    fn docker(&mut self, line: &str) {
-        let words = cli::words::split(line).unwrap();
-        let request = cli::parse(&words).unwrap().request;
-        let mut job = self.world.request(self.host, &request).unwrap();
-        let status = job.status();
-        assert_eq!(status, Some(0), "{line}: {}", job.take_output());
-    }
-
-    /// A network with so many members that announces nothing: a broadcast reaches every member.
-    fn network_of(members: usize) -> Town {
-        let mut town = Town::new();
-        let quiet = "-o com.docker.network.advertise_addr_nmsgs=0";
-        town.docker(&format!("network create {quiet} --subnet 10.1.0.0/16 big"));
-        for number in 0..members {
-            town.docker(&format!("run -d --name c{number} --network big alpine sleep 1d"));
-        }
-        town.docker("run -d --name guest alpine sleep 1d");
-        town
-    }
+fn docker(town: &mut Town, line: &str) {
+    town.carry_out(&town::request(line));
 }
 
 #[test]
@@ -127,14 +91,14 @@ fn a_container_takes_less_than_ten_kibibytes_before_a_socket_opens() {
 
 /// Bytes that each of a thousand containers on two networks takes.
 fn bytes_each(options: impl Fn(usize) -> String) -> isize {
-    let mut town = Town::new();
-    town.docker("network create one");
-    town.docker("network create two");
+    let mut town = Town::build(&[]);
+    docker(&mut town, "network create one");
+    docker(&mut town, "network create two");
     let before = HELD.get().0;
     for number in 0..1_000 {
         let network = if number % 2 == 0 { "one" } else { "two" };
         let options = options(number);
-        town.docker(&format!("run -d --name c{number} --network {network} {options} alpine sleep 1d"));
+        docker(&mut town, &format!("run -d --name c{number} --network {network} {options} alpine sleep 1d"));
     }
     (HELD.get().0 - before) / 1_000
 }
@@ -142,11 +106,11 @@ fn bytes_each(options: impl Fn(usize) -> String) -> isize {
 #[test]
 fn an_endpoint_costs_no_more_in_a_network_of_a_thousand_than_in_one_of_ten() {
     let turns = |members: usize| {
-        let mut town = Town::network_of(members);
+        let mut town = network_of(members);
         work(|| {
             for _ in 0..20 {
-                town.docker("network connect big guest");
-                town.docker("network disconnect big guest");
+                docker(&mut town, "network connect big guest");
+                docker(&mut town, "network disconnect big guest");
             }
         })
     };
@@ -190,10 +154,10 @@ fn a_file_with_many_networks_takes_work_by_their_number() {
 #[test]
 fn publishing_many_ports_takes_work_by_their_number() {
     let of = |last: u16| {
-        let mut town = Town::new();
+        let mut town = Town::build(&[]);
         work(|| {
-            town.docker(&format!("run -d --name web -p 1001-{last}:1001-{last} alpine sleep 1d"));
-            town.docker("rm -f web");
+            docker(&mut town, &format!("run -d --name web -p 1001-{last}:1001-{last} alpine sleep 1d"));
+            docker(&mut town, "rm -f web");
         })
     };
     let (some, twice) = (of(2_000), of(3_000));
