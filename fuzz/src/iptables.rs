@@ -5,6 +5,7 @@ use linkspan_nat::rule::Family;
 use linkspan_nat::ruleset::{RuleSet, Table};
 use linkspan_nat::text::{apply_command, parse_command};
 use linkspan_nat::text_list::{ListOptions, list_save, list_table};
+use linkspan_nat::text_restore::words_of;
 
 use super::input::Input;
 
@@ -15,7 +16,7 @@ pub fn run(data: &[u8]) {
     let text = String::from_utf8_lossy(input.rest());
     let mut rules = RuleSet::new(family);
     for line in text.lines().take(16) {
-        let words = split(line);
+        let words = words_of(line);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let parsed = match parse_command(family, &words) {
             Ok(parsed) => parsed,
@@ -47,7 +48,7 @@ fn again(rules: &RuleSet, family: Family) {
         let text = list_save(rules, table, None, None, false).expect("a whole table can be listed");
         for line in text.lines() {
             let mut words = vec!["-t".to_owned(), table.name().to_owned()];
-            words.extend(split(line));
+            words.extend(words_of(line));
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
             let parsed = match parse_command(family, &words) {
                 Ok(parsed) => parsed,
@@ -63,24 +64,4 @@ fn again(rules: &RuleSet, family: Family) {
 
 fn saved(rules: &RuleSet, counters: bool) -> String {
     Table::ALL.into_iter().filter_map(|table| list_save(rules, table, None, None, counters)).collect()
-}
-
-/// Words as `iptables-restore` splits them: blanks separate, double quotes join, a backslash takes the next character
-/// as it is inside them.
-fn split(line: &str) -> Vec<String> {
-    let (mut words, mut word, mut quoted) = (Vec::new(), None::<String>, false);
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' => {
-                quoted = !quoted;
-                word.get_or_insert_default();
-            }
-            '\\' if quoted => word.get_or_insert_default().extend(characters.next()),
-            ' ' | '\t' if !quoted => words.extend(word.take()),
-            other => word.get_or_insert_default().push(other),
-        }
-    }
-    words.extend(word);
-    words
 }

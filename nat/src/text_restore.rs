@@ -203,8 +203,9 @@ fn counted(line: &str) -> (Option<Counters>, &str) {
     (counters, rest.trim_start())
 }
 
-/// Words apart by blanks; double quotes hold together, a backslash within them takes the next character as it is.
-fn words_of(line: &str) -> Vec<String> {
+/// The words of a line as `iptables-restore` splits it: apart by blanks; double quotes hold together, a backslash within
+/// them takes the next character as it is.
+pub fn words_of(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut quoted = false;
@@ -216,7 +217,7 @@ fn words_of(line: &str) -> Vec<String> {
                 word.get_or_insert_default();
             }
             '\\' if quoted => word.get_or_insert_default().extend(characters.next()),
-            blank if blank.is_whitespace() && !quoted => words.extend(word.take()),
+            ' ' | '\t' | '\n' if !quoted => words.extend(word.take()),
             other => word.get_or_insert_default().push(other),
         }
     }

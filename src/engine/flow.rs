@@ -29,7 +29,7 @@ use linkspan_nat::packet::{PacketView, TCP, UDP};
 use linkspan_nat::rule::Family;
 use linkspan_switch::bridge::PortId;
 use linkspan_switch::ethernet::{ETHERNET_HEADER_LEN, EthernetHeader};
-use linkspan_switch::fdb::FdbTarget;
+use linkspan_switch::fdb::{FdbTarget, nanoseconds};
 use linkspan_switch::frame::{Checksum, Frame, TraceId};
 use linkspan_switch::offload;
 use linkspan_switch::storm::StormFrame;
@@ -169,7 +169,7 @@ impl Flows {
     /// The device by which a local datagram of `length` bytes leaves, if a decision still says so, whose basis the caller
     /// has seen to hold.
     #[inline]
-    pub(super) fn exit(
+    pub(super) fn way_out(
         &self,
         handle: Handle,
         netfilter: &mut Netfilter,
@@ -448,7 +448,7 @@ impl Engine {
         }
     }
 
-    /// Sends a frame whose header is that of [`Engine::first_decision`] by the device that [`Flows::exit`] named.
+    /// Sends a frame whose header is that of [`Engine::first_decision`] by the device that [`Flows::way_out`] named.
     #[inline]
     pub(super) fn send_framed(&mut self, handle: Handle, exit: Exit, mut frame: Frame) {
         self.next_trace += 1;
@@ -662,12 +662,6 @@ impl Draft {
 fn storm_frame(frame: &Frame, port: PortId) -> Option<StormFrame> {
     let header = EthernetHeader::parse(frame.bytes()).ok()?;
     Some(StormFrame { header, port: Some(port) })
-}
-
-/// Virtual time as a number; it ends after 584 years.
-#[inline]
-fn nanoseconds(time: Duration) -> u64 {
-    time.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(time.subsec_nanos()))
 }
 
 /// Bytes of the longest IP packet that a frame without link header is cut into.

@@ -252,7 +252,7 @@ impl Engine {
             space.next_identification = space.next_identification.wrapping_add(1);
             if !self.watched
                 && let Some(exit) =
-                    self.flows.exit(way.first, &mut space.netfilter, self.now, way.packet_length(payload))
+                    self.flows.way_out(way.first, &mut space.netfilter, self.now, way.packet_length(payload))
             {
                 let frame = way.frame(&self.pool, space.next_identification, payload)?;
                 let first = way.first;

@@ -412,8 +412,9 @@ impl Key {
     }
 }
 
+/// An instant or a span as a number, which compares faster than a `Duration`; it ends after 584 years.
 #[inline]
-pub(crate) fn nanoseconds(time: Duration) -> u64 {
+pub fn nanoseconds(time: Duration) -> u64 {
     time.as_secs().saturating_mul(1_000_000_000).saturating_add(u64::from(time.subsec_nanos()))
 }
 
