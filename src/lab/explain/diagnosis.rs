@@ -90,6 +90,8 @@ impl Facts<'_> {
             DropReason::BridgeNoPort => self.vanished(),
             DropReason::BridgeBadSource => self.group_address(),
             DropReason::BridgeSamePort => self.twins(),
+            DropReason::DeviceDown => self.taken_down(),
+            DropReason::TtlExceeded => self.circle(),
             DropReason::NoFreePort => self.translation(
                 "let the rule choose among more ports, or remove it: Docker masquerades by itself",
             ),
@@ -99,9 +101,7 @@ impl Facts<'_> {
             DropReason::BadFrame
             | DropReason::BadPacket
             | DropReason::BadChecksum
-            | DropReason::DeviceDown
             | DropReason::NoCarrier
-            | DropReason::TtlExceeded
             | DropReason::UnknownEtherType
             | DropReason::BridgeIsolated
             | DropReason::BridgeReserved

@@ -138,6 +138,26 @@ impl Facts<'_> {
         })
     }
 
+    /// A step that took an interface down.
+    pub(super) fn taken_down(&self) -> Option<Cause> {
+        let line = self.causes.command(&["link", "set", "down"])?;
+        Some(Cause {
+            text: "a step took the interface down".to_owned(),
+            line: self.line(Some(line)),
+            suggestion: "bring it up again: `ip link set NAME up`".to_owned(),
+        })
+    }
+
+    /// A step that added a route by which packets come back to where they were.
+    pub(super) fn circle(&self) -> Option<Cause> {
+        let line = self.causes.command(&["route", "add"])?;
+        Some(Cause {
+            text: "routes lead in a circle: who is asked next sends the packet back".to_owned(),
+            line: self.line(Some(line)),
+            suggestion: "let the last route end where the address is, or remove it".to_owned(),
+        })
+    }
+
     /// Two containers with one hardware address.
     pub(super) fn twins(&self) -> Option<Cause> {
         let (from, target) = (self.from.container()?, self.target_container()?);
