@@ -3,10 +3,8 @@
 
 use std::time::Duration;
 
-use linkspan_nat::rule::Family;
-
+use super::Daemon;
 use super::publish::Occasion;
-use super::{Daemon, index_of};
 use crate::docker::capability::NetworkCapability;
 use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State};
 use crate::docker::drivers::{Driver, host, none};
@@ -114,7 +112,7 @@ impl Daemon {
         for position in 0..count {
             self.activate(number, position, view).map_err(setting_up)?;
         }
-        self.plan_sandbox(number, outcome);
+        self.plan_sandbox(number, view, outcome);
         let sysctls_first = self.profile().interfaces_follow_sysctls();
         if sysctls_first {
             self.set_sysctls(number, outcome)?;
@@ -280,7 +278,7 @@ impl Daemon {
         Ok(())
     }
 
-    pub(super) fn plan_sandbox(&self, number: u32, outcome: &mut Outcome) {
+    fn plan_sandbox(&self, number: u32, view: &HostView, outcome: &mut Outcome) {
         let Some(container) = self.containers.get(&number) else { return };
         let Some(sandbox) = container.sandbox.as_ref().filter(|_| Self::has_own_namespace(container)) else {
             return;
@@ -290,9 +288,8 @@ impl Daemon {
             Ipv6Switch::Namespace => container.endpoints.iter().any(|e| e.network_number.is_some()),
             Ipv6Switch::Interface => false,
         };
-        let forward = self.forwarding[index_of(Family::Ipv4)];
         let owner = Owner::Sandbox(sandbox.number);
-        none::sandbox(&mut outcome.plan, owner, &sandbox.namespace, disable_ipv6, forward);
+        none::sandbox(&mut outcome.plan, owner, &sandbox.namespace, disable_ipv6, view.ip_forward);
     }
 
     /// The error of a container whose interfaces cannot be made. Where the runtime waits for that, dockerd hears of it from
