@@ -217,11 +217,21 @@ checks:
     );
 }
 
-/// The table of `scenarios/docs/README.md` names every file of the folder, no other, and the profile each runs under.
+/// The tables of `scenarios/docs/README.md` name every file of the folder, no other, and the profile each runs under; the
+/// pages they name are in its list of pages, and no other is.
 #[test]
 fn the_table_of_the_documentation_names_every_file() {
     let folder = Path::new("scenarios/docs");
     let table = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    let rows = table.lines().filter(|line| line.contains(".yaml`"));
+    let quoted =
+        |text: &str| -> Vec<String> { text.split('"').skip(1).step_by(2).map(str::to_owned).collect() };
+    let (statements, pages) = table.split_once("## Pages").unwrap();
+    let listed: BTreeSet<String> = quoted(pages).into_iter().collect();
+    let left_out = statements.split_once("## Not shown here").unwrap().1;
+    let places = rows.map(|row| row.split('|').nth(2).unwrap()).chain([left_out]);
+    let named: BTreeSet<String> = places.flat_map(quoted).collect();
+    assert_eq!(named, listed, "the pages that rows name, and the list of pages");
     let mut found = Vec::new();
     files(folder, &mut found);
     let mut names: BTreeSet<String> =

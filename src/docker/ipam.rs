@@ -32,6 +32,9 @@ pub enum IpamError {
     /// No predefined pool is free.
     #[error("no free predefined pool")]
     NoPool,
+    /// No predefined pool has room for a network of the size that was asked for.
+    #[error("invalid address pool")]
+    NoSuchSize,
     /// The address is taken.
     #[error("Address already in use")]
     Taken,
@@ -275,6 +278,22 @@ impl Ipam {
         Self { order, bases, cursor: (0, 0), v4: Space::default(), v6: Space::default() }
     }
 
+    /// Takes a free subnet of this prefix length from a predefined pool, whatever size the pool is cut into.
+    pub(super) fn request_sized(&mut self, v6: bool, length: u8, exclude: &Runs) -> Result<IpNet, IpamError> {
+        let fits = |base: &&Base| {
+            base.net.addr().is_ipv6() == v6
+                && (base.net.prefix_len()..=base.net.max_prefix_len()).contains(&length)
+        };
+        let bases: Vec<Base> =
+            self.bases.iter().filter(fits).map(|base| Base { prefix: length, ..*base }).collect();
+        let space = if v6 { &mut self.v6 } else { &mut self.v4 };
+        let subnet = bases.iter().find_map(|base| free_slot(base, 0, &space.union, exclude));
+        let (_, subnet) =
+            subnet.ok_or(if bases.is_empty() { IpamError::NoSuchSize } else { IpamError::NoPool })?;
+        space.add(subnet, None);
+        Ok(subnet)
+    }
+
     /// Takes a free predefined subnet that overlaps no number of `exclude` either.
     pub(super) fn request_predefined(&mut self, v6: bool, exclude: &Runs) -> Result<IpNet, IpamError> {
         let count = self.bases.len();
@@ -462,6 +481,21 @@ mod tests {
             );
             assert_eq!(predefined(&mut ipam, &exclude), "no free predefined pool");
         }
+    }
+
+    #[test]
+    fn a_size_is_taken_out_of_any_pool_that_has_room() {
+        let mut ipam =
+            Ipam::new(PoolOrder::LowestFree, &[(net("10.0.0.0/24"), 26), (net("10.1.0.0/16"), 24)], None);
+        let none = Runs::default();
+        assert_eq!(ipam.request_sized(false, 25, &none), Ok(net("10.0.0.0/25")));
+        assert_eq!(ipam.request_predefined(false, &none), Ok(net("10.0.0.128/26")));
+        assert_eq!(ipam.request_sized(false, 25, &none), Ok(net("10.1.0.0/25")));
+        assert_eq!(ipam.request_sized(false, 16, &none), Err(IpamError::NoPool));
+        assert_eq!(ipam.request_sized(false, 8, &none), Err(IpamError::NoSuchSize));
+        assert_eq!(ipam.request_sized(true, 64, &none), Err(IpamError::NoSuchSize));
+        ipam.release(net("10.0.0.0/25"), None);
+        assert_eq!(ipam.request_sized(false, 32, &none), Ok(net("10.0.0.0/32")));
     }
 
     #[test]

@@ -222,6 +222,12 @@ impl Profile {
         self.is_20_10()
     }
 
+    /// Whether a subnet that begins with the unspecified address asks for a predefined pool's network of that size
+    /// (29.0); before, it was a subnet like any other.
+    pub fn sizes_predefined_networks(self) -> bool {
+        self == Self::Docker29
+    }
+
     /// The order in which predefined pools are handed out.
     pub fn pool_order(self) -> PoolOrder {
         match self {

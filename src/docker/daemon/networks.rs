@@ -404,7 +404,10 @@ impl Daemon {
                 self.automatic_subnet(network, automatic, v6, view)?;
             }
             for pool in given {
-                self.requested_subnet(network, pool)?;
+                match self.wanted_length(pool) {
+                    Some(_) => self.automatic_subnet(network, pool, v6, view)?,
+                    None => self.requested_subnet(network, pool)?,
+                }
             }
             let of_family = |subnet: &&Subnet| subnet.pool.subnet().addr().is_ipv6() == v6;
             if network.driver.bridge().is_some() && network.subnets.iter().filter(of_family).count() > 1 {
@@ -414,6 +417,14 @@ impl Daemon {
         Ok(())
     }
 
+    /// The prefix length of a subnet that says nothing else: `0.0.0.0/24`, `::/56`; 0 leaves the size to Docker.
+    fn wanted_length(&self, pool: &IpamPool) -> Option<u8> {
+        let subnet = pool.subnet.parse::<IpNet>().ok()?;
+        (self.profile().sizes_predefined_networks() && subnet.addr().is_unspecified())
+            .then(|| subnet.prefix_len())
+    }
+
+    /// A subnet from the predefined pools, of the size that `pool` asks for, if it does.
     fn automatic_subnet(
         &mut self,
         network: &mut Network,
@@ -427,7 +438,21 @@ impl Daemon {
         pool.aux.retain(|_, address| of_family(address));
         pool.ip_range = pool.ip_range.filter(|range| of_family(range));
         let range = pool.ip_range.as_ref().and_then(|range| range.parse().ok());
-        let subnet = self.ipam.request_predefined(v6, &reserved).map_err(|_| {
+        let length = self.wanted_length(&pool);
+        if let (Some(_), Some(range)) = (length, &pool.ip_range) {
+            return Err(DockerError::system(format!(
+                "failed to parse pool request for address space \"LocalDefault\" pool \"\" subpool \"{range}\": invalid \
+                 address subpool"
+            )));
+        }
+        let taken = match length.filter(|length| *length > 0) {
+            Some(length) => self.ipam.request_sized(v6, length, &reserved),
+            None => self.ipam.request_predefined(v6, &reserved),
+        };
+        let subnet = taken.map_err(|error| {
+            if error == IpamError::NoSuchSize {
+                return DockerError::bad_parameter(error.to_string());
+            }
             let family = if v6 { 6 } else { 4 };
             match self.profile() {
                 Profile::Docker20_10 => DockerError::system(format!(
@@ -439,7 +464,7 @@ impl Daemon {
                 }
             }
         })?;
-        let result = self.fill_subnet(network, subnet, range, &pool, false);
+        let result = self.fill_subnet(network, subnet, range, &pool, length.is_some());
         let mut gateway = None;
         if let Some(taken) = network.subnets.last_mut() {
             // The address management knows nothing of the range.
