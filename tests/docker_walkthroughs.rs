@@ -2,9 +2,9 @@
 //! command by command through linkspan's docker command line, programs and hosts, and must print what a real Docker
 //! 20.10 printed (`oracle/expected`), line by line.
 //!
-//! Each walkthrough is a test of its own. Commands that still differ are listed in [`DIFFERENT`] with the reason; a listed
-//! command that is equal fails the test, so the list can only shrink. What a walkthrough needs and linkspan does not have (a
-//! swarm, a second node) makes its test an ignored one.
+//! Each walkthrough is a test of its own. Commands that still differ are listed in [`replayed::DIFFERENT`] with the reason; a
+//! listed command that is equal fails the test, so the list can only shrink. What a walkthrough needs and linkspan does not
+//! have (a swarm, a second node) makes its test an ignored one.
 //!
 //! `LINKSPAN_ORACLE` names another folder of the same shape.
 
@@ -17,6 +17,8 @@
 #[path = "walkthroughs/masks.rs"]
 mod masks;
 mod recorded;
+#[path = "walkthroughs/replayed.rs"]
+mod replayed;
 #[path = "walkthroughs/shell.rs"]
 mod shell;
 
@@ -25,49 +27,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-
-/// What linkspan offers to a walkthrough.
-const OFFERED: [&str; 6] = ["docker", "host", "outside", "dig", "daemon", "tty"];
-
-/// Walkthrough, command, and why it prints something else.
-const DIFFERENT: &[(&str, &str, &str)] = &[
-    (
-        "03-attach",
-        r#"ttyx 'docker attach container1' 'ip -4 addr' 'ping -w3 172.17.0.3' 'cat /etc/hosts' '^P^Q'"#,
-        TERMINAL,
-    ),
-    ("03-attach", r#"ttyx 'docker attach nonenetcontainer' 'cat /etc/hosts' 'ip -4 addr' '^P^Q'"#, TERMINAL),
-    ("03-attach", r#"ttyx 'docker attach container2' 'hostname -i' 'exit'"#, TERMINAL),
-    ("03-attach", r#"docker ps -a --format '{{.Names}} {{.State}}'"#, TERMINAL),
-    ("03-attach", r#"docker attach container2"#, TERMINAL),
-    ("03-attach", r#"ttyx 'docker run -it --rm --name fg busybox' 'echo hi' 'exit'"#, TERMINAL),
-    ("03-attach", r#"ttyx 'docker exec -it container1 sh' 'hostname -i' 'exit'"#, TERMINAL),
-    ("03-attach", r#"docker run -it busybox"#, TERMINAL),
-    (
-        "35-macvlan-modes",
-        r#"docker network create -d macvlan --subnet 192.168.60.0/24 --gateway 192.168.60.1 -o parent=lan0.10 vlan10"#,
-        KERNEL,
-    ),
-    ("35-macvlan-modes", r#"docker network create -d macvlan --subnet 192.168.63.0/24 noparent"#, KERNEL),
-    ("35-macvlan-modes", r#"docker run -itd --name i2 --network noparent busybox"#, KERNEL),
-    ("35-macvlan-modes", r#"docker run -itd --name ip1 --network ipv busybox"#, KERNEL),
-    ("35-macvlan-modes", r#"docker network rm vlan10 vlanbad internalmv noparent ipv ipv3 ipv4"#, KERNEL),
-    ("44-events-logs", r#"docker run --name l3 nosuchimage true"#, IMAGES),
-    (
-        "90-refusals",
-        r#"docker run -d --hostname aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa busybox"#,
-        RUNC,
-    ),
-    ("90-refusals", r#"docker run -d --network host --sysctl net.ipv4.ip_forward=1 busybox"#, RUNC),
-    ("90-refusals", r#"docker run -d --restart bogus nginx"#, POLICY),
-];
-
-const TERMINAL: &str = "nobody sits at a terminal here: there is nothing to attach to or type at";
-const KERNEL: &str =
-    "the recording's kernel has no 802.1Q, dummy or ipvlan devices; kernel documentation decides";
-const IMAGES: &str = "there is no registry, and every image is at hand";
-const RUNC: &str = "what runc refuses is not looked at";
-const POLICY: &str = "the client answers for the daemon here, in the words of 28";
+use replayed::{DIFFERENT, commands, missing};
 
 fn main() -> ExitCode {
     let folder = recorded::folder();
@@ -89,13 +49,6 @@ fn main() -> ExitCode {
         });
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-/// What a walkthrough needs and is not offered.
-fn missing(walkthrough: &Path) -> Vec<String> {
-    let text = std::fs::read_to_string(walkthrough).unwrap();
-    let needs = text.lines().filter_map(|line| line.strip_prefix("# needs:"));
-    needs.flat_map(str::split_whitespace).filter(|word| !OFFERED.contains(word)).map(str::to_owned).collect()
 }
 
 /// What was masked when it was recorded has nothing left to mask.
@@ -215,20 +168,6 @@ impl Pieces {
         pieces.text += rest;
         pieces
     }
-}
-
-/// A transcript's commands and what each printed, its status included.
-fn commands(transcript: &str) -> Vec<(&str, &str)> {
-    let mut begins: Vec<usize> = transcript.match_indices("\n$ ").map(|(at, _)| at + 1).collect();
-    if transcript.starts_with("$ ") {
-        begins.insert(0, 0);
-    }
-    let ends = begins.iter().skip(1).copied().chain([transcript.len()]);
-    begins
-        .iter()
-        .zip(ends)
-        .map(|(begin, end)| transcript[begin + 2..end].split_once('\n').unwrap_or_default())
-        .collect()
 }
 
 /// The lines of one and of the other, without what they begin and end with alike.

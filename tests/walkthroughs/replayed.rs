@@ -1,0 +1,67 @@
+//! Which walkthroughs are replayed, what their recordings say, and which commands may print something else.
+
+use std::path::Path;
+
+/// What linkspan offers to a walkthrough.
+const OFFERED: [&str; 6] = ["docker", "host", "outside", "dig", "daemon", "tty"];
+
+/// Walkthrough, command, and why it prints something else.
+pub(crate) const DIFFERENT: &[(&str, &str, &str)] = &[
+    (
+        "03-attach",
+        r#"ttyx 'docker attach container1' 'ip -4 addr' 'ping -w3 172.17.0.3' 'cat /etc/hosts' '^P^Q'"#,
+        TERMINAL,
+    ),
+    ("03-attach", r#"ttyx 'docker attach nonenetcontainer' 'cat /etc/hosts' 'ip -4 addr' '^P^Q'"#, TERMINAL),
+    ("03-attach", r#"ttyx 'docker attach container2' 'hostname -i' 'exit'"#, TERMINAL),
+    ("03-attach", r#"docker ps -a --format '{{.Names}} {{.State}}'"#, TERMINAL),
+    ("03-attach", r#"docker attach container2"#, TERMINAL),
+    ("03-attach", r#"ttyx 'docker run -it --rm --name fg busybox' 'echo hi' 'exit'"#, TERMINAL),
+    ("03-attach", r#"ttyx 'docker exec -it container1 sh' 'hostname -i' 'exit'"#, TERMINAL),
+    ("03-attach", r#"docker run -it busybox"#, TERMINAL),
+    (
+        "35-macvlan-modes",
+        r#"docker network create -d macvlan --subnet 192.168.60.0/24 --gateway 192.168.60.1 -o parent=lan0.10 vlan10"#,
+        KERNEL,
+    ),
+    ("35-macvlan-modes", r#"docker network create -d macvlan --subnet 192.168.63.0/24 noparent"#, KERNEL),
+    ("35-macvlan-modes", r#"docker run -itd --name i2 --network noparent busybox"#, KERNEL),
+    ("35-macvlan-modes", r#"docker run -itd --name ip1 --network ipv busybox"#, KERNEL),
+    ("35-macvlan-modes", r#"docker network rm vlan10 vlanbad internalmv noparent ipv ipv3 ipv4"#, KERNEL),
+    ("44-events-logs", r#"docker run --name l3 nosuchimage true"#, IMAGES),
+    (
+        "90-refusals",
+        r#"docker run -d --hostname aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa busybox"#,
+        RUNC,
+    ),
+    ("90-refusals", r#"docker run -d --network host --sysctl net.ipv4.ip_forward=1 busybox"#, RUNC),
+    ("90-refusals", r#"docker run -d --restart bogus nginx"#, POLICY),
+];
+
+const TERMINAL: &str = "nobody sits at a terminal here: there is nothing to attach to or type at";
+const KERNEL: &str =
+    "the recording's kernel has no 802.1Q, dummy or ipvlan devices; kernel documentation decides";
+const IMAGES: &str = "there is no registry, and every image is at hand";
+const RUNC: &str = "what runc refuses is not looked at";
+const POLICY: &str = "the client answers for the daemon here, in the words of 28";
+
+/// What a walkthrough needs and is not offered.
+pub(crate) fn missing(walkthrough: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(walkthrough).unwrap();
+    let needs = text.lines().filter_map(|line| line.strip_prefix("# needs:"));
+    needs.flat_map(str::split_whitespace).filter(|word| !OFFERED.contains(word)).map(str::to_owned).collect()
+}
+
+/// A transcript's commands and what each printed, its status included.
+pub(crate) fn commands(transcript: &str) -> Vec<(&str, &str)> {
+    let mut begins: Vec<usize> = transcript.match_indices("\n$ ").map(|(at, _)| at + 1).collect();
+    if transcript.starts_with("$ ") {
+        begins.insert(0, 0);
+    }
+    let ends = begins.iter().skip(1).copied().chain([transcript.len()]);
+    begins
+        .iter()
+        .zip(ends)
+        .map(|(begin, end)| transcript[begin + 2..end].split_once('\n').unwrap_or_default())
+        .collect()
+}
