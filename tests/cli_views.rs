@@ -140,6 +140,17 @@ fn a_comparison_has_the_exit_code_of_diff() {
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(code, 1);
     assert!(!value["changes"].as_array().unwrap().is_empty());
+    std::fs::create_dir_all(folder.0.join("less")).unwrap();
+    let less =
+        FILE.split("steps:").next().unwrap().replace("  db: {image: postgres, networks: [back]}\n", "");
+    std::fs::write(folder.0.join("less/compose.yaml"), less).unwrap();
+    let (gone, _, code) = folder.linkspan(&["diff", "shop", "less", name[0], name[1]]);
+    assert_eq!(code, 1);
+    assert!(gone.contains("db is in shop only: ") && gone.matches("(not there)").count() == 3, "{gone}");
+    let (json, ..) = folder.linkspan(&["diff", "--format", "json", "shop", "less", name[0], name[1]]);
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&value["gone"], &value["come"]), (&serde_json::json!(["db"]), &serde_json::json!([])));
+    assert!(value["changes"].as_array().unwrap().iter().any(|change| change["to"] == "db"));
     let (_, _, code) = folder.linkspan(&["diff", "shop", "--profiles", "28,28"]);
     assert_eq!(code, 0);
     folder.refuses(&["diff", "shop"], &["<AFTER>"]);

@@ -159,6 +159,62 @@ fn colours_wrap_the_same_words() {
     assert_eq!(plain, explanation.to_string());
 }
 
+/// Text for people and JSON for programs tell the same: every hop in its order, the end, the cause and what to do.
+#[test]
+fn json_and_text_tell_the_same() {
+    for path in scenarios() {
+        let explanation = explained(&path);
+        let (text, value) = (explanation.to_string(), explanation.to_json());
+        let name = name_of(&path);
+        let mut rest = text.as_str();
+        let mut next = |what: &str| {
+            let at = rest
+                .find(what)
+                .unwrap_or_else(|| panic!("{name}: the text has no {what:?}, in its place:\n{text}"));
+            rest = &rest[at + what.len()..];
+        };
+        let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        for (at, passage) in value["passages"].as_array().unwrap().iter().enumerate() {
+            next(&format!("\n{}. ", at + 1));
+            next(&format!(
+                "{} → {}  {}",
+                word(&passage["from"]),
+                word(&passage["to"]),
+                word(&passage["summary"])
+            ));
+            for hop in passage["hops"].as_array().unwrap() {
+                next(&word(&hop["text"]));
+            }
+        }
+        next(&format!("\n{}: {}", word(&value["outcome"]), word(&value["sentence"])));
+        if value["drop"].is_object() {
+            next(&word(&value["drop"]["text"]));
+        }
+        for error in value["errors"].as_array().unwrap() {
+            next(&word(error));
+        }
+        if value["cause"].is_object() {
+            next(&word(&value["cause"]["text"]));
+            if let Some(file) = value["cause"]["line"]["file"].as_str() {
+                next(&format!(
+                    "{file}:{}:{}",
+                    value["cause"]["line"]["line"], value["cause"]["line"]["column"]
+                ));
+            }
+            next(&word(&value["cause"]["suggestion"]));
+        }
+        // What the text has beyond: nothing but what a drop means where no cause is known.
+        let left = rest.trim();
+        assert!(left.is_empty() || left.starts_with("meaning "), "{name}: {left}");
+        let passages = value["passages"].as_array().unwrap();
+        let hops: usize = passages.iter().map(|passage| passage["hops"].as_array().unwrap().len()).sum();
+        let told = text.split_once("\n1. ").map_or("", |(_, told)| told);
+        let told = told.lines().filter(|line| line.starts_with("    ") && !line.starts_with("     "));
+        let remark = |line: &&str| line.starts_with("    ──") || line.contains(" more like it");
+        assert_eq!(told.filter(|line| !remark(line)).count(), hops, "{name}: a hop is in the text only");
+    }
+}
+
 #[test]
 fn json_has_a_stable_shape() {
     let mut wrong = Vec::new();
@@ -354,6 +410,12 @@ const CAUSES: &[(&str, &str, usize, &str)] = &[
         6,
         "the name server 9.9.9.9 that b asks is out of reach",
     ),
+    (
+        "services:\n  b:\n    image: busybox\n    command: sleep 1d\n    network_mode: host\n    dns: [9.9.9.9]\n",
+        "b -> www.example.test:80",
+        6,
+        "the name server 9.9.9.9 that b asks is out of reach",
+    ),
     ("services:\n  a: {image: nginx}\n", "a -> host.docker.internal:80", 2, "to those that ask for it"),
     (
         "services:\n  a: {image: nginx}\n  b: {image: nginx}\nsteps:\n  - docker rm -f small-a-1\n",
@@ -437,6 +499,69 @@ const CAUSES: &[(&str, &str, usize, &str)] = &[
         "own address is for its network",
     ),
 ];
+
+#[test]
+fn what_listens_in_a_shared_namespace_is_told_whoever_started_it() {
+    let text = "\
+name: s
+services:
+  a: {image: nginx}
+  side: {image: redis, network_mode: 'service:a'}
+  b: {image: busybox, command: sleep 1d}
+steps:
+  - docker exec -d s-a-1 httpd -f -p 9100
+";
+    let (_, told, suggestion) = cause(text, "b -> a:8080");
+    assert_eq!(told, "a listens on 80/tcp and 6379/tcp and 9100/tcp, not on 8080");
+    assert!(suggestion.starts_with("ask for port 80"), "{suggestion}");
+    let (_, _, suggestion) = cause(text, "world:outside -> host:6379");
+    assert_eq!(suggestion, "publish it: `ports: [\"6379:6379\"]` in a");
+}
+
+#[test]
+fn a_binding_that_is_too_narrow_is_to_be_widened() {
+    let text = "\
+name: s
+services:
+  web: {image: nginx, networks: [front]}
+  db: {image: postgres, networks: [back], ports: ['127.0.0.1:5433:5432']}
+networks: {front: , back: }
+";
+    let (_, _, suggestion) = cause(text, "web -> db:5432");
+    assert_eq!(
+        suggestion,
+        "connect web to `back`, or publish 5432 on every address, not on 127.0.0.1 alone, and ask for port 5433 of the \
+         host's address"
+    );
+    let open = text.replace("127.0.0.1:", "");
+    let (_, _, suggestion) = cause(&open, "web -> db:5432");
+    assert_eq!(suggestion, "connect web to `back`, or ask for port 5433 of the host's address");
+    let (_, _, suggestion) = cause(text, "world:outside -> 172.19.0.2:5432");
+    assert!(suggestion.contains("not on 127.0.0.1 alone"), "{suggestion}");
+}
+
+#[test]
+fn an_address_that_another_one_got_is_named() {
+    let text = "\
+name: s
+services:
+  a: {image: nginx}
+  b: {image: nginx, networks: {default: {ipv4_address: 172.30.0.2}}}
+networks:
+  default: {ipam: {config: [{subnet: 172.30.0.0/24}]}}
+";
+    let Err(ExplainError::Scenario(error)) = ask(text, "a -> b:80") else { panic!("b is started") };
+    assert!(error.message.contains("Address already in use"), "{error:?}");
+    assert!(format!("{error:?}").contains("s-a-1 was given 172.30.0.2 when it started"), "{error:?}");
+    let text = text.replace("  b: {image: nginx, networks: {default: {ipv4_address: 172.30.0.2}}}\n", "")
+        + "steps:\n  - {run: docker run -d --name bb --network s_default --ip 172.30.0.2 nginx, expect: {exit: 125}}\n";
+    let (outcome, told, suggestion) = cause(&text, "a -> bb:80");
+    assert_eq!(
+        (outcome, told.as_str()),
+        (Outcome::Unresolved, "bb does not run: it asks for 172.30.0.2, which a has")
+    );
+    assert!(suggestion.contains("ip_range"), "{suggestion}");
+}
 
 #[test]
 fn a_cause_points_at_its_line() {

@@ -227,6 +227,36 @@ fn questions_and_grades_leave_the_world_as_it_is() {
     }
 }
 
+/// Who is in another's namespace has no tables of its own: those of the namespace are shown, and whose they are.
+#[test]
+fn tables_of_a_helper_are_those_of_its_namespace() {
+    let file = "\
+name: t
+services:
+  web: {image: nginx}
+  helper: {image: busybox, command: sleep 1d, network_mode: 'service:web'}
+  agent: {image: busybox, command: sleep 1d, network_mode: host}
+steps: [wait 1s]
+";
+    let file = scenario(file);
+    let mut stepper = stepper(&file, 0);
+    done(&mut stepper, "next");
+    let helper = done(&mut stepper, "tables helper").join("\n");
+    assert!(helper.contains("container t-web-1, whose namespace t-helper-1 shares"), "{helper}");
+    let own = done(&mut stepper, "tables web").join("\n");
+    let tables = |text: &str| {
+        text.lines().skip_while(|line| !line.starts_with("  ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(tables(&helper), tables(&own));
+    let sockets = done(&mut stepper, "tables helper sockets").join("\n");
+    assert!(sockets.contains("[::]:80") && !sockets.contains("interfaces"), "{sockets}");
+    let agent = done(&mut stepper, "tables agent routes").join("\n");
+    assert!(
+        agent.contains("host host, whose namespace t-agent-1 shares") && agent.contains("docker0"),
+        "{agent}"
+    );
+}
+
 #[test]
 fn a_typed_line_is_part_of_what_is_run_again() {
     let small = scenario(SMALL);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use linkspan::lab::matrix::{self, Difference, Matrix, Scope};
+use linkspan::lab::matrix::{self, Change, Difference, Matrix, Scope};
 use linkspan::scenario::Scenario;
 use linkspan::scenario::render::{Style, counted};
 
@@ -113,7 +113,11 @@ fn table(difference: &Difference, style: Style) -> Vec<String> {
         None => "(not there)".to_owned(),
     };
     let head = ["FROM", "TO", "BY", "TRIED", &difference.before, &difference.after].map(str::to_owned);
-    let rows = difference.changes.iter().map(|change| {
+    // Who is on one side only is told once, not attempt by attempt.
+    let absent = |name: &String| difference.gone.contains(name) || difference.come.contains(name);
+    let kept: Vec<&Change> =
+        difference.changes.iter().filter(|change| !absent(&change.from) && !absent(&change.to)).collect();
+    let rows = kept.iter().map(|change| {
         [
             change.from.clone(),
             change.to.clone(),
@@ -131,6 +135,16 @@ fn table(difference: &Difference, style: Style) -> Vec<String> {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         let line = cells.collect::<Vec<_>>().join("  ").trim_end().to_owned();
         lines.push(if index == 0 { style.strong(&line) } else { line });
+    }
+    if kept.is_empty() {
+        lines.clear();
+    }
+    let sides = [(&difference.gone, &difference.before), (&difference.come, &difference.after)];
+    let alone = sides.into_iter().flat_map(|(names, side)| names.iter().map(move |name| (name, side)));
+    for (name, side) in alone {
+        let own = difference.changes.iter().filter(|change| change.from == *name || change.to == *name);
+        let attempts = counted(own.count() as u64, "attempt");
+        lines.push(format!("{name} is in {side} only: {attempts} from it or to it"));
     }
     lines.push(String::new());
     lines.push(format!("{} of {compared} differ", difference.changes.len()));

@@ -472,6 +472,22 @@ impl Daemon {
             .ok_or_else(|| DockerError::not_found(format!("No such container: {text}")))
     }
 
+    /// An address that a container asks for and has not, because another one on the network has it, and that one.
+    pub fn taken_address(&self, container: &Container) -> Option<(IpAddr, &Container)> {
+        container.endpoints.iter().filter(|endpoint| endpoint.active.is_none()).find_map(|endpoint| {
+            let wanted = [&endpoint.config.ipv4, &endpoint.config.ipv6].into_iter().flatten();
+            let mut wanted = wanted.filter_map(|text| text.parse::<IpAddr>().ok());
+            wanted.find_map(|address| {
+                let has = |other: &&Container| {
+                    let here = other.endpoints.iter().filter(|e| e.network_name == endpoint.network_name);
+                    let active = here.filter_map(|e| e.active.as_ref());
+                    active.flat_map(|a| [a.ipv4, a.ipv6]).flatten().any(|net| net.addr() == address)
+                };
+                self.containers().find(has).map(|holder| (address, holder))
+            })
+        })
+    }
+
     /// The container whose own namespace this is, while it runs.
     pub fn container_of_namespace(&self, namespace: &str) -> Option<&Container> {
         let sandbox = self.namespaces.get(&NamespaceName::new(namespace))?;

@@ -1,8 +1,8 @@
 //! The story of a run, told as it happens.
 //!
 //! Verbose: each packet has a headline, who to whom and what, and one indented line for every hop with its virtual
-//! time in seconds. Packets take turns; when one comes back its headline is repeated. The first drop for each reason
-//! is explained. Normal: one line for each packet
+//! time in seconds. Packets take turns; when one comes back its headline is repeated. What the segments of a packet do
+//! alike at one instant, after it was cut, is told once. The first drop for each reason is explained. Normal: one line for each packet
 //! that matters, when it is delivered, refused or dropped; a lookup at the embedded DNS server is one line. ARP, NDP and the segments inside open TCP connections are
 //! only counted there, unless one is lost; copies of flooded frames that reach the wrong host are not mentioned.
 //! Quiet: nothing.
@@ -82,6 +82,8 @@ pub struct Story {
     /// Reasons of drops that were explained: once is enough.
     explained: BTreeSet<DropReason>,
     folded: Folded,
+    /// The last hop that was told, and whose.
+    hop: (u64, String),
 }
 
 /// Packets that normal verbosity only counts.
@@ -133,7 +135,12 @@ impl Story {
         self.current = Some(id);
         let time = seconds(event.time);
         for (tone, text) in describe(event, trail, naming) {
-            lines.push(format!("  {time}  {}", palette.paint(tone, &text)));
+            let line = format!("  {time}  {}", palette.paint(tone, &text));
+            let again = id != 0 && lines.is_empty() && self.hop == (id, line.clone());
+            if !again {
+                self.hop = (id, line.clone());
+                lines.push(line);
+            }
         }
         if let EventKind::Dropped { reason, .. } = &event.kind
             && self.explained.insert(*reason)
@@ -487,6 +494,19 @@ mod tests {
             0.000006  arrives at eth0 of db
             0.000009  delivered to a TCP socket of db, port 5432, from 172.18.0.2:40000
         "#);
+    }
+
+    #[test]
+    fn segments_of_one_packet_are_told_once() {
+        let mut events = crossing(1, &syn());
+        let is_arrival = |event: &&Event| matches!(event.kind, EventKind::Received { device: VETH_WEB, .. });
+        let arrival = events.iter().position(|event| is_arrival(&event)).unwrap();
+        events.truncate(arrival + 1);
+        let segment = events[arrival].clone();
+        let later = Event { time: segment.time + Duration::from_micros(1), ..segment.clone() };
+        events.extend([segment.clone(), segment, later]);
+        let told = tell(Verbosity::Verbose, &events);
+        assert_eq!(told.matches("arrives at").count(), 2, "{told}");
     }
 
     #[test]

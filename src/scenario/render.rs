@@ -98,9 +98,10 @@ fn network(report: &NetworkReport) -> String {
 
 fn container(report: &ContainerReport) -> String {
     let mut words = vec![report.name.clone()];
-    for (network, address) in &report.networks {
-        let address = address.map(|address| format!("={address}")).unwrap_or_default();
-        words.push(format!("{network}{address}"));
+    for (network, addresses) in &report.networks {
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let sign = if addresses.is_empty() { "" } else { "=" };
+        words.push(format!("{network}{sign}{}", addresses.join(",")));
     }
     words.extend(Some(report.published.clone()).filter(|published| !published.is_empty()));
     words.extend(report.exited.map(|status| format!("exited ({status})")));
@@ -121,8 +122,9 @@ pub fn progress_json(progress: &Progress<'_>, sources: &SourceMap) -> Vec<String
         Progress::Container(report) => json!({
             "event": "container",
             "name": report.name,
-            "networks": report.networks.iter().map(|(name, address)| {
-                json!({ "name": name, "address": address.map(|address| address.to_string()) })
+            "networks": report.networks.iter().map(|(name, addresses)| {
+                let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                json!({ "name": name, "address": addresses.first(), "addresses": addresses })
             }).collect::<Vec<_>>(),
             "published": report.published,
             "exited": report.exited,
@@ -458,7 +460,7 @@ pub(super) mod tests {
             }),
             Progress::Container(&ContainerReport {
                 name: "shop-web-1".to_owned(),
-                networks: vec![("shop_default".to_owned(), Some([172, 18, 0, 2].into()))],
+                networks: vec![("shop_default".to_owned(), vec![[172, 18, 0, 2].into()])],
                 published: "0.0.0.0:8080->80/tcp".to_owned(),
                 exited: None,
             }),

@@ -146,8 +146,8 @@ pub struct NetworkReport {
 pub struct ContainerReport {
     /// Its name in Docker.
     pub name: String,
-    /// Its networks, and its address on each: the IPv4 one if it has both.
-    pub networks: Vec<(String, Option<IpAddr>)>,
+    /// Its networks, and its addresses on each, IPv4 first.
+    pub networks: Vec<(String, Vec<IpAddr>)>,
     /// The published ports in effect, as `docker ps` shows them; empty if there is none.
     pub published: String,
     /// The status it ended with, if it has.

@@ -199,7 +199,8 @@ impl<'a> Runner<'a> {
                 self.await_completed(host, &item.service)?;
                 self.await_healthy(host, &item.service)?;
             }
-            self.must(host, &item.request, item.span, &what)?;
+            self.must(host, &item.request, item.span, &what)
+                .map_err(|error| self.with_holder(error, host, &item.container))?;
             if matches!(item.request, Request::ContainerStart(_))
                 && let Some(report) = self.container_report(host, &item.container)
             {
@@ -388,6 +389,20 @@ impl<'a> Runner<'a> {
             output.trim().trim_start_matches("docker: ").trim_start_matches("Error response from daemon: ");
         let reason = reason.split("\n\nRun 'docker").next().unwrap_or(reason).trim_end();
         Err(Box::new(Diagnostic::error(span, format!("{what}: {reason}")).label("asked for here")))
+    }
+
+    /// A container that cannot be started because another one has its address: who, and what to do.
+    fn with_holder(&self, error: Stop, host: HostId, container: &str) -> Stop {
+        let daemon = self.world.daemon(host);
+        let taken = daemon.and_then(|daemon| daemon.taken_address(daemon.container(container).ok()?));
+        match taken {
+            Some((address, holder)) => Box::new(error.help(format!(
+                "{} was given {address} when it started: let it start later (`depends_on`), or give addresses out of \
+                 another part of the network with `ip_range`",
+                holder.name
+            ))),
+            None => error,
+        }
     }
 
     /// Runs a job to its end; its output, and its status unless it was stopped at the limit.
@@ -589,13 +604,13 @@ impl<'a> Runner<'a> {
 
     fn container_report(&self, host: HostId, name: &str) -> Option<ContainerReport> {
         let container = self.world.daemon(host)?.container(name).ok()?;
-        let address = |endpoint: &DockerEndpoint| {
-            let active = endpoint.active.as_ref()?;
-            active.ipv4.or(active.ipv6).map(|address| address.addr())
+        let addresses = |endpoint: &DockerEndpoint| {
+            let both = endpoint.active.iter().flat_map(|active| [active.ipv4, active.ipv6]);
+            both.flatten().map(|address| address.addr()).collect()
         };
         Some(ContainerReport {
             name: container.name.clone(),
-            networks: container.endpoints.iter().map(|e| (e.network_name.clone(), address(e))).collect(),
+            networks: container.endpoints.iter().map(|e| (e.network_name.clone(), addresses(e))).collect(),
             published: container.published_column(),
             exited: (container.state == State::Exited).then_some(container.exit_code),
         })

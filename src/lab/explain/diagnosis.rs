@@ -33,7 +33,7 @@ pub(super) fn diagnose(
 ) -> Option<Cause> {
     let causes = Causes::new(scenario, steps_done);
     let holder = world.holder(from).unwrap_or_else(|_| from.clone());
-    let facts = Facts { world, host, scenario, causes, from: &holder, explanation };
+    let facts = Facts { world, host, scenario, causes, asker: from, from: &holder, explanation };
     facts.diagnose()
 }
 
@@ -42,6 +42,8 @@ struct Facts<'a> {
     host: HostId,
     scenario: &'a Scenario,
     causes: Causes<'a>,
+    /// Who asks.
+    asker: &'a Location,
     /// Whose namespace the one who asks is in: that of networks, rules and drops.
     from: &'a Location,
     explanation: &'a Explanation,
@@ -132,6 +134,18 @@ impl Facts<'_> {
         if state == "running" {
             return None;
         }
+        if let Some((address, holder)) =
+            self.world.daemon(self.host).and_then(|daemon| daemon.taken_address(container))
+        {
+            let holder = self.readable(&holder.name);
+            return Some(Cause {
+                text: format!("{name} does not run: it asks for {address}, which {holder} has"),
+                line: self.line(self.causes.container(target)),
+                suggestion: format!(
+                    "start {name} before {holder}, or keep the address out of what is handed out, with `ip_range`"
+                ),
+            });
+        }
         let how = if state == "exited" {
             format!("it ended with status {}", container.exit_code)
         } else {
@@ -165,6 +179,13 @@ impl Facts<'_> {
         let location = Location::Container(self.host, container.to_owned());
         let holder = self.world.holder(&location).ok()?;
         holder.container().filter(|holder| *holder != container).map(str::to_owned)
+    }
+
+    /// Where a container's namespace takes connections of others, whichever container's program listens: the numbers, and
+    /// the ports as Docker writes them.
+    fn listens(&self, container: &str) -> Vec<(u16, String)> {
+        let ports = self.world.listening(self.host, container).into_iter();
+        ports.map(|listen| (listen.port, listen.to_string())).collect()
     }
 
     /// The network of the one who asks, if all its networks are internal.

@@ -4,7 +4,7 @@
 //! family, because two engines number networks differently. The source that a server sees is compared by whose address
 //! it is, for the same reason.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::{By, Matrix, Outcome, Tried};
@@ -20,6 +20,10 @@ pub struct Difference {
     pub compared: usize,
     /// Those that differ, in the order of the first matrix, then those that only the second has.
     pub changes: Vec<Change>,
+    /// Who is in the first matrix only.
+    pub gone: Vec<String>,
+    /// Who is in the second only.
+    pub come: Vec<String>,
 }
 
 /// An attempt that ends differently.
@@ -62,7 +66,16 @@ pub fn diff(before: (&str, &Matrix), after: (&str, &Matrix)) -> Difference {
         after: after.0.to_owned(),
         compared: old.in_order.len() + only_new,
         changes,
+        gone: absent(before.1, after.1),
+        come: absent(after.1, before.1),
     }
+}
+
+/// The parties of one matrix that the other has not.
+fn absent(one: &Matrix, other: &Matrix) -> Vec<String> {
+    let there: BTreeSet<&str> = other.parties.iter().map(|party| party.label.as_str()).collect();
+    let missing = one.parties.iter().filter(|party| !there.contains(party.label.as_str()));
+    missing.map(|party| party.label.clone()).collect()
 }
 
 /// What makes an attempt the same in both.

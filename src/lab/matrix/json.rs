@@ -51,6 +51,8 @@ impl Difference {
             "after": self.after,
             "attempts": self.compared,
             "changes": self.changes.iter().map(change).collect::<Vec<_>>(),
+            "gone": self.gone,
+            "come": self.come,
         })
     }
 }

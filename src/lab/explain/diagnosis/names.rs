@@ -72,7 +72,9 @@ impl Facts<'_> {
 
     /// A name server of the file's choice that the question does not reach.
     fn name_server(&self) -> Option<Cause> {
-        let service = self.causes.service_of(self.from.container()?)?;
+        // In the host's namespace every container has a resolv.conf of its own.
+        let asker = self.from.container().or_else(|| self.asker.container())?;
+        let service = self.causes.service_of(asker)?;
         let lost = self.explanation.passages.iter().filter(|passage| passage.part == Part::Lookup);
         let mut lost = lost.filter_map(|passage| match &passage.end {
             End::Dropped(drop) => Some((passage.summary.as_str(), drop)),
@@ -194,9 +196,17 @@ impl Facts<'_> {
         // Nobody gets out of an internal network to the host's ports, or through them into one.
         let open = |networks: &[String]| networks.iter().any(|n| is_joinable(n) && !self.is_internal(n));
         let publish = match self.explanation.attempt.port {
-            Some(port) if open(&others) && open(&own) => {
-                format!(", or publish {port} and ask for the host's address")
-            }
+            Some(port) if open(&others) && open(&own) => match self.binding_of(target, port) {
+                Some(at) if at.ip().is_unspecified() => {
+                    format!(", or ask for port {} of the host's address", at.port())
+                }
+                Some(at) => format!(
+                    ", or publish {port} on every address, not on {} alone, and ask for port {} of the host's address",
+                    at.ip(),
+                    at.port()
+                ),
+                None => format!(", or publish {port} and ask for the host's address"),
+            },
             _ => String::new(),
         };
         Some(Cause {

@@ -1,6 +1,6 @@
 //! Ports that nothing listens on: in a container, behind a published port, on the host, on a machine outside.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Facts;
 use crate::observe::explain::{Cause, Drop, End, Part, Protocol};
@@ -24,7 +24,7 @@ impl Facts<'_> {
             };
         };
         let name = self.readable(&container.name);
-        let listens: Vec<String> = container.made_from.listens.iter().map(ToString::to_string).collect();
+        let listens: Vec<String> = self.listens(&container.name).into_iter().map(|(_, text)| text).collect();
         let own = Some(container.name.as_str()) == self.from.container();
         if own
             && (attempt.target == "localhost"
@@ -68,6 +68,14 @@ impl Facts<'_> {
         Some(Cause { text, line, suggestion })
     }
 
+    /// Where a port of a container is published: for everybody if it is anywhere.
+    pub(super) fn binding_of(&self, container: &str, port: u16) -> Option<SocketAddr> {
+        let container = self.world.daemon(self.host)?.container(container).ok()?;
+        let at = || container.bindings.iter().filter(|binding| binding.container.port() == port);
+        let open = at().find(|binding| binding.host.ip().is_unspecified());
+        open.or_else(|| at().next()).map(|binding| binding.host)
+    }
+
     pub(super) fn wrong_target(&self, name: &str, container: &str, port: u16, listens: &[String]) -> Cause {
         let list = if listens.is_empty() { "nothing".to_owned() } else { listens.join(" and ") };
         Cause {
@@ -93,10 +101,11 @@ impl Facts<'_> {
         let port = self.explanation.attempt.port?;
         let binding = container.bindings.iter().find(|binding| binding.host.port() == port)?;
         let target = binding.container.port();
-        if container.made_from.listens.iter().any(|listen| listen.port == target) {
+        let listens = self.listens(&container.name);
+        if listens.iter().any(|(port, _)| *port == target) {
             return None;
         }
-        let listens: Vec<String> = container.made_from.listens.iter().map(ToString::to_string).collect();
+        let listens: Vec<String> = listens.into_iter().map(|(_, text)| text).collect();
         Some(self.wrong_target(&self.readable(place), place, target, &listens))
     }
 
@@ -134,8 +143,11 @@ impl Facts<'_> {
             .collect();
         published.sort();
         published.dedup();
-        let inside =
-            daemon.containers().find(|container| container.made_from.listens.iter().any(|l| l.port == port));
+        let inside = daemon.containers().find(|container| {
+            // Ports of a shared namespace are published by the container that it belongs to.
+            self.shares(&container.name).is_none()
+                && self.listens(&container.name).iter().any(|(listen, _)| *listen == port)
+        });
         let suggestion = match (inside, published.as_slice()) {
             (Some(container), _) => {
                 format!("publish it: `ports: [\"{port}:{port}\"]` in {}", self.readable(&container.name))

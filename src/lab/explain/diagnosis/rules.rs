@@ -39,14 +39,21 @@ impl Facts<'_> {
     /// How those who are not in a container reach one.
     pub(super) fn way_from_outside(&self, target: &str) -> String {
         let name = self.readable(target);
-        let container = self.world.daemon(self.host).and_then(|daemon| daemon.container(target).ok());
-        let published = container.and_then(|container| {
-            let port = self.explanation.attempt.port;
-            let mut bindings = container.bindings.iter();
-            bindings.find(|b| port.is_none_or(|port| b.container.port() == port)).map(|b| b.host)
-        });
         let port = self.explanation.attempt.port;
+        let published = match port {
+            Some(port) => self.binding_of(target, port),
+            None => {
+                let daemon = self.world.daemon(self.host);
+                let container = daemon.and_then(|daemon| daemon.container(target).ok());
+                container.and_then(|container| container.bindings.first()).map(|binding| binding.host)
+            }
+        };
         match (published, port) {
+            (Some(at), _) if at.ip().is_loopback() => format!(
+                "publish port {} on every address of the host, not on {} alone, and ask the host",
+                at.port(),
+                at.ip()
+            ),
             (Some(at), _) => format!("ask for port {} of the host, which leads to {name}", at.port()),
             (None, Some(port)) => format!("publish it: `ports: [\"{port}:{port}\"]` in {name}"),
             (None, None) => format!("ask for {name}'s address from the host, or publish a port"),
