@@ -199,8 +199,52 @@ fn names_of_every_kind() {
     passes("services:\n  true: {image: nginx}\nchecks: ['true -> true:80: ok']\n");
     for name in ["-x", "a/b", "é", "x y", "."] {
         let text = format!("services:\n  a:\n    image: nginx\n    container_name: '{name}'\n");
-        refused(&text, "is not a container name", "4:21");
+        refused(&text, "Invalid container name (", "4:21");
     }
+}
+
+/// Names that Docker, its client or its runtime judge by their form, in their words.
+#[test]
+fn forms_that_docker_refuses() {
+    for (image, message) in [
+        ("NGINX:1", "invalid reference format: repository name (library/NGINX) must be lowercase"),
+        ("nginx:", "invalid reference format"),
+        ("ng inx", "invalid reference format"),
+        ("registry:port/app", "invalid reference format"),
+        ("app@sha256:12", "invalid reference format"),
+    ] {
+        refused(&format!("services:\n  a: {{image: \"{image}\"}}\n"), message, "2:14");
+        refused(&format!("{BASE}steps:\n  - docker run -d --name aa \"{image}\"\n"), message, "5:30");
+    }
+    let long = "x".repeat(65);
+    refused(
+        &format!("services:\n  a:\n    image: nginx\n    hostname: {long}\n"),
+        "sethostname: invalid argument: the host name has 65 characters",
+        "4:15",
+    );
+    passes(&format!("services:\n  a:\n    image: nginx\n    hostname: {}\n", "x".repeat(64)));
+    refused(
+        &format!("{BASE}steps:\n  - docker run -d --name 'a b' nginx\n"),
+        "Invalid container name (a b), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed",
+        "5:27",
+    );
+    for shown in [
+        "{run: docker run -d --name 'a b' nginx, expect: 125}",
+        "{run: docker run NGINX, expect: {exit: 125, contains: [must be lowercase]}}",
+        "{run: 'docker create NGINX', expect: {exit: 1, output: 'invalid reference format: repository name (library/NGINX) must be lowercase'}}",
+    ] {
+        passes(&format!("{BASE}steps:\n  - {shown}\n"));
+    }
+}
+
+#[test]
+fn aliases_that_nobody_can_ask_for_are_warned_of() {
+    let text = "services:\n  a:\n    image: nginx\n    networks: {default: {aliases: ['a b', '', a..b, fine.name, _x]}}\n";
+    let scenario = parse(text).unwrap_or_else(|error| panic!("{error}"));
+    let messages: Vec<&str> = scenario.warnings.iter().map(|warning| warning.message.as_str()).collect();
+    let expected =
+        ["a b", "", "a..b"].map(|alias| format!("nobody can ask for the alias `{alias}`: it is no DNS name"));
+    assert_eq!(messages, expected);
 }
 
 #[test]
@@ -534,7 +578,7 @@ hosts:
 steps:
   - {in: client, run: 'ping -c 2 web; wget -q -O - http://m.test:81/ | wc -c && nslookup web'}
   - docker network create --subnet 10.9.0.0/24 late
-  - docker run -d --name x --network late nginx
+  - docker run -d --name xx --network late nginx
   - {in: host, run: 'iptables -t nat -S; ip addr; conntrack -L'}
   - wait 30s
   - link down eth0
@@ -757,7 +801,7 @@ fn what_a_real_engine_answers_may_be_shown() {
         "{in: web, run: wgett x, expect: 127}",
         "{in: web, run: wgett x, expect: {contains: ['not found']}}",
         "{run: docker exec web wgett x, expect: 127}",
-        "docker run -d --name p postgres -c max_connections=9",
+        "docker run -d --name pp postgres -c max_connections=9",
         "docker run --rm curlimages/curl --version-of-nothing-is-asked",
     ] {
         let text = format!("{BASE}steps:\n  - {step}\n");

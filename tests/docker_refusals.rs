@@ -642,6 +642,52 @@ fn what_the_client_itself_says() {
 }
 
 /// As recorded: the environment of a process names the containers its own links to, and they have to run.
+/// The form of an image's name is judged by the client; a host name that is too long by the runtime.
+#[test]
+fn names_of_images_and_hosts() {
+    let long = format!("docker run -d --hostname {} busybox", "a".repeat(65));
+    for (profile, before) in [
+        (Profile::Docker20_10, ""),
+        (Profile::Docker28, "failed to create task for container: "),
+        (Profile::Docker29, "failed to create task for container: "),
+    ] {
+        let mut stage = Stage::with(DaemonConfig { profile, ..DaemonConfig::default() });
+        let found = stage.docker(&long);
+        let expected = format!(
+            "docker: Error response from daemon: {before}failed to create shim task: OCI runtime create failed: runc create \
+             failed: unable to start container process: error during container init: sethostname: invalid argument: \
+             unknown\n\nRun 'docker run --help' for more information\n"
+        );
+        assert_eq!((found.stderr, found.exit), (expected, 125), "{profile:?}");
+    }
+    let mut stage = Stage::new("");
+    let lower = "invalid reference format: repository name";
+    for (line, stderr, exit) in [
+        (
+            "docker run NGINX",
+            format!(
+                "docker: {lower} (library/NGINX) must be lowercase\n\nRun 'docker run --help' for more information\n"
+            ),
+            125,
+        ),
+        (
+            "docker run nginx:",
+            "docker: invalid reference format\n\nRun 'docker run --help' for more information\n".to_owned(),
+            125,
+        ),
+        ("docker create x/Y", format!("{lower} (x/Y) must be lowercase\n"), 1),
+    ] {
+        let found = stage.docker(line);
+        assert_eq!((found.stderr, found.exit), (stderr, exit), "{line}");
+    }
+    let words = ["run", "NGINX"].map(str::to_owned);
+    let old = stage.docker20_words(&words);
+    assert_eq!(
+        (old.stderr, old.exit),
+        (format!("docker: {lower} must be lowercase.\nSee 'docker run --help'.\n"), 125)
+    );
+}
+
 #[test]
 fn links_to_a_stopped_container() {
     check(

@@ -278,3 +278,28 @@ impl Container {
         ports
     }
 }
+
+/// Whether Docker takes a container name.
+///
+/// # Errors
+/// Its refusal.
+pub fn valid_container_name(name: &str) -> Result<(), String> {
+    let mut bytes = name.bytes();
+    let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let rest = bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
+    if first && rest && name.len() >= 2 {
+        return Ok(());
+    }
+    Err(format!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"))
+}
+
+/// Whether the kernel takes a host name (`HOST_NAME_MAX`).
+///
+/// # Errors
+/// The runtime's complaint.
+pub fn valid_hostname(hostname: &str) -> Result<(), &'static str> {
+    if hostname.len() <= LONGEST_HOSTNAME { Ok(()) } else { Err("sethostname: invalid argument") }
+}
+
+/// Linux's `HOST_NAME_MAX`.
+const LONGEST_HOSTNAME: usize = 64;

@@ -27,6 +27,7 @@ pub mod network;
 pub mod outcome;
 pub mod ports;
 pub mod profile;
+pub mod reference;
 pub mod render;
 pub mod request;
 pub mod resolv_conf;

@@ -477,6 +477,24 @@ impl Profile {
         !self.is_20_10()
     }
 
+    /// What stands before the runtime's error about a container that it does not even begin.
+    pub fn runtime_creation_error(self) -> &'static str {
+        match self {
+            Self::Docker20_10 => {
+                "failed to create shim task: OCI runtime create failed: runc create failed: "
+            }
+            Self::Docker28 | Self::Docker29 => {
+                "failed to create task for container: failed to create shim task: OCI runtime create failed: runc create failed: "
+            }
+        }
+    }
+
+    /// What stands before the error of a container that the runtime began and that could not be set up.
+    pub fn runtime_init_error(self) -> String {
+        let creation = self.runtime_creation_error();
+        format!("{creation}unable to start container process: error during container init: ")
+    }
+
     /// What stands before an error about a container's networks when it is started.
     pub fn network_setup_error_prefix(self) -> &'static str {
         match self {

@@ -10,6 +10,7 @@ use super::model::Scenario;
 use super::steps::{Action, Expect, Step, Target};
 use super::translate::is_shell;
 use crate::docker::cli::{self, CliError};
+use crate::docker::container::valid_container_name;
 use crate::docker::drivers::Driver;
 use crate::docker::images::ImageCatalogue;
 use crate::docker::request::{ContainerCreate, Request};
@@ -88,6 +89,12 @@ impl Judge<'_> {
     }
 
     fn create(&self, step: &Step, command: &str, create: &ContainerCreate) -> Option<Diagnostic> {
+        if let Some(name) = &create.name
+            && let Err(message) = valid_container_name(name)
+            && !expects_failure(&step.expect)
+        {
+            return Some(showable(Diagnostic::error(place_of(step, command, name), message)));
+        }
         if let Some(check) = &create.healthcheck
             && let Some(name) = missing_program(&check.test, self.own)
         {
@@ -131,6 +138,7 @@ fn refused(step: &Step, command: &str, error: &CliError) -> Option<Diagnostic> {
         return None;
     }
     let (place, near) = match error {
+        CliError::Image { image, .. } => (image.clone(), None),
         CliError::UnknownCommand { path, name, .. } => {
             (name.clone(), did_you_mean(name, cli::commands(path)))
         }

@@ -17,8 +17,12 @@ use super::ports;
 use super::read::{ADDRESS_FORM, pairs, parsed, parsed_list, scalars, settings, texts};
 use super::steps::duration;
 use super::yaml::{Entry, Node, Value};
+use crate::docker::container::{valid_container_name, valid_hostname};
+use crate::docker::reference;
 
 const MAC_FORM: &str = "a MAC address, as 02:42:ac:11:00:02";
+/// Longest part of a DNS name (RFC 1035 section 2.3.4).
+const LONGEST_LABEL: usize = 63;
 /// Most containers of one service.
 const MAX_REPLICAS: i64 = 10_000;
 
@@ -50,7 +54,7 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
         first.mac_address = mac_address;
     }
     Service {
-        image: spanned("image"),
+        image: read_image(spanned("image"), diagnostics),
         build,
         command: node.get("command").and_then(command),
         entrypoint: node.get("entrypoint").and_then(command),
@@ -64,7 +68,7 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
         dns: parsed_list(node.get("dns"), ADDRESS_FORM, diagnostics),
         dns_opt: texts(node.get("dns_opt")),
         dns_search: texts(node.get("dns_search")),
-        hostname: text("hostname"),
+        hostname: read_hostname(spanned("hostname"), diagnostics),
         domainname: text("domainname"),
         mac_address,
         container_name: read_container_name(spanned("container_name"), diagnostics),
@@ -248,7 +252,7 @@ fn read_attachment(network: Spanned<String>, node: &Node, diagnostics: &mut Diag
     let rank = |key: &str| node.get(key).and_then(number).map_or(0, |value| value as i64);
     Attachment {
         network,
-        aliases: texts(node.get("aliases")),
+        aliases: read_aliases(node.get("aliases"), diagnostics),
         interface_name: node.get("interface_name").and_then(Node::text).map(|text| text.into_owned()),
         ipv4_address: parsed(node.get("ipv4_address"), "an IPv4 address, as 172.28.0.2", diagnostics),
         ipv6_address: parsed(node.get("ipv6_address"), "an IPv6 address, as fd00::2", diagnostics),
@@ -352,17 +356,62 @@ fn read_extra_hosts(node: Option<&Node>, diagnostics: &mut Diagnostics) -> Vec<E
     hosts
 }
 
+/// An image's name; what the docker command says of one that is none.
+fn read_image(image: Option<Spanned<String>>, diagnostics: &mut Diagnostics) -> Option<Spanned<String>> {
+    let image = image?;
+    if let Err(error) = reference::validate(&image.value) {
+        // What variables leave that nobody has set here is not the file's fault; the text is longer or shorter than what it
+        // stands for, quotes apart.
+        let written = (image.span.end - image.span.start) as usize;
+        let as_written = matches!(written.checked_sub(image.value.len()), Some(0 | 2));
+        let new = if as_written { Diagnostic::error } else { Diagnostic::warning };
+        let message = match as_written {
+            true => error.to_string(),
+            false => format!("Docker refuses the image `{}`: {error}", image.value),
+        };
+        diagnostics.push(
+            new(image.span, message)
+                .label("expected [REGISTRY/]NAME[:TAG][@DIGEST], the name in small letters"),
+        );
+    }
+    Some(image)
+}
+
+/// A host name; Docker takes any, and its runtime fails when the kernel does not.
+fn read_hostname(name: Option<Spanned<String>>, diagnostics: &mut Diagnostics) -> Option<String> {
+    let name = name?;
+    if let Err(reason) = valid_hostname(&name.value) {
+        let message = format!("{reason}: the host name has {} characters", name.value.len());
+        diagnostics.push(Diagnostic::error(name.span, message).label("Linux takes 64"));
+    }
+    Some(name.value)
+}
+
+/// Aliases. Docker takes any text; one that no name server can be asked for is of no use.
+fn read_aliases(node: Option<&Node>, diagnostics: &mut Diagnostics) -> Vec<String> {
+    for item in node.map(Node::items).unwrap_or_default() {
+        let Some(alias) = item.text() else { continue };
+        let label = |label: &str| !label.is_empty() && label.len() <= LONGEST_LABEL;
+        let usable =
+            alias.split('.').all(label) && !alias.contains(|c: char| c.is_whitespace() || c.is_control());
+        if !usable {
+            let message = format!("nobody can ask for the alias `{alias}`: it is no DNS name");
+            diagnostics.push(
+                Diagnostic::warning(item.span, message)
+                    .label("expected labels of 1 to 63 characters without blanks, with dots between them"),
+            );
+        }
+    }
+    texts(node)
+}
+
 fn read_container_name(
     name: Option<Spanned<String>>,
     diagnostics: &mut Diagnostics,
 ) -> Option<Spanned<String>> {
     // What an unset variable leaves is no name at all.
     let name = name.filter(|name| !name.value.is_empty())?;
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-    let valid =
-        name.len() > 1 && name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.bytes().all(allowed);
-    if !valid {
-        let message = format!("`{}` is not a container name", name.value);
+    if let Err(message) = valid_container_name(&name.value) {
         diagnostics.push(
             Diagnostic::error(name.span, message)
                 .label("expected [a-zA-Z0-9][a-zA-Z0-9_.-]+, as Docker demands"),

@@ -352,7 +352,8 @@ mod tests {
 
     #[test]
     fn links_and_search_domains_make_names_too() {
-        let link = "steps:\n- docker run -d --name c --link web:site busybox\nchecks: ['c -> site:80: ok']\n";
+        let link =
+            "steps:\n- docker run -d --name cc --link web:site busybox\nchecks: ['cc -> site:80: ok']\n";
         assert_eq!(said(link), "");
         let search =
             "world: {dns: {records: {wiki.corp.example: 198.51.100.9}}}\nchecks: ['web -> wiki:80: ok']\n";

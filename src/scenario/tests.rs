@@ -104,7 +104,7 @@ x-linkspan:
   images: {"postgres:16": {listen: [5432, 9999]}}
   steps:
     - wait 5m
-    - docker run -d --name x nginx
+    - docker run -d --name xx nginx
     - {in: web, run: "echo $HOME", expect: {contains: root}}
     - web -> db:5432: ok
     - check: {"plain -> db:5432": timeout, "web ? db": 172.30.5.1}
@@ -306,9 +306,10 @@ fn warnings_do_not_refuse() {
     )
     .unwrap_or_else(|error| panic!("{error}"));
     let messages: Vec<&str> = scenario.warnings.iter().map(|w| w.message.as_str()).collect();
-    assert_eq!(messages.len(), 3, "{messages:?}");
+    assert_eq!(messages.len(), 4, "{messages:?}");
     assert!(messages[0].contains("TAG is not set") && messages[1].contains("gone.env"));
-    assert!(messages[2].contains("not published"));
+    assert_eq!(messages[2], "Docker refuses the image `x:`: invalid reference format");
+    assert!(messages[3].contains("not published"));
 }
 
 /// Text, what the message says, and where.

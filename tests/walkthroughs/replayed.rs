@@ -29,12 +29,6 @@ pub(crate) const DIFFERENT: &[(&str, &str, &str)] = &[
     ("35-macvlan-modes", r#"docker run -itd --name ip1 --network ipv busybox"#, KERNEL),
     ("35-macvlan-modes", r#"docker network rm vlan10 vlanbad internalmv noparent ipv ipv3 ipv4"#, KERNEL),
     ("44-events-logs", r#"docker run --name l3 nosuchimage true"#, IMAGES),
-    (
-        "90-refusals",
-        r#"docker run -d --hostname aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa busybox"#,
-        RUNC,
-    ),
-    ("90-refusals", r#"docker run -d --network host --sysctl net.ipv4.ip_forward=1 busybox"#, RUNC),
     ("90-refusals", r#"docker run -d --restart bogus nginx"#, POLICY),
 ];
 
@@ -42,7 +36,6 @@ const TERMINAL: &str = "nobody sits at a terminal here: there is nothing to atta
 const KERNEL: &str =
     "the recording's kernel has no 802.1Q, dummy or ipvlan devices; kernel documentation decides";
 const IMAGES: &str = "there is no registry, and every image is at hand";
-const RUNC: &str = "what runc refuses is not looked at";
 const POLICY: &str = "the client answers for the daemon here, in the words of 28";
 
 /// What a walkthrough needs and is not offered.

@@ -22,6 +22,7 @@ pub mod words;
 use thiserror::Error;
 
 use self::flags::{Flag, FlagError, Given, Parsed, Placement, Takes};
+use super::reference::ReferenceError;
 use super::{
     client::ClientVersion,
     profile::Profile,
@@ -87,6 +88,19 @@ pub enum CliError {
         /// `run` or `create`.
         verb: &'static str,
     },
+    /// `docker run` and `docker create`: the image's name has another form.
+    #[error("{}", match .run {
+        true => format!("docker: {error}\n\nRun 'docker run --help' for more information"),
+        false => error.to_string(),
+    })]
+    Image {
+        /// What is wrong.
+        error: ReferenceError,
+        /// The name.
+        image: String,
+        /// Whether it is `docker run`, which says more.
+        run: bool,
+    },
     /// Another command whose options contradict each other.
     #[error("{0}")]
     Refused(String),
@@ -146,6 +160,10 @@ impl CliError {
             (ClientVersion::V20_10, Self::Run { message, verb }) => {
                 format!("docker: {message}.\nSee 'docker {verb} --help'.")
             }
+            (ClientVersion::V20_10, Self::Image { error, run, .. }) => match run {
+                true => format!("docker: {}.\nSee 'docker run --help'.", error.text_20_10()),
+                false => error.text_20_10(),
+            },
             (ClientVersion::V20_10 | ClientVersion::V28, error) => error.to_string(),
         }
     }
@@ -153,10 +171,11 @@ impl CliError {
     /// The exit status of the docker command.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Flag { .. } | Self::Run { .. } => 125,
+            Self::Flag { .. } | Self::Run { .. } | Self::Image { run: true, .. } => 125,
             Self::Arguments { .. }
             | Self::UnknownCommand { .. }
             | Self::Refused(_)
+            | Self::Image { run: false, .. }
             | Self::Unsupported { .. } => 1,
             Self::Help { .. } => 0,
         }

@@ -8,6 +8,7 @@ use super::{
     shown_ignored, values,
 };
 use crate::docker::health::Healthcheck;
+use crate::docker::reference;
 use crate::docker::request::{ContainerCreate, EndpointConfig, Link, NetworkMode, Request, RestartPolicy};
 
 /// Which of the two commands is read.
@@ -39,6 +40,9 @@ pub(super) fn parse(verb: Verb, path: String, words: &[String]) -> Result<Comman
         Verb::Create => "create",
     };
     let container = options.finish().map_err(|message| CliError::Run { message, verb: word })?;
+    if let Err(error) = reference::validate(&container.image) {
+        return Err(CliError::Image { error, image: container.image, run: matches!(verb, Verb::Run) });
+    }
     let loopback = container.dns.iter().filter(|server| server.is_loopback());
     let mut warnings: Vec<String> =
         loopback.map(|server| format!("WARNING: Localhost DNS ({server}) may fail in containers.")).collect();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Daemon;
 use crate::docker::blueprint::Blueprint;
 use crate::docker::capability;
-use crate::docker::container::{AfterExit, Container, State};
+use crate::docker::container::{AfterExit, Container, State, valid_container_name};
 use crate::docker::error::{DockerError, Shown};
 use crate::docker::outcome::{Ask, HostView, Kill, Outcome, Output};
 use crate::docker::profile::Profile;
@@ -150,14 +150,7 @@ impl Daemon {
     }
 
     fn check_name(&self, name: &str) -> Result<(), DockerError> {
-        let mut bytes = name.bytes();
-        let first = bytes.next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-        let rest = bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'));
-        if !first || !rest || name.len() < 2 {
-            return Err(DockerError::bad_parameter(format!(
-                "Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed"
-            )));
-        }
+        valid_container_name(name).map_err(DockerError::bad_parameter)?;
         match self.container_names.get(name).and_then(|number| self.containers.get(number)) {
             None => Ok(()),
             Some(other) => Err(DockerError::conflict(format!(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Daemon;
 use super::publish::Occasion;
 use crate::docker::capability::NetworkCapability;
-use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State};
+use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State, valid_hostname};
 use crate::docker::drivers::{Driver, host, none};
 use crate::docker::error::DockerError;
 use crate::docker::inspect::timestamp;
@@ -132,6 +132,7 @@ impl Daemon {
         self.write_files(number, view, outcome)?;
         self.update_resolver(number, view, outcome);
         self.open_links(number, outcome);
+        self.check_runtime(number)?;
         let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
         container.state = State::Running;
         container.started = Some(now);
@@ -150,6 +151,22 @@ impl Daemon {
         self.watch_health(now, number, true, outcome);
         self.refresh_links_to(number, outcome);
         Ok(())
+    }
+
+    /// What the runtime refuses when everything else is ready.
+    fn check_runtime(&self, number: u32) -> Result<(), DockerError> {
+        let Some(container) = self.containers.get(&number) else { return Ok(()) };
+        let kind = container.sandbox.as_ref().map(|sandbox| sandbox.kind);
+        let first = container.made_from.config.sysctls.keys().find(|key| key.starts_with("net."));
+        if let (Some(SandboxKind::Host), Some(key)) = (kind, first) {
+            let before = self.profile().runtime_creation_error();
+            return Err(DockerError::system(format!(
+                "{before}sysctl \"{key}\" not allowed in host network namespace: unknown"
+            )));
+        }
+        valid_hostname(&container.hostname).map_err(|reason| {
+            DockerError::system(format!("{}{reason}: unknown", self.profile().runtime_init_error()))
+        })
     }
 
     pub(super) fn main_process(&self, number: u32) -> Option<ContainerProcess> {

@@ -201,7 +201,7 @@ fn commands_of_programs_that_are_here_are_kept() {
 #[test]
 fn services_of_one_image_do_not_disturb_each_other() {
     let scenario = scenario(
-        "services:\n  a: {image: nginx, ports: ['81:8081']}\n  b: {image: nginx, command: nginx-debug}\n  c: {image: alpine}\n  d: {image: alpine, command: crond -f}\n  e: {image: 'mine:1'}\nsteps:\n  - docker run -d --name r redis:7\nimages:\n  mine:1: {listen: [7000/udp], env: {K: v}, command: httpd -f}\n",
+        "services:\n  a: {image: nginx, ports: ['81:8081']}\n  b: {image: nginx, command: nginx-debug}\n  c: {image: alpine}\n  d: {image: alpine, command: crond -f}\n  e: {image: 'mine:1'}\nsteps:\n  - docker run -d --name rr redis:7\nimages:\n  mine:1: {listen: [7000/udp], env: {K: v}, command: httpd -f}\n",
     );
     let catalogue = image_catalogue(&scenario, &runs);
     let of = |name: &str| {
