@@ -519,6 +519,24 @@ steps:
 }
 
 #[test]
+fn a_program_that_listens_on_its_loopback_is_told() {
+    let text = "\
+name: s
+services:
+  a: {image: busybox, command: httpd -f -p 127.0.0.1:8000}
+  b: {image: busybox, command: sleep 1d}
+";
+    let (outcome, told, suggestion) = cause(text, "b -> a:8000");
+    assert_eq!(
+        (outcome, told.as_str()),
+        (Outcome::Refused, "a listens on 8000 on its loopback alone, where nobody else comes")
+    );
+    assert!(suggestion.contains("0.0.0.0:8000"), "{suggestion}");
+    let (_, told, _) = cause(text, "b -> a:53");
+    assert_eq!(told, "nothing listens in a", "Docker's name server is not a's");
+}
+
+#[test]
 fn a_binding_that_is_too_narrow_is_to_be_widened() {
     let text = "\
 name: s
@@ -576,16 +594,14 @@ fn a_cause_points_at_its_line() {
 
 #[test]
 fn a_step_that_failed_is_told() {
-    let text = "name: x\nservices:\n  a: {image: nginx}\nsteps:\n  - docker run -d --name c nginx\n";
+    let text = "name: x\nservices:\n  a: {image: nginx}\nsteps:\n  - docker run -d --name cc --network container:x-a-1 -h cc nginx\n";
     let explanation = ask(text, "a -> host").unwrap();
     assert_eq!(explanation.notes.len(), 1);
-    assert!(
-        explanation
-            .to_string()
-            .contains("note: the step `docker run -d --name c nginx` (a.yaml:5:5) expected")
-    );
-    let error = ask(text, "c -> host").unwrap_err().to_string();
-    assert!(error.contains("Invalid container name (c)"), "{error}");
+    assert!(explanation.to_string().contains(
+        "note: the step `docker run -d --name cc --network container:x-a-1 -h cc nginx` (a.yaml:5:5) expected"
+    ));
+    let error = ask(text, "cc -> host").unwrap_err().to_string();
+    assert!(error.contains("hostname and the network mode"), "{error}");
 }
 
 #[test]

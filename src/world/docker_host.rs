@@ -22,6 +22,7 @@ use crate::docker::cli::ports::Protocol;
 use crate::docker::client::ClientVersion;
 use crate::docker::container::Container;
 use crate::docker::daemon::{Daemon, DaemonConfig, HostIdentity};
+use crate::docker::dns::RESOLVER_ADDRESS;
 use crate::docker::error::{DockerError, Shown};
 use crate::docker::events;
 use crate::docker::identity::Id;
@@ -220,10 +221,22 @@ impl World {
 
     /// Where sockets of a container's namespace wait for strangers, loopback left out; empty if it does not run.
     pub fn listening(&self, host: HostId, name: &str) -> Vec<ExposedPort> {
+        self.listening_on(host, name, |address| !address.is_loopback())
+    }
+
+    /// Where sockets of a container's namespace wait for their own namespace alone, on its loopback; Docker's name server,
+    /// which has an address of its own there, left out.
+    pub fn listening_inside(&self, host: HostId, name: &str) -> Vec<ExposedPort> {
+        self.listening_on(host, name, |address| {
+            address.is_loopback() && address != IpAddr::V4(RESOLVER_ADDRESS)
+        })
+    }
+
+    fn listening_on(&self, host: HostId, name: &str, wanted: impl Fn(IpAddr) -> bool) -> Vec<ExposedPort> {
         let Ok(place) = self.container_place(host, name) else { return Vec::new() };
         let sockets = self.engine.borrow().listening(place.namespace);
-        let outward = sockets.into_iter().filter(|(address, _)| !address.ip().is_loopback());
-        let ports = outward.map(|(address, transport)| ExposedPort {
+        let sockets = sockets.into_iter().filter(|(address, _)| wanted(address.ip()));
+        let ports = sockets.map(|(address, transport)| ExposedPort {
             port: address.port(),
             protocol: match transport {
                 Transport::Udp => Protocol::Udp,

@@ -44,6 +44,15 @@ impl Facts<'_> {
         {
             return Some(cause);
         }
+        let word = attempt.protocol.word();
+        let mut inside = self.world.listening_inside(self.host, &container.name).into_iter();
+        if inside.any(|listen| listen.to_string() == format!("{port}/{word}")) {
+            return Some(Cause {
+                text: format!("{name} listens on {port} on its loopback alone, where nobody else comes"),
+                line: self.line(self.causes.container(&container.name)),
+                suggestion: format!("let the program listen on 0.0.0.0:{port}, or on {name}'s own address"),
+            });
+        }
         let service = self.causes.service_of(&container.name);
         let image = service.and_then(|s| self.causes.key(&["services", &s.name.value, "image"]));
         // TCP needs no mention unless the number alone would not tell the two apart.
