@@ -150,8 +150,8 @@ fn check_judges_without_running() {
     assert_eq!(ran.out, "good.yaml: ok (1 network, 2 services, 1 step, 2 checks)\n");
     assert_eq!(ran.err, "");
     let ran = folder.linkspan(&["check", "good.yaml", "bad.yaml", "warned.yaml"]).exits(2);
-    has(&ran.out, &["good.yaml: ok", "warned.yaml: ok (1 network, 1 service, 1 warning)"]);
-    has(&ran.err, &["bad.yaml:1:", "TAG_NOBODY_SETS is not set"]);
+    has(&ran.out, &["good.yaml: ok", "warned.yaml: ok (1 network, 1 service, 2 warnings)"]);
+    has(&ran.err, &["bad.yaml:1:", "TAG_NOBODY_SETS is not set", "Docker refuses the image `nginx:`"]);
     assert!(!ran.err.contains("does not concern"));
     let ran = folder.linkspan(&["check", "--verbose", "warned.yaml"]).exits(0);
     has(&ran.err, &["`services.web.volumes` does not concern networking"]);
