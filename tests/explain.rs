@@ -85,9 +85,7 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::NoCarrier => Cannot("every card is plugged into a LAN, and every veth has two ends"),
         DropReason::OtherHost => Golden("29-address-moved"),
         DropReason::UnknownEtherType => Cannot("no program sends frames of its own making"),
-        DropReason::ExceedsMtu => {
-            Cannot("both ends of a cable get one MTU, and LANs take what every card takes")
-        }
+        DropReason::ExceedsMtu => Golden("45-unequal-mtus"),
         DropReason::LinkCut => Golden("09-link-cut"),
         DropReason::LinkLoss => Golden("10-link-loss"),
         DropReason::LinkQueueFull => Golden("12-slow-link"),

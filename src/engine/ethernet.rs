@@ -25,7 +25,7 @@ use super::id::{DeviceId, LinkId, NamespaceId};
 use super::ip::{Packet, Tracked};
 use super::link::{Link, Passage};
 use super::neighbour::TimerAction;
-use super::{Engine, Timer, captured_segments};
+use super::{Engine, Timer, captured, captured_segments};
 
 impl Engine {
     /// A device receives a frame.
@@ -104,6 +104,12 @@ impl Engine {
             sender.counters.transmitted_dropped += 1;
             return self.drop_frame(frame, Some(namespace), Some(device), reason);
         }
+        if let Kind::Veth { peer, .. } = sender.kind
+            && !self.peer_takes(peer, &frame)
+        {
+            return self.refused_by_peer(device, peer, frame);
+        }
+        let Some(Some(sender)) = self.devices.get_mut(device.index()) else { return };
         sender.counters.transmitted_packets += 1;
         sender.counters.transmitted_bytes += frame.len() as u64;
         let next = match &sender.kind {
@@ -138,6 +144,30 @@ impl Engine {
             Next::Outside => self.leave(device, frame),
             Next::Parent => self.upper_egress(device, frame),
         }
+    }
+
+    /// Whether the other end of a veth is long enough for a frame (`is_skb_forwardable`): there is room for a VLAN tag, and
+    /// what is still to be cut passes whole.
+    #[inline]
+    fn peer_takes(&self, peer: DeviceId, frame: &Frame) -> bool {
+        let Some(Some(receiver)) = self.devices.get(peer.index()) else { return true };
+        let limit = ETHERNET_HEADER_LEN + longest_from_peer(receiver.mtu);
+        frame.len() <= limit || frame.segmentation().is_some()
+    }
+
+    /// The other end of a veth is too short for a frame: both ends count it, and whoever captures sees it leave.
+    #[cold]
+    fn refused_by_peer(&mut self, device: DeviceId, peer: DeviceId, frame: Frame) {
+        if let Some(Some(sender)) = self.devices.get_mut(device.index()) {
+            sender.counters.transmitted_dropped += 1;
+        }
+        let mut namespace = None;
+        if let Some(Some(receiver)) = self.devices.get_mut(peer.index()) {
+            receiver.counters.received_dropped += 1;
+            namespace = Some(receiver.namespace);
+        }
+        self.event(frame.trace(), |_| EventKind::Transmitted { device, frame: captured(&frame) });
+        self.drop_frame(frame, namespace, Some(peer), DropReason::ExceedsMtu);
     }
 
     /// A frame leaves the engine: the outside knows no offload.
@@ -750,6 +780,11 @@ impl Content {
 #[inline]
 fn exceeds(frame: &Frame, limit: usize) -> bool {
     frame.len() > limit && exceeds_cut(frame, limit)
+}
+
+/// The longest IP packet that arrives from the other end of a veth with this MTU.
+pub(super) fn longest_from_peer(mtu: u32) -> usize {
+    mtu as usize + VLAN_TAG_LEN
 }
 
 fn exceeds_cut(frame: &Frame, limit: usize) -> bool {

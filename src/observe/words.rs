@@ -44,7 +44,9 @@ pub(super) fn explanation(reason: DropReason) -> &'static str {
         DropReason::NoCarrier => "The other end of the cable is missing.",
         DropReason::OtherHost => "Flooded frames reach every port; whoever they are not for discards them.",
         DropReason::UnknownEtherType => "Only IPv4, IPv6 and ARP are understood here.",
-        DropReason::ExceedsMtu => "Both ends of a link need the same MTU; a packet this large was never cut.",
+        DropReason::ExceedsMtu => {
+            "Both ends of a link need the same MTU; whoever sends cuts for the nearer end alone."
+        }
         DropReason::LinkCut => "Nothing passes until the link is healed; the sender is not told.",
         DropReason::LinkLoss => "Networks lose packets; TCP sends again, UDP does not.",
         DropReason::LinkQueueFull => {

@@ -85,7 +85,8 @@ impl Facts<'_> {
             DropReason::LinkQueueFull => {
                 self.link("queue", "has a short queue", "raise `queue` or `rate`, or send less at once")
             }
-            DropReason::FragmentationNeeded | DropReason::ExceedsMtu => self.too_big(drop),
+            DropReason::FragmentationNeeded => self.too_big(drop),
+            DropReason::ExceedsMtu => self.unequal_ends(drop),
             DropReason::Martian => self.martian(),
             DropReason::BridgeNoPort => self.vanished(),
             DropReason::BridgeBadSource => self.group_address(),
