@@ -106,6 +106,7 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::NoRoute => Golden("08-host-without-a-route"),
         DropReason::ForwardingOff => Golden("07-forwarding-off"),
         DropReason::Martian => Golden("13-translated-to-loopback"),
+        DropReason::LocalSource => Golden("31-hairpin-by-hand"),
         DropReason::TtlExceeded => Golden("44-circle"),
         DropReason::FragmentationNeeded => Golden("11-large-packets"),
         DropReason::NeighbourFailed => Golden("05-nobody-has-the-address"),

@@ -24,6 +24,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => container.clone().prop_map(Step::Nearer),
         1 => container.clone().prop_map(Step::Farther),
         1 => (container.clone(), any::<bool>()).prop_map(|(container, on)| Step::Hairpin(container, on)),
+        1 => (container.clone(), 0..=CONTAINERS, any::<bool>())
+            .prop_map(|(container, of, claims)| Step::Claim { container, of, claims }),
         1 => (container, any::<bool>(), prop_oneof![Just(1_300), Just(1_500), Just(2_000)])
             .prop_map(|(container, host, mtu)| Step::Mtu { container, host, mtu }),
     ];
@@ -50,6 +52,8 @@ fn every_change_is_noticed() {
             Step::Farther(container),
             Step::Hairpin(container, false),
             Step::Transfer { from: container, to: (container + 1) % CONTAINERS, length: 30_000 },
+            Step::Claim { container, of: (container + 1) % CONTAINERS, claims: true },
+            Step::Claim { container, of: (container + 1) % CONTAINERS, claims: false },
             Step::Mtu { container, host: true, mtu: 1_300 },
             Step::Mtu { container, host: false, mtu: 1_300 },
             Step::Mtu { container, host: true, mtu: 1_500 },

@@ -7,11 +7,14 @@ mod common;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use common::Bench;
+use common::{Bench, device};
+use linkspan::engine::Drained;
 use linkspan::engine::event::DropReason;
-use linkspan::engine::plan::NamespaceName;
+use linkspan::engine::id::DeviceId;
+use linkspan::engine::plan::{DeviceSpec, MacAddress, NamespaceName, Op};
 use linkspan::engine::sys::{Change, Sys};
 use linkspan::engine::view::InterfaceView;
+use linkspan_nat::emit::emit_udp;
 
 /// A host's bridge with two containers.
 fn pair() -> Bench {
@@ -76,5 +79,129 @@ fn a_veth_takes_what_its_other_end_takes_and_a_tag() {
             (interface(&bench, "a", "eth0").counters, interface(&bench, "host", "vetha").counters);
         assert_eq!((sender.transmitted_dropped, receiver.received_dropped), (3, 3));
         assert_eq!(sender.transmitted_packets, before.transmitted_packets);
+    }
+}
+
+/// What a container's interface gets from a forged packet: as Linux 6.18 answered for each of these pairs.
+#[test]
+fn a_source_that_nobody_outside_can_have_is_refused() {
+    const TAKEN: [(&str, &str); 7] = [
+        ("10.0.0.2", "10.0.0.3"),
+        ("0.0.0.5", "10.0.0.3"),
+        ("10.0.0.255", "10.0.0.3"),
+        ("9.9.9.9", "10.0.0.255"),
+        ("0.0.0.0", "255.255.255.255"),
+        ("0.0.0.0", "224.0.0.1"),
+        ("10.0.0.2", "224.0.0.1"),
+    ];
+    const LOCAL: [(&str, &str); 5] = [
+        ("10.0.0.3", "10.0.0.3"),
+        ("10.9.9.1", "10.0.0.3"),
+        ("10.0.0.3", "10.0.0.255"),
+        ("10.0.0.3", "255.255.255.255"),
+        ("10.0.0.3", "224.0.0.1"),
+    ];
+    const MARTIAN: [(&str, &str); 7] = [
+        ("0.0.0.0", "10.0.0.3"),
+        ("0.0.0.0", "10.0.0.255"),
+        ("0.0.0.0", "239.1.1.1"),
+        ("127.0.0.1", "10.0.0.3"),
+        ("127.0.0.5", "10.0.0.3"),
+        ("224.0.0.1", "10.0.0.3"),
+        ("255.255.255.255", "10.0.0.3"),
+    ];
+    let mut stage = Forger::new();
+    for pair in TAKEN {
+        assert_eq!(stage.send(pair), None, "{pair:?}");
+    }
+    for pair in LOCAL {
+        assert_eq!(stage.send(pair), Some(DropReason::LocalSource), "{pair:?}");
+    }
+    for pair in MARTIAN {
+        assert_eq!(stage.send(pair), Some(DropReason::Martian), "{pair:?}");
+    }
+}
+
+/// A request for an address of ours that claims to come from us is not answered; one from nobody (RFC 5227) is.
+#[test]
+fn who_asks_with_the_asked_machines_own_address_gets_no_answer() {
+    let mut stage = Forger::new();
+    let ask = |stage: &mut Forger, sender: [u8; 4]| stage.ask(sender, [10, 0, 0, 3]);
+    assert!(ask(&mut stage, [10, 0, 0, 2]));
+    assert!(ask(&mut stage, [0; 4]));
+    assert!(!ask(&mut stage, [10, 0, 0, 3]));
+    assert!(!ask(&mut stage, [10, 9, 9, 1]));
+}
+
+/// A namespace `b` with 10.0.0.3 on the outside edge `tap0` and 10.9.9.1 on `lo`, which gets frames of any making.
+struct Forger {
+    bench: Bench,
+    edge: DeviceId,
+}
+
+const OWN: MacAddress = MacAddress([2, 0, 0, 0, 0, 3]);
+const OTHER: [u8; 6] = [2, 0, 0, 0, 0, 2];
+
+impl Forger {
+    fn new() -> Forger {
+        let mut bench = Bench::new(0);
+        bench.bridge("b", "spare", "172.30.0.1/24");
+        let edge = device("b", "tap0");
+        let spec = DeviceSpec::External;
+        bench.apply(
+            "edge",
+            vec![
+                Op::AddDevice { device: edge.clone(), spec, mac: Some(OWN), mtu: 1_500 },
+                Op::AddAddress { device: edge.clone(), address: "10.0.0.3/24".parse().unwrap() },
+                Op::AddAddress { device: device("b", "lo"), address: "10.9.9.1/24".parse().unwrap() },
+                Op::SetUp { device: edge },
+            ],
+        );
+        bench.spawn("b", |sys: Sys| async move {
+            let socket = sys.udp_socket().unwrap();
+            socket.bind(SocketAddr::from(([0, 0, 0, 0], 4_000))).unwrap();
+            loop {
+                let _ = socket.receive().await;
+            }
+        });
+        bench.run("b", |sys: Sys| async move { sys.sleep(Duration::from_secs(5)).await });
+        let edge = bench.device("b", "tap0");
+        Forger { bench, edge }
+    }
+
+    /// Lets a frame in, and returns the frames that come out.
+    fn input(&mut self, frame: &[u8]) -> Vec<Vec<u8>> {
+        let mut engine = self.bench.engine.borrow_mut();
+        engine.input(self.edge, frame);
+        while engine.drain(1_000).unwrap() == Drained::More {}
+        std::iter::from_fn(|| engine.take_output()).map(|(_, frame)| frame.bytes().to_vec()).collect()
+    }
+
+    /// Sends a datagram with these addresses in, and returns why it was dropped.
+    fn send(&mut self, (source, destination): (&str, &str)) -> Option<DropReason> {
+        let end = |address: &str, port| SocketAddr::new(address.parse().unwrap(), port);
+        let packet = emit_udp(end(source, 1_111), end(destination, 4_000), 64, b"hello").unwrap();
+        let group = matches!(destination, "255.255.255.255" | "10.0.0.255" | "224.0.0.1" | "239.1.1.1");
+        let mut frame = if group { vec![0xff; 6] } else { OWN.0.to_vec() };
+        frame.extend(OTHER);
+        frame.extend([8, 0]);
+        frame.extend(packet);
+        let before = self.bench.engine.borrow().drops().clone();
+        self.input(&frame);
+        let after = self.bench.engine.borrow().drops().clone();
+        after.into_iter().find(|(reason, count)| before.get(reason) != Some(count)).map(|(reason, _)| reason)
+    }
+
+    /// Whether an ARP request is answered.
+    fn ask(&mut self, sender: [u8; 4], target: [u8; 4]) -> bool {
+        let mut frame = vec![0xff; 6];
+        frame.extend(OTHER);
+        frame.extend([8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+        frame.extend(OTHER);
+        frame.extend(sender);
+        frame.extend([0; 6]);
+        frame.extend(target);
+        let answered = |frame: &Vec<u8>| frame[12..14] == [8, 6] && frame[20..22] == [0, 2];
+        self.input(&frame).iter().any(answered)
     }
 }

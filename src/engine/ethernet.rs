@@ -545,10 +545,20 @@ impl Engine {
         let ours = self.is_local(namespace, IpAddr::V4(message.target)) && !message.target.is_loopback();
         let sender = IpAddr::V4(message.sender);
         let known = !message.sender.is_unspecified();
+        // The kernel asks where a request would be routed, and does not answer one that would not be.
+        let refused = match message.operation {
+            Operation::Request if known && ours => {
+                self.refuse_source(namespace, device, message.sender, message.target)
+            }
+            _ => None,
+        };
         if known {
             let solicited = message.operation == Operation::Reply && ours;
-            let create = ours && message.operation == Operation::Request;
+            let create = ours && message.operation == Operation::Request && refused.is_none();
             self.learn_neighbour(trace, namespace, device, sender, message.sender_mac, solicited, create);
+        }
+        if let Some(reason) = refused {
+            return self.drop_frame(frame, Some(namespace), Some(device), reason);
         }
         if message.operation == Operation::Request && ours {
             self.event(trace, |_| EventKind::Delivered {

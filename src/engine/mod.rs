@@ -51,6 +51,7 @@ mod queue;
 mod receive_buffer;
 mod route;
 mod socket;
+mod source;
 mod stream;
 pub mod sys;
 mod tables;

@@ -79,6 +79,9 @@ pub(super) fn explanation(reason: DropReason) -> &'static str {
             "A host passes packets on only if `net.ipv4.ip_forward` is 1 (or IPv6's alike)."
         }
         DropReason::Martian => "Addresses such as 127.0.0.1 never leave their own host.",
+        DropReason::LocalSource => {
+            "Linux takes a packet from outside with one of its own addresses for forged (`accept_local` is 0)."
+        }
         DropReason::TtlExceeded => "Every router counts the TTL down; at 0 the packet ends, often in a loop.",
         DropReason::FragmentationNeeded => "The sender is told the MTU to use (path MTU discovery).",
         DropReason::NeighbourFailed => {
@@ -129,6 +132,7 @@ pub(super) fn reason_name(reason: DropReason) -> &'static str {
         DropReason::NoRoute => "no_route",
         DropReason::ForwardingOff => "forwarding_off",
         DropReason::Martian => "martian",
+        DropReason::LocalSource => "local_source",
         DropReason::TtlExceeded => "ttl_exceeded",
         DropReason::FragmentationNeeded => "fragmentation_needed",
         DropReason::NeighbourFailed => "neighbour_failed",

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use linkspan::engine::Drained;
 use linkspan::engine::id::{ServiceId, SocketId};
 use linkspan::engine::plan::{
@@ -60,6 +61,8 @@ pub enum Step {
     Hairpin(usize, bool),
     /// A container's end of its cable, or the host's, has another MTU.
     Mtu { container: usize, host: bool, mtu: u32 },
+    /// A container takes another station's address too, or gives it back.
+    Claim { container: usize, of: usize, claims: bool },
     /// A frame comes in by one of the two outside edges.
     Inject { side: usize, frame: Vec<u8> },
     /// The uplink gets another delay, in milliseconds, or is cut.
@@ -197,6 +200,17 @@ impl Stage {
                 let mut engine = self.bench.engine.borrow_mut();
                 let id = engine.namespace(&NamespaceName::new(space)).unwrap();
                 engine.administer(id, &Change::SetMtu(end, *mtu)).unwrap();
+            }
+            Step::Claim { container, of, claims } => {
+                let claimed = IpNet::from(address(*of));
+                let change = match claims {
+                    true => Change::AddAddress("eth0".to_owned(), claimed),
+                    false => Change::RemoveAddress("eth0".to_owned(), claimed),
+                };
+                let mut engine = self.bench.engine.borrow_mut();
+                let id = engine.namespace(&NamespaceName::new(name(*container))).unwrap();
+                let said = engine.administer(id, &change);
+                writeln!(self.log, "{number}: {said:?}").unwrap();
             }
             Step::Inject { side, frame } => {
                 let port = self.bench.device("host", ["tap0", "tap1"][side % 2]);

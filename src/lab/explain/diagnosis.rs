@@ -88,6 +88,7 @@ impl Facts<'_> {
             DropReason::FragmentationNeeded => self.too_big(drop),
             DropReason::ExceedsMtu => self.unequal_ends(drop),
             DropReason::Martian => self.martian(),
+            DropReason::LocalSource => self.led_back(drop),
             DropReason::BridgeNoPort => self.vanished(),
             DropReason::BridgeBadSource => self.group_address(),
             DropReason::BridgeSamePort => self.twins(),
