@@ -81,7 +81,7 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::BadFrame => Cannot("no program sends frames of its own making"),
         DropReason::BadPacket => Cannot("no program sends IP headers of its own making"),
         DropReason::BadChecksum => Cannot("links that corrupt packets are refused in this release"),
-        DropReason::DeviceDown => Golden("43-interface-down"),
+        DropReason::DeviceDown => Golden("46-bridge-down"),
         DropReason::NoCarrier => Cannot("every card is plugged into a LAN, and every veth has two ends"),
         DropReason::OtherHost => Golden("29-address-moved"),
         DropReason::UnknownEtherType => Cannot("no program sends frames of its own making"),

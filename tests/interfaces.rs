@@ -12,7 +12,7 @@ use linkspan::engine::Drained;
 use linkspan::engine::event::DropReason;
 use linkspan::engine::id::DeviceId;
 use linkspan::engine::plan::{DeviceSpec, MacAddress, NamespaceName, Op};
-use linkspan::engine::sys::{Change, Sys};
+use linkspan::engine::sys::{Change, NewDevice, Sys};
 use linkspan::engine::view::InterfaceView;
 use linkspan_nat::emit::emit_udp;
 
@@ -80,6 +80,78 @@ fn a_veth_takes_what_its_other_end_takes_and_a_tag() {
         assert_eq!((sender.transmitted_dropped, receiver.received_dropped), (3, 3));
         assert_eq!(sender.transmitted_packets, before.transmitted_packets);
     }
+}
+
+/// Linux 6.18: a port whose veth's other end is down is NO-CARRIER and `disabled`; nothing is flooded to it, and what was
+/// learned on it is forgotten. It forwards again with the carrier, and none does while the bridge is down.
+#[test]
+fn a_bridge_port_without_carrier_is_disabled() {
+    let mut bench = pair();
+    let state = |bench: &mut Bench, port: &str| {
+        let path = format!("/sys/class/net/{port}/brport/state");
+        bench.run("host", move |sys: Sys| async move {
+            String::from_utf8(sys.read_file(&path).unwrap()).unwrap().trim().to_owned()
+        })
+    };
+    let learned = |bench: &Bench, port: &str| {
+        let engine = bench.engine.borrow();
+        let host = engine.namespace(&NamespaceName::new("host")).unwrap();
+        engine.fdb(host).iter().filter(|entry| !entry.permanent && entry.device == port).count()
+    };
+    assert_eq!(datagrams(&mut bench, "b", ("a", "10.0.0.2"), 10, 1), 1);
+    assert_eq!((state(&mut bench, "vetha").as_str(), learned(&bench, "vetha")), ("3", 1));
+
+    change(&bench, "a", &Change::SetUp("eth0".to_owned(), false));
+    assert_eq!((state(&mut bench, "vetha").as_str(), learned(&bench, "vetha")), ("0", 0));
+    assert!(!interface(&bench, "host", "vetha").running && interface(&bench, "host", "br0").running);
+    let before = interface(&bench, "host", "vetha").counters;
+    assert_eq!(datagrams(&mut bench, "b", ("a", "10.0.0.2"), 10, 1), 0);
+    assert_eq!(bench.drops(DropReason::BridgeNoPort), 1);
+    assert_eq!(interface(&bench, "host", "vetha").counters, before);
+
+    change(&bench, "b", &Change::SetUp("eth0".to_owned(), false));
+    assert!(!interface(&bench, "host", "br0").running, "no port carries");
+    for container in ["a", "b"] {
+        change(&bench, container, &Change::SetUp("eth0".to_owned(), true));
+    }
+    assert_eq!(datagrams(&mut bench, "b", ("a", "10.0.0.2"), 10, 1), 1);
+
+    change(&bench, "host", &Change::SetUp("br0".to_owned(), false));
+    assert_eq!((state(&mut bench, "vetha").as_str(), learned(&bench, "vetha")), ("0", 0));
+    change(&bench, "host", &Change::SetUp("br0".to_owned(), true));
+    assert_eq!(datagrams(&mut bench, "b", ("a", "10.0.0.2"), 10, 1), 1);
+}
+
+/// A port joins a bridge before its other end is up, and after: it forwards once it carries.
+#[test]
+fn a_port_forwards_once_its_cable_carries() {
+    let mut bench = pair();
+    let host = |change_: Change| change(&bench, "host", &change_);
+    let new = |name: &str, peer: &str| Change::AddDevice {
+        name: name.to_owned(),
+        kind: NewDevice::Veth(Some(peer.to_owned())),
+        mac: None,
+        mtu: None,
+    };
+    let up = |name: &str| Change::SetUp(name.to_owned(), true);
+    let running = |name: &str| interface(&bench, "host", name).running;
+    host(Change::AddDevice { name: "br1".to_owned(), kind: NewDevice::Bridge, mac: None, mtu: None });
+    host(up("br1"));
+    host(new("x0", "x1"));
+    host(Change::SetMaster("x0".to_owned(), Some("br1".to_owned())));
+    host(up("x0"));
+    assert!(!running("br1"));
+    host(up("x1"));
+    assert!(running("br1"));
+    host(Change::RemoveDevice("x1".to_owned()));
+    assert!(!running("br1"));
+    host(new("y0", "y1"));
+    host(up("y0"));
+    host(up("y1"));
+    host(Change::SetMaster("y0".to_owned(), Some("br1".to_owned())));
+    assert!(running("br1"));
+    host(Change::SetMaster("y0".to_owned(), None));
+    assert!(!running("br1"));
 }
 
 /// What a container's interface gets from a forged packet: as Linux 6.18 answered for each of these pairs.

@@ -119,7 +119,7 @@ pub(crate) struct BridgeDevice {
     pub(crate) fixed_mtu: Option<u32>,
     /// The ports' MTUs, and how many ports have each.
     pub(crate) port_mtus: BTreeMap<u32, u32>,
-    /// How many ports are up.
+    /// How many ports are up and carry.
     pub(crate) ports_up: u32,
 }
 
@@ -129,21 +129,19 @@ impl BridgeDevice {
         BridgeDevice { switch, ports: Vec::new(), fixed_mtu, port_mtus: BTreeMap::new(), ports_up: 0 }
     }
 
-    /// Counts a port in.
-    pub(crate) fn count_in(&mut self, mtu: u32, up: bool) {
+    /// Counts a port in by its MTU.
+    pub(crate) fn count_in(&mut self, mtu: u32) {
         *self.port_mtus.entry(mtu).or_default() += 1;
-        self.ports_up += u32::from(up);
     }
 
-    /// Counts a port out that was counted in with these values.
-    pub(crate) fn count_out(&mut self, mtu: u32, up: bool) {
+    /// Counts a port out that was counted in with this MTU.
+    pub(crate) fn count_out(&mut self, mtu: u32) {
         if let Some(count) = self.port_mtus.get_mut(&mtu) {
             *count -= 1;
             if *count == 0 {
                 self.port_mtus.remove(&mtu);
             }
         }
-        self.ports_up -= u32::from(up);
     }
 
     /// The device behind a port.

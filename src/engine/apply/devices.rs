@@ -212,6 +212,7 @@ impl Engine {
             }
         }
         self.links.push(Some(Link { ends, directions: quality.map(Direction::new) }));
+        ends.into_iter().for_each(|end| self.check_ports_of(end));
         Ok(Undo::Link(link))
     }
 
@@ -256,7 +257,7 @@ impl Engine {
 
     pub(super) fn remove_link(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(id.index()).and_then(Option::take) else { return };
-        for end in link.ends {
+        for end in &link.ends {
             if let Some(Some(device)) = self.devices.get_mut(end.index()) {
                 match &mut device.kind {
                     Kind::Nic { link } | Kind::Veth { link, .. } => *link = None,
@@ -270,6 +271,7 @@ impl Engine {
                 }
             }
         }
+        link.ends.into_iter().for_each(|end| self.check_ports_of(end));
     }
 
     pub(super) fn set_mac(&mut self, name: &DeviceName, mac: Option<MacAddress>) -> Result<Undo, ApplyError> {
