@@ -49,6 +49,7 @@ pub mod plan;
 mod proc;
 mod queue;
 mod receive_buffer;
+mod resolution;
 mod route;
 mod socket;
 mod source;
