@@ -107,6 +107,7 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::ForwardingOff => Golden("07-forwarding-off"),
         DropReason::Martian => Golden("13-translated-to-loopback"),
         DropReason::LocalSource => Golden("31-hairpin-by-hand"),
+        DropReason::ReversePath => Golden("47-reverse-path"),
         DropReason::TtlExceeded => Golden("44-circle"),
         DropReason::FragmentationNeeded => Golden("11-large-packets"),
         DropReason::NeighbourFailed => Golden("05-nobody-has-the-address"),

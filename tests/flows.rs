@@ -26,6 +26,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (container.clone(), any::<bool>()).prop_map(|(container, on)| Step::Hairpin(container, on)),
         1 => (container.clone(), 0..=CONTAINERS, any::<bool>())
             .prop_map(|(container, of, claims)| Step::Claim { container, of, claims }),
+        1 => (container.clone(), 0..3u8)
+            .prop_map(|(container, rp_filter)| Step::Sources { container, rp_filter }),
         1 => (container, any::<bool>(), prop_oneof![Just(1_300), Just(1_500), Just(2_000)])
             .prop_map(|(container, host, mtu)| Step::Mtu { container, host, mtu }),
     ];

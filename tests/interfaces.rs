@@ -11,10 +11,11 @@ use common::{Bench, device};
 use linkspan::engine::Drained;
 use linkspan::engine::event::DropReason;
 use linkspan::engine::id::DeviceId;
-use linkspan::engine::plan::{DeviceSpec, MacAddress, NamespaceName, Op};
+use linkspan::engine::plan::{DeviceSpec, MacAddress, NamespaceName, Op, Sysctl};
 use linkspan::engine::sys::{Change, NewDevice, Sys};
 use linkspan::engine::view::InterfaceView;
 use linkspan_nat::emit::emit_udp;
+use linkspan_nat::interface::InterfaceName;
 
 /// A host's bridge with two containers.
 fn pair() -> Bench {
@@ -205,6 +206,136 @@ fn who_asks_with_the_asked_machines_own_address_gets_no_answer() {
     assert!(!ask(&mut stage, [10, 9, 9, 1]));
 }
 
+/// The same datagrams under `rp_filter` and `accept_local`, as Linux 6.18 took and refused them.
+#[test]
+fn a_source_is_asked_for_its_way_back() {
+    use DropReason::{LocalSource, Martian, ReversePath};
+    let pairs = [
+        ("10.0.0.2", "10.0.0.3"),
+        ("10.0.0.3", "10.0.0.3"),
+        ("10.9.9.1", "10.0.0.3"),
+        ("10.0.0.255", "10.0.0.3"),
+        ("10.0.0.0", "10.0.0.3"),
+        ("9.9.9.9", "10.0.0.3"),
+        ("9.9.9.9", "10.0.0.255"),
+        ("172.30.0.9", "10.0.0.3"),
+        ("0.0.0.0", "255.255.255.255"),
+    ];
+    let mut stage = Forger::new();
+    let mut ends = |settings: &[(&str, &str)]| {
+        settings.iter().for_each(|(key, value)| stage.set(key, value));
+        pairs.map(|pair| stage.send(pair))
+    };
+    let (local, martian, path) = (Some(LocalSource), Some(Martian), Some(ReversePath));
+    assert_eq!(ends(&[("tap0/rp_filter", "1")]), [None, local, local, martian, None, path, path, path, None]);
+    // The interface that the packet came by is not where 172.30.0.9 is, but one is.
+    assert_eq!(ends(&[("tap0/rp_filter", "2")]), [None, local, local, martian, None, path, path, None, None]);
+    assert_eq!(
+        ends(&[("tap0/rp_filter", "1"), ("all/accept_local", "1")]),
+        [None, None, path, martian, None, path, path, path, None]
+    );
+    assert_eq!(ends(&[("tap0/rp_filter", "0")]), [None; 9]);
+    // The larger of `all` and the interface's own counts.
+    assert_eq!(ends(&[("all/rp_filter", "2"), ("tap0/rp_filter", "1")])[7], None);
+    assert_eq!(ends(&[("all/rp_filter", "1"), ("tap0/rp_filter", "0")])[7], path);
+    assert_eq!(
+        ends(&[("all/rp_filter", "0"), ("default/rp_filter", "1")])[7],
+        None,
+        "it has a value of its own"
+    );
+}
+
+/// What a DNAT rule leads from port to port of one bridge is routed, so that its source counts, though it is never received.
+#[test]
+fn a_bridged_packet_that_is_translated_is_asked_for_its_source() {
+    let mut stage = Forger::new();
+    let bridge = InterfaceName::parse("spare").unwrap();
+    stage.bench.apply(
+        "port",
+        vec![
+            Op::RemoveAddress { device: device("b", "tap0"), address: "10.0.0.3/24".parse().unwrap() },
+            Op::SetMaster { device: device("b", "tap0"), bridge, hairpin: true, isolated: false },
+        ],
+    );
+    stage.bench.forward("b");
+    stage.bench.iptables("b", "-t nat -A PREROUTING -d 10.0.0.3 -j DNAT --to-destination 172.30.0.8");
+    assert_eq!(stage.send(("10.9.9.1", "10.0.0.3")), Some(DropReason::LocalSource));
+    assert_eq!(stage.send(("127.0.0.2", "10.0.0.3")), Some(DropReason::Martian));
+    assert_eq!(stage.send(("172.30.0.7", "10.0.0.3")), None, "it waits for its neighbour");
+}
+
+/// Which requests are answered, as Linux 6.18 did: by the address asked for, by who asks, and with 3 not for addresses that
+/// are local only because `lo` has their network.
+#[test]
+fn arp_ignore_says_which_requests_are_answered() {
+    let asked = [
+        ([10, 0, 0, 2], [10, 0, 0, 3]),
+        ([0, 0, 0, 0], [10, 0, 0, 3]),
+        ([10, 0, 0, 2], [10, 9, 9, 1]),
+        ([10, 0, 0, 2], [10, 9, 9, 7]),
+        ([10, 0, 0, 2], [172, 30, 0, 1]),
+        ([9, 9, 9, 9], [10, 0, 0, 3]),
+    ];
+    for (value, answers) in [
+        ("0", [true; 6]),
+        ("1", [true, true, false, false, false, true]),
+        ("2", [true, true, false, false, false, false]),
+        ("3", [true, true, true, false, true, true]),
+        ("8", [false; 6]),
+    ] {
+        let mut stage = Forger::new();
+        stage.set("tap0/arp_ignore", value);
+        assert_eq!(asked.map(|(sender, target)| stage.ask(sender, target)), answers, "arp_ignore {value}");
+    }
+    let mut stage = Forger::new();
+    stage.set("tap0/rp_filter", "1");
+    assert!(!stage.ask([9, 9, 9, 9], [10, 0, 0, 3]), "who could not be answered anyway");
+}
+
+/// Linux 6.18: a neighbour is asked for in the name of the packet that waits, unless `arp_announce` forbids it.
+#[test]
+fn arp_announce_says_in_whose_name_a_neighbour_is_asked_for() {
+    for (value, source, announced) in [
+        ("0", [10, 9, 9, 1], [10, 9, 9, 1]),
+        ("0", [10, 0, 0, 33], [10, 0, 0, 33]),
+        ("1", [10, 9, 9, 1], [10, 0, 0, 3]),
+        ("1", [10, 0, 0, 33], [10, 0, 0, 33]),
+        ("2", [10, 0, 0, 33], [10, 0, 0, 3]),
+    ] {
+        let mut stage = Forger::new();
+        let second = Change::AddAddress("tap0".to_owned(), "10.0.0.33/24".parse().unwrap());
+        change(&stage.bench, "b", &second);
+        stage.set("tap0/arp_announce", value);
+        while stage.bench.engine.borrow_mut().take_output().is_some() {}
+        stage.bench.run("b", move |sys: Sys| async move {
+            let socket = sys.udp_socket().unwrap();
+            socket.bind(SocketAddr::from((source, 0))).unwrap();
+            socket.send_to(b"x", SocketAddr::from(([10, 0, 0, 99], 5))).unwrap();
+        });
+        let mut engine = stage.bench.engine.borrow_mut();
+        while engine.drain(1_000).unwrap() == Drained::More {}
+        let requests = std::iter::from_fn(|| engine.take_output());
+        let asks = |frame: &[u8]| frame[12..14] == [8, 6] && frame[38..42] == [10, 0, 0, 99];
+        let request = requests.map(|(_, frame)| frame.bytes().to_vec()).find(|frame| asks(frame)).unwrap();
+        assert_eq!(request[28..32], announced, "arp_announce {value} from {source:?}");
+    }
+}
+
+/// With `proxy_arp` a router answers for those behind its other interfaces, if the interface forwards.
+#[test]
+fn proxy_arp_answers_for_those_behind_another_interface() {
+    let mut stage = Forger::new();
+    let sender = [10, 0, 0, 2];
+    let (behind, same_link, nowhere) = ([172, 30, 0, 77], [10, 0, 0, 9], [8, 8, 8, 8]);
+    stage.set("tap0/proxy_arp", "1");
+    assert!(!stage.ask(sender, behind), "it does not forward");
+    stage.set("tap0/forwarding", "1");
+    assert!(stage.ask(sender, behind));
+    assert!(!stage.ask(sender, same_link) && !stage.ask(sender, nowhere) && !stage.ask([0; 4], behind));
+    stage.set("tap0/proxy_arp", "0");
+    assert!(!stage.ask(sender, behind));
+}
+
 /// A namespace `b` with 10.0.0.3 on the outside edge `tap0` and 10.9.9.1 on `lo`, which gets frames of any making.
 struct Forger {
     bench: Bench,
@@ -239,6 +370,12 @@ impl Forger {
         bench.run("b", |sys: Sys| async move { sys.sleep(Duration::from_secs(5)).await });
         let edge = bench.device("b", "tap0");
         Forger { bench, edge }
+    }
+
+    /// Sets a parameter below `net/ipv4/conf`.
+    fn set(&mut self, key: &str, value: &str) {
+        let sysctl = Sysctl::parse(&format!("net/ipv4/conf/{key}"), value).unwrap();
+        change(&self.bench, "b", &Change::SetSysctl(sysctl));
     }
 
     /// Lets a frame in, and returns the frames that come out.

@@ -12,6 +12,7 @@ use linkspan_switch::macvlan::{self, ChildId};
 use linkspan_switch::vlan::VlanId;
 
 use super::id::{DeviceId, LinkId, NamespaceId};
+use super::interface_settings::Ipv4Settings;
 use super::view::{Counters, InterfaceKind};
 
 /// A device.
@@ -31,6 +32,8 @@ pub(crate) struct Device {
     pub(crate) addresses: Vec<IpNet>,
     /// `net.ipv4.conf.DEVICE.forwarding`.
     pub(crate) ipv4_forward: bool,
+    /// What else of `net.ipv4.conf` packets and ARP messages ask for.
+    pub(crate) ipv4: Ipv4Settings,
     pub(crate) ipv6_disabled: bool,
     pub(crate) counters: Counters,
 }

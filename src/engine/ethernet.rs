@@ -241,7 +241,13 @@ impl Engine {
         let after = packet.destination();
         let mut header = header;
         if before != after {
-            // The DNATed packet is routed: by the bridge's own stack, unless it stays on this very bridge.
+            // The DNATed packet is routed: by the bridge's own stack, unless it stays on this very bridge. Either way its source
+            // is asked for.
+            if let (IpAddr::V4(source), IpAddr::V4(after)) = (packet.source(), after)
+                && let Some(reason) = self.refuse_source(namespace, bridge, source, after)
+            {
+                return self.drop_frame(packet.frame, Some(namespace), Some(bridge), reason);
+            }
             match self.route(namespace, after) {
                 Some(route) if route.device == bridge && !self.is_local(namespace, after) => {
                     return self.bridge_redirected(namespace, bridge, packet, route.gateway.unwrap_or(after));

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::{IpNet, Ipv4Net};
 use linkspan_switch::ethernet::{ETHERNET_HEADER_LEN, EtherType, EthernetHeader};
 use linkspan_switch::frame::{Frame, TraceId};
 use linkspan_switch::mac::MacAddress;
@@ -20,32 +21,35 @@ impl Engine {
             return self.drop_frame(frame, Some(namespace), Some(device), DropReason::BadPacket);
         };
         let may_know = |address| self.address_filters.may_know(namespace, address);
-        if !may_know(message.target) && !may_know(message.sender) {
+        let conf = self.devices[device.index()].as_ref().map(|d| d.ipv4).unwrap_or_default();
+        if !may_know(message.target) && !may_know(message.sender) && !conf.proxy_arp() {
             debug_assert!(!self.is_local(namespace, message.target.into()) || message.target.is_loopback());
             debug_assert!(!self.has_neighbour(namespace, device, message.sender.into()));
             return self.arp_not_for_us(namespace, device, &message, frame);
         }
         let trace = frame.trace();
-        // arp_ignore=0, the kernel's default: any local address is answered for, on any device.
         let ours = self.is_local(namespace, IpAddr::V4(message.target)) && !message.target.is_loopback();
         let sender = IpAddr::V4(message.sender);
         let known = !message.sender.is_unspecified();
+        let request = message.operation == Operation::Request;
+        let answered = request && (ours || known && self.proxies(namespace, device, message.target));
         // The kernel asks where a request would be routed, and does not answer one that would not be.
-        let refused = match message.operation {
-            Operation::Request if known && ours => {
-                self.refuse_source(namespace, device, message.sender, message.target)
-            }
-            _ => None,
+        let refused = match answered && known {
+            true => self.refuse_source(namespace, device, message.sender, message.target),
+            false => None,
         };
+        let answered = answered && refused.is_none();
+        if answered && ours && self.ignores(namespace, device, conf.arp_ignore(), &message) {
+            return self.arp_not_for_us(namespace, device, &message, frame);
+        }
         if known {
             let solicited = message.operation == Operation::Reply && ours;
-            let create = ours && message.operation == Operation::Request && refused.is_none();
-            self.learn_neighbour(trace, namespace, device, sender, message.sender_mac, solicited, create);
+            self.learn_neighbour(trace, namespace, device, sender, message.sender_mac, solicited, answered);
         }
         if let Some(reason) = refused {
             return self.drop_frame(frame, Some(namespace), Some(device), reason);
         }
-        if message.operation == Operation::Request && ours {
+        if answered {
             self.event(trace, |_| EventKind::Delivered {
                 namespace,
                 receiver: Receiver::Stack,
@@ -65,6 +69,45 @@ impl Engine {
         } else if !ours {
             self.arp_not_for_us(namespace, device, &message, frame);
         }
+    }
+
+    /// `arp_ignore`: whether a request for an address of the namespace is not answered on this device.
+    fn ignores(
+        &self,
+        namespace: NamespaceId,
+        device: DeviceId,
+        arp_ignore: u8,
+        message: &ArpMessage,
+    ) -> bool {
+        let target = IpAddr::V4(message.target);
+        let on_device = |also: Ipv4Addr| {
+            self.devices[device.index()].as_ref().is_some_and(|device| {
+                let has = |net: &IpNet| net.contains(&target) && net.contains(&IpAddr::V4(also));
+                device.has_address(target) && device.addresses.iter().any(has)
+            })
+        };
+        match arp_ignore {
+            1 => !on_device(message.target),
+            2 => match message.sender.is_unspecified() {
+                true => !on_device(message.target),
+                false => !on_device(message.sender),
+            },
+            3 => !self.namespaces[namespace.index()].as_ref().is_some_and(|space| space.local.owns(target)),
+            8 => true,
+            _ => false,
+        }
+    }
+
+    /// `proxy_arp`: whether a device answers for an address to which its namespace forwards by another one. Linux waits a
+    /// random part of 0.8 s first (`proxy_delay`), here the answer goes at once.
+    fn proxies(&self, namespace: NamespaceId, device: DeviceId, target: Ipv4Addr) -> bool {
+        let Some(Some(receiver)) = self.devices.get(device.index()) else { return false };
+        let group = target.is_multicast() || target.is_broadcast() || target.is_loopback();
+        receiver.ipv4.proxy_arp()
+            && receiver.ipv4_forward
+            && !group
+            && !self.is_local(namespace, target.into())
+            && self.route(namespace, target.into()).is_some_and(|hop| hop.device != device)
     }
 
     /// An ARP message about an address that the namespace does not have.
@@ -145,20 +188,7 @@ impl Engine {
         let Some(Some(sender)) = self.devices.get(device.index()) else { return };
         match address {
             IpAddr::V4(target) => {
-                let source = sender.addresses.iter().filter_map(|a| match a {
-                    ipnet::IpNet::V4(a) => Some(*a),
-                    ipnet::IpNet::V6(_) => None,
-                });
-                // arp_announce=0: an address of the device, preferably of the target's subnet; else any local one.
-                let mut first = None;
-                let mut best = None;
-                for net in source {
-                    first = first.or(Some(net.addr()));
-                    if best.is_none() && net.contains(&target) {
-                        best = Some(net.addr());
-                    }
-                }
-                let own = best.or(first).or_else(|| self.any_ipv4(sender.namespace));
+                let own = self.announced(device, target);
                 let request = ArpMessage {
                     operation: Operation::Request,
                     sender_mac: sender.mac,
@@ -172,6 +202,29 @@ impl Engine {
         }
     }
 
+    /// The address that asks for a neighbour (`arp_announce`): that of the packet which waits for it, if it is ours and, with
+    /// 1, of a subnet of the device that the neighbour is in too; else an address of the device, preferably of the
+    /// neighbour's subnet; else any.
+    fn announced(&self, device: DeviceId, target: Ipv4Addr) -> Option<Ipv4Addr> {
+        let sender = self.devices.get(device.index())?.as_ref()?;
+        let space = self.namespaces.get(sender.namespace.index())?.as_ref()?;
+        let own = || sender.addresses.iter().filter_map(ipv4);
+        let waiting = || {
+            let packet = space.neighbours.first_waiting(device, target.into())?;
+            let source: [u8; 4] = packet.bytes().get(12..16)?.try_into().ok()?;
+            Some(Ipv4Addr::from(source)).filter(|source| space.is_local((*source).into()))
+        };
+        let source = match sender.ipv4.arp_announce() {
+            1 => waiting().filter(|source| own().any(|net| net.contains(source) && net.contains(&target))),
+            2 => None,
+            _ => waiting(),
+        };
+        source
+            .or_else(|| own().find(|net| net.contains(&target)).map(|net| net.addr()))
+            .or_else(|| own().next().map(|net| net.addr()))
+            .or_else(|| self.any_ipv4(sender.namespace))
+    }
+
     pub(super) fn send_arp(&mut self, device: DeviceId, message: ArpMessage, destination: MacAddress) {
         let mut frame = self.pool.frame(ETHERNET_HEADER_LEN + arp::LENGTH);
         frame.set_trace(self.new_trace());
@@ -182,5 +235,12 @@ impl Engine {
         // The frame was made with room for the header.
         let _ = header.emit(frame.bytes_mut());
         self.transmit(device, frame, None);
+    }
+}
+
+fn ipv4(net: &IpNet) -> Option<Ipv4Net> {
+    match net {
+        IpNet::V4(net) => Some(*net),
+        IpNet::V6(_) => None,
     }
 }

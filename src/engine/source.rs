@@ -4,15 +4,18 @@
 //!
 //! What a namespace sends to itself by `lo` was routed when it was sent and is not asked again. ARP asks too: a request from
 //! a source that may not be is not answered. As Linux 6.18 was seen to do: 0.0.0.0 may speak to 255.255.255.255 and to
-//! 224.0.0.0/24 alone, other addresses of 0.0.0.0/8 to anybody.
+//! 224.0.0.0/24 alone, other addresses of 0.0.0.0/8 to anybody. `rp_filter` asks the routes where the source is (RFC 3704), and
+//! `accept_local` lets our own addresses come from outside.
 
 use std::net::Ipv4Addr;
 
+use ipnet::IpNet;
 use linkspan_nat::packet::IpVersion;
 
 use super::Engine;
 use super::event::DropReason;
 use super::id::{DeviceId, NamespaceId};
+use super::interface_settings::ReversePath;
 use super::ip::Packet;
 use super::route::is_loopback;
 
@@ -58,7 +61,36 @@ impl Engine {
             let may = destination.is_broadcast() || [a, b, c] == [224, 0, 0];
             return (!may).then_some(DropReason::Martian);
         }
-        let space = self.namespaces.get(namespace.index())?.as_ref()?;
-        space.local.owns(source.into()).then_some(DropReason::LocalSource)
+        let (space, receiver) =
+            (self.namespaces.get(namespace.index())?.as_ref()?, self.devices.get(device.index())?.as_ref()?);
+        let (accepts, filter) = (receiver.ipv4.accept_local(), receiver.ipv4.rp_filter());
+        if filter == ReversePath::Any {
+            return (!accepts && space.local.owns(source.into())).then_some(DropReason::LocalSource);
+        }
+        let by_its_interface = if space.is_local(source.into()) {
+            if !accepts {
+                return Some(DropReason::LocalSource);
+            }
+            receiver.has_address(source.into())
+        } else if space.devices.iter().any(|device| self.has_broadcast(*device, source)) {
+            return Some(DropReason::Martian);
+        } else {
+            match self.route(namespace, source.into()) {
+                Some(hop) if hop.device == device => true,
+                Some(_) if receiver.addresses.iter().any(|net| net.addr().is_ipv4()) => false,
+                _ => return Some(DropReason::ReversePath),
+            }
+        };
+        (!by_its_interface && filter == ReversePath::Strict).then_some(DropReason::ReversePath)
+    }
+
+    /// Whether an address is the broadcast address of a subnet of a device.
+    fn has_broadcast(&self, device: DeviceId, address: Ipv4Addr) -> bool {
+        self.devices[device.index()].as_ref().is_some_and(|device| {
+            device.addresses.iter().any(|net| match net {
+                IpNet::V4(net) => net.prefix_len() < 31 && net.broadcast() == address,
+                IpNet::V6(_) => false,
+            })
+        })
     }
 }

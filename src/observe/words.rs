@@ -82,6 +82,9 @@ pub(super) fn explanation(reason: DropReason) -> &'static str {
         DropReason::LocalSource => {
             "Linux takes a packet from outside with one of its own addresses for forged (`accept_local` is 0)."
         }
+        DropReason::ReversePath => {
+            "With `rp_filter` a packet must come by the interface that leads back to its source, or by one that can."
+        }
         DropReason::TtlExceeded => "Every router counts the TTL down; at 0 the packet ends, often in a loop.",
         DropReason::FragmentationNeeded => "The sender is told the MTU to use (path MTU discovery).",
         DropReason::NeighbourFailed => {
@@ -133,6 +136,7 @@ pub(super) fn reason_name(reason: DropReason) -> &'static str {
         DropReason::ForwardingOff => "forwarding_off",
         DropReason::Martian => "martian",
         DropReason::LocalSource => "local_source",
+        DropReason::ReversePath => "reverse_path",
         DropReason::TtlExceeded => "ttl_exceeded",
         DropReason::FragmentationNeeded => "fragmentation_needed",
         DropReason::NeighbourFailed => "neighbour_failed",

@@ -63,6 +63,8 @@ pub enum Step {
     Mtu { container: usize, host: bool, mtu: u32 },
     /// A container takes another station's address too, or gives it back.
     Claim { container: usize, of: usize, claims: bool },
+    /// What a container asks of sources: `rp_filter`.
+    Sources { container: usize, rp_filter: u8 },
     /// A frame comes in by one of the two outside edges.
     Inject { side: usize, frame: Vec<u8> },
     /// The uplink gets another delay, in milliseconds, or is cut.
@@ -211,6 +213,11 @@ impl Stage {
                 let id = engine.namespace(&NamespaceName::new(name(*container))).unwrap();
                 let said = engine.administer(id, &change);
                 writeln!(self.log, "{number}: {said:?}").unwrap();
+            }
+            Step::Sources { container, rp_filter } => {
+                let namespace = NamespaceName::new(name(*container));
+                let sysctl = Sysctl::parse("net/ipv4/conf/eth0/rp_filter", &rp_filter.to_string()).unwrap();
+                self.bench.apply(&name(*container), vec![Op::SetSysctl { namespace, sysctl }]);
             }
             Step::Inject { side, frame } => {
                 let port = self.bench.device("host", ["tap0", "tap1"][side % 2]);

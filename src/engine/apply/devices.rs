@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::engine::child::Upper;
 use crate::engine::device::{BridgeDevice, Device, Kind};
 use crate::engine::id::{DeviceId, LinkId};
-use crate::engine::interface_settings::Holder;
+use crate::engine::interface_settings::{Holder, Ipv4Settings};
 use crate::engine::link::{Direction, Link};
 use crate::engine::plan::{DeviceName, DeviceSpec, LinkQuality};
 use crate::engine::view::Counters;
@@ -116,6 +116,7 @@ impl Engine {
             uppers: None,
             addresses: Vec::new(),
             ipv4_forward,
+            ipv4: Ipv4Settings::default(),
             ipv6_disabled,
             counters: Counters::default(),
         });

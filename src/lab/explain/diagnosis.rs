@@ -89,6 +89,7 @@ impl Facts<'_> {
             DropReason::ExceedsMtu => self.unequal_ends(drop),
             DropReason::Martian => self.martian(),
             DropReason::LocalSource => self.led_back(drop),
+            DropReason::ReversePath => self.another_way_back(drop),
             DropReason::BridgeNoPort => self.vanished().or_else(|| self.taken_down()),
             DropReason::BridgeBadSource => self.group_address(),
             DropReason::BridgeSamePort => self.twins(),

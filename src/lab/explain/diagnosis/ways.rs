@@ -341,4 +341,19 @@ impl Facts<'_> {
             ),
         })
     }
+
+    /// A packet came by another interface than the answer would leave by.
+    pub(super) fn another_way_back(&self, drop: &Drop) -> Option<Cause> {
+        let service = self.causes.service_of(&drop.place);
+        let key = service.and_then(|service| self.causes.key(&["services", &service.name.value, "sysctls"]));
+        let set = self.causes.command(&["sysctl"]);
+        Some(Cause {
+            text: format!(
+                "the packet came by another interface than the one that {} would answer by, and rp_filter forbids that",
+                drop.place
+            ),
+            line: self.line(set.or(key)),
+            suggestion: "set rp_filter to 2 (any way back will do) or 0, or mend the routes".to_owned(),
+        })
+    }
 }
