@@ -126,7 +126,7 @@ fn a_bridge_port_without_carrier_is_disabled() {
 /// A port joins a bridge before its other end is up, and after: it forwards once it carries.
 #[test]
 fn a_port_forwards_once_its_cable_carries() {
-    let mut bench = pair();
+    let bench = pair();
     let host = |change_: Change| change(&bench, "host", &change_);
     let new = |name: &str, peer: &str| Change::AddDevice {
         name: name.to_owned(),
