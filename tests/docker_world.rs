@@ -173,6 +173,10 @@ fn settings_of_interfaces_are_refused_in_the_engines_words() {
             125
         )
     );
+    let missing = stage.docker("docker run --rm --sysctl net.foo.bar=1 alpine true");
+    let told = told(missing);
+    assert!(told.contains("open /proc/sys/net/foo/bar: no such file or directory"), "{told}");
+    stage.ok("docker run --rm --sysctl net.core.somaxconn=512 alpine true");
 }
 
 #[test]

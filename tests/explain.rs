@@ -81,13 +81,11 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::BadFrame => Cannot("no program sends frames of its own making"),
         DropReason::BadPacket => Cannot("no program sends IP headers of its own making"),
         DropReason::BadChecksum => Cannot("links that corrupt packets are refused in this release"),
-        DropReason::DeviceDown => Golden("43-interface-down"),
+        DropReason::DeviceDown => Golden("46-bridge-down"),
         DropReason::NoCarrier => Cannot("every card is plugged into a LAN, and every veth has two ends"),
         DropReason::OtherHost => Golden("29-address-moved"),
         DropReason::UnknownEtherType => Cannot("no program sends frames of its own making"),
-        DropReason::ExceedsMtu => {
-            Cannot("both ends of a cable get one MTU, and LANs take what every card takes")
-        }
+        DropReason::ExceedsMtu => Golden("45-unequal-mtus"),
         DropReason::LinkCut => Golden("09-link-cut"),
         DropReason::LinkLoss => Golden("10-link-loss"),
         DropReason::LinkQueueFull => Golden("12-slow-link"),
@@ -108,6 +106,8 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::NoRoute => Golden("08-host-without-a-route"),
         DropReason::ForwardingOff => Golden("07-forwarding-off"),
         DropReason::Martian => Golden("13-translated-to-loopback"),
+        DropReason::LocalSource => Golden("31-hairpin-by-hand"),
+        DropReason::ReversePath => Golden("47-reverse-path"),
         DropReason::TtlExceeded => Golden("44-circle"),
         DropReason::FragmentationNeeded => Golden("11-large-packets"),
         DropReason::NeighbourFailed => Golden("05-nobody-has-the-address"),

@@ -23,7 +23,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => container.clone().prop_map(Step::Bounce),
         1 => container.clone().prop_map(Step::Nearer),
         1 => container.clone().prop_map(Step::Farther),
-        1 => (container, any::<bool>()).prop_map(|(container, on)| Step::Hairpin(container, on)),
+        1 => (container.clone(), any::<bool>()).prop_map(|(container, on)| Step::Hairpin(container, on)),
+        1 => (container.clone(), 0..=CONTAINERS, any::<bool>())
+            .prop_map(|(container, of, claims)| Step::Claim { container, of, claims }),
+        1 => (container.clone(), 0..3u8)
+            .prop_map(|(container, rp_filter)| Step::Sources { container, rp_filter }),
+        1 => (container, any::<bool>(), prop_oneof![Just(1_300), Just(1_500), Just(2_000)])
+            .prop_map(|(container, host, mtu)| Step::Mtu { container, host, mtu }),
     ];
     prop::collection::vec(step, 1..25)
 }
@@ -32,8 +38,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[test]
 fn every_change_is_noticed() {
     let pairs = (0..=CONTAINERS).flat_map(|from| (0..=CONTAINERS).map(move |to| (from, to)));
-    let traffic: Vec<Step> =
-        pairs.clone().map(|(from, to)| Step::Send { from, to, count: 9, length: 10 }).collect();
+    let traffic: Vec<Step> = pairs
+        .clone()
+        .flat_map(|(from, to)| {
+            [(9, 10), (2, 1_300)].map(|(count, length)| Step::Send { from, to, count, length })
+        })
+        .collect();
     let changes = (0..RULES.len()).map(Step::Rule).chain((0..CONTAINERS).flat_map(|container| {
         [
             Step::BridgeNetfilter(container == 1),
@@ -44,6 +54,12 @@ fn every_change_is_noticed() {
             Step::Farther(container),
             Step::Hairpin(container, false),
             Step::Transfer { from: container, to: (container + 1) % CONTAINERS, length: 30_000 },
+            Step::Claim { container, of: (container + 1) % CONTAINERS, claims: true },
+            Step::Claim { container, of: (container + 1) % CONTAINERS, claims: false },
+            Step::Mtu { container, host: true, mtu: 1_300 },
+            Step::Mtu { container, host: false, mtu: 1_300 },
+            Step::Mtu { container, host: true, mtu: 1_500 },
+            Step::Mtu { container, host: false, mtu: 1_500 },
         ]
     }));
     let mut steps = traffic.clone();

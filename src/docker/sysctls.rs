@@ -2,13 +2,15 @@
 //! writes once the interface is there.
 //!
 //! Reference: `api/server/router/container` and `daemon/container_operations.go`, libnetwork `osl/interface_linux.go`.
-//! Settings that are none of a namespace's here, as `net.core.somaxconn`, are shown by inspect and do nothing.
+//! Settings of files that a namespace has and nothing here asks for, as `net.core.somaxconn`, are shown by inspect and do
+//! nothing; those of files that it has not are refused.
 
 use std::collections::BTreeMap;
 
 use linkspan_nat::interface::InterfaceName;
 
 use super::error::DockerError;
+use super::kernel_files;
 use super::profile::Profile;
 use super::request::{ContainerCreate, EndpointConfig, NetworkMode};
 use crate::engine::plan::{SettingError, Sysctl};
@@ -97,17 +99,18 @@ pub(super) fn namespace_settings(
     let mut settings = Vec::new();
     for (key, value) in sysctls {
         let path = key.replace('.', "/");
-        let of_interfaces = path.starts_with("net/ipv4/conf/") || path.starts_with("net/ipv6/conf/");
+        let is_interface = |name: &str| name == "lo" || interfaces.iter().any(|known| known.as_str() == name);
         let parsed = Sysctl::parse(&path, value);
-        let there = parsed
-            .as_ref()
-            .ok()
-            .and_then(Sysctl::device)
-            .is_none_or(|device| device.as_str() == "lo" || interfaces.contains(&device));
+        let there =
+            parsed.as_ref().ok().and_then(Sysctl::device).is_none_or(|device| is_interface(device.as_str()));
         match parsed {
             Ok(sysctl) if there => settings.push(sysctl),
             Ok(_) => return Err(missing(&path)),
-            Err(SettingError::Unknown) if of_interfaces => return Err(missing(&path)),
+            Err(SettingError::Unknown)
+                if path.starts_with("net/") && !kernel_files::may_exist(&path, is_interface) =>
+            {
+                return Err(missing(&path));
+            }
             Err(SettingError::Unknown) => {}
             Err(errno) => {
                 return Err(format!("write /proc/sys/{path}: {}", errno.to_string().to_lowercase()));
@@ -115,6 +118,28 @@ pub(super) fn namespace_settings(
         }
     }
     Ok(settings)
+}
+
+/// Whether a setting of a network namespace changes anything here, if it exists.
+pub fn acts(key: &str) -> bool {
+    let path = key.replace('.', "/");
+    let parts: Vec<&str> = path.split('/').collect();
+    match parts.as_slice() {
+        ["net", "ipv4", "conf", _, name] => matches!(
+            *name,
+            "accept_local"
+                | "arp_announce"
+                | "arp_ignore"
+                | "forwarding"
+                | "proxy_arp"
+                | "route_localnet"
+                | "rp_filter"
+        ),
+        ["net", "ipv6", "conf", _, name] => matches!(*name, "disable_ipv6" | "forwarding"),
+        ["net", "ipv4", name] => matches!(*name, "ip_forward" | "ip_local_port_range"),
+        ["net", "bridge", name] => matches!(*name, "bridge-nf-call-iptables" | "bridge-nf-call-ip6tables"),
+        _ => false,
+    }
 }
 
 fn missing(path: &str) -> String {
@@ -135,6 +160,25 @@ mod tests {
         let mut config = EndpointConfig::on("app");
         config.driver_opts.insert(ENDPOINT_OPTION.to_owned(), option.to_owned());
         config
+    }
+
+    #[test]
+    fn what_a_namespace_has_not_is_refused_as_runc_does() {
+        let eth0 = [InterfaceName::parse("eth0").unwrap()];
+        let set = |key: &str| {
+            namespace_settings(&BTreeMap::from([(key.to_owned(), "1".to_owned())]), &eth0)
+                .map(|set| set.len())
+        };
+        assert_eq!(set("net.ipv4.conf.eth0.rp_filter"), Ok(1));
+        assert_eq!(set("net.core.somaxconn"), Ok(0));
+        assert_eq!(set("net.ipv4.neigh.default.base_reachable_time_ms"), Ok(0));
+        assert_eq!(set("kernel.msgmax"), Ok(0));
+        for path in
+            ["net/foo/bar", "net/ipv4/conf/eth1/rp_filter", "net/ipv4/neigh/default/gc_thresh3", "net/ipv4/x"]
+        {
+            let refusal = format!("open /proc/sys/{path}: no such file or directory");
+            assert_eq!(set(&path.replace('/', ".")), Err(refusal));
+        }
     }
 
     #[test]

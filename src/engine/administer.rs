@@ -213,12 +213,7 @@ impl Engine {
                 self.clear_master(id);
                 let Some(master) = master else { return Ok(()) };
                 let bridge = interface_name(master)?;
-                self.carry_out(Op::SetMaster { device, bridge, hairpin: false, isolated: false })?;
-                // A port that is up forwards at once: there is no spanning tree.
-                if self.devices[id.index()].as_ref().is_some_and(|d| d.up) {
-                    self.bring(id, true);
-                }
-                Ok(())
+                self.carry_out(Op::SetMaster { device, bridge, hairpin: false, isolated: false })
             }
             Change::SetSysctl(sysctl) => {
                 let name = self.namespace_name(namespace).cloned().ok_or(Errno::BadDescriptor)?;

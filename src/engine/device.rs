@@ -12,6 +12,7 @@ use linkspan_switch::macvlan::{self, ChildId};
 use linkspan_switch::vlan::VlanId;
 
 use super::id::{DeviceId, LinkId, NamespaceId};
+use super::interface_settings::Ipv4Settings;
 use super::view::{Counters, InterfaceKind};
 
 /// A device.
@@ -31,6 +32,8 @@ pub(crate) struct Device {
     pub(crate) addresses: Vec<IpNet>,
     /// `net.ipv4.conf.DEVICE.forwarding`.
     pub(crate) ipv4_forward: bool,
+    /// What else of `net.ipv4.conf` packets and ARP messages ask for.
+    pub(crate) ipv4: Ipv4Settings,
     pub(crate) ipv6_disabled: bool,
     pub(crate) counters: Counters,
 }
@@ -119,7 +122,7 @@ pub(crate) struct BridgeDevice {
     pub(crate) fixed_mtu: Option<u32>,
     /// The ports' MTUs, and how many ports have each.
     pub(crate) port_mtus: BTreeMap<u32, u32>,
-    /// How many ports are up.
+    /// How many ports are up and carry.
     pub(crate) ports_up: u32,
 }
 
@@ -129,21 +132,19 @@ impl BridgeDevice {
         BridgeDevice { switch, ports: Vec::new(), fixed_mtu, port_mtus: BTreeMap::new(), ports_up: 0 }
     }
 
-    /// Counts a port in.
-    pub(crate) fn count_in(&mut self, mtu: u32, up: bool) {
+    /// Counts a port in by its MTU.
+    pub(crate) fn count_in(&mut self, mtu: u32) {
         *self.port_mtus.entry(mtu).or_default() += 1;
-        self.ports_up += u32::from(up);
     }
 
-    /// Counts a port out that was counted in with these values.
-    pub(crate) fn count_out(&mut self, mtu: u32, up: bool) {
+    /// Counts a port out that was counted in with this MTU.
+    pub(crate) fn count_out(&mut self, mtu: u32) {
         if let Some(count) = self.port_mtus.get_mut(&mtu) {
             *count -= 1;
             if *count == 0 {
                 self.port_mtus.remove(&mtu);
             }
         }
-        self.ports_up -= u32::from(up);
     }
 
     /// The device behind a port.

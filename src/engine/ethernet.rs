@@ -1,10 +1,10 @@
-//! Frames between devices: reception, bridging, wires, ARP; everything below IP.
+//! Frames between devices: reception, bridging, wires; everything below IP but ARP.
 //!
 //! Bridged IP frames pass the hooks of the bridge's namespace as with `bridge-nf-call-iptables=1`: PREROUTING before
 //! the forwarding decision (so that a DNAT can turn a bridged frame into a routed one), FORWARD and POSTROUTING after
 //! it, once per egress port, with the bridge as both interfaces and the ports as physical ones.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use linkspan_nat::packet::Layout;
 use linkspan_nat::rule::Family;
@@ -18,14 +18,12 @@ use linkspan_switch::offload;
 use linkspan_switch::storm::StormFrame;
 use linkspan_switch::vlan::{self, VLAN_TAG_LEN};
 
-use super::arp::{self, ArpMessage, Operation};
 use super::device::Kind;
-use super::event::{BridgeDecision, DropReason, EventKind, NeighbourState, Receiver};
+use super::event::{BridgeDecision, DropReason, EventKind};
 use super::id::{DeviceId, LinkId, NamespaceId};
 use super::ip::{Packet, Tracked};
 use super::link::{Link, Passage};
-use super::neighbour::TimerAction;
-use super::{Engine, Timer, captured_segments};
+use super::{Engine, Timer, captured, captured_segments};
 
 impl Engine {
     /// A device receives a frame.
@@ -104,6 +102,12 @@ impl Engine {
             sender.counters.transmitted_dropped += 1;
             return self.drop_frame(frame, Some(namespace), Some(device), reason);
         }
+        if let Kind::Veth { peer, .. } = sender.kind
+            && !self.peer_takes(peer, &frame)
+        {
+            return self.refused_by_peer(device, peer, frame);
+        }
+        let Some(Some(sender)) = self.devices.get_mut(device.index()) else { return };
         sender.counters.transmitted_packets += 1;
         sender.counters.transmitted_bytes += frame.len() as u64;
         let next = match &sender.kind {
@@ -138,6 +142,30 @@ impl Engine {
             Next::Outside => self.leave(device, frame),
             Next::Parent => self.upper_egress(device, frame),
         }
+    }
+
+    /// Whether the other end of a veth is long enough for a frame (`is_skb_forwardable`): there is room for a VLAN tag, and
+    /// what is still to be cut passes whole.
+    #[inline]
+    fn peer_takes(&self, peer: DeviceId, frame: &Frame) -> bool {
+        let Some(Some(receiver)) = self.devices.get(peer.index()) else { return true };
+        let limit = ETHERNET_HEADER_LEN + longest_from_peer(receiver.mtu);
+        frame.len() <= limit || frame.segmentation().is_some()
+    }
+
+    /// The other end of a veth is too short for a frame: both ends count it, and whoever captures sees it leave.
+    #[cold]
+    fn refused_by_peer(&mut self, device: DeviceId, peer: DeviceId, frame: Frame) {
+        if let Some(Some(sender)) = self.devices.get_mut(device.index()) {
+            sender.counters.transmitted_dropped += 1;
+        }
+        let mut namespace = None;
+        if let Some(Some(receiver)) = self.devices.get_mut(peer.index()) {
+            receiver.counters.received_dropped += 1;
+            namespace = Some(receiver.namespace);
+        }
+        self.event(frame.trace(), |_| EventKind::Transmitted { device, frame: captured(&frame) });
+        self.drop_frame(frame, namespace, Some(peer), DropReason::ExceedsMtu);
     }
 
     /// A frame leaves the engine: the outside knows no offload.
@@ -213,7 +241,13 @@ impl Engine {
         let after = packet.destination();
         let mut header = header;
         if before != after {
-            // The DNATed packet is routed: by the bridge's own stack, unless it stays on this very bridge.
+            // The DNATed packet is routed: by the bridge's own stack, unless it stays on this very bridge. Either way its source
+            // is asked for.
+            if let (IpAddr::V4(source), IpAddr::V4(after)) = (packet.source(), after)
+                && let Some(reason) = self.refuse_source(namespace, bridge, source, after)
+            {
+                return self.drop_frame(packet.frame, Some(namespace), Some(bridge), reason);
+            }
             match self.route(namespace, after) {
                 Some(route) if route.device == bridge && !self.is_local(namespace, after) => {
                     return self.bridge_redirected(namespace, bridge, packet, route.gateway.unwrap_or(after));
@@ -500,165 +534,6 @@ impl Engine {
         }
     }
 
-    fn arp_receive(&mut self, namespace: NamespaceId, device: DeviceId, frame: Frame) {
-        let Some(message) = ArpMessage::parse(frame.bytes()) else {
-            return self.drop_frame(frame, Some(namespace), Some(device), DropReason::BadPacket);
-        };
-        let may_know = |address| self.address_filters.may_know(namespace, address);
-        if !may_know(message.target) && !may_know(message.sender) {
-            debug_assert!(!self.is_local(namespace, message.target.into()) || message.target.is_loopback());
-            debug_assert!(!self.has_neighbour(namespace, device, message.sender.into()));
-            return self.arp_not_for_us(namespace, device, &message, frame);
-        }
-        let trace = frame.trace();
-        // arp_ignore=0, the kernel's default: any local address is answered for, on any device.
-        let ours = self.is_local(namespace, IpAddr::V4(message.target)) && !message.target.is_loopback();
-        let sender = IpAddr::V4(message.sender);
-        let known = !message.sender.is_unspecified();
-        if known {
-            let solicited = message.operation == Operation::Reply && ours;
-            let create = ours && message.operation == Operation::Request;
-            self.learn_neighbour(trace, namespace, device, sender, message.sender_mac, solicited, create);
-        }
-        if message.operation == Operation::Request && ours {
-            self.event(trace, |_| EventKind::Delivered {
-                namespace,
-                receiver: Receiver::Stack,
-                source: sender,
-                source_port: 0,
-                destination_port: 0,
-            });
-            let mac = self.devices[device.index()].as_ref().map_or(MacAddress::ZERO, |d| d.mac);
-            let reply = ArpMessage {
-                operation: Operation::Reply,
-                sender_mac: mac,
-                sender: message.target,
-                target_mac: message.sender_mac,
-                target: message.sender,
-            };
-            self.send_arp(device, reply, message.sender_mac);
-        } else if !ours {
-            self.arp_not_for_us(namespace, device, &message, frame);
-        }
-    }
-
-    /// An ARP message about an address that the namespace does not have.
-    fn arp_not_for_us(
-        &mut self,
-        namespace: NamespaceId,
-        device: DeviceId,
-        message: &ArpMessage,
-        frame: Frame,
-    ) {
-        // An announcement is for everyone who hears it.
-        if message.sender != message.target {
-            self.drop_frame(frame, Some(namespace), Some(device), DropReason::NotForUs);
-        }
-    }
-
-    /// A neighbour's own message showed its hardware address.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "the fields of ARP's and NDP's messages, under one set of names"
-    )]
-    pub(super) fn learn_neighbour(
-        &mut self,
-        trace: linkspan_switch::frame::TraceId,
-        namespace: NamespaceId,
-        device: DeviceId,
-        address: IpAddr,
-        mac: MacAddress,
-        solicited: bool,
-        create: bool,
-    ) {
-        let now = self.now;
-        let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
-        if create {
-            self.address_filters.note(namespace, address);
-        }
-        let update = space.neighbours.update(now, device, address, mac, solicited, create);
-        if let Some(state) = update.changed {
-            self.namespace_changed(namespace);
-            self.event(trace, |_| EventKind::Neighbour { device, address, mac: Some(mac), state });
-        }
-        for frame in update.released {
-            self.send_with_mac(device, mac, frame);
-        }
-    }
-
-    /// Whether the namespace has an entry for the neighbour, in whatever state.
-    fn has_neighbour(&self, namespace: NamespaceId, device: DeviceId, address: IpAddr) -> bool {
-        let space = self.namespaces.get(namespace.index()).and_then(Option::as_ref);
-        space.is_some_and(|space| space.neighbours.contains(device, address))
-    }
-
-    pub(super) fn neighbour_timer(&mut self, namespace: NamespaceId, device: DeviceId, address: IpAddr) {
-        let now = self.now;
-        let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
-        space.epoch += 1;
-        match space.neighbours.timer(now, device, address) {
-            TimerAction::None => {}
-            TimerAction::Solicit { mac, arm, state } => {
-                let trace = self.new_trace();
-                self.event(trace, |_| EventKind::Neighbour { device, address, mac, state });
-                self.solicit(device, address, mac);
-                self.timers.push(arm, u64::MAX, Timer::Neighbour { namespace, device, address });
-            }
-            TimerAction::Failed { waiting } => {
-                let trace = waiting.front().map_or_else(|| self.new_trace(), Frame::trace);
-                let state = NeighbourState::Failed;
-                self.event(trace, |_| EventKind::Neighbour { device, address, mac: None, state });
-                for frame in waiting {
-                    self.neighbour_failed(namespace, device, frame);
-                }
-            }
-        }
-    }
-
-    /// Asks who has an address: by broadcast, or by unicast to confirm what is known.
-    pub(super) fn solicit(&mut self, device: DeviceId, address: IpAddr, mac: Option<MacAddress>) {
-        let Some(Some(sender)) = self.devices.get(device.index()) else { return };
-        match address {
-            IpAddr::V4(target) => {
-                let source = sender.addresses.iter().filter_map(|a| match a {
-                    ipnet::IpNet::V4(a) => Some(*a),
-                    ipnet::IpNet::V6(_) => None,
-                });
-                // arp_announce=0: an address of the device, preferably of the target's subnet; else any local one.
-                let mut first = None;
-                let mut best = None;
-                for net in source {
-                    first = first.or(Some(net.addr()));
-                    if best.is_none() && net.contains(&target) {
-                        best = Some(net.addr());
-                    }
-                }
-                let own = best.or(first).or_else(|| self.any_ipv4(sender.namespace));
-                let request = ArpMessage {
-                    operation: Operation::Request,
-                    sender_mac: sender.mac,
-                    sender: own.unwrap_or(Ipv4Addr::UNSPECIFIED),
-                    target_mac: mac.unwrap_or(MacAddress::ZERO),
-                    target,
-                };
-                self.send_arp(device, request, mac.unwrap_or(MacAddress::BROADCAST));
-            }
-            IpAddr::V6(target) => self.send_solicitation(device, target, mac),
-        }
-    }
-
-    pub(super) fn send_arp(&mut self, device: DeviceId, message: ArpMessage, destination: MacAddress) {
-        let mut frame = self.pool.frame(ETHERNET_HEADER_LEN + arp::LENGTH);
-        frame.set_trace(self.new_trace());
-        if let Ok(bytes) = (&mut frame.bytes_mut()[ETHERNET_HEADER_LEN..]).try_into() {
-            message.emit(bytes);
-        }
-        let header = EthernetHeader { destination, source: message.sender_mac, ethertype: EtherType::ARP };
-        // The frame was made with room for the header.
-        let _ = header.emit(frame.bytes_mut());
-        self.transmit(device, frame, None);
-    }
-
     /// Puts an Ethernet header before an IP packet and sends it.
     pub(super) fn send_with_mac(&mut self, device: DeviceId, destination: MacAddress, frame: Frame) {
         let Some(Some(sender)) = self.devices.get(device.index()) else {
@@ -750,6 +625,11 @@ impl Content {
 #[inline]
 fn exceeds(frame: &Frame, limit: usize) -> bool {
     frame.len() > limit && exceeds_cut(frame, limit)
+}
+
+/// The longest IP packet that arrives from the other end of a veth with this MTU.
+pub(super) fn longest_from_peer(mtu: u32) -> usize {
+    mtu as usize + VLAN_TAG_LEN
 }
 
 fn exceeds_cut(frame: &Frame, limit: usize) -> bool {

@@ -283,6 +283,10 @@ pub enum DropReason {
     ForwardingOff,
     /// A loopback address outside the loopback device.
     Martian,
+    /// IPv4: it comes from outside with a source that is the receiver's own (`fib_validate_source`).
+    LocalSource,
+    /// IPv4: its source is reached by another interface, or not at all, and `rp_filter` asks for that.
+    ReversePath,
     /// Time to live used up.
     TtlExceeded,
     /// Too big, and fragmentation is not allowed.
@@ -311,7 +315,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// Every reason, in order of declaration.
-    pub const ALL: [DropReason; 38] = [
+    pub const ALL: [DropReason; 40] = [
         DropReason::BadFrame,
         DropReason::BadPacket,
         DropReason::BadChecksum,
@@ -338,6 +342,8 @@ impl DropReason {
         DropReason::NoRoute,
         DropReason::ForwardingOff,
         DropReason::Martian,
+        DropReason::LocalSource,
+        DropReason::ReversePath,
         DropReason::TtlExceeded,
         DropReason::FragmentationNeeded,
         DropReason::NeighbourFailed,
@@ -380,7 +386,9 @@ impl DropReason {
             DropReason::Fragment => "bad or incomplete fragments",
             DropReason::NoRoute => "no route to the destination",
             DropReason::ForwardingOff => "IP forwarding is off",
-            DropReason::Martian => "a loopback address may not appear here",
+            DropReason::Martian => "a loopback or impossible address may not appear here",
+            DropReason::ReversePath => "its source is not where it came from (rp_filter)",
+            DropReason::LocalSource => "its source is an address of the receiver itself",
             DropReason::TtlExceeded => "time to live exceeded",
             DropReason::FragmentationNeeded => "too big for the next link, and fragmenting is forbidden",
             DropReason::NeighbourFailed => "the neighbour does not answer",

@@ -36,6 +36,7 @@ use linkspan_switch::storm::StormFrame;
 
 use super::Engine;
 use super::device::{Device, Kind};
+use super::ethernet::longest_from_peer;
 use super::event::DropReason;
 use super::id::{DeviceId, NamespaceId, SocketId};
 use super::namespace::Namespace;
@@ -119,7 +120,8 @@ enum Way {
 #[derive(Clone, Copy)]
 pub(super) struct Exit {
     device: DeviceId,
-    /// What receives it at once: the device is up, a veth without a wire, and its MTU is in the decision's limit.
+    /// What receives it at once: the device is up, a veth without a wire, and the MTUs of both ends are in the decision's
+    /// limit.
     peer: Option<DeviceId>,
 }
 
@@ -582,6 +584,9 @@ impl Engine {
         {
             exit.peer = Some(*peer);
             draft.limited(*mtu as usize);
+            if let Some(Some(receiver)) = self.devices.get(peer.index()) {
+                draft.limited(longest_from_peer(receiver.mtu));
+            }
         }
         let way = match (draft.origin, draft.bridged) {
             (Origin::After(_), Some((bridge, ingress, egress))) => {

@@ -2,7 +2,8 @@
 //!
 //! `all` and `default` are scopes beside the interfaces themselves. `forwarding` and `disable_ipv6` are kept with the
 //! namespaces and devices, which ask for them often; everything else is remembered here once somebody writes it. This
-//! kernel acts upon these two and on `route_localnet`; the rest can be read back. Reference: Linux `Documentation/networking/ip-sysctl.rst`, `net/ipv4/devinet.c`, `net/ipv6/addrconf.c`.
+//! kernel acts upon these two and on what [`Ipv4Settings`] has; the rest can be read back. Reference: Linux
+//! `Documentation/networking/ip-sysctl.rst`, `net/ipv4/devinet.c`, `net/ipv6/addrconf.c`.
 
 use std::collections::BTreeMap;
 
@@ -43,8 +44,13 @@ pub struct InterfaceSetting {
 }
 
 impl InterfaceParameter {
+    const ACCEPT_LOCAL: Self = Self { family: Family::Ipv4, place: 0 };
+    const ARP_ANNOUNCE: Self = Self { family: Family::Ipv4, place: 4 };
+    const ARP_IGNORE: Self = Self { family: Family::Ipv4, place: 7 };
+    const PROXY_ARP: Self = Self { family: Family::Ipv4, place: 24 };
     /// `net.ipv4.conf.*.route_localnet`: addresses of 127.0.0.0/8 are routed through the interface like others.
     pub const ROUTE_LOCALNET: Self = Self { family: Family::Ipv4, place: 26 };
+    const RP_FILTER: Self = Self { family: Family::Ipv4, place: 27 };
 
     /// The parameter with this name.
     pub fn find(family: Family, name: &str) -> Option<Self> {
@@ -207,6 +213,87 @@ static IPV6: [Definition; 49] = [
     starts("use_tempaddr", 0).loopback(-1),
 ];
 
+/// What packets and ARP messages ask of an interface, put together from its own settings and those of `all` whenever one is
+/// written (`IN_DEV_ORCONF`, `IN_DEV_MAXCONF` in Linux's `include/linux/inetdevice.h`), so that asking costs nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ipv4Settings(u16);
+
+/// `rp_filter` of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReversePath {
+    /// 0: sources are not asked for.
+    Any,
+    /// 1: the source is reached by the interface that the packet came by (RFC 3704 section 2.2).
+    Strict,
+    /// 2: it is reached by any interface (RFC 3704 section 2.4).
+    Loose,
+}
+
+impl Ipv4Settings {
+    const ACCEPT_LOCAL: u16 = 1;
+    const PROXY_ARP: u16 = 1 << 1;
+    const ROUTE_LOCALNET: u16 = 1 << 2;
+    /// Where the values of two and four bits begin.
+    const RP_FILTER: u16 = 4;
+    const ARP_ANNOUNCE: u16 = 6;
+    const ARP_IGNORE: u16 = 8;
+
+    /// From what a parameter says of `all` and of the interface.
+    fn of(setting: impl Fn(InterfaceParameter) -> [i64; 2]) -> Ipv4Settings {
+        let any = |parameter, bit| if setting(parameter) == [0, 0] { 0 } else { bit };
+        let most = |parameter, highest: i64| {
+            let [all, own] = setting(parameter);
+            // What is not known means the same as 0, but for `rp_filter`, where it is loose.
+            let most = all.max(own);
+            u16::try_from(most).ok().filter(|_| most <= highest)
+        };
+        Ipv4Settings(
+            any(InterfaceParameter::ACCEPT_LOCAL, Self::ACCEPT_LOCAL)
+                | any(InterfaceParameter::PROXY_ARP, Self::PROXY_ARP)
+                | any(InterfaceParameter::ROUTE_LOCALNET, Self::ROUTE_LOCALNET)
+                | most(InterfaceParameter::RP_FILTER, 2).unwrap_or(2) << Self::RP_FILTER
+                | most(InterfaceParameter::ARP_ANNOUNCE, 2).unwrap_or(0) << Self::ARP_ANNOUNCE
+                | most(InterfaceParameter::ARP_IGNORE, 8).unwrap_or(0) << Self::ARP_IGNORE,
+        )
+    }
+
+    /// Packets may have a source of our own (`accept_local`).
+    pub(super) fn accept_local(self) -> bool {
+        self.0 & Self::ACCEPT_LOCAL != 0
+    }
+
+    /// ARP answers for those to whom we forward (`proxy_arp`).
+    #[inline]
+    pub(super) fn proxy_arp(self) -> bool {
+        self.0 & Self::PROXY_ARP != 0
+    }
+
+    /// 127.0.0.0/8 is routed like other addresses (`route_localnet`).
+    pub(super) fn route_localnet(self) -> bool {
+        self.0 & Self::ROUTE_LOCALNET != 0
+    }
+
+    /// What is asked of sources (`rp_filter`).
+    #[inline]
+    pub(super) fn rp_filter(self) -> ReversePath {
+        match self.0 >> Self::RP_FILTER & 3 {
+            0 => ReversePath::Any,
+            1 => ReversePath::Strict,
+            _ => ReversePath::Loose,
+        }
+    }
+
+    /// Which address asks for neighbours (`arp_announce`).
+    pub(super) fn arp_announce(self) -> u8 {
+        (self.0 >> Self::ARP_ANNOUNCE & 3) as u8
+    }
+
+    /// Which requests are not answered (`arp_ignore`).
+    pub(super) fn arp_ignore(self) -> u8 {
+        (self.0 >> Self::ARP_IGNORE & 15) as u8
+    }
+}
+
 /// Whose setting, where interfaces may be renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Holder {
@@ -292,19 +379,33 @@ impl Engine {
         if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
             space.written.insert((holder, parameter), value);
         }
+        if parameter.family == Family::Ipv4 {
+            self.refresh_ipv4_settings(namespace);
+        }
         Ok(before)
     }
 
     /// Whether 127.0.0.0/8 is routed through a device: if it or `all` says so.
     pub(super) fn routes_localnet(&self, device: DeviceId) -> bool {
-        let Some(Some(device)) = self.devices.get(device.index()) else { return false };
-        let set = |scope| {
-            self.interface_setting(device.namespace, scope, InterfaceParameter::ROUTE_LOCALNET) != Some(0)
-        };
-        set(SettingScope::All) || set(SettingScope::Interface(device.name))
+        self.devices.get(device.index()).and_then(Option::as_ref).is_some_and(|d| d.ipv4.route_localnet())
     }
 
-    /// IPv6's defaults are copied when an interface is made.
+    /// Puts together again what the namespace's interfaces are asked for.
+    fn refresh_ipv4_settings(&mut self, namespace: NamespaceId) {
+        let Some(Some(space)) = self.namespaces.get(namespace.index()) else { return };
+        for id in space.devices.clone() {
+            let Some(Some(device)) = self.devices.get(id.index()) else { continue };
+            let own = SettingScope::Interface(device.name);
+            let value = |scope, parameter| self.interface_setting(namespace, scope, parameter).unwrap_or(0);
+            let settings =
+                Ipv4Settings::of(|parameter| [value(SettingScope::All, parameter), value(own, parameter)]);
+            if let Some(Some(device)) = self.devices.get_mut(id.index()) {
+                device.ipv4 = settings;
+            }
+        }
+    }
+
+    /// IPv6's defaults are copied when an interface is made; IPv4's are asked for.
     pub(super) fn start_interface_settings(&mut self, namespace: NamespaceId, device: DeviceId) {
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         let copied: Vec<_> = space
@@ -314,6 +415,9 @@ impl Engine {
             .map(|((_, parameter), value)| ((Holder::Device(device), *parameter), *value))
             .collect();
         space.written.extend(copied);
+        if space.written.keys().any(|(_, parameter)| parameter.family == Family::Ipv4) {
+            self.refresh_ipv4_settings(namespace);
+        }
     }
 }
 
@@ -330,6 +434,16 @@ mod tests {
             }
             assert_eq!(InterfaceParameter::find(family, "nosuch"), None);
         }
-        assert_eq!(InterfaceParameter::ROUTE_LOCALNET.name(), "route_localnet");
+        let named = [
+            (InterfaceParameter::ACCEPT_LOCAL, "accept_local"),
+            (InterfaceParameter::ARP_ANNOUNCE, "arp_announce"),
+            (InterfaceParameter::ARP_IGNORE, "arp_ignore"),
+            (InterfaceParameter::PROXY_ARP, "proxy_arp"),
+            (InterfaceParameter::ROUTE_LOCALNET, "route_localnet"),
+            (InterfaceParameter::RP_FILTER, "rp_filter"),
+        ];
+        for (parameter, name) in named {
+            assert_eq!(parameter.name(), name);
+        }
     }
 }

@@ -190,6 +190,12 @@ impl Engine {
             packet
         };
         let destination = packet.destination();
+        if !loopback
+            && let (IpAddr::V4(source), IpAddr::V4(destination)) = (packet.source(), destination)
+            && let Some(reason) = self.refuse_source(namespace, device, source, destination)
+        {
+            return self.drop_frame(packet.frame, Some(namespace), Some(device), reason);
+        }
         if self.is_local(namespace, destination) {
             let martian = !loopback && is_loopback(destination) && !self.routes_localnet(device);
             if martian {
@@ -201,24 +207,6 @@ impl Engine {
             return self.ip_local_input(namespace, device, packet);
         }
         self.ip_forward(namespace, device, packet);
-    }
-
-    fn refuse_received(&self, device: DeviceId, packet: &Packet, loopback: bool) -> Option<DropReason> {
-        let view = packet.view()?;
-        if !view.header_checksum_is_valid() {
-            return Some(DropReason::BadChecksum);
-        }
-        if packet.layout.version() == IpVersion::V6 && self.ipv6_disabled(device) {
-            return Some(DropReason::Ipv6Disabled);
-        }
-        let source = view.source();
-        if source.is_multicast() || source == IpAddr::V4(Ipv4Addr::BROADCAST) {
-            return Some(DropReason::Martian);
-        }
-        if !loopback && is_loopback(source) && !self.routes_localnet(device) {
-            return Some(DropReason::Martian);
-        }
-        None
     }
 
     /// Whether a device does without IPv6. `net.ipv6.conf.all` says so for the devices that are there, and for those to come.

@@ -16,8 +16,7 @@
 //! PREROUTING, FORWARD and POSTROUTING as with `bridge-nf-call-iptables=1`. Every drop has one [`event::DropReason`]
 //! and a counter.
 //!
-//! Limits: no policy routing, no multicast membership (hosts take every group), no IPv6 router discovery, no
-//! reverse path filter.
+//! Limits: no policy routing, no multicast membership (hosts take every group), no IPv6 router discovery.
 
 mod address_filter;
 mod administer;
@@ -49,8 +48,10 @@ pub mod plan;
 mod proc;
 mod queue;
 mod receive_buffer;
+mod resolution;
 mod route;
 mod socket;
+mod source;
 mod stream;
 pub mod sys;
 mod tables;

@@ -36,12 +36,17 @@ pub(crate) struct LocalAddresses {
 }
 
 impl LocalAddresses {
-    /// Whether a device has the address.
+    /// Whether packets to the address end here: a device has it, or `lo` its network.
     #[inline]
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.owns(address) || self.looped.iter().any(|network| network_has(network, address))
+    }
+
+    /// Whether a device has the address itself.
+    #[inline]
+    pub(crate) fn owns(&self, address: IpAddr) -> bool {
         self.few.iter().flatten().any(|(known, _)| *known == address)
             || self.more.as_ref().is_some_and(|more| more.contains_key(&address))
-            || self.looped.iter().any(|network| network_has(network, address))
     }
 
     /// `lo` has an address of this network. 127.0.0.0/8 is local anyhow, and a network of one address is that address:

@@ -159,6 +159,11 @@ impl NeighbourTable {
         }
     }
 
+    /// The first packet that waits for a neighbour.
+    pub(crate) fn first_waiting(&self, device: DeviceId, address: IpAddr) -> Option<&Frame> {
+        self.entries.get(&(device, address))?.waiting.front()
+    }
+
     /// Until when packets for a neighbour go straight to its known hardware address; `None` if they do not.
     pub(crate) fn reachable_until(&self, device: DeviceId, address: IpAddr) -> Option<Duration> {
         let entry = self.entries.get(&(device, address))?;

@@ -127,7 +127,11 @@ impl Engine {
             "isolated" => flag(config.isolated),
             "learning" => flag(true),
             // Forwarding, or disabled.
-            "state" => format!("{}\n", if port.running { 3 } else { 0 }),
+            "state" => {
+                let bridge = devices.iter().find(|bridge| Some(&bridge.name) == port.master.as_ref());
+                let forwards = port.running && bridge.is_some_and(|bridge| bridge.up);
+                format!("{}\n", if forwards { 3 } else { 0 })
+            }
             _ => return None,
         })
     }

@@ -151,13 +151,11 @@ impl Engine {
     }
 
     /// True if the device has a carrier.
-    fn plugged(&self, device: &Device) -> bool {
+    pub(super) fn plugged(&self, device: &Device) -> bool {
         match &device.kind {
             Kind::Nic { link } => link.is_some(),
             Kind::Veth { peer, .. } => self.living(*peer).is_some_and(|p| p.up),
-            Kind::Bridge(bridge) => {
-                bridge.ports.iter().flatten().any(|p| self.living(*p).is_some_and(|p| p.up))
-            }
+            Kind::Bridge(bridge) => bridge.ports_up > 0,
             Kind::Vlan { parent, .. } | Kind::Macvlan { parent } | Kind::Ipvlan { parent } => {
                 self.living(*parent).is_some_and(|parent| parent.up && self.plugged(parent))
             }

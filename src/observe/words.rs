@@ -44,7 +44,9 @@ pub(super) fn explanation(reason: DropReason) -> &'static str {
         DropReason::NoCarrier => "The other end of the cable is missing.",
         DropReason::OtherHost => "Flooded frames reach every port; whoever they are not for discards them.",
         DropReason::UnknownEtherType => "Only IPv4, IPv6 and ARP are understood here.",
-        DropReason::ExceedsMtu => "Both ends of a link need the same MTU; a packet this large was never cut.",
+        DropReason::ExceedsMtu => {
+            "Both ends of a link need the same MTU; whoever sends cuts for the nearer end alone."
+        }
         DropReason::LinkCut => "Nothing passes until the link is healed; the sender is not told.",
         DropReason::LinkLoss => "Networks lose packets; TCP sends again, UDP does not.",
         DropReason::LinkQueueFull => {
@@ -77,6 +79,12 @@ pub(super) fn explanation(reason: DropReason) -> &'static str {
             "A host passes packets on only if `net.ipv4.ip_forward` is 1 (or IPv6's alike)."
         }
         DropReason::Martian => "Addresses such as 127.0.0.1 never leave their own host.",
+        DropReason::LocalSource => {
+            "Linux takes a packet from outside with one of its own addresses for forged (`accept_local` is 0)."
+        }
+        DropReason::ReversePath => {
+            "With `rp_filter` a packet must come by the interface that leads back to its source, or by one that can."
+        }
         DropReason::TtlExceeded => "Every router counts the TTL down; at 0 the packet ends, often in a loop.",
         DropReason::FragmentationNeeded => "The sender is told the MTU to use (path MTU discovery).",
         DropReason::NeighbourFailed => {
@@ -127,6 +135,8 @@ pub(super) fn reason_name(reason: DropReason) -> &'static str {
         DropReason::NoRoute => "no_route",
         DropReason::ForwardingOff => "forwarding_off",
         DropReason::Martian => "martian",
+        DropReason::LocalSource => "local_source",
+        DropReason::ReversePath => "reverse_path",
         DropReason::TtlExceeded => "ttl_exceeded",
         DropReason::FragmentationNeeded => "fragmentation_needed",
         DropReason::NeighbourFailed => "neighbour_failed",

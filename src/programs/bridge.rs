@@ -62,8 +62,10 @@ fn links(sys: &Sys, words: &[&str]) -> Result<String, Failure> {
     let ports = all.iter().filter(|device| only.is_none_or(|name| device.name == name));
     let line = |device: &crate::engine::sys::InterfaceView| {
         let bridge = device.master.as_ref()?;
+        let works = all.iter().any(|master| master.name == *bridge && master.up);
         let (flags, state) = match (device.up, device.running) {
-            (true, true) => ("BROADCAST,MULTICAST,UP,LOWER_UP", "forwarding"),
+            (true, true) if works => ("BROADCAST,MULTICAST,UP,LOWER_UP", "forwarding"),
+            (true, true) => ("BROADCAST,MULTICAST,UP,LOWER_UP,M-DOWN", "disabled"),
             (true, false) => ("NO-CARRIER,BROADCAST,MULTICAST,UP", "disabled"),
             (false, _) => ("BROADCAST,MULTICAST", "disabled"),
         };

@@ -18,7 +18,7 @@ use super::read::{ADDRESS_FORM, pairs, parsed, parsed_list, scalars, settings, t
 use super::steps::duration;
 use super::yaml::{Entry, Node, Value};
 use crate::docker::container::{valid_container_name, valid_hostname};
-use crate::docker::reference;
+use crate::docker::{reference, sysctls};
 
 const MAC_FORM: &str = "a MAC address, as 02:42:ac:11:00:02";
 /// Longest part of a DNS name (RFC 1035 section 2.3.4).
@@ -84,7 +84,7 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
         profiles: texts(node.get("profiles")),
         healthcheck: node.get("healthcheck").map(|check| read_healthcheck(check, diagnostics)),
         restart: node.get("restart").map_or(Restart::No, |restart| read_restart(restart, diagnostics)),
-        sysctls: settings(node.get("sysctls")),
+        sysctls: read_sysctls(node.get("sysctls"), diagnostics),
         labels: settings(node.get("labels")),
         privileged: flag("privileged"),
         cap_add: capabilities("cap_add"),
@@ -93,6 +93,18 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
         stdin_open: flag("stdin_open"),
         name,
     }
+}
+
+/// Kernel settings; those of the network that nothing here asks for are warned of.
+fn read_sysctls(node: Option<&Node>, diagnostics: &mut Diagnostics) -> Vec<(String, String)> {
+    let settings = settings(node);
+    for (name, _) in settings.iter().filter(|(name, _)| name.starts_with("net.") && !sysctls::acts(name)) {
+        diagnostics.push(Diagnostic::warning(
+            node.map(|node| node.span),
+            format!("the kernel setting `{name}` has no effect in this release"),
+        ));
+    }
+    settings
 }
 
 /// Env files first, `environment` over them; a name without a value takes it from the environment or is left out.

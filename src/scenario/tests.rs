@@ -300,6 +300,14 @@ fn a_service_named_like_a_place_is_warned_of_when_it_could_be_meant() {
 }
 
 #[test]
+fn kernel_settings_without_effect_are_warned_of() {
+    let text = "services:\n  web:\n    image: nginx\n    sysctls: {net.core.somaxconn: 9, net.ipv4.conf.all.rp_filter: 1}\n";
+    let scenario = load_text(text).unwrap();
+    let messages: Vec<&str> = scenario.warnings.iter().map(|w| w.message.as_str()).collect();
+    assert_eq!(messages, ["the kernel setting `net.core.somaxconn` has no effect in this release"]);
+}
+
+#[test]
 fn warnings_do_not_refuse() {
     let scenario = load_text(
         "version: '3'\nservices:\n  a: {image: \"x:${TAG}\", network_mode: host, ports: [80], env_file: gone.env}\n",

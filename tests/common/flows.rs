@@ -10,12 +10,13 @@ use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use ipnet::IpNet;
 use linkspan::engine::Drained;
 use linkspan::engine::id::{ServiceId, SocketId};
 use linkspan::engine::plan::{
     DeviceSpec, LinkQuality, MacAddress, NamespaceName, Op, Owner, Plan, Sysctl, Transport,
 };
-use linkspan::engine::sys::{Family, Sys};
+use linkspan::engine::sys::{Change, Family, Sys};
 use linkspan_nat::emit::emit_udp;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::ruleset::Table;
@@ -58,6 +59,12 @@ pub enum Step {
     Farther(usize),
     /// Whether a container's port is a hairpin, and isolated.
     Hairpin(usize, bool),
+    /// A container's end of its cable, or the host's, has another MTU.
+    Mtu { container: usize, host: bool, mtu: u32 },
+    /// A container takes another station's address too, or gives it back.
+    Claim { container: usize, of: usize, claims: bool },
+    /// What a container asks of sources: `rp_filter`.
+    Sources { container: usize, rp_filter: u8 },
     /// A frame comes in by one of the two outside edges.
     Inject { side: usize, frame: Vec<u8> },
     /// The uplink gets another delay, in milliseconds, or is cut.
@@ -185,6 +192,32 @@ impl Stage {
                 let bridge = InterfaceName::parse("br0").unwrap();
                 let op = Op::SetMaster { device: end, bridge, hairpin: *hairpin, isolated: *hairpin };
                 self.plan(300 + *container as u32, Some(op));
+            }
+            Step::Mtu { container, host, mtu } => {
+                let container = name(*container);
+                let (space, end) = match host {
+                    true => ("host", format!("veth{container}")),
+                    false => (container.as_str(), "eth0".to_owned()),
+                };
+                let mut engine = self.bench.engine.borrow_mut();
+                let id = engine.namespace(&NamespaceName::new(space)).unwrap();
+                engine.administer(id, &Change::SetMtu(end, *mtu)).unwrap();
+            }
+            Step::Claim { container, of, claims } => {
+                let claimed = IpNet::from(address(*of));
+                let change = match claims {
+                    true => Change::AddAddress("eth0".to_owned(), claimed),
+                    false => Change::RemoveAddress("eth0".to_owned(), claimed),
+                };
+                let mut engine = self.bench.engine.borrow_mut();
+                let id = engine.namespace(&NamespaceName::new(name(*container))).unwrap();
+                let said = engine.administer(id, &change);
+                writeln!(self.log, "{number}: {said:?}").unwrap();
+            }
+            Step::Sources { container, rp_filter } => {
+                let namespace = NamespaceName::new(name(*container));
+                let sysctl = Sysctl::parse("net/ipv4/conf/eth0/rp_filter", &rp_filter.to_string()).unwrap();
+                self.bench.apply(&name(*container), vec![Op::SetSysctl { namespace, sysctl }]);
             }
             Step::Inject { side, frame } => {
                 let port = self.bench.device("host", ["tap0", "tap1"][side % 2]);

@@ -8,7 +8,6 @@ use linkspan_nat::interface::InterfaceName;
 use super::error::{ApplyError, wrong_kind};
 use super::undo::{Reach, Undo};
 use crate::engine::Engine;
-use crate::engine::device::Kind;
 use crate::engine::id::DeviceId;
 use crate::engine::plan::{DeviceName, NamespaceName, NextHop};
 use crate::engine::route::{Route, is_loopback};
@@ -37,18 +36,8 @@ impl Engine {
         let Some(Some(device)) = self.devices.get(id.index()) else { return };
         let (mac, master) = (device.mac, device.master);
         let (ethernet, carries) = (device.is_ethernet(), device.carries_ipv6());
-        if let Some((bridge, port)) = master
-            && let Some(Kind::Bridge(master)) = self.devices[bridge.index()].as_mut().map(|d| &mut d.kind)
-        {
-            // The port exists: it is this device's.
-            let _ = master.switch.set_enabled(port, up);
-            master.ports_up = master.ports_up + u32::from(up) - u32::from(was);
-        }
-        if let Some((bridge, _)) = master {
-            self.follow_carrier(bridge);
-        }
-        if !up {
-            self.forget_behind(id);
+        if was != up {
+            self.check_ports_of(id);
         }
         let carrier = !up || self.has_carrier(id);
         let ipv6 = ethernet && carrier && carries && master.is_none() && !self.ipv6_disabled(id);
@@ -57,22 +46,6 @@ impl Engine {
         let has = self.devices[id.index()].as_ref().is_some_and(|d| d.has_address(IpAddr::V6(link_local)));
         if up && ipv6 && !has {
             self.add_address(id, address);
-        }
-    }
-
-    /// The peer of a veth that goes down loses its carrier; a bridge forgets what it learned on such a port
-    /// (`br_stp_disable_port`).
-    fn forget_behind(&mut self, id: DeviceId) {
-        let Some(Kind::Veth { peer, .. }) = self.devices[id.index()].as_ref().map(|d| &d.kind) else {
-            return;
-        };
-        let port = self.devices[peer.index()].as_ref().and_then(|peer| Some((peer.master?, peer.up)));
-        if let Some(((bridge, port), up)) = port
-            && let Some(Kind::Bridge(master)) = self.devices[bridge.index()].as_mut().map(|d| &mut d.kind)
-        {
-            // The port exists: it is the peer's. Disabling it forgets; it carries again once the veth is up.
-            let _ = master.switch.set_enabled(port, false);
-            let _ = master.switch.set_enabled(port, up);
         }
     }
 

@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::engine::child::Upper;
 use crate::engine::device::{BridgeDevice, Device, Kind};
 use crate::engine::id::{DeviceId, LinkId};
-use crate::engine::interface_settings::Holder;
+use crate::engine::interface_settings::{Holder, Ipv4Settings};
 use crate::engine::link::{Direction, Link};
 use crate::engine::plan::{DeviceName, DeviceSpec, LinkQuality};
 use crate::engine::view::Counters;
@@ -116,6 +116,7 @@ impl Engine {
             uppers: None,
             addresses: Vec::new(),
             ipv4_forward,
+            ipv4: Ipv4Settings::default(),
             ipv6_disabled,
             counters: Counters::default(),
         });
@@ -212,6 +213,7 @@ impl Engine {
             }
         }
         self.links.push(Some(Link { ends, directions: quality.map(Direction::new) }));
+        ends.into_iter().for_each(|end| self.check_ports_of(end));
         Ok(Undo::Link(link))
     }
 
@@ -256,7 +258,7 @@ impl Engine {
 
     pub(super) fn remove_link(&mut self, id: LinkId) {
         let Some(link) = self.links.get_mut(id.index()).and_then(Option::take) else { return };
-        for end in link.ends {
+        for end in &link.ends {
             if let Some(Some(device)) = self.devices.get_mut(end.index()) {
                 match &mut device.kind {
                     Kind::Nic { link } | Kind::Veth { link, .. } => *link = None,
@@ -270,6 +272,7 @@ impl Engine {
                 }
             }
         }
+        link.ends.into_iter().for_each(|end| self.check_ports_of(end));
     }
 
     pub(super) fn set_mac(&mut self, name: &DeviceName, mac: Option<MacAddress>) -> Result<Undo, ApplyError> {

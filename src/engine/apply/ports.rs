@@ -33,7 +33,7 @@ impl Engine {
         if matches!(device.kind, Kind::Bridge(_) | Kind::Loopback) {
             return Err(wrong_kind(name, "a device that can be a bridge port"));
         }
-        let (mac, mtu, up) = (device.mac, device.mtu, device.up);
+        let (mac, mtu) = (device.mac, device.mtu);
         let Some(Kind::Bridge(master)) = self.devices[bridge.index()].as_mut().map(|d| &mut d.kind) else {
             return Err(wrong_kind(&bridge_name, "a bridge"));
         };
@@ -47,12 +47,15 @@ impl Engine {
             master.ports.resize(slot + 1, None);
         }
         master.ports[slot] = Some(id);
-        master.count_in(mtu, up);
+        master.count_in(mtu);
+        // A port is disabled until it is seen to carry.
+        let _ = master.switch.set_enabled(port, false);
         // As Linux, the port's own address is local to the bridge.
         let _ = master.switch.add_local(mac);
         if let Some(Some(device)) = self.devices.get_mut(id.index()) {
             device.master = Some((bridge, port));
         }
+        self.check_port(id);
         self.update_bridge_mtu(bridge);
         Ok(Undo::Master(id))
     }
@@ -60,11 +63,13 @@ impl Engine {
     pub(in crate::engine) fn clear_master(&mut self, id: DeviceId) {
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return };
         let Some((bridge, port)) = device.master.take() else { return };
-        let (mac, mtu, up) = (device.mac, device.mtu, device.up);
+        let (mac, mtu) = (device.mac, device.mtu);
         if let Some(Kind::Bridge(master)) = self.devices[bridge.index()].as_mut().map(|d| &mut d.kind) {
+            let carried = master.switch.port(port).is_some_and(|port| port.is_enabled());
             // The port exists: it was this device's.
             let _ = master.switch.remove_port(port);
-            master.count_out(mtu, up);
+            master.ports_up -= u32::from(carried);
+            master.count_out(mtu);
             master.switch.remove_address(mac, None);
             if let Some(slot) = master.ports.get_mut(usize::from(port.0)) {
                 *slot = None;
@@ -85,8 +90,8 @@ impl Engine {
         }
         if let Some((bridge, _)) = master {
             if let Some(Kind::Bridge(master)) = self.devices[bridge.index()].as_mut().map(|d| &mut d.kind) {
-                master.count_out(before, up);
-                master.count_in(mtu, up);
+                master.count_out(before);
+                master.count_in(mtu);
             }
             self.update_bridge_mtu(bridge);
             self.follow_mtu(bridge);
@@ -113,7 +118,53 @@ impl Engine {
         device.mtu = master.fixed_mtu.or(smallest).unwrap_or(ETHERNET_MTU);
     }
 
-    /// A bridge's first port that is up gives it a carrier, and with it an IPv6 link-local address; with the last one
+    /// A device went up or down, or what it stands on did: a port of a bridge forwards while it and the bridge are up and it
+    /// has a carrier, and forgets what was learned on it when that ends (`br_port_carrier_check`).
+    pub(super) fn check_port(&mut self, id: DeviceId) {
+        let Some(Some(device)) = self.devices.get(id.index()) else { return };
+        let Some((bridge, port)) = device.master else { return };
+        let up = self.devices[bridge.index()].as_ref().is_some_and(|bridge| bridge.up);
+        let carries = up && device.up && self.plugged(device);
+        let Some(Kind::Bridge(master)) = self.devices[bridge.index()].as_mut().map(|d| &mut d.kind) else {
+            return;
+        };
+        let carried = master.switch.port(port).is_some_and(|port| port.is_enabled());
+        if carried == carries {
+            return;
+        }
+        // The port exists: it is this device's.
+        let _ = master.switch.set_enabled(port, carries);
+        master.ports_up = master.ports_up + u32::from(carries) - u32::from(carried);
+        self.follow_carrier(bridge);
+        self.check_uppers(bridge);
+    }
+
+    /// The same for every port whose carrier a device is, or comes from one.
+    pub(super) fn check_ports_of(&mut self, id: DeviceId) {
+        self.check_port(id);
+        self.check_uppers(id);
+        match self.devices[id.index()].as_ref().map(|device| &device.kind) {
+            Some(Kind::Veth { peer, .. }) => {
+                let peer = *peer;
+                self.check_port(peer);
+                self.check_uppers(peer);
+            }
+            Some(Kind::Bridge(bridge)) => {
+                let ports: Vec<DeviceId> = bridge.ports.iter().flatten().copied().collect();
+                ports.into_iter().for_each(|port| self.check_port(port));
+            }
+            _ => {}
+        }
+    }
+
+    fn check_uppers(&mut self, id: DeviceId) {
+        let uppers = self.devices[id.index()].as_ref().and_then(|device| device.uppers.as_ref());
+        for upper in uppers.map(|uppers| uppers.devices()).unwrap_or_default() {
+            self.check_port(upper);
+        }
+    }
+
+    /// A bridge's first port that carries gives it a carrier, and with it an IPv6 link-local address; with the last one
     /// the address goes. (Linux keeps it then; here nothing may be left of ports that are gone.)
     pub(super) fn follow_carrier(&mut self, bridge: DeviceId) {
         let Some(device) = self.devices[bridge.index()].as_ref().filter(|device| device.up) else { return };
@@ -125,7 +176,7 @@ impl Engine {
         }
     }
 
-    /// False for a bridge without a port that is up.
+    /// False for a bridge without a port that carries.
     pub(super) fn has_carrier(&self, id: DeviceId) -> bool {
         let Some(Kind::Bridge(bridge)) = self.devices[id.index()].as_ref().map(|device| &device.kind) else {
             return true;

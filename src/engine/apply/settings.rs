@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::engine::device::{Device, Kind};
 use crate::engine::errno::Errno;
 use crate::engine::id::{DeviceId, NamespaceId};
-use crate::engine::interface_settings::{Holder, InterfaceParameter, InterfaceSetting};
+use crate::engine::interface_settings::{Holder, InterfaceParameter, InterfaceSetting, Ipv4Settings};
 use crate::engine::namespace::Namespace;
 use crate::engine::plan::{DeviceName, NamespaceName, Sysctl};
 use crate::engine::view::Counters;
@@ -45,6 +45,7 @@ impl Engine {
             uppers: None,
             addresses: Vec::new(),
             ipv4_forward,
+            ipv4: Ipv4Settings::default(),
             ipv6_disabled: disable_ipv6,
             counters: Counters::default(),
         };

@@ -87,9 +87,12 @@ impl Facts<'_> {
             DropReason::LinkQueueFull => {
                 self.link("queue", "has a short queue", "raise `queue` or `rate`, or send less at once")
             }
-            DropReason::FragmentationNeeded | DropReason::ExceedsMtu => self.too_big(drop),
+            DropReason::FragmentationNeeded => self.too_big(drop),
+            DropReason::ExceedsMtu => self.unequal_ends(drop),
             DropReason::Martian => self.martian(),
-            DropReason::BridgeNoPort => self.vanished(),
+            DropReason::LocalSource => self.led_back(drop),
+            DropReason::ReversePath => self.another_way_back(drop),
+            DropReason::BridgeNoPort => self.vanished().or_else(|| self.taken_down()),
             DropReason::BridgeBadSource => self.group_address(),
             DropReason::BridgeSamePort => self.twins(),
             DropReason::DeviceDown => self.taken_down(),

@@ -3,6 +3,10 @@
 use super::{Facts, ICC};
 use crate::observe::explain::{Cause, Drop, End, Part, Rule};
 
+/// What is to be done where an answer would not pass the rule that translated the question.
+const MASQUERADE: &str = "translate the source too (`-t nat -A POSTROUTING ... -j MASQUERADE`), or publish the port and \
+                          let Docker do it";
+
 impl Facts<'_> {
     /// A rule said no.
     pub(super) fn filtered(&self, rule: &Rule) -> Option<Cause> {
@@ -90,17 +94,32 @@ impl Facts<'_> {
 
     /// The answer comes from another address than was asked.
     pub(super) fn not_translated_back(&self) -> Option<Cause> {
-        let requests = self.explanation.passages.iter().filter(|passage| passage.part == Part::Request);
-        let mut rules = requests.flat_map(|passage| &passage.hops).filter_map(|hop| hop.rule.as_ref());
-        let own = rules.find(|rule| !rule.docker && rule.text.contains("DNAT"))?;
+        let own = self.own_translation()?;
         Some(Cause {
             text: "the answer does not come back through the rule that translated the question".to_owned(),
             line: self.line(self.causes.rule(&own.chain, &own.text)),
-            suggestion:
-                "translate the source too (`-t nat -A POSTROUTING ... -j MASQUERADE`), or publish the port \
-                         and let Docker do it"
-                    .to_owned(),
+            suggestion: MASQUERADE.to_owned(),
         })
+    }
+
+    /// A packet reaches the machine that sent it.
+    pub(super) fn led_back(&self, drop: &Drop) -> Option<Cause> {
+        let own = self.own_translation()?;
+        Some(Cause {
+            text: format!(
+                "the rule leads the packet back to {}, which sent it, with its own address as the source",
+                drop.place
+            ),
+            line: self.line(self.causes.rule(&own.chain, &own.text)),
+            suggestion: MASQUERADE.to_owned(),
+        })
+    }
+
+    /// The first rule of somebody's own that translated a question's destination.
+    fn own_translation(&self) -> Option<&Rule> {
+        let requests = self.explanation.passages.iter().filter(|passage| passage.part == Part::Request);
+        let mut rules = requests.flat_map(|passage| &passage.hops).filter_map(|hop| hop.rule.as_ref());
+        rules.find(|rule| !rule.docker && rule.text.contains("DNAT"))
     }
 
     /// A rule of somebody's own that translates.

@@ -325,4 +325,35 @@ impl Facts<'_> {
             suggestion: format!("{allow}give the network that MTU too: `driver_opts: {{{MTU}: ...}}`"),
         })
     }
+    /// A cable whose one end takes more than the other, by a step or from the start.
+    pub(super) fn unequal_ends(&self, drop: &Drop) -> Option<Cause> {
+        let device = drop.device.as_deref()?;
+        let Some(line) = self.causes.command(&["link", "set", "mtu"]) else { return self.too_big(drop) };
+        Some(Cause {
+            text: format!(
+                "a step gave one end of a veth another MTU than the other end has, {device} of {}; what is too long \
+                 for that one is lost, and nobody is told",
+                drop.place
+            ),
+            line: self.line(Some(line)),
+            suggestion: format!(
+                "take the step away, or give the whole network the MTU: `driver_opts: {{{MTU}: ...}}`"
+            ),
+        })
+    }
+
+    /// A packet came by another interface than the answer would leave by.
+    pub(super) fn another_way_back(&self, drop: &Drop) -> Option<Cause> {
+        let service = self.causes.service_of(&drop.place);
+        let key = service.and_then(|service| self.causes.key(&["services", &service.name.value, "sysctls"]));
+        let set = self.causes.command(&["sysctl"]);
+        Some(Cause {
+            text: format!(
+                "the packet came by another interface than the one that {} would answer by, and rp_filter forbids that",
+                drop.place
+            ),
+            line: self.line(set.or(key)),
+            suggestion: "set rp_filter to 2 (any way back will do) or 0, or mend the routes".to_owned(),
+        })
+    }
 }
