@@ -301,7 +301,7 @@ impl Engine {
         mut frame: Frame,
     ) -> Handle {
         self.draft = None;
-        if !self.watched {
+        if !self.observed {
             match self.send_by(known, namespace, frame).or_else(|frame| self.send_known(namespace, frame)) {
                 Ok(by) => return by,
                 Err(unknown) => frame = unknown,
@@ -318,7 +318,7 @@ impl Engine {
         tracked: Option<Tracked>,
     ) {
         self.draft = None;
-        if !self.watched && tracked.is_none() {
+        if !self.observed && tracked.is_none() {
             match self.send_known(namespace, frame) {
                 Ok(_) => return,
                 Err(unknown) => frame = unknown,

@@ -43,6 +43,7 @@ mod local;
 mod namespace;
 mod ndp;
 mod neighbour;
+mod packet_socket;
 mod payload;
 mod pipe;
 pub mod plan;
@@ -119,6 +120,10 @@ pub struct Engine {
     tcp_outgoing: Vec<(NamespaceId, Frame, Option<Sender>)>,
     events: Vec<Event>,
     watched: bool,
+    /// Somebody looks at frames: events are recorded, or a packet socket is open. Then nothing takes a short way.
+    observed: bool,
+    /// Whose frame is being sent.
+    packet_sender: Option<SocketId>,
     sequence: u64,
     drops: BTreeMap<DropReason, u64>,
     guard: StormGuard,
@@ -209,6 +214,8 @@ impl Engine {
             tcp_outgoing: Vec::new(),
             events: Vec::new(),
             watched: false,
+            observed: false,
+            packet_sender: None,
             sequence: 0,
             drops: BTreeMap::new(),
             guard: StormGuard::new(StormConfig::default()),
@@ -232,6 +239,7 @@ impl Engine {
     /// Turns the recording of events on or off.
     pub fn watch(&mut self, watched: bool) {
         self.watched = watched;
+        self.observe();
     }
 
     /// The events since the last call, in order.

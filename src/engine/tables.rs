@@ -276,7 +276,13 @@ impl Engine {
                     let addresses = self.tcp.listener_addresses(*listener).into_iter();
                     listening.extend(addresses.map(|address| (address, Transport::Tcp)));
                 }
-                Ok(SocketKind::Udp { .. } | SocketKind::Raw { .. } | SocketKind::Stream(_)) | Err(_) => {}
+                Ok(
+                    SocketKind::Udp { .. }
+                    | SocketKind::Raw { .. }
+                    | SocketKind::Packet(_)
+                    | SocketKind::Stream(_),
+                )
+                | Err(_) => {}
             }
         }
         listening
@@ -313,7 +319,9 @@ impl Engine {
                     send_queue: 0,
                     program,
                 },
-                SocketKind::Udp { local: None, .. } | SocketKind::Raw { .. } => continue,
+                SocketKind::Udp { local: None, .. } | SocketKind::Raw { .. } | SocketKind::Packet(_) => {
+                    continue;
+                }
                 SocketKind::Listener(listener) => {
                     let Ok(at) = listeners.binary_search_by_key(listener, |l| l.id) else { continue };
                     let entry = &listeners[at];
