@@ -51,6 +51,7 @@ mod proc;
 mod queue;
 mod receive_buffer;
 mod route;
+mod snmp;
 mod socket;
 mod stream;
 pub mod sys;
@@ -87,6 +88,7 @@ use namespace::Namespace;
 use payload::Payloads;
 use plan::{DeviceName, NamespaceName, Owner};
 use queue::TimerQueue;
+use snmp::Snmp;
 use socket::Sockets;
 
 /// The kernel of a simulated world. See the module documentation.
@@ -107,6 +109,8 @@ pub struct Engine {
     links: Vec<Option<Link>>,
     fifo: Fifo,
     timers: TimerQueue<Timer>,
+    /// When fragments of a namespace are looked at next.
+    fragments_due: BTreeMap<NamespaceId, Duration>,
     tcp: TcpStack,
     sockets: Sockets,
     owners: BTreeMap<Owner, Vec<apply::Undo>>,
@@ -126,6 +130,7 @@ pub struct Engine {
     packet_sender: Option<SocketId>,
     sequence: u64,
     drops: BTreeMap<DropReason, u64>,
+    snmp: Snmp,
     guard: StormGuard,
     /// What the guard said about the frame that was just processed.
     storm: Option<StormError>,
@@ -203,6 +208,7 @@ impl Engine {
             links: Vec::new(),
             fifo: Fifo::default(),
             timers: TimerQueue::new(seed),
+            fragments_due: BTreeMap::new(),
             tcp: TcpStack::new(seed).with_segmentation_offload(),
             sockets: Sockets::default(),
             owners: BTreeMap::new(),
@@ -218,6 +224,7 @@ impl Engine {
             packet_sender: None,
             sequence: 0,
             drops: BTreeMap::new(),
+            snmp: Snmp::default(),
             guard: StormGuard::new(StormConfig::default()),
             storm: None,
             received: 0,
@@ -420,6 +427,7 @@ impl Engine {
     ) {
         self.draft = None;
         *self.drops.entry(reason).or_default() += 1;
+        self.snmp.dropped(namespace, reason, frame.bytes());
         self.event(frame.trace(), |_| EventKind::Dropped { namespace, device, reason });
     }
 
