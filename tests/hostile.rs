@@ -1,6 +1,6 @@
 //! What a hostile machine on the wire or a hostile program can do: tables stay within their bounds, the others are served,
-//! and every drop has its reason. `scenarios/hostile/` shows what a scenario can express; here the engine is driven with
-//! frames that no program of ours would send.
+//! and every drop has its reason. `scenarios/hostile/` shows the same with the programs that people use for it; here single
+//! frames drive the engine, and every counter is looked at.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
