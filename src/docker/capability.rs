@@ -1,11 +1,20 @@
-//! What a container's processes may change in their network namespace: dockerd's arithmetic on `--privileged`,
-//! `--cap-add` and `--cap-drop`, as far as it concerns `CAP_NET_ADMIN`.
+//! What a container's processes may do in their network namespace: dockerd's arithmetic on `--privileged`,
+//! `--cap-add` and `--cap-drop`, as far as it concerns `CAP_NET_ADMIN` and `CAP_NET_RAW`.
 //!
-//! Docker's default set lacks it. Adding `ALL` gives everything but what is dropped; otherwise dropping `ALL` leaves what
+//! Docker's default set has the second and lacks the first. Adding `ALL` gives everything but what is dropped; otherwise dropping `ALL` leaves what
 //! is added; otherwise what is added wins over what is dropped. A privileged container has all, whatever is dropped, and
 //! only there `/proc/sys` can be written to.
 
 use super::request::ContainerCreate;
+
+/// What is given to a container's processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NetworkCapabilities {
+    /// What they may change.
+    pub change: NetworkCapability,
+    /// They may open raw and packet sockets: `CAP_NET_RAW`.
+    pub raw: bool,
+}
 
 /// What may be changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,19 +27,26 @@ pub enum NetworkCapability {
     Full,
 }
 
-impl NetworkCapability {
+impl NetworkCapabilities {
+    /// What a privileged process has.
+    pub const ALL: NetworkCapabilities = NetworkCapabilities { change: NetworkCapability::Full, raw: true };
+
     /// What a container's configuration gives to its processes.
-    pub fn of(config: &ContainerCreate) -> NetworkCapability {
-        let names = |list: &[String], wanted: &str| list.iter().any(|name| is(name, wanted));
-        let given = match names(&config.cap_add, ALL) {
-            true => !names(&config.cap_drop, NET_ADMIN),
-            false => names(&config.cap_add, NET_ADMIN),
-        };
-        match (config.privileged, given) {
-            (true, _) => Self::Full,
-            (false, true) => Self::NetAdmin,
-            (false, false) => Self::None,
+    pub fn of(config: &ContainerCreate) -> NetworkCapabilities {
+        if config.privileged {
+            return Self::ALL;
         }
+        let names = |list: &[String], wanted: &str| list.iter().any(|name| is(name, wanted));
+        let given = |wanted: &str, default: bool| match names(&config.cap_add, ALL) {
+            true => !names(&config.cap_drop, wanted),
+            false if names(&config.cap_add, wanted) => true,
+            false => default && !names(&config.cap_drop, ALL) && !names(&config.cap_drop, wanted),
+        };
+        let change = match given(NET_ADMIN, false) {
+            true => NetworkCapability::NetAdmin,
+            false => NetworkCapability::None,
+        };
+        NetworkCapabilities { change, raw: given(NET_RAW, true) }
     }
 }
 
@@ -91,6 +107,7 @@ const KNOWN: [&str; 41] = [
 
 const ALL: &str = "ALL";
 const NET_ADMIN: &str = "NET_ADMIN";
+const NET_RAW: &str = "NET_RAW";
 
 /// Names have any case and `CAP_` before them or not.
 fn is(name: &str, wanted: &str) -> bool {
@@ -102,14 +119,30 @@ fn is(name: &str, wanted: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn of(add: &[&str], drop: &[&str], privileged: bool) -> NetworkCapability {
+    fn given(add: &[&str], drop: &[&str], privileged: bool) -> NetworkCapabilities {
         let owned = |list: &[&str]| list.iter().map(|name| (*name).to_owned()).collect();
-        NetworkCapability::of(&ContainerCreate {
+        NetworkCapabilities::of(&ContainerCreate {
             cap_add: owned(add),
             cap_drop: owned(drop),
             privileged,
             ..ContainerCreate::default()
         })
+    }
+
+    fn of(add: &[&str], drop: &[&str], privileged: bool) -> NetworkCapability {
+        given(add, drop, privileged).change
+    }
+
+    #[test]
+    fn raw_sockets_are_given_unless_they_are_dropped() {
+        assert!(given(&[], &[], false).raw);
+        assert!(!given(&[], &["NET_RAW"], false).raw);
+        assert!(!given(&[], &["all"], false).raw);
+        assert!(given(&["cap_net_raw"], &["ALL"], false).raw);
+        assert!(given(&["NET_RAW"], &["NET_RAW"], false).raw);
+        assert!(!given(&["ALL"], &["CAP_NET_RAW"], false).raw);
+        assert!(given(&["ALL"], &["ALL"], false).raw);
+        assert!(given(&[], &["NET_RAW"], true).raw);
     }
 
     #[test]

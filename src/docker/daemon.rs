@@ -35,7 +35,7 @@ use linkspan_nat::rule::Family;
 
 use super::alike::Alike;
 use super::blueprint::Blueprint;
-use super::capability::NetworkCapability;
+use super::capability::NetworkCapabilities;
 use super::client::{Client, ClientVersion};
 use super::container::{Container, SandboxKind, State};
 use super::error::{DockerError, Shown};
@@ -651,9 +651,9 @@ impl Daemon {
                     argv: exec.command.clone(),
                     env,
                     detach: exec.detach,
-                    capability: match exec.privileged {
-                        true => NetworkCapability::Full,
-                        false => NetworkCapability::of(&container.made_from.config),
+                    capabilities: match exec.privileged {
+                        true => NetworkCapabilities::ALL,
+                        false => NetworkCapabilities::of(&container.made_from.config),
                     },
                 });
                 Ok(outcome)

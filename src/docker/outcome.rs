@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::capability::NetworkCapability;
+use super::capability::NetworkCapabilities;
 use super::cli::ports::Protocol;
 use super::client::Client;
 use super::error::DockerError;
@@ -186,8 +186,8 @@ pub struct ContainerProcess {
     pub init: bool,
     /// Standard input stays open.
     pub interactive: bool,
-    /// What its processes may change in the namespace.
-    pub capability: NetworkCapability,
+    /// What its processes may do in the namespace.
+    pub capabilities: NetworkCapabilities,
 }
 
 /// A file the engine generates for a container.
@@ -296,8 +296,8 @@ pub enum Ask {
         env: Vec<String>,
         /// Return at once.
         detach: bool,
-        /// What it may change in the namespace.
-        capability: NetworkCapability,
+        /// What it may do in the namespace.
+        capabilities: NetworkCapabilities,
     },
     /// Show what a container wrote so far.
     Logs {

@@ -29,12 +29,23 @@ impl Engine {
     /// A device receives a frame.
     #[inline]
     pub(super) fn receive(&mut self, device: DeviceId, frame: Frame) {
-        if frame.hint() == 0 || self.watched {
+        if frame.hint() == 0 || self.observed {
             return self.receive_unknown(device, frame, None);
         }
         if let Some(frame) = self.receive_known(device, frame) {
             self.receive_unknown(device, frame, None);
             self.draft = None;
+        }
+    }
+
+    /// A device received a frame, and somebody looks.
+    #[cold]
+    fn observe_received(&mut self, device: DeviceId, frame: &Frame, ethernet: bool) {
+        self.show_received(device, frame);
+        if self.watched {
+            for shown in captured_segments(frame, network_offset(frame, ethernet)) {
+                self.event(frame.trace(), |_| EventKind::Received { device, frame: shown });
+            }
         }
     }
 
@@ -59,10 +70,8 @@ impl Engine {
         let loopback = !receiver.is_ethernet();
         let master = receiver.master;
         let carries = receiver.uppers.is_some();
-        if self.watched {
-            for shown in captured_segments(&frame, network_offset(&frame, !loopback)) {
-                self.event(frame.trace(), |_| EventKind::Received { device, frame: shown });
-            }
+        if self.observed {
+            self.observe_received(device, &frame, !loopback);
         }
         let frame = match carries {
             false => frame,
@@ -71,6 +80,9 @@ impl Engine {
                 None => return,
             },
         };
+        if self.observed && master.is_none() {
+            self.show_own(device, &frame);
+        }
         if loopback {
             return self.ip_receive_frame(namespace, device, None, frame, tracked, false);
         }
@@ -111,7 +123,7 @@ impl Engine {
         sender.counters.transmitted_packets += 1;
         sender.counters.transmitted_bytes += frame.len() as u64;
         let next = match &sender.kind {
-            Kind::Veth { peer, link: None } if !self.watched => {
+            Kind::Veth { peer, link: None } if !self.observed => {
                 return self.fifo.push(*peer, frame);
             }
             Kind::Veth { peer, link: None } => Next::Arrive(*peer),
@@ -125,6 +137,9 @@ impl Engine {
             Kind::External => Next::Outside,
             Kind::Vlan { .. } | Kind::Macvlan { .. } | Kind::Ipvlan { .. } => Next::Parent,
         };
+        if self.observed {
+            self.show_sent(device, &frame);
+        }
         if self.watched {
             for shown in captured_segments(&frame, network_offset(&frame, ethernet)) {
                 self.event(frame.trace(), |_| EventKind::Transmitted { device, frame: shown });
@@ -378,11 +393,10 @@ impl Engine {
             device.counters.received_packets += 1;
             device.counters.received_bytes += content.length() as u64;
         }
-        if self.watched {
+        if self.observed {
             let frame = content.share().into_frame(header);
-            for shown in captured_segments(&frame, network_offset(&frame, true)) {
-                self.event(frame.trace(), |_| EventKind::Received { device: bridge, frame: shown });
-            }
+            self.observe_received(bridge, &frame, true);
+            self.show_own(bridge, &frame);
         }
         if self.devices[bridge.index()].as_ref().is_some_and(|device| device.uppers.is_some()) {
             let frame = content.into_frame(header);
@@ -642,7 +656,7 @@ fn exceeds_cut(frame: &Frame, limit: usize) -> bool {
 }
 
 /// Where the IP header of a frame begins.
-fn network_offset(frame: &Frame, ethernet: bool) -> usize {
+pub(super) fn network_offset(frame: &Frame, ethernet: bool) -> usize {
     match ethernet {
         true if matches!(vlan::peek(frame.bytes()), Ok(Some(_))) => ETHERNET_HEADER_LEN + VLAN_TAG_LEN,
         true => ETHERNET_HEADER_LEN,

@@ -289,7 +289,7 @@ impl Engine {
         mut frame: Frame,
     ) -> Handle {
         self.draft = None;
-        if !self.watched {
+        if !self.observed {
             match self.send_by(known, namespace, frame).or_else(|frame| self.send_known(namespace, frame)) {
                 Ok(by) => return by,
                 Err(unknown) => frame = unknown,
@@ -306,7 +306,7 @@ impl Engine {
         tracked: Option<Tracked>,
     ) {
         self.draft = None;
-        if !self.watched && tracked.is_none() {
+        if !self.observed && tracked.is_none() {
             match self.send_known(namespace, frame) {
                 Ok(_) => return,
                 Err(unknown) => frame = unknown,
@@ -855,18 +855,27 @@ impl Engine {
         let Some(Some(space)) = self.namespaces.get(namespace.index()) else { return };
         let deadlines =
             [space.netfilter.deadline(), space.reassembler.as_ref().and_then(|own| own.deadline())];
-        if let Some(time) = deadlines.into_iter().flatten().min() {
+        let Some(time) = deadlines.into_iter().flatten().min() else { return };
+        // One timer for each namespace: were there one for each fragment, those of a flood would wake each other.
+        if self.fragments_due.get(&namespace).is_none_or(|due| time < *due) {
+            self.fragments_due.insert(namespace, time);
             self.timers.push(time, u64::MAX, Timer::Fragments { namespace });
         }
     }
 
     pub(super) fn expire_fragments(&mut self, namespace: NamespaceId) {
         let now = self.now;
+        if self.fragments_due.get(&namespace).is_none_or(|due| *due > now) {
+            return;
+        }
+        self.fragments_due.remove(&namespace);
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
         let tracked = space.netfilter.expire(now);
         let expired = space.reassembler.as_mut().map(|own| own.expire(now));
         for queue in tracked.into_iter().chain(expired.into_iter().flatten()) {
             *self.drops.entry(DropReason::Fragment).or_default() += 1;
+            let first = queue.first_fragment.as_deref().unwrap_or_default();
+            self.snmp.dropped(Some(namespace), DropReason::Fragment, first);
             let trace = self.new_trace();
             let kind =
                 EventKind::Dropped { namespace: Some(namespace), device: None, reason: DropReason::Fragment };

@@ -42,6 +42,7 @@ mod local;
 mod namespace;
 mod ndp;
 mod neighbour;
+mod packet_socket;
 mod payload;
 mod pipe;
 pub mod plan;
@@ -50,6 +51,7 @@ mod queue;
 mod receive_buffer;
 mod resolution;
 mod route;
+mod snmp;
 mod socket;
 mod source;
 mod stream;
@@ -87,6 +89,7 @@ use namespace::Namespace;
 use payload::Payloads;
 use plan::{DeviceName, NamespaceName, Owner};
 use queue::TimerQueue;
+use snmp::Snmp;
 use socket::Sockets;
 
 /// The kernel of a simulated world. See the module documentation.
@@ -107,6 +110,8 @@ pub struct Engine {
     links: Vec<Option<Link>>,
     fifo: Fifo,
     timers: TimerQueue<Timer>,
+    /// When fragments of a namespace are looked at next.
+    fragments_due: BTreeMap<NamespaceId, Duration>,
     tcp: TcpStack,
     sockets: Sockets,
     owners: BTreeMap<Owner, Vec<apply::Undo>>,
@@ -120,8 +125,13 @@ pub struct Engine {
     tcp_outgoing: Vec<(NamespaceId, Frame, Option<Sender>)>,
     events: Vec<Event>,
     watched: bool,
+    /// Somebody looks at frames: events are recorded, or a packet socket is open. Then nothing takes a short way.
+    observed: bool,
+    /// Whose frame is being sent.
+    packet_sender: Option<SocketId>,
     sequence: u64,
     drops: BTreeMap<DropReason, u64>,
+    snmp: Snmp,
     guard: StormGuard,
     /// What the guard said about the frame that was just processed.
     storm: Option<StormError>,
@@ -199,6 +209,7 @@ impl Engine {
             links: Vec::new(),
             fifo: Fifo::default(),
             timers: TimerQueue::new(seed),
+            fragments_due: BTreeMap::new(),
             tcp: TcpStack::new(seed).with_segmentation_offload(),
             sockets: Sockets::default(),
             owners: BTreeMap::new(),
@@ -210,8 +221,11 @@ impl Engine {
             tcp_outgoing: Vec::new(),
             events: Vec::new(),
             watched: false,
+            observed: false,
+            packet_sender: None,
             sequence: 0,
             drops: BTreeMap::new(),
+            snmp: Snmp::default(),
             guard: StormGuard::new(StormConfig::default()),
             storm: None,
             received: 0,
@@ -233,6 +247,7 @@ impl Engine {
     /// Turns the recording of events on or off.
     pub fn watch(&mut self, watched: bool) {
         self.watched = watched;
+        self.observe();
     }
 
     /// The events since the last call, in order.
@@ -413,6 +428,7 @@ impl Engine {
     ) {
         self.draft = None;
         *self.drops.entry(reason).or_default() += 1;
+        self.snmp.dropped(namespace, reason, frame.bytes());
         self.event(frame.trace(), |_| EventKind::Dropped { namespace, device, reason });
     }
 

@@ -1,4 +1,4 @@
-//! What a kernel shows as files: `/proc/sys`, `/proc/net/dev` and `/sys/class/net`, as far as the rest of the kernel
+//! What a kernel shows as files: `/proc/sys`, `/proc/net/dev`, `/proc/net/snmp`, `/proc/net/netstat` and `/sys/class/net`, as far as the rest of the kernel
 //! here knows the answers. `sysctl` is these files by another name.
 
 use std::fmt::Write as _;
@@ -43,6 +43,8 @@ impl Engine {
             }
         } else if matches!(path, "/proc/net/dev" | "/proc/self/net/dev") {
             Some(counters(&self.interfaces(namespace)))
+        } else if let Some(text) = self.snmp.file(namespace, path) {
+            Some(text)
         } else if let Some(rest) = path.strip_prefix(DEVICES) {
             let (name, attribute) = rest.split_once('/').unwrap_or((rest, ""));
             let devices = self.interfaces(namespace);
@@ -63,7 +65,7 @@ impl Engine {
             return Vec::new();
         }
         let mut paths: Vec<String> = KEYS.iter().map(|key| format!("{PARAMETERS}{key}")).collect();
-        paths.push("/proc/net/dev".to_owned());
+        paths.extend(["/proc/net/dev", "/proc/net/netstat", "/proc/net/snmp"].map(str::to_owned));
         let devices = self.interfaces(namespace);
         for (family, folder) in [(Family::Ipv4, INTERFACES_V4), (Family::Ipv6, INTERFACES_V6)] {
             let scopes =

@@ -10,9 +10,9 @@ use std::rc::Rc;
 use linkspan_switch::frame::Frame;
 
 /// `net.core.rmem_default`.
-const LIMIT: usize = 212_992;
+pub(super) const LIMIT: usize = 212_992;
 /// What the kernel counts for a datagram besides its bytes (`sizeof(struct sk_buff)` and alignment).
-const DATAGRAM_OVERHEAD: usize = 256;
+pub(super) const DATAGRAM_OVERHEAD: usize = 256;
 
 /// Datagrams that wait to be read.
 #[derive(Debug, Default)]

@@ -16,6 +16,7 @@ use linkspan_switch::frame::Frame;
 use super::errno::Errno;
 use super::id::{NamespaceId, ServiceId, SocketId};
 use super::ip::Packet;
+use super::packet_socket::{PacketSocket, PacketSockets};
 use super::receive_buffer::{Ends, ReceiveBuffer};
 use super::route::unspecified_like;
 use super::sys::Datagram;
@@ -33,6 +34,7 @@ pub(crate) struct Sockets {
     /// UDP sockets by namespace and port, in order of binding.
     pub(super) udp: HashMap<(NamespaceId, u16), Vec<SocketId>>,
     raw: BTreeMap<NamespaceId, Vec<SocketId>>,
+    pub(super) packet: PacketSockets,
     pub(crate) by_listener: HashMap<ListenerId, SocketId>,
     /// Service sockets with something to read, in order, each at most once.
     pub(crate) ready: VecDeque<SocketId>,
@@ -54,6 +56,7 @@ pub(crate) struct Socket {
 pub(crate) enum SocketKind {
     Udp { local: Option<SocketAddr>, remote: Option<SocketAddr> },
     Raw { family: Family, protocol: u8 },
+    Packet(Box<PacketSocket>),
     Listener(ListenerId),
     Stream(ConnectionId),
 }
@@ -142,6 +145,15 @@ impl Sockets {
             SocketKind::Raw { .. } => {
                 if let Some(list) = self.raw.get_mut(&socket.namespace) {
                     list.retain(|other| *other != id);
+                }
+            }
+            SocketKind::Packet(packet) => {
+                let device = packet.device();
+                if let Some(list) = self.packet.get_mut(&device) {
+                    list.retain(|other| *other != id);
+                    if list.is_empty() {
+                        self.packet.remove(&device);
+                    }
                 }
             }
             SocketKind::Listener(listener) => {
@@ -273,6 +285,46 @@ impl Engine {
         self.ip_send(namespace, frame);
     }
 
+    /// Sends an IPv4 packet of a program's own as `raw_send_hdrinc` does: the kernel fills in the length, the header's
+    /// checksum, and the source and the identification where they are zero.
+    pub(crate) fn raw_send_packet(&mut self, namespace: NamespaceId, packet: &[u8]) -> Result<(), Errno> {
+        const HEADER: usize = 20;
+        self.alive(namespace)?;
+        let mut packet = packet.to_vec();
+        let header = match packet.first() {
+            Some(first) if first >> 4 == 4 => usize::from(first & 0xf) * 4,
+            _ => return Err(Errno::InvalidArgument),
+        };
+        if header < HEADER || packet.len() < header {
+            return Err(Errno::InvalidArgument);
+        }
+        let address = |at: usize| Ipv4Addr::new(packet[at], packet[at + 1], packet[at + 2], packet[at + 3]);
+        let (mut source, destination) = (address(12), IpAddr::V4(address(16)));
+        if source.is_unspecified()
+            && let IpAddr::V4(own) = self.source_towards(namespace, destination)?
+        {
+            source = own;
+        }
+        let hop = self.route_any(namespace, destination, source.into()).ok_or(Errno::NetworkUnreachable)?;
+        let length = u16::try_from(packet.len()).map_err(|_| Errno::MessageTooLong)?;
+        if u32::from(length) > self.device_mtu(hop.device) {
+            return Err(Errno::MessageTooLong);
+        }
+        packet[2..4].copy_from_slice(&length.to_be_bytes());
+        if packet[4..6] == [0, 0]
+            && let Some(Some(space)) = self.namespaces.get_mut(namespace.index())
+        {
+            space.next_identification = space.next_identification.wrapping_add(1);
+            packet[4..6].copy_from_slice(&space.next_identification.to_be_bytes());
+        }
+        packet[10..12].fill(0);
+        packet[12..16].copy_from_slice(&source.octets());
+        let sum = linkspan_nat::checksum::checksum(&packet[..header]);
+        packet[10..12].copy_from_slice(&sum.to_be_bytes());
+        self.transmit_packet(namespace, &packet);
+        Ok(())
+    }
+
     /// Opens a raw socket.
     pub(crate) fn raw_open(
         &mut self,
@@ -387,7 +439,7 @@ impl Engine {
             SocketKind::Udp { local, .. } => {
                 Ok(local.unwrap_or(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))))
             }
-            SocketKind::Raw { .. } => Err(Errno::InvalidArgument),
+            SocketKind::Raw { .. } | SocketKind::Packet(_) => Err(Errno::InvalidArgument),
             SocketKind::Listener(listener) => {
                 self.tcp.listener_address(*listener).ok_or(Errno::BadDescriptor)
             }
@@ -404,7 +456,9 @@ impl Engine {
             SocketKind::Stream(connection) => {
                 self.tcp.addresses(*connection).map(|(_, peer)| peer).ok_or(Errno::NotConnected)
             }
-            SocketKind::Raw { .. } | SocketKind::Listener(_) => Err(Errno::NotConnected),
+            SocketKind::Raw { .. } | SocketKind::Packet(_) | SocketKind::Listener(_) => {
+                Err(Errno::NotConnected)
+            }
         }
     }
 
@@ -414,6 +468,7 @@ impl Engine {
         if matches!(socket.kind, SocketKind::Udp { .. } | SocketKind::Raw { .. }) {
             self.namespace_changed(socket.namespace);
         }
+        self.observe();
         self.tcp_release(&socket.kind);
         for waker in socket.wakers {
             waker.wake();

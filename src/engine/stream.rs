@@ -170,7 +170,7 @@ impl Engine {
             // What is gone already needs no closing.
             SocketKind::Listener(listener) => drop(self.tcp.close_listener(*listener)),
             SocketKind::Stream(connection) => drop(self.tcp.close(*connection)),
-            SocketKind::Udp { .. } | SocketKind::Raw { .. } => {}
+            SocketKind::Udp { .. } | SocketKind::Raw { .. } | SocketKind::Packet(_) => {}
         }
     }
 

@@ -15,6 +15,7 @@ use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
+use linkspan_nat::packet::{ICMP, ICMPV6};
 pub use linkspan_nat::rule::Family;
 pub use linkspan_nat::ruleset::Table;
 pub use linkspan_nat::text_restore::RestoreOptions;
@@ -27,6 +28,7 @@ pub use super::errno::Errno;
 pub use super::event::NeighbourState;
 pub use super::flow_filter::FlowFilter;
 use super::id::{NamespaceId, SocketId};
+pub use super::packet_socket::{PacketStatistics, PacketType, SeenFrame};
 pub use super::pipe::Pipe;
 pub use super::plan::{IpvlanFlag, IpvlanMode, MacAddress, MacvlanMode, Sysctl, Transport, VlanId};
 use super::proc;
@@ -164,10 +166,24 @@ pub struct Process {
     pub stdout: Pipe,
     /// Standard error.
     pub stderr: Pipe,
-    /// What it may change in its namespace.
-    pub privilege: Privilege,
+    /// What it may do in its namespace.
+    pub powers: Powers,
     /// What the programs of its place have written lately.
     pub effort: Rc<Effort>,
+}
+
+/// What a process may do in its namespace that others may not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Powers {
+    /// What it may change.
+    pub privilege: Privilege,
+    /// It may open raw and packet sockets: it has `CAP_NET_RAW`.
+    pub raw: bool,
+}
+
+impl Powers {
+    /// Root's on a machine.
+    pub const ALL: Powers = Powers { privilege: Privilege::Full, raw: true };
 }
 
 /// What a process may change in its namespace.
@@ -271,7 +287,7 @@ impl Sys {
     pub fn write_file(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno> {
         match proc::change_of(path, content) {
             // A shell opens a file before a program writes to it.
-            Some(_) if content.is_empty() && self.process.privilege == Privilege::Full => Ok(()),
+            Some(_) if content.is_empty() && self.process.powers.privilege == Privilege::Full => Ok(()),
             Some(_) if content.is_empty() => Err(Errno::PermissionDenied),
             Some(change) => self.administer(&change?),
             None => self.process.files.write(path, content, append),
@@ -374,9 +390,46 @@ impl Sys {
     }
 
     /// Opens a raw socket: it gets a copy of every packet of that IP protocol for this namespace, with IP header.
+    /// [`Errno::PermissionDenied`] without `CAP_NET_RAW`.
     pub fn raw_socket(&self, family: Family, protocol: u8) -> Result<RawSocket, Errno> {
+        self.needs_raw()?;
+        self.open_raw(family, protocol)
+    }
+
+    /// Opens a socket for ICMP echoes, which everybody may: Docker sets `net.ipv4.ping_group_range` to all groups.
+    /// Unlike Linux's it gets every ICMP message for this namespace, so that whoever asks looks for its identifier.
+    pub fn ping_socket(&self, family: Family) -> Result<RawSocket, Errno> {
+        let protocol = match family {
+            Family::Ipv4 => ICMP,
+            Family::Ipv6 => ICMPV6,
+        };
+        self.open_raw(family, protocol)
+    }
+
+    /// Sends an IPv4 packet with a header of one's own, as by a raw socket with `IP_HDRINCL`: it is routed and passes
+    /// OUTPUT. Length, checksum, and a source or identification of zero are filled in.
+    /// [`Errno::PermissionDenied`] without `CAP_NET_RAW`, [`Errno::InvalidArgument`] for what has no IPv4 header,
+    /// [`Errno::MessageTooLong`] for more than the interface takes, [`Errno::NetworkUnreachable`] without a route.
+    pub fn send_packet(&self, packet: &[u8]) -> Result<(), Errno> {
+        self.needs_raw()?;
+        self.engine.borrow_mut().raw_send_packet(self.namespace, packet)
+    }
+
+    fn open_raw(&self, family: Family, protocol: u8) -> Result<RawSocket, Errno> {
         let id = self.engine.borrow_mut().raw_open(self.namespace, family, protocol)?;
         Ok(RawSocket { handle: Handle { engine: self.engine.clone(), id } })
+    }
+
+    /// Opens a packet socket on an interface: it sees frames of one EtherType, or with `None` of all, and sends whole
+    /// frames. [`Errno::PermissionDenied`] without `CAP_NET_RAW`.
+    pub fn packet_socket(&self, interface: &str, ethertype: Option<u16>) -> Result<PacketSocket, Errno> {
+        self.needs_raw()?;
+        let id = self.engine.borrow_mut().packet_open(self.namespace, interface, ethertype)?;
+        Ok(PacketSocket { handle: Handle { engine: self.engine.clone(), id } })
+    }
+
+    fn needs_raw(&self) -> Result<(), Errno> {
+        if self.process.powers.raw { Ok(()) } else { Err(Errno::PermissionDenied) }
     }
 
     /// Listens for TCP connections, on the unspecified IPv6 address for those of IPv4 too. Port 0 picks a free one.
@@ -456,7 +509,7 @@ impl Sys {
     /// Forgets the tracked connections that a filter selects, and returns them as they were.
     /// [`Errno::PermissionDenied`] without `CAP_NET_ADMIN`.
     pub fn forget_connections(&self, filter: &FlowFilter) -> Result<Vec<String>, Errno> {
-        match self.process.privilege {
+        match self.process.powers.privilege {
             Privilege::Ordinary => Err(Errno::PermissionDenied),
             Privilege::NetAdmin | Privilege::Full => {
                 Ok(self.engine.borrow_mut().forget_connections(self.namespace, filter))
@@ -467,7 +520,7 @@ impl Sys {
     /// Runs an `iptables` command line (without the program name) on this namespace; the error is what the real
     /// program prints.
     pub fn iptables(&self, family: Family, arguments: &[String]) -> Result<String, IptablesError> {
-        if self.process.privilege == Privilege::Ordinary {
+        if self.process.powers.privilege == Privilege::Ordinary {
             let program = match family {
                 Family::Ipv4 => "iptables",
                 Family::Ipv6 => "ip6tables",
@@ -486,7 +539,7 @@ impl Sys {
         text: &str,
         options: RestoreOptions,
     ) -> Result<(), IptablesError> {
-        if self.process.privilege == Privilege::Ordinary {
+        if self.process.powers.privilege == Privilege::Ordinary {
             return self.iptables(family, &[]).map(drop);
         }
         self.engine.borrow_mut().restore_rules(self.namespace, family, text, options)
@@ -495,7 +548,7 @@ impl Sys {
     /// Changes the namespace: addresses, routes, neighbours, devices, settings. [`Errno::PermissionDenied`] without
     /// `CAP_NET_ADMIN`, and for kernel parameters without [`Privilege::Full`].
     pub fn administer(&self, change: &Change) -> Result<(), Errno> {
-        match (self.process.privilege, change) {
+        match (self.process.powers.privilege, change) {
             (Privilege::Full, _) => {}
             (Privilege::NetAdmin, Change::SetSysctl(_)) => return Err(Errno::PermissionDenied),
             (Privilege::NetAdmin, _) => {}
@@ -629,6 +682,30 @@ impl RawSocket {
     /// Waits for a packet; the payload is the whole IP packet.
     pub async fn receive(&self) -> Result<Datagram, Errno> {
         self.handle.wait(|engine, id| engine.raw_receive(id)).await
+    }
+}
+
+/// A packet socket on an interface.
+pub struct PacketSocket {
+    handle: Handle,
+}
+
+impl PacketSocket {
+    /// Sends a whole frame, Ethernet header and all. [`Errno::InvalidArgument`] if it is shorter than that header,
+    /// [`Errno::MessageTooLong`] if longer than the interface takes, [`Errno::NetworkDown`] and
+    /// [`Errno::NoSuchDevice`] if that is down or gone.
+    pub fn send(&self, frame: &[u8]) -> Result<(), Errno> {
+        self.handle.engine.borrow_mut().packet_send(self.handle.id, frame)
+    }
+
+    /// Waits for a frame; [`Errno::NetworkDown`] once when the interface goes down.
+    pub async fn receive(&self) -> Result<SeenFrame, Errno> {
+        self.handle.wait(|engine, id| engine.packet_receive(id)).await
+    }
+
+    /// Frames seen and missed since this was asked last.
+    pub fn statistics(&self) -> Result<PacketStatistics, Errno> {
+        self.handle.engine.borrow_mut().packet_statistics(self.handle.id)
     }
 }
 

@@ -29,6 +29,7 @@ use super::view::{
     AddressView, DeviceGist, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope,
     SettingsView, SocketView, UpperView,
 };
+use crate::tcp::{self, ConnectionEntry, State};
 
 impl Engine {
     /// The devices of a namespace, by index.
@@ -274,7 +275,13 @@ impl Engine {
                     let addresses = self.tcp.listener_addresses(*listener).into_iter();
                     listening.extend(addresses.map(|address| (address, Transport::Tcp)));
                 }
-                Ok(SocketKind::Udp { .. } | SocketKind::Raw { .. } | SocketKind::Stream(_)) | Err(_) => {}
+                Ok(
+                    SocketKind::Udp { .. }
+                    | SocketKind::Raw { .. }
+                    | SocketKind::Packet(_)
+                    | SocketKind::Stream(_),
+                )
+                | Err(_) => {}
             }
         }
         listening
@@ -288,12 +295,13 @@ impl Engine {
                 listening.push((local, Transport::Udp));
             }
         }
-        let tcp = self.tcp.listening_on(crate::tcp::Scope(namespace.0), port);
+        let tcp = self.tcp.listening_on(tcp::Scope(namespace.0), port);
         listening.extend(tcp.map(|address| (address, Transport::Tcp)));
         listening
     }
 
-    /// The sockets of a namespace: by transport, then in order of opening.
+    /// The sockets of a namespace: by transport, then in order of opening; connections that are half open, which no
+    /// program has, behind those of TCP.
     pub fn sockets(&self, namespace: NamespaceId) -> Vec<SocketView> {
         let mut views = Vec::new();
         // Both are in order of their ids.
@@ -311,7 +319,9 @@ impl Engine {
                     send_queue: 0,
                     program,
                 },
-                SocketKind::Udp { local: None, .. } | SocketKind::Raw { .. } => continue,
+                SocketKind::Udp { local: None, .. } | SocketKind::Raw { .. } | SocketKind::Packet(_) => {
+                    continue;
+                }
                 SocketKind::Listener(listener) => {
                     let Ok(at) = listeners.binary_search_by_key(listener, |l| l.id) else { continue };
                     let entry = &listeners[at];
@@ -341,6 +351,20 @@ impl Engine {
             };
             views.push(view);
         }
+        let half_open = |entry: &&ConnectionEntry| {
+            entry.scope == tcp::Scope(namespace.0)
+                && entry.state == State::SynReceived
+                && self.tcp.owner(entry.id).is_none()
+        };
+        views.extend(connections.iter().filter(half_open).map(|entry| SocketView {
+            transport: Transport::Tcp,
+            local: entry.local,
+            remote: Some(entry.remote),
+            state: entry.state.to_string(),
+            receive_queue: 0,
+            send_queue: 0,
+            program: None,
+        }));
         views.sort_by_key(|v| v.transport == Transport::Udp);
         views
     }

@@ -250,7 +250,7 @@ impl Engine {
             && way.basis.namespace_epoch == space.epoch
         {
             space.next_identification = space.next_identification.wrapping_add(1);
-            if !self.watched
+            if !self.observed
                 && let Some(exit) =
                     self.flows.way_out(way.first, &mut space.netfilter, self.now, way.packet_length(payload))
             {

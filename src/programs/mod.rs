@@ -16,23 +16,27 @@
 //! it when the process that writes it has ended; the shell does so for the pipes of a pipeline.
 
 mod arp;
+mod arping;
 mod bridge;
 mod busybox;
 mod cat;
 mod clients;
 mod conntrack;
+mod craft;
 mod curl;
 mod cut;
 mod date;
 mod dig;
 pub(crate) mod dns;
 mod docker_proxy;
+mod dsniff;
 mod echo;
 mod env;
 mod files;
 mod grep;
 mod head;
 mod hostname;
+mod hping3;
 mod http;
 mod http_client;
 mod http_proxy;
@@ -51,6 +55,7 @@ mod ls;
 mod nc;
 mod netstat;
 mod nslookup;
+mod nstat;
 pub(crate) mod options;
 mod ping;
 mod playable;
@@ -96,6 +101,8 @@ pub fn gnu_timeout() -> Program {
 /// The names under which people look for programs, for whoever guesses what was meant.
 pub const NAMES: &[&str] = &[
     "arp",
+    "arping",
+    "arpspoof",
     "ash",
     "bash",
     "brctl",
@@ -113,6 +120,7 @@ pub const NAMES: &[&str] = &[
     "grep",
     "head",
     "hostname",
+    "hping3",
     "httpd",
     "id",
     "ifconfig",
@@ -125,12 +133,14 @@ pub const NAMES: &[&str] = &[
     "iptables-save",
     "listen",
     "ls",
+    "macof",
     "mkdir",
     "mongosh",
     "mysqladmin",
     "nc",
     "netstat",
     "nslookup",
+    "nstat",
     "pg_isready",
     "ping",
     "ping6",
@@ -172,6 +182,8 @@ pub fn find(name: &str) -> Option<Program> {
     };
     let program: Program = match base {
         "arp" => |sys| Box::pin(arp::main(sys)),
+        "arping" => |sys| Box::pin(arping::main(sys)),
+        "arpspoof" => |sys| Box::pin(dsniff::arpspoof(sys)),
         "brctl" => |sys| Box::pin(bridge::brctl(sys)),
         "bridge" => |sys| Box::pin(bridge::main(sys)),
         "busybox" => |sys| Box::pin(busybox::main(sys)),
@@ -187,6 +199,7 @@ pub fn find(name: &str) -> Option<Program> {
         "grep" => |sys| Box::pin(grep::main(sys)),
         "head" => |sys| Box::pin(head::main(sys)),
         "hostname" => |sys| Box::pin(hostname::main(sys)),
+        "hping3" => |sys| Box::pin(hping3::main(sys)),
         "http-proxy" => |sys| Box::pin(http_proxy::main(sys)),
         "healthcheck.sh"
         | "mariadb-admin"
@@ -210,9 +223,11 @@ pub fn find(name: &str) -> Option<Program> {
         "iptables-save" => |sys| Box::pin(iptables::save_ipv4(sys)),
         "listen" => |sys| Box::pin(listen::main(sys)),
         "ls" => |sys| Box::pin(ls::main(sys)),
+        "macof" => |sys| Box::pin(dsniff::macof(sys)),
         "nc" => |sys| Box::pin(nc::main(sys)),
         "netstat" => |sys| Box::pin(netstat::main(sys)),
         "nslookup" => |sys| Box::pin(nslookup::main(sys)),
+        "nstat" => |sys| Box::pin(nstat::main(sys)),
         "ping" | "ping6" => |sys| Box::pin(ping::main(sys)),
         "printf" => |sys| Box::pin(printf::main(sys)),
         "printenv" => |sys| Box::pin(env::printenv(sys)),

@@ -157,10 +157,9 @@ impl Plan {
         shown: &str,
         source: Option<Source>,
     ) -> Result<ExitCode, Failure> {
-        let (family, protocol) =
-            if target.is_ipv6() { (Family::Ipv6, icmp::ICMPV6) } else { (Family::Ipv4, icmp::ICMP) };
+        let family = if target.is_ipv6() { Family::Ipv6 } else { Family::Ipv4 };
         let socket = sys
-            .raw_socket(family, protocol)
+            .ping_socket(family)
             .map_err(|errno| Failure::new(program, format!("can't create raw socket: {errno}")))?;
         if let Some(ttl) = self.ttl {
             socket.set_ttl(ttl);

@@ -8,8 +8,9 @@ use super::clients::{self, Client};
 use super::options::{Options, Syntax};
 use super::sh::Words;
 use super::{
-    arp, base_name, conntrack, curl, cut, date, find, grep, head, hostname, http_proxy, httpd, iptables, nc,
-    netstat, ping, route, sed, seq, sh, sort, sysctl, tail, timeout, tr, traceroute, wc, wget, which, xargs,
+    arp, arping, base_name, conntrack, curl, cut, date, dsniff, find, grep, head, hostname, hping3,
+    http_proxy, httpd, iptables, nc, netstat, nstat, ping, route, sed, seq, sh, sort, sysctl, tail, timeout,
+    tr, traceroute, wc, wget, which, xargs,
 };
 
 /// Commands that start commands (`env timeout 5 sh -c ...`), one inside another.
@@ -126,16 +127,21 @@ fn takes(program: &str, arguments: &[String], syntax: &Syntax) -> bool {
 fn syntax(program: &str) -> Option<&'static Syntax> {
     Some(match program {
         "arp" => &arp::SYNTAX,
+        "arping" => &arping::SYNTAX,
+        "arpspoof" => &dsniff::ARPSPOOF,
         "conntrack" => &conntrack::SYNTAX,
         "curl" => &curl::SYNTAX,
         "cut" => &cut::SYNTAX,
         "date" => &date::SYNTAX,
         "grep" => &grep::SYNTAX,
         "hostname" => &hostname::SYNTAX,
+        "hping3" => &hping3::SYNTAX,
         "ip6tables-restore" | "iptables-restore" => &iptables::RESTORE_SYNTAX,
         "http-proxy" => &http_proxy::SYNTAX,
         "httpd" => &httpd::SYNTAX,
+        "macof" => &dsniff::MACOF,
         "netstat" => &netstat::SYNTAX,
+        "nstat" => &nstat::SYNTAX,
         "ping" | "ping6" => &ping::SYNTAX,
         "route" => &route::SYNTAX,
         "sed" => &sed::SYNTAX,

@@ -13,8 +13,8 @@ use linkspan_nat::interface::InterfaceName;
 
 use crate::engine::plan::{DeviceName, DeviceSpec, NamespaceName, NextHop, Op, Owner, Plan, Sysctl};
 use crate::engine::sys::{
-    Child, Effort, Environment, Errno, ExitCode, ExitSlot, Files, Launch, Launcher, Pipe, Privilege, Process,
-    ProcessId, Program, Sys,
+    Child, Effort, Environment, Errno, ExitCode, ExitSlot, Files, Launch, Launcher, Pipe, Powers, Privilege,
+    Process, ProcessId, Program, Sys,
 };
 use crate::engine::{Drained, Engine};
 
@@ -86,7 +86,7 @@ struct Here {
     engine: Rc<RefCell<Engine>>,
     kernel: Rc<Kernel>,
     namespace: String,
-    privilege: Privilege,
+    powers: Powers,
 }
 
 impl Launcher for Here {
@@ -118,12 +118,12 @@ impl Here {
                 engine: self.engine.clone(),
                 kernel: self.kernel.clone(),
                 namespace: self.namespace.clone(),
-                privilege: self.privilege,
+                powers: self.powers,
             }),
             stdin: launch.stdin,
             stdout: launch.stdout,
             stderr: launch.stderr,
-            privilege: self.privilege,
+            powers: self.powers,
             effort: self.kernel.effort.clone(),
         };
         let exit: Rc<RefCell<ExitSlot>> = Rc::default();
@@ -223,20 +223,20 @@ impl World {
     /// Starts a program of the test's own.
     pub(super) fn start_program(&self, namespace: &str, program: Program, arguments: &[&str]) -> Started {
         let privilege = if namespace == "host" { Privilege::Full } else { Privilege::Ordinary };
-        self.spawn(namespace, privilege, program, arguments)
+        self.spawn(namespace, Powers { privilege, raw: true }, program, arguments)
     }
 
     /// Starts a program that may do what others of its namespace may not.
-    pub(super) fn start_as(&self, namespace: &str, privilege: Privilege, arguments: &[&str]) -> Started {
-        self.spawn(namespace, privilege, super::find(arguments[0]).unwrap(), arguments)
+    pub(super) fn start_as(&self, namespace: &str, powers: Powers, arguments: &[&str]) -> Started {
+        self.spawn(namespace, powers, super::find(arguments[0]).unwrap(), arguments)
     }
 
-    fn spawn(&self, namespace: &str, privilege: Privilege, program: Program, arguments: &[&str]) -> Started {
+    fn spawn(&self, namespace: &str, powers: Powers, program: Program, arguments: &[&str]) -> Started {
         let here = Here {
             engine: self.engine.clone(),
             kernel: self.kernel.clone(),
             namespace: namespace.to_owned(),
-            privilege,
+            powers,
         };
         let (stdin, output) = (Pipe::new(), Pipe::with_capacity(OUTPUT));
         let launch = Launch {

@@ -1,7 +1,7 @@
 //! Programs from outside, continued: fetching and asking servers, changing tables the old way, files and text.
 
 use super::testing::World;
-use crate::engine::sys::Privilege;
+use crate::engine::sys::{Powers, Privilege};
 
 fn text(output: &str, status: u8) -> (String, u8) {
     (output.to_owned(), status)
@@ -288,7 +288,8 @@ fn tcp_gets_through_the_smallest_mtu() {
     world.file("/www/index.html", &"0123456789".repeat(50));
     for (namespace, port) in [("a", "va"), ("b", "vb")] {
         world.run("host", &format!("ip link set {port} mtu 68"));
-        world.start_as(namespace, Privilege::NetAdmin, &["ip", "link", "set", "eth0", "mtu", "68"]);
+        let powers = Powers { privilege: Privilege::NetAdmin, raw: true };
+        world.start_as(namespace, powers, &["ip", "link", "set", "eth0", "mtu", "68"]);
     }
     world.settle();
     assert_eq!(world.run("a", "wget -T 20 -qO- http://10.0.0.3/"), text(&"0123456789".repeat(50), 0));

@@ -57,7 +57,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         *resolve(sys, host, want).await.map_err(|_| bad_address())?.first().ok_or_else(bad_address)?;
     let mut tracer =
         Tracer::open(sys, target, options.has('I'), size, options.number(program, 'p', FIRST_PORT)?)
-            .map_err(|errno| Failure::new(program, errno.text()))?;
+            .map_err(|errno| Failure::new(program, format!("socket: {errno}")))?;
     let patience = Duration::from_secs(options.number(program, 'w', 3u64)?);
     let probes: u32 = options.number(program, 'q', 3)?;
     sys.print(format!("traceroute to {host} ({target}), {most} hops max, {size} byte packets\n")).await;

@@ -17,7 +17,7 @@ use super::files::{FileTable, Image};
 use super::process::{Executable, Place, Streams, Tools};
 use super::stage::MachineSpec;
 use super::{Job, Location, OUTPUT_LIMIT, World, WorldError};
-use crate::docker::capability::NetworkCapability;
+use crate::docker::capability::{NetworkCapabilities, NetworkCapability};
 use crate::docker::cli::ports::Protocol;
 use crate::docker::client::ClientVersion;
 use crate::docker::container::Container;
@@ -34,7 +34,7 @@ use crate::docker::signal::Signal;
 use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::{Owner, Transport, VlanId};
-use crate::engine::sys::{Environment, ExitCode, ExitSlot, Family, Pipe, Privilege, ProcessId};
+use crate::engine::sys::{Environment, ExitCode, ExitSlot, Family, Pipe, Powers, Privilege, ProcessId};
 
 /// What dockerd remembers for `docker events --since`: its newest 256 events.
 const EVENTS_KEPT: usize = 256;
@@ -72,7 +72,7 @@ impl World {
             Environment::default(),
             Rc::default(),
             Tools::Machine,
-            Privilege::Full,
+            Powers::ALL,
         )?;
         place.files.put("/etc/resolv.conf", spec.resolv_conf.clone());
         place.files.put("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
@@ -419,8 +419,8 @@ impl World {
         let files = self.files_of(&id);
         let environment = environment::of_container(&process.env);
         let (namespace, hostname) = (&process.namespace, &process.hostname);
-        let privilege = privilege(process.capability);
-        let place = self.place(namespace, hostname, environment.clone(), files, Tools::BusyBox, privilege)?;
+        let powers = powers(process.capabilities);
+        let place = self.place(namespace, hostname, environment.clone(), files, Tools::BusyBox, powers)?;
         let output = Pipe::with_capacity(OUTPUT_LIMIT);
         // A terminal has no end of input: a shell on it stays, whether or not somebody can type.
         let stdin = if process.interactive || process.tty { Pipe::new() } else { Pipe::empty() };
@@ -509,7 +509,7 @@ impl World {
                     job.follow(runtime.main, runtime.exit.clone(), runtime.output.clone(), log);
                 }
             }
-            Ask::Exec { container, argv, env, detach, capability, .. } => {
+            Ask::Exec { container, argv, env, detach, capabilities, .. } => {
                 let Some(runtime) = self.containers.get(container.as_str()).filter(|r| r.running) else {
                     let name = container.short().to_owned();
                     return Err(WorldError::NotRunning {
@@ -517,7 +517,7 @@ impl World {
                         why: "its main process has ended".to_owned(),
                     });
                 };
-                let place = runtime.place.with(privilege(capability));
+                let place = runtime.place.with(powers(capabilities));
                 let missing = self.daemons[runtime.daemon].profile().missing_program_status();
                 let name = argv.first().cloned().unwrap_or_default();
                 match self.start_at(&place, argv, environment::of_container(&env)) {
@@ -646,16 +646,18 @@ fn has(endpoint: &crate::docker::endpoint::Active, address: IpAddr) -> bool {
     [endpoint.ipv4, endpoint.ipv6].into_iter().flatten().any(|own| own.addr() == address)
 }
 
-/// The program of a container's main process. An image's own command that is no web server of ours, and a command
-/// that is not here, are played by one that listens on the image's ports.
-fn privilege(capability: NetworkCapability) -> Privilege {
-    match capability {
+/// What a process with these capabilities may do.
+fn powers(capabilities: NetworkCapabilities) -> Powers {
+    let privilege = match capabilities.change {
         NetworkCapability::None => Privilege::Ordinary,
         NetworkCapability::NetAdmin => Privilege::NetAdmin,
         NetworkCapability::Full => Privilege::Full,
-    }
+    };
+    Powers { privilege, raw: capabilities.raw }
 }
 
+/// The program of a container's main process. An image's own command that is no web server of ours, and a command
+/// that is not here, are played by one that listens on the image's ports.
 fn main_program(place: &Place, process: &ContainerProcess) -> (Option<Executable>, Vec<String>) {
     let name = process.argv.first().map_or("", String::as_str);
     let serves = name.rsplit('/').next() == Some("httpd");

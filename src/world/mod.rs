@@ -37,7 +37,7 @@ use crate::docker::outcome::DockerEvent;
 use crate::engine::event::DropReason;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::{DeviceName, NamespaceName, Owner, Plan};
-use crate::engine::sys::{Environment, Pipe, Privilege};
+use crate::engine::sys::{Environment, Pipe, Powers};
 use crate::engine::{ApplyError, Engine, Storm};
 
 use authority::AuthorityZone;
@@ -265,7 +265,7 @@ impl World {
             Environment::default(),
             Rc::default(),
             Tools::Machine,
-            Privilege::Full,
+            Powers::ALL,
         )?;
         place.files.put("/etc/resolv.conf", spec.resolv_conf.clone());
         place
@@ -485,7 +485,7 @@ impl World {
         environment: Environment,
         files: Rc<FileTable>,
         tools: Tools,
-        privilege: Privilege,
+        powers: Powers,
     ) -> Result<Rc<Place>, WorldError> {
         self.next_place += 1;
         Ok(Rc::new(Place {
@@ -495,7 +495,7 @@ impl World {
             environment,
             files,
             tools,
-            privilege,
+            powers,
             own: self.own_programs.clone(),
             effort: Rc::default(),
         }))

@@ -264,13 +264,13 @@ fn plain(outcome: ProbeOutcome) -> ProbeReport {
 type Answer = (Option<IpAddr>, Detail);
 
 async fn ping(sys: &Sys, address: IpAddr, size: Option<usize>) -> Result<Answer, Errno> {
-    let (family, protocol) = match address {
-        IpAddr::V4(_) => (Family::Ipv4, icmp::ICMP),
-        IpAddr::V6(_) => (Family::Ipv6, icmp::ICMPV6),
+    let family = match address {
+        IpAddr::V4(_) => Family::Ipv4,
+        IpAddr::V6(_) => Family::Ipv6,
     };
     // As much as `ping` sends.
     let payload = vec![0; size.unwrap_or(56)];
-    let socket = sys.raw_socket(family, protocol)?;
+    let socket = sys.ping_socket(family)?;
     let id = (sys.random() & 0xffff) as u16;
     socket.send_to(&icmp::echo_request(address.is_ipv6(), id, 0, &payload), address, None)?;
     loop {

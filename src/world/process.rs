@@ -23,7 +23,7 @@ use super::files::FileTable;
 use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
 use crate::engine::sys::{
-    Child, Effort, Environment, Errno, ExitCode, ExitSlot, Launch, Launcher, Pipe, Privilege, Process,
+    Child, Effort, Environment, Errno, ExitCode, ExitSlot, Launch, Launcher, Pipe, Powers, Process,
     ProcessId, Program, Sys,
 };
 use crate::programs;
@@ -51,8 +51,8 @@ pub(crate) struct Place {
     pub(crate) files: Rc<FileTable>,
     /// Whose tools are found when a program is called by its bare name.
     pub(crate) tools: Tools,
-    /// What its processes may change in the namespace.
-    pub(crate) privilege: Privilege,
+    /// What its processes may do in the namespace.
+    pub(crate) powers: Powers,
     /// Programs that whoever owns the world brought along.
     pub(crate) own: OwnPrograms,
     /// What its programs have written lately.
@@ -99,12 +99,12 @@ pub(crate) enum Tools {
 }
 
 impl Place {
-    /// The same place with another privilege, for a process that is given more than the others there.
-    pub(crate) fn with(self: &Rc<Self>, privilege: Privilege) -> Rc<Place> {
-        if privilege == self.privilege {
+    /// The same place with other powers, for a process that is given more than the others there.
+    pub(crate) fn with(self: &Rc<Self>, powers: Powers) -> Rc<Place> {
+        if powers == self.powers {
             return self.clone();
         }
-        Rc::new(Place { privilege, ..Place::clone(self) })
+        Rc::new(Place { powers, ..Place::clone(self) })
     }
 
     pub(crate) fn find(&self, name: &str) -> Result<Executable, Errno> {
@@ -421,7 +421,7 @@ impl Spawner {
             stdin: streams.stdin,
             stdout: streams.stdout,
             stderr: streams.stderr,
-            privilege: place.privilege,
+            powers: place.powers,
             effort: place.effort.clone(),
         });
         let sys = Sys::new(self.engine.clone(), place.namespace, process.clone());

@@ -19,7 +19,7 @@ use linkspan::engine::plan::{
     DeviceName, DeviceSpec, LinkQuality, MacAddress, NamespaceName, NextHop, Op, Owner, Plan, Sysctl,
 };
 use linkspan::engine::sys::{
-    Child, Environment, Errno, Family, Files, Launch, Launcher, Pipe, Privilege, Process, ProcessId, Sys,
+    Child, Environment, Errno, Family, Files, Launch, Launcher, Pipe, Powers, Process, ProcessId, Sys,
 };
 use linkspan::engine::{Drained, Engine, Storm};
 use linkspan_nat::interface::InterfaceName;
@@ -263,7 +263,7 @@ impl Bench {
             arguments: vec!["test".to_owned()],
             environment: Environment::default(),
             hostname: namespace.into(),
-            privilege: Privilege::Full,
+            powers: Powers::ALL,
             files: Rc::new(NoFiles),
             launcher: Rc::new(NoChildren),
             stdin: Pipe::empty(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Daemon;
 use super::publish::Occasion;
-use crate::docker::capability::NetworkCapability;
+use crate::docker::capability::NetworkCapabilities;
 use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State, valid_hostname};
 use crate::docker::drivers::{Driver, host, none};
 use crate::docker::error::DockerError;
@@ -187,7 +187,7 @@ impl Daemon {
             tty: container.made_from.config.tty,
             init: container.made_from.config.init,
             interactive: container.made_from.config.interactive,
-            capability: NetworkCapability::of(&container.made_from.config),
+            capabilities: NetworkCapabilities::of(&container.made_from.config),
         })
     }
 

@@ -30,7 +30,10 @@ impl Engine {
         let was = std::mem::replace(&mut device.up, up);
         match (was, up) {
             (false, true) => self.add_connected_routes(id),
-            (true, false) => self.forget_routes(id),
+            (true, false) => {
+                self.forget_routes(id);
+                self.packet_sockets_down(id);
+            }
             (true, true) | (false, false) => {}
         }
         let Some(Some(device)) = self.devices.get(id.index()) else { return };

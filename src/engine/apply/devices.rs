@@ -161,6 +161,7 @@ impl Engine {
         for upper in uppers.map(|uppers| uppers.devices()).unwrap_or_default() {
             self.remove_device(upper);
         }
+        self.packet_sockets_down(id);
         let Some(device) = self.devices[id.index()].take() else { return };
         self.departed.insert(id, (namespace, device.name));
         self.leave_parent(id, &device);

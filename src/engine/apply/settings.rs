@@ -72,6 +72,7 @@ impl Engine {
             self.close(socket);
         }
         self.tcp.abort_scope(crate::tcp::Scope(id.0));
+        self.snmp.forget(id);
         if let Some(space) = self.namespaces[id.index()].take() {
             self.names.remove(&space.name);
         }

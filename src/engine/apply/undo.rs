@@ -211,7 +211,7 @@ impl Engine {
                             self.tcp.listener_addresses(*listener).into_iter().next();
                         (Transport::Tcp, address?)
                     }
-                    SocketKind::Raw { .. } | SocketKind::Stream(_) => return None,
+                    SocketKind::Raw { .. } | SocketKind::Packet(_) | SocketKind::Stream(_) => return None,
                 };
                 let namespace = self.namespace_name(socket.namespace)?.clone();
                 Op::Listen { namespace, address, transport, service: socket.service? }

@@ -238,7 +238,7 @@ pub static SERVICE: Table = table(
         key("labels", LIST_OR_MAP, "Metadata."),
         key("privileged", Boolean, "All capabilities."),
         key("cap_add", Set(&Text), "More capabilities, as NET_ADMIN."),
-        key("cap_drop", Set(&Text), "Fewer capabilities."),
+        key("cap_drop", Set(&Text), "Fewer capabilities, as NET_RAW."),
         key("tty", Boolean, "A terminal."),
         key("stdin_open", Boolean, "Standard input stays open."),
         key("extends", Either(&[Text, Object(&EXTENDS)]), "Start from another service."),
