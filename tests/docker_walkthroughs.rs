@@ -1,6 +1,6 @@
 //! Docker's documentation of five eras, replayed with its commands literal: the walkthroughs of `oracle/walkthroughs` are run
-//! command by command through linkspan's docker command line, programs and hosts, and must print what a real Docker
-//! 20.10 printed (`oracle/expected`), line by line.
+//! command by command through linkspan's docker command line, programs and hosts, and must print what a real Docker printed,
+//! line by line: 20.10.24 (`oracle/expected`), and 28.5.2 in a second test of each (`oracle/expected-28`, `NAME_on_28`).
 //!
 //! Each walkthrough is a test of its own. Commands that still differ are listed in [`DIFFERENT`] with the reason; a listed
 //! command that is equal fails the test, so the list can only shrink. What a walkthrough needs and linkspan does not have (a
@@ -25,12 +25,16 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use linkspan::docker::profile::Profile;
 
 /// What linkspan offers to a walkthrough.
 const OFFERED: [&str; 6] = ["docker", "host", "outside", "dig", "daemon", "tty"];
 
-/// Walkthrough, command, and why it prints something else.
-const DIFFERENT: &[(&str, &str, &str)] = &[
+/// Walkthrough, command, and why it prints something else than the real engine did.
+type Difference = (&'static str, &'static str, &'static str);
+
+/// What differs from both engines.
+const DIFFERENT: &[Difference] = &[
     (
         "03-attach",
         r#"ttyx 'docker attach container1' 'ip -4 addr' 'ping -w3 172.17.0.3' 'cat /etc/hosts' '^P^Q'"#,
@@ -53,13 +57,21 @@ const DIFFERENT: &[(&str, &str, &str)] = &[
     ("35-macvlan-modes", r#"docker run -itd --name ip1 --network ipv busybox"#, KERNEL),
     ("35-macvlan-modes", r#"docker network rm vlan10 vlanbad internalmv noparent ipv ipv3 ipv4"#, KERNEL),
     ("44-events-logs", r#"docker run --name l3 nosuchimage true"#, IMAGES),
+    ("90-refusals", r#"docker run -d --network host --sysctl net.ipv4.ip_forward=1 busybox"#, RUNC),
+];
+
+/// What differs from 20.10.24 alone.
+const DIFFERENT_20_10: &[Difference] = &[("90-refusals", r#"docker run -d --restart bogus nginx"#, POLICY)];
+
+/// What differs from 28.5.2 alone.
+const DIFFERENT_28: &[Difference] = &[
+    ("44-events-logs", r#"docker run --name l2 busybox nosuchcmd"#, RUNTIME),
+    ("44-events-logs", r#"docker exec l4 nosuchcmd"#, RUNTIME),
     (
         "90-refusals",
         r#"docker run -d --hostname aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa busybox"#,
-        RUNC,
+        RUNTIME,
     ),
-    ("90-refusals", r#"docker run -d --network host --sysctl net.ipv4.ip_forward=1 busybox"#, RUNC),
-    ("90-refusals", r#"docker run -d --restart bogus nginx"#, POLICY),
 ];
 
 const TERMINAL: &str = "nobody sits at a terminal here: there is nothing to attach to or type at";
@@ -67,6 +79,8 @@ const KERNEL: &str =
     "the recording's kernel has no 802.1Q, dummy or ipvlan devices; kernel documentation decides";
 const IMAGES: &str = "there is no registry, and every image is at hand";
 const RUNC: &str = "what runc refuses is not looked at";
+const RUNTIME: &str = "the recording ran with runc 1.1.5 and containerd 2.1.9; 28.5.2 is published with runc 1.3.3 and \
+     containerd 1.7.28";
 const POLICY: &str = "the client answers for the daemon here, in the words of 28";
 
 fn main() -> ExitCode {
@@ -81,14 +95,31 @@ fn main() -> ExitCode {
         let walkthrough = folder.join("walkthroughs").join(format!("{name}.sh"));
         let expected = folder.join("expected").join(format!("{name}.txt"));
         let missing = missing(&walkthrough);
-        let trial = Trial::test(name.clone(), move || check(&name, &walkthrough, &expected));
-        trials.push(if missing.is_empty() {
-            trial
-        } else {
-            trial.with_kind(format!("waiting: {}", missing.join(" "))).with_ignored_flag(true)
+        let on_28 = folder.join("expected-28").join(format!("{name}.txt"));
+        let of_20 = Trial::test(name.clone(), {
+            let (name, walkthrough) = (name.clone(), walkthrough.clone());
+            move || check(&name, &walkthrough, &expected, Profile::Docker20_10)
         });
+        let of_28 = on_28.exists().then(|| {
+            Trial::test(format!("{name}_on_28"), move || {
+                check(&name, &walkthrough, &on_28, Profile::Docker28)
+            })
+        });
+        trials.extend([Some(of_20), of_28].into_iter().flatten().map(|trial| match missing.is_empty() {
+            true => trial,
+            false => trial.with_kind(format!("waiting: {}", missing.join(" "))).with_ignored_flag(true),
+        }));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// What an era's recordings are known to show otherwise.
+fn differences(profile: Profile) -> Vec<Difference> {
+    let own = match profile {
+        Profile::Docker20_10 => DIFFERENT_20_10,
+        Profile::Docker28 | Profile::Docker29 => DIFFERENT_28,
+    };
+    [DIFFERENT, own].concat()
 }
 
 /// What a walkthrough needs and is not offered.
@@ -113,10 +144,11 @@ fn masked_twice(expected: &Path) -> Result<(), Failed> {
 /// The list names what is kept here, each command once.
 fn known_differences() -> Result<(), Failed> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/walkthroughs");
-    for (at, (name, command, _)) in DIFFERENT.iter().enumerate() {
+    let all = [DIFFERENT, DIFFERENT_20_10, DIFFERENT_28].concat();
+    for (at, (name, command, _)) in all.iter().enumerate() {
         let text = std::fs::read_to_string(folder.join(format!("{name}.sh")))
             .map_err(|error| format!("{name}: {error}"))?;
-        let twice = DIFFERENT[..at].iter().any(|(other, line, _)| (other, line) == (name, command));
+        let twice = all[..at].iter().any(|(other, line, _)| (other, line) == (name, command));
         if twice || !text.replace("\\\n", "").lines().any(|line| line == *command) {
             return Err(Failed::from(format!("{name}: {command}: listed twice, or not a command of it")));
         }
@@ -124,17 +156,18 @@ fn known_differences() -> Result<(), Failed> {
     Ok(())
 }
 
-fn check(name: &str, walkthrough: &Path, expected: &Path) -> Result<(), Failed> {
+fn check(name: &str, walkthrough: &Path, expected: &Path, profile: Profile) -> Result<(), Failed> {
+    let different = differences(profile);
     let expected = std::fs::read_to_string(expected)
         .map_err(|error| format!("nothing to compare with: {}: {error}", expected.display()))?;
-    let found = masks::mask(&shell::play(walkthrough));
+    let found = masks::mask(&shell::play(walkthrough, profile));
     let (expected, found) = (commands(&expected), commands(&found));
     let mut complaints = Vec::new();
     let mut equal = 0;
     let mut identities = Identities::default();
     let mut differing = BTreeSet::new();
     for (at, (command, recorded)) in expected.iter().enumerate() {
-        let known = DIFFERENT.iter().find(|(walk, line, _)| (*walk, *line) == (name, *command));
+        let known = different.iter().find(|(walk, line, _)| (*walk, *line) == (name, *command));
         let here = found.get(at).map_or("(nothing: the walkthrough ended early)", |(_, text)| text);
         match (identities.same(recorded, here), known) {
             (true, _) => equal += 1,
@@ -146,7 +179,7 @@ fn check(name: &str, walkthrough: &Path, expected: &Path) -> Result<(), Failed> 
     }
     // Another folder's walkthrough of this name may lack the command.
     let played = |line: &str| expected.iter().any(|(command, _)| *command == line);
-    let listed = DIFFERENT.iter().filter(|(walk, line, _)| *walk == name && played(line));
+    let listed = different.iter().filter(|(walk, line, _)| *walk == name && played(line));
     for (_, line, _) in listed.filter(|(_, line, _)| !differing.contains(line)) {
         complaints.push(format!("$ {line}\nis equal now: take it off the list"));
     }

@@ -132,6 +132,9 @@ impl Ports {
         if protocol == Protocol::Sctp {
             // Like the recorded kernel, this one has no SCTP sockets, and dockerd opens one for every host port.
             return match profile.port_conflict_across_addresses() {
+                true if userland_proxy => Err(format!(
+                    "error starting userland proxy: failed to listen on {host}: protocol not supported"
+                )),
                 true => bind("protocol not supported"),
                 false => Err(format!("{starting}protocol not supported")),
             };

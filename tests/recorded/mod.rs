@@ -87,9 +87,14 @@ impl Stage {
         Self::with(daemon_config(dockerd))
     }
 
+    /// The same with an engine of another era.
+    pub fn of(profile: Profile, dockerd: &str) -> Stage {
+        Self::with(DaemonConfig { profile, ..daemon_config(dockerd) })
+    }
+
     /// The same with another name of the Docker host.
-    pub fn called(host: &str, dockerd: &str) -> Stage {
-        Self::build(host, daemon_config(dockerd))
+    pub fn called(host: &str, profile: Profile, dockerd: &str) -> Stage {
+        Self::build(host, DaemonConfig { profile, ..daemon_config(dockerd) })
     }
 
     /// A fresh stage with another daemon.

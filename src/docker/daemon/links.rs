@@ -10,6 +10,7 @@ use crate::docker::error::DockerError;
 use crate::docker::hosts_file;
 use crate::docker::identity::Digits;
 use crate::docker::outcome::Outcome;
+use crate::docker::profile::Profile;
 use crate::engine::plan::Owner;
 
 impl Daemon {
@@ -17,11 +18,16 @@ impl Daemon {
     pub(super) fn check_links(&self, number: u32) -> Result<(), DockerError> {
         self.check_linked_run(number)?;
         for (_, target) in self.legacy_links(number) {
-            let name = &target.name;
             if !target.endpoints.iter().any(|endpoint| endpoint.network_name == "bridge") {
-                return Err(DockerError::bad_parameter(format!(
-                    "Cannot link to /{name}, as it does not belong to the default network"
-                )));
+                let Container { id, name, .. } = target;
+                return Err(match self.profile() {
+                    Profile::Docker20_10 => DockerError::bad_parameter(format!(
+                        "Cannot link to /{name}, as it does not belong to the default network"
+                    )),
+                    Profile::Docker28 | Profile::Docker29 => {
+                        DockerError::system(format!("container {id} not attached to default bridge network"))
+                    }
+                });
             }
         }
         Ok(())
@@ -119,26 +125,18 @@ impl Daemon {
         }
     }
 
-    /// Closes what links opened, before a container's endpoint on the default bridge goes. 20.10 remembers the other end as
-    /// it was when this one started: if that has started anew since, what was opened stays open, whoever gets the addresses.
+    /// Closes what links opened, before a container's endpoint on the default bridge goes. Every engine remembers the other end
+    /// as it was when this one started: if that has started anew since, what was opened stays open, whoever gets the
+    /// addresses (seen with 20.10.24 and 28.5.2).
     pub(super) fn close_links(&mut self, number: u32, outcome: &mut Outcome) {
         let Some(container) = self.containers.get_mut(&number) else { return };
         let opened = std::mem::take(&mut container.opened_links);
-        let own: Vec<IpAddr> = container
-            .endpoints
-            .iter()
-            .filter_map(|endpoint| Some(endpoint.active.as_ref()?.ipv4?.addr()))
-            .collect();
-        let closed: Vec<(IpAddr, IpAddr)> = if self.profile().leaks_link_rules() {
-            let is_there = |id: Digits| {
-                let endpoints = self.containers.values().flat_map(|container| &container.endpoints);
-                endpoints.filter_map(|endpoint| endpoint.active.as_ref()).any(|active| active.id == id)
-            };
-            opened.iter().filter(|link| is_there(link.other)).map(|link| link.addresses).collect()
-        } else {
-            let concerned = |pair: &&(IpAddr, IpAddr)| own.contains(&pair.0) || own.contains(&pair.1);
-            self.link_rules.keys().filter(concerned).copied().collect()
+        let is_there = |id: Digits| {
+            let endpoints = self.containers.values().flat_map(|container| &container.endpoints);
+            endpoints.filter_map(|endpoint| endpoint.active.as_ref()).any(|active| active.id == id)
         };
+        let closed: Vec<(IpAddr, IpAddr)> =
+            opened.iter().filter(|link| is_there(link.other)).map(|link| link.addresses).collect();
         for addresses in closed {
             if let Some(owner) = self.link_rules.remove(&addresses) {
                 outcome.plan.remove_owner(owner);

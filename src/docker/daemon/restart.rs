@@ -105,6 +105,7 @@ impl Daemon {
         for network in self.networks.values_mut() {
             network.show_gateways();
         }
+        self.saw_forwarding = self.host_forwards(view);
         self.restart_containers(now, view, &mut outcome);
         Ok(outcome)
     }
