@@ -206,6 +206,9 @@ pub struct Daemon {
     container_names: BTreeMap<String, u32>,
     /// Containers that have legacy links, or had: whose files may name another container.
     linkers: BTreeSet<u32>,
+    /// The legacy links whose target was removed, by linker and alias, with the target's last name: the linker cannot start
+    /// again, whoever gets the name.
+    lost_links: BTreeMap<(u32, String), String>,
     /// The rules that legacy links opened, by the addresses of linker and target.
     link_rules: BTreeMap<(IpAddr, IpAddr), Owner>,
     /// The containers in every namespace, by the number of its sandbox.
@@ -258,6 +261,7 @@ impl Daemon {
             container_ids: BTreeMap::new(),
             container_names: BTreeMap::new(),
             linkers: BTreeSet::new(),
+            lost_links: BTreeMap::new(),
             link_rules: BTreeMap::new(),
             sandboxes: BTreeSet::new(),
             namespaces: BTreeMap::new(),

@@ -234,6 +234,8 @@ fn daemon_config(arguments: &str) -> DaemonConfig {
             "--ip-masq" => Some(&mut config.ip_masq),
             "--ip-forward" => Some(&mut config.ip_forward),
             "--ipv6" => Some(&mut config.ipv6),
+            "--allow-direct-routing" => Some(&mut config.allow_direct_routing),
+            "--ip-forward-no-drop" => Some(&mut config.ip_forward_no_drop),
             "--live-restore" => Some(&mut config.live_restore),
             _ => None,
         };

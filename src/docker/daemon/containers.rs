@@ -358,6 +358,7 @@ impl Daemon {
     /// Removes a container that does not run from memory.
     pub(super) fn forget_container(&mut self, now: Duration, number: u32, outcome: &mut Outcome) {
         outcome.events.extend(self.container_event(now, "destroy", number, &[]));
+        self.lose_links(number);
         if let Some(container) = self.containers.remove(&number) {
             self.container_ids.remove(container.id.as_str());
             self.container_names.remove(&container.name);

@@ -388,7 +388,7 @@ impl Daemon {
         container.finished = Some(now);
         container.exit_code = status;
         let after = std::mem::take(&mut container.after);
-        container.stopped_by_hand = after == AfterExit::Stay;
+        container.stopped_by_hand = matches!(after, AfterExit::Stay | AfterExit::Killed);
         let (id, policy) = (container.id.clone(), container.made_from.config.restart);
         let (auto_remove, restarts) = (container.made_from.config.auto_remove, container.restarts);
         let long =
@@ -407,7 +407,7 @@ impl Daemon {
             outcome.events.extend(left.into_iter().chain(stopped).chain(died));
         }
         match after {
-            AfterExit::Stay => {}
+            AfterExit::Stay | AfterExit::Killed => {}
             AfterExit::Remove => self.forget_container(now, number, &mut outcome),
             AfterExit::Shutdown => {}
             AfterExit::Start => match self.start_container(now, number, view) {
@@ -470,6 +470,10 @@ impl Daemon {
     ) -> Outcome {
         let mut outcome = Outcome::default();
         for text in &stop.containers {
+            let not_restarted = |error: DockerError| {
+                let message = format!("Cannot restart container {text}: {error}");
+                DockerError { message, ..error }
+            };
             let result = self.container_number(text).and_then(|number| {
                 let asked = stop.signal.as_ref().map(|text| self.parse_signal(text)).transpose();
                 let asked = asked.map_err(|error| match self.profile() {
@@ -484,11 +488,7 @@ impl Daemon {
                     container.after = if again { AfterExit::Policy } else { AfterExit::Stay };
                     container.stopped_by_hand = !again;
                     if again {
-                        let started = self.start_container(now, number, view).map_err(|error| {
-                            let message = format!("Cannot restart container {text}: {error}");
-                            DockerError { message, ..error }
-                        })?;
-                        outcome.extend(started);
+                        outcome.extend(self.start_container(now, number, view).map_err(not_restarted)?);
                     }
                     return Ok(());
                 }
@@ -518,7 +518,8 @@ impl Daemon {
                 } else {
                     outcome.kills.push(Kill::Container { container: id, signal, escalate });
                 }
-                Ok(())
+                // It stops all the same.
+                if again { self.check_links(number).map_err(not_restarted) } else { Ok(()) }
             });
             match result {
                 Ok(()) => outcome.say(text),
@@ -603,7 +604,7 @@ impl Daemon {
                 }
                 // A signal that stops is meant to: no restart policy starts the container again.
                 if signal == Signal::KILL || stops {
-                    self.set_after(number, AfterExit::Stay);
+                    self.set_after(number, AfterExit::Killed);
                 }
                 outcome.kills.push(Kill::Container { container: id, signal, escalate: None });
                 self.signal(now, number, signal, &mut outcome);

@@ -35,14 +35,33 @@ impl Daemon {
 
     /// The environment of a container's process names the containers it links to, which have to run.
     pub(super) fn check_linked_run(&self, number: u32) -> Result<(), DockerError> {
-        match self.legacy_links(number).into_iter().find(|(_, target)| !target.state.is_up()) {
+        let idle = self.legacy_links(number).into_iter().find(|(_, target)| !target.state.is_up());
+        let idle = idle.map(|(alias, target)| (alias, target.name.as_str()));
+        let own = (number, String::new())..(number + 1, String::new());
+        let lost = || self.lost_links.range(own).next();
+        match idle.or_else(|| lost().map(|((_, alias), name)| (alias.as_str(), name.as_str()))) {
             None => Ok(()),
-            Some((alias, target)) => Err(DockerError::conflict(format!(
-                "Cannot link to a non running container: /{} AS /{}/{alias}",
-                target.name,
+            Some((alias, name)) => Err(DockerError::conflict(format!(
+                "Cannot link to a non running container: /{name} AS /{}/{alias}",
                 self.containers.get(&number).map_or("", |container| container.name.as_str())
             ))),
         }
+    }
+
+    /// A container goes: who links to it keeps the link without a target (seen with 28.5.2), until dockerd starts anew and
+    /// looks for the name. Its own links go with it.
+    pub(super) fn lose_links(&mut self, number: u32) {
+        let Some(gone) = self.containers.get(&number) else { return };
+        let name = gone.name.clone();
+        let mut lost = Vec::new();
+        for linker in self.linkers.iter().filter(|linker| **linker != number) {
+            let to_it =
+                |(alias, target): (&str, &Container)| (target.number == number).then(|| alias.to_owned());
+            let aliases = self.legacy_links(*linker).into_iter().filter_map(to_it);
+            lost.extend(aliases.map(|alias| ((*linker, alias), name.clone())));
+        }
+        self.lost_links.extend(lost);
+        self.lost_links.retain(|(linker, _), _| *linker != number);
     }
 
     /// The aliases and the targets of a container's legacy links, those that exist and are on the default bridge.
@@ -53,6 +72,7 @@ impl Daemon {
             .config
             .links
             .iter()
+            .filter(|link| !self.lost_links.contains_key(&(number, link.alias.clone())))
             .filter_map(|link| Some((link.alias.as_str(), self.container(&link.container).ok()?)))
             .collect()
     }

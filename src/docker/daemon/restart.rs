@@ -93,6 +93,7 @@ impl Daemon {
         }
         self.running = true;
         self.drops_forward = [false; 2];
+        self.lost_links.clear();
         self.ipam.rewind();
         let mut outcome = Outcome::default();
         if self.is_idle() {
