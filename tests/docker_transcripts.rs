@@ -1,5 +1,6 @@
-//! Transcripts of a real Docker 20.10.24: every page under `tests/goldens/transcripts/` holds docker command lines in order and
-//! what the engine and its client answered, refusals above all. A page may begin with the arguments of dockerd.
+//! Transcripts of real engines: every page under `tests/goldens/transcripts/` holds docker command lines in order and what
+//! Docker 20.10.24 and its client answered, refusals above all; those under `transcripts-28/` are the same lines with the answers of
+//! 28.5.2. A page may begin with the arguments of dockerd.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests read files and fail by panicking")]
 
@@ -8,24 +9,31 @@ mod recorded;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use fancy_regex::{Captures, Regex};
+use linkspan::docker::profile::Profile;
 use recorded::{Answer, Stage};
 
-/// Replaces ids of 64 hexadecimal digits, and blanks at the ends of lines.
+/// Replaces what is random: ids of 64 hexadecimal digits, and of 12 in a list of endpoints, the names of its containers that have
+/// one of the engine's making, and the unique local prefix of an engine. Blanks at the ends of lines go.
 fn mask(text: &str) -> String {
-    let mut masked = String::new();
-    for line in text.lines() {
-        let mut word = String::new();
-        for character in line.trim_end().chars().chain(['\n']) {
-            if character.is_ascii_hexdigit() {
-                word.push(character);
-                continue;
-            }
-            masked.push_str(if word.len() == 64 { "<ID>" } else { &word });
-            word.clear();
-            masked.push(character);
-        }
-    }
-    masked
+    let random = [
+        (r"\b[0-9a-f]{64}\b", "<ID>"),
+        (r#" id:"[0-9a-f]{12}""#, r#" id:"<ID>""#),
+        (r#"name:"[a-z]+_[a-z]+""#, r#"name:"<NAME>""#),
+        (r"\bfd[0-9a-f]{2}:[0-9a-f]{1,4}:[0-9a-f]{1,4}::", "<ULA>::"),
+        (r"(?m)[ \t]+$", ""),
+    ];
+    let masked = random.iter().fold(text.to_owned(), |text, (pattern, mask)| {
+        Regex::new(pattern).unwrap().replace_all(&text, *mask).into_owned()
+    });
+    // The engine lists them in the order of a hash table.
+    let endpoints = Regex::new(r"(?<=active endpoints \()[^)]*").unwrap();
+    let sorted = |found: &Captures<'_, str>| {
+        let mut endpoints: Vec<&str> = found[0].split(", ").collect();
+        endpoints.sort_unstable();
+        endpoints.join(", ")
+    };
+    endpoints.replace_all(&masked, sorted).into_owned()
 }
 
 /// The arguments of dockerd, and the lines with their answers.
@@ -50,23 +58,32 @@ fn read(text: &str) -> (String, Vec<(String, Answer)>) {
 }
 
 #[test]
-fn every_line_is_answered_as_the_real_engine_did() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens/transcripts");
+fn every_line_is_answered_as_docker_20_10_did() {
+    compare("transcripts", Profile::Docker20_10);
+}
+
+#[test]
+fn every_line_is_answered_as_docker_28_did() {
+    compare("transcripts-28", Profile::Docker28);
+}
+
+fn compare(folder: &str, profile: Profile) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/goldens").join(folder);
     let mut pages: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     pages.sort();
     let mut differences = String::new();
     let mut compared = 0;
     for page in pages {
         let (arguments, lines) = read(&std::fs::read_to_string(&page).unwrap());
-        let mut stage = Stage::new(&arguments);
+        let mut stage = Stage::of(profile, &arguments);
         for (line, expected) in lines {
-            let found = stage.docker(&line);
-            let found = Answer {
-                stdout: mask(&found.stdout),
-                stderr: mask(&found.stderr),
-                exit: found.exit,
+            let masked = |answer: Answer| Answer {
+                stdout: mask(&answer.stdout),
+                stderr: mask(&answer.stderr),
+                exit: answer.exit,
                 ..Answer::default()
             };
+            let (expected, found) = (masked(expected), masked(stage.docker(&line)));
             compared += 1;
             if found != expected {
                 let name = page.file_name().unwrap().to_string_lossy();

@@ -1,8 +1,8 @@
 //! Docker's documentation of five eras, replayed with its commands literal: the walkthroughs of `oracle/walkthroughs` are run
-//! command by command through linkspan's docker command line, programs and hosts, and must print what a real Docker
-//! 20.10 printed (`oracle/expected`), line by line.
+//! command by command through linkspan's docker command line, programs and hosts, and must print what a real Docker printed,
+//! line by line: 20.10.24 (`oracle/expected`), and 28.5.2 in a second test of each (`oracle/expected-28`, `NAME_on_28`).
 //!
-//! Each walkthrough is a test of its own. Commands that still differ are listed in [`replayed::DIFFERENT`] with the reason; a
+//! Each walkthrough is a test of its own. Commands that still differ are listed in `replayed.rs` with the reason; a
 //! listed command that is equal fails the test, so the list can only shrink. What a walkthrough needs and linkspan does not
 //! have (a swarm, a second node) makes its test an ignored one.
 //!
@@ -27,7 +27,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use replayed::{DIFFERENT, commands, missing};
+use linkspan::docker::profile::Profile;
+use replayed::{ALL_DIFFERENCES, commands, differences, missing};
 
 fn main() -> ExitCode {
     let folder = recorded::folder();
@@ -41,15 +42,26 @@ fn main() -> ExitCode {
         let walkthrough = folder.join("walkthroughs").join(format!("{name}.sh"));
         let expected = folder.join("expected").join(format!("{name}.txt"));
         let missing = missing(&walkthrough);
-        let trial = Trial::test(name.clone(), move || check(&name, &walkthrough, &expected));
-        trials.push(if missing.is_empty() {
-            trial
-        } else {
-            trial.with_kind(format!("waiting: {}", missing.join(" "))).with_ignored_flag(true)
+        let on_28 = folder.join("expected-28").join(format!("{name}.txt"));
+        let of_20 = Trial::test(name.clone(), {
+            let (name, walkthrough) = (name.clone(), walkthrough.clone());
+            move || check(&name, &walkthrough, &expected, Profile::Docker20_10)
         });
+        let of_28 = on_28.exists().then(|| {
+            Trial::test(format!("{name}_on_28"), move || {
+                check(&name, &walkthrough, &on_28, Profile::Docker28)
+            })
+        });
+        trials.extend([Some(of_20), of_28].into_iter().flatten().map(|trial| match missing.is_empty() {
+            true => trial,
+            false => trial.with_kind(format!("waiting: {}", missing.join(" "))).with_ignored_flag(true),
+        }));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
+
+use linkspan::docker::profile::Profile;
+use replayed::{ALL_DIFFERENCES, commands, differences, missing};
 
 /// What was masked when it was recorded has nothing left to mask.
 fn masked_twice(expected: &Path) -> Result<(), Failed> {
@@ -66,10 +78,11 @@ fn masked_twice(expected: &Path) -> Result<(), Failed> {
 /// The list names what is kept here, each command once.
 fn known_differences() -> Result<(), Failed> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/walkthroughs");
-    for (at, (name, command, _)) in DIFFERENT.iter().enumerate() {
+    let all = ALL_DIFFERENCES.concat();
+    for (at, (name, command, _)) in all.iter().enumerate() {
         let text = std::fs::read_to_string(folder.join(format!("{name}.sh")))
             .map_err(|error| format!("{name}: {error}"))?;
-        let twice = DIFFERENT[..at].iter().any(|(other, line, _)| (other, line) == (name, command));
+        let twice = all[..at].iter().any(|(other, line, _)| (other, line) == (name, command));
         if twice || !text.replace("\\\n", "").lines().any(|line| line == *command) {
             return Err(Failed::from(format!("{name}: {command}: listed twice, or not a command of it")));
         }
@@ -77,17 +90,18 @@ fn known_differences() -> Result<(), Failed> {
     Ok(())
 }
 
-fn check(name: &str, walkthrough: &Path, expected: &Path) -> Result<(), Failed> {
+fn check(name: &str, walkthrough: &Path, expected: &Path, profile: Profile) -> Result<(), Failed> {
+    let different = differences(profile);
     let expected = std::fs::read_to_string(expected)
         .map_err(|error| format!("nothing to compare with: {}: {error}", expected.display()))?;
-    let found = masks::mask(&shell::play(walkthrough));
+    let found = masks::mask(&shell::play(walkthrough, profile));
     let (expected, found) = (commands(&expected), commands(&found));
     let mut complaints = Vec::new();
     let mut equal = 0;
     let mut identities = Identities::default();
     let mut differing = BTreeSet::new();
     for (at, (command, recorded)) in expected.iter().enumerate() {
-        let known = DIFFERENT.iter().find(|(walk, line, _)| (*walk, *line) == (name, *command));
+        let known = different.iter().find(|(walk, line, _)| (*walk, *line) == (name, *command));
         let here = found.get(at).map_or("(nothing: the walkthrough ended early)", |(_, text)| text);
         match (identities.same(recorded, here), known) {
             (true, _) => equal += 1,
@@ -99,7 +113,7 @@ fn check(name: &str, walkthrough: &Path, expected: &Path) -> Result<(), Failed> 
     }
     // Another folder's walkthrough of this name may lack the command.
     let played = |line: &str| expected.iter().any(|(command, _)| *command == line);
-    let listed = DIFFERENT.iter().filter(|(walk, line, _)| *walk == name && played(line));
+    let listed = different.iter().filter(|(walk, line, _)| *walk == name && played(line));
     for (_, line, _) in listed.filter(|(_, line, _)| !differing.contains(line)) {
         complaints.push(format!("$ {line}\nis equal now: take it off the list"));
     }

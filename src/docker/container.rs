@@ -105,8 +105,10 @@ pub(super) enum AfterExit {
     /// The restart policy decides.
     #[default]
     Policy,
-    /// It was stopped by hand.
+    /// It was stopped by hand: `docker stop`, which says so in an event.
     Stay,
+    /// It was killed by hand, and stays as it is.
+    Killed,
     /// `docker restart`.
     Start,
     /// `docker rm -f`.

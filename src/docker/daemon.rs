@@ -186,6 +186,8 @@ pub struct Daemon {
     running: bool,
     /// DOCKER-USER is there.
     user_chains: bool,
+    /// Whether the host forwarded IPv4 when the daemon had started, which is when it looks.
+    saw_forwarding: bool,
     /// Whether the daemon has seen to forwarding, by [`index_of`] the family.
     forwarding: [bool; 2],
     /// Whether this run of the daemon made FORWARD drop: it will again when the packet filter is reloaded.
@@ -204,6 +206,9 @@ pub struct Daemon {
     container_names: BTreeMap<String, u32>,
     /// Containers that have legacy links, or had: whose files may name another container.
     linkers: BTreeSet<u32>,
+    /// The legacy links whose target was removed, by linker and alias, with the target's last name: the linker cannot start
+    /// again, whoever gets the name.
+    lost_links: BTreeMap<(u32, String), String>,
     /// The rules that legacy links opened, by the addresses of linker and target.
     link_rules: BTreeMap<(IpAddr, IpAddr), Owner>,
     /// The containers in every namespace, by the number of its sandbox.
@@ -241,6 +246,7 @@ impl Daemon {
             started: false,
             running: false,
             user_chains: false,
+            saw_forwarding: false,
             forwarding: [false; 2],
             drops_forward: [false; 2],
             nat_jumps: [false; 2],
@@ -255,6 +261,7 @@ impl Daemon {
             container_ids: BTreeMap::new(),
             container_names: BTreeMap::new(),
             linkers: BTreeSet::new(),
+            lost_links: BTreeMap::new(),
             link_rules: BTreeMap::new(),
             sandboxes: BTreeSet::new(),
             namespaces: BTreeMap::new(),
@@ -286,6 +293,7 @@ impl Daemon {
             .map_err(|error| refused("Error initializing network controller: ", error))?;
         self.started = true;
         self.running = true;
+        self.saw_forwarding = self.host_forwards(view);
         Ok(outcome)
     }
 
@@ -353,6 +361,11 @@ impl Daemon {
         }
     }
 
+    /// Whether the host forwards IPv4, as it was or because the daemon saw to it.
+    fn host_forwards(&self, view: &HostView) -> bool {
+        view.ip_forward || self.config.ip_forward && self.forwarding[index_of(Family::Ipv4)]
+    }
+
     fn drop_forward(&mut self, family: Family, outcome: &mut Outcome) {
         self.drops_forward[index_of(family)] = true;
         self.firewall().drop_forward(&mut outcome.plan, self.kernel, family);
@@ -396,7 +409,7 @@ impl Daemon {
             Request::ContainerCreate(create) => {
                 let mut outcome = Outcome::default();
                 let number = self
-                    .container_create(now, create, &mut outcome)
+                    .container_create(now, create, view, &mut outcome)
                     .map_err(|error| error.shown_as(Shown::Create))?;
                 if let Some(container) = self.containers.get(&number) {
                     outcome.say(container.id.as_str());

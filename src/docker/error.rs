@@ -90,3 +90,11 @@ impl DockerError {
         self
     }
 }
+
+/// Several complaints in one text, as newer engines join them: a list, unless there is one alone.
+pub(super) fn joined(complaints: &[String]) -> String {
+    match complaints {
+        [one] => one.clone(),
+        several => format!("* {}", several.join("\n* ")),
+    }
+}

@@ -60,6 +60,10 @@ pub(super) fn network<'a>(
             Value::Object(object)
         })
         .collect();
+    let config = match config.is_empty() && profile.shows_no_subnets_as_null() {
+        true => Value::Null,
+        false => json!(config),
+    };
     let mut fields = vec![
         ("Name", json!(network.name)),
         ("Id", json!(network.id.as_str())),

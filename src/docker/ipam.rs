@@ -135,6 +135,7 @@ pub struct Pool {
     subnet: IpNet,
     range: Option<IpNet>,
     taken: Runs,
+    small: SmallSubnets,
 }
 
 impl Pool {
@@ -151,7 +152,7 @@ impl Pool {
             }
         }
         let range = range.map(|range| range.trunc()).filter(|range| subnet.contains(range));
-        Self { subnet, range, taken }
+        Self { subnet, range, taken, small }
     }
 
     /// The subnet.
@@ -176,8 +177,9 @@ impl Pool {
         if self.taken.touching(wanted, wanted).is_some() {
             let (first, last) = bounds(&self.subnet);
             return Err(match self.taken.lowest_free(first, last) {
-                Some(_) => IpamError::Taken,
-                None => IpamError::Full,
+                // The bit sequence of 20.10 looks for room before it looks at the address.
+                None if self.small == SmallSubnets::Reserve => IpamError::Full,
+                _ => IpamError::Taken,
             });
         }
         self.taken.insert(wanted, wanted);

@@ -17,6 +17,9 @@ use crate::engine::plan::Transport;
 /// Linux's default `net.ipv4.ip_local_port_range`.
 const EPHEMERAL: (u16, u16) = (32768, 60999);
 
+/// How many ports the engine tries before it gives up (`maxAllocatePortAttempts` of libnetwork's bridge driver).
+const LISTEN_ATTEMPTS: u8 = 10;
+
 /// The ports a daemon has in use.
 #[derive(Debug, Clone, Default)]
 pub struct Ports {
@@ -58,13 +61,28 @@ impl Ports {
         let Some(first_address) = wanted.addresses.first().copied() else {
             return Err("no host address".to_owned());
         };
+        // dockerd binds all of them and then listens on one after the other, which is when the kernel notices.
+        let unheard = profile.joint_port_allocation()
+            && protocol == Protocol::Tcp
+            && (1..wanted.addresses.len()).any(|at| {
+                let (before, address) = (&wanted.addresses[..at], wanted.addresses[at]);
+                before.iter().any(|other| {
+                    other.is_ipv4() == address.is_ipv4()
+                        && (*other == address || other.is_unspecified() || address.is_unspecified())
+                })
+            });
+        let refused = || Err("failed to listen on TCP socket: address already in use".to_owned());
         if asked.is_some() && range.first == range.last {
             for address in wanted.addresses {
                 self.check(profile, *address, protocol, range.first, wanted, view, userland_proxy)?;
             }
+            if unheard {
+                return refused();
+            }
             self.take(wanted.addresses, protocol, range.first);
             return Ok(range.first);
         }
+        let mut attempts = if unheard { LISTEN_ATTEMPTS } else { 1 };
         let key = (first_address, protocol, range);
         let size = u32::from(range.last - range.first) + 1;
         let last = self.cursors.get(&key).copied().unwrap_or(range.last);
@@ -78,11 +96,18 @@ impl Ports {
                 for address in wanted.addresses {
                     self.cursors.insert((*address, protocol, range), port);
                 }
+                attempts -= 1;
+                if unheard && attempts > 0 {
+                    continue;
+                }
+                if unheard {
+                    return refused();
+                }
                 self.take(wanted.addresses, protocol, port);
                 return Ok(port);
             }
         }
-        Err("all ports are allocated".to_owned())
+        if unheard { refused() } else { Err("all ports are allocated".to_owned()) }
     }
 
     fn take(&mut self, addresses: &[IpAddr], protocol: Protocol, port: u16) {
@@ -132,6 +157,9 @@ impl Ports {
         if protocol == Protocol::Sctp {
             // Like the recorded kernel, this one has no SCTP sockets, and dockerd opens one for every host port.
             return match profile.port_conflict_across_addresses() {
+                true if userland_proxy => Err(format!(
+                    "error starting userland proxy: failed to listen on {host}: protocol not supported"
+                )),
                 true => bind("protocol not supported"),
                 false => Err(format!("{starting}protocol not supported")),
             };

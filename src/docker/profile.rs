@@ -292,6 +292,42 @@ impl Profile {
         !self.is_20_10()
     }
 
+    /// Whether a container that names no network is shown with the mode `bridge`, not with `default` (26 and later).
+    pub fn modes_name_the_default_network(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether all that is wrong with an endpoint's settings is said when the container is made (25 and later), instead of
+    /// when it starts.
+    pub fn checks_endpoints_at_create(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether a container's `die` event comes before it leaves its networks; else last, when whoever waited for its end
+    /// has heard of it.
+    pub fn dies_before_it_leaves(self) -> bool {
+        self.is_20_10()
+    }
+
+    /// Whether network inspect shows the pools in the order and with the fields of the request; else those that were asked
+    /// for come first, and the others without what was said of them.
+    pub fn shows_pools_as_asked(self) -> bool {
+        self.is_20_10()
+    }
+
+    /// Whether the daemon looks at the host's forwarding once, at its start, instead of whenever it makes a container.
+    pub fn looks_at_forwarding_once(self) -> bool {
+        !self.is_20_10()
+    }
+
+    /// Whether network inspect shows no list of subnets, instead of an empty one, for a network without any.
+    pub fn shows_no_subnets_as_null(self) -> bool {
+        match self {
+            Self::Docker20_10 => false,
+            Self::Docker28 | Self::Docker29 => true,
+        }
+    }
+
     /// Whether an endpoint may carry its own MAC address (API 1.44).
     pub fn endpoint_mac_address(self) -> bool {
         !self.is_20_10()
@@ -367,16 +403,6 @@ impl Profile {
         !self.is_20_10()
     }
 
-    /// Whether dockerd listens on a published port itself when there is no userland proxy (libnetwork's dummy proxy).
-    pub fn listens_without_proxy(self) -> bool {
-        self.is_20_10()
-    }
-
-    /// Whether an internal macvlan or ipvlan network gets a parent of its own although one was named.
-    pub fn ignores_parent_of_internal(self) -> bool {
-        !self.is_20_10()
-    }
-
     /// What introduces the runtime's error about a container that it cannot start, for instance because its image does
     /// not have the program.
     pub fn runtime_error(self) -> &'static str {
@@ -419,11 +445,6 @@ impl Profile {
     /// Whether a network that needs no gateway is spared the address of one (28 and later).
     pub fn skips_useless_gateways(self) -> bool {
         self != Self::Docker20_10
-    }
-
-    /// Whether the rules of a legacy link outlive a linker whose target has started anew.
-    pub fn leaks_link_rules(self) -> bool {
-        self.is_20_10()
     }
 
     /// Whether a bridge network's gateway modes and trusted interfaces are applied (27 and 28.2); an older engine ignores

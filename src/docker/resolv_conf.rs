@@ -86,10 +86,10 @@ pub fn generate(
     overrides: &Overrides,
     placement: Placement,
 ) -> Generated {
-    if placement == Placement::Host && overrides.is_empty() {
-        return Generated { text: host.text.to_owned(), servers: Vec::new(), ndots_set: false };
-    }
     match style {
+        ResolvConfStyle::Docker20_10 if placement == Placement::Host && overrides.is_empty() => {
+            Generated { text: host.text.to_owned(), servers: Vec::new(), ndots_set: false }
+        }
         ResolvConfStyle::Docker20_10 => legacy::generate(host.text, overrides, placement),
         ResolvConfStyle::Docker28 => current::generate(host, overrides, placement),
     }

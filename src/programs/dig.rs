@@ -128,10 +128,14 @@ impl Request {
             let [questions, answers, authorities, additional] = reply.counts;
             text += &format!(
                 ";; Got answer:\n;; ->>HEADER<<- opcode: QUERY, status: {}, id: {}\n;; flags: {}; QUERY: \
-                 {questions}, ANSWER: {answers}, AUTHORITY: {authorities}, ADDITIONAL: {additional}\n\n",
+                 {questions}, ANSWER: {answers}, AUTHORITY: {authorities}, ADDITIONAL: {additional}\n{}\n",
                 dns::rcode_name(reply.rcode),
                 reply.id,
                 reply.flags.join(" "),
+                match reply.flags.contains(&"rd") && !reply.flags.contains(&"ra") {
+                    true => ";; WARNING: recursion requested but not available\n",
+                    false => "",
+                },
             );
         }
         if self.shown.question {

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::options::{Failure, Options, Syntax, duration, finish, invalid_number};
-use super::resolver::{Want, resolve};
+use super::resolver::{Want, remote_host, resolve};
 use super::tasks::{First, Tasks, first};
 use super::{arguments, httpd, listen};
 use crate::engine::sys::{Child, Errno, ExitCode, Launch, Pipe, Sys, TcpStream};
@@ -212,7 +212,7 @@ impl Connection<'_> {
                     };
                     let text = match self.options.has('v') {
                         true => format!("{host} ({remote}): {reason}"),
-                        false => format!("can't connect to remote host ({address}): {reason}"),
+                        false => format!("can't connect to {}: {reason}", remote_host(address)),
                     };
                     status = finish(self.sys, Err(self.fail(text))).await;
                 }
@@ -226,7 +226,7 @@ impl Connection<'_> {
         let address = self.address(host).await?;
         let port = self.ports(ports)?.next().unwrap_or(0);
         let remote = SocketAddr::new(address, port);
-        let failed = |errno: Errno| self.fail(format!("can't connect to remote host ({address}): {errno}"));
+        let failed = |errno: Errno| self.fail(format!("can't connect to {}: {errno}", remote_host(address)));
         let socket = self.sys.udp_socket().map_err(failed)?;
         if let Some(local) = self.source(address)? {
             socket.bind(local).map_err(|errno| self.fail(format!("bind: {errno}")))?;

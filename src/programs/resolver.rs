@@ -175,6 +175,14 @@ pub(crate) async fn reverse(sys: &Sys, address: IpAddr) -> Option<String> {
     })
 }
 
+/// How BusyBox names a peer that it cannot connect to: with its address if that is of IPv4.
+pub(crate) fn remote_host(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => format!("remote host ({address})"),
+        IpAddr::V6(_) => "remote host".to_owned(),
+    }
+}
+
 /// The address and names of every line of `/etc/hosts`, in order.
 pub(crate) fn hosts(sys: &Sys) -> Vec<(IpAddr, Vec<String>)> {
     let content = sys.read_file("/etc/hosts").unwrap_or_default();

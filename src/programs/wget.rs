@@ -12,7 +12,7 @@ use super::arguments;
 use super::http::Head;
 use super::http_client::{Body, Url, UrlError, proxy_for, read_body};
 use super::options::{Failure, Options, Syntax, finish, invalid_number};
-use super::resolver::{Want, resolve};
+use super::resolver::{Want, remote_host, resolve};
 use super::tasks::turn;
 use crate::engine::sys::{Errno, ExitCode, Sys, TcpStream};
 
@@ -198,7 +198,7 @@ impl Client<'_> {
         }
         let stream = self.limited(self.sys.tcp_connect(remote)).await?;
         let stream = stream
-            .map_err(|errno| self.fail(format!("can't connect to remote host ({address}): {errno}")))?;
+            .map_err(|errno| self.fail(format!("can't connect to {}: {errno}", remote_host(address))))?;
         Ok((stream, proxy.is_some()))
     }
 

@@ -87,9 +87,14 @@ impl Stage {
         Self::with(daemon_config(dockerd))
     }
 
+    /// The same with an engine of another era.
+    pub fn of(profile: Profile, dockerd: &str) -> Stage {
+        Self::with(DaemonConfig { profile, ..daemon_config(dockerd) })
+    }
+
     /// The same with another name of the Docker host.
-    pub fn called(host: &str, dockerd: &str) -> Stage {
-        Self::build(host, daemon_config(dockerd))
+    pub fn called(host: &str, profile: Profile, dockerd: &str) -> Stage {
+        Self::build(host, DaemonConfig { profile, ..daemon_config(dockerd) })
     }
 
     /// A fresh stage with another daemon.
@@ -229,6 +234,8 @@ fn daemon_config(arguments: &str) -> DaemonConfig {
             "--ip-masq" => Some(&mut config.ip_masq),
             "--ip-forward" => Some(&mut config.ip_forward),
             "--ipv6" => Some(&mut config.ipv6),
+            "--allow-direct-routing" => Some(&mut config.allow_direct_routing),
+            "--ip-forward-no-drop" => Some(&mut config.ip_forward_no_drop),
             "--live-restore" => Some(&mut config.live_restore),
             _ => None,
         };

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use linkspan::docker::profile::Profile;
 use linkspan::engine::errno::Errno;
 use linkspan::engine::sys::{ExitCode, Sys};
 use linkspan::world::{Location, own_program};
@@ -54,14 +55,14 @@ done 9<"$lines"
 "#;
 
 /// The transcript of a walkthrough, unmasked.
-pub(crate) fn play(walkthrough: &Path) -> String {
+pub(crate) fn play(walkthrough: &Path, profile: Profile) -> String {
     let text = fs::read_to_string(walkthrough).unwrap();
     let header = |key: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("# {key}:")));
         line.map_or("", str::trim).to_owned()
     };
     // The recording's host is called dk.
-    let mut stage = Stage::called("dk", &header("daemon"));
+    let mut stage = Stage::called("dk", profile, &header("daemon"));
     stage.world.add_program("udpask", own_program(ask));
     stage.world.add_program("udpecho", own_program(echo));
     // The recording's LAN gateway has this address, and its machine outside all of 198.51.100.0/24.
@@ -79,7 +80,7 @@ pub(crate) fn play(walkthrough: &Path) -> String {
         let written = stage.on_host(&format!("printf '{resolv}' > /etc/resolv.conf"));
         assert_eq!(written.exit, 0, "{}", written.text());
     }
-    let folder = Folder::new(walkthrough.file_stem().unwrap().to_str().unwrap());
+    let folder = Folder::new(&format!("{}-{profile}", walkthrough.file_stem().unwrap().to_str().unwrap()));
     stage.client_folder = folder.path("cwd");
     let calls = folder.path("calls");
     assert!(Command::new("mkfifo").arg(&calls).status().unwrap().success());

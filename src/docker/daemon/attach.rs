@@ -14,9 +14,9 @@ use super::publish::Occasion;
 use crate::docker::container::{Container, SandboxKind, State};
 use crate::docker::drivers::Driver;
 use crate::docker::endpoint::{Active, Endpoint, in_gateway_order};
-use crate::docker::error::DockerError;
+use crate::docker::error::{DockerError, joined};
 use crate::docker::identity::mac_from_ipv4;
-use crate::docker::network::Network;
+use crate::docker::network::{Network, Subnet, is_predefined};
 use crate::docker::outcome::{HostView, Outcome};
 use crate::docker::profile::Profile;
 use crate::docker::request::{EndpointConfig, NetworkConnect, NetworkDisconnect, NetworkMode};
@@ -50,7 +50,7 @@ impl Daemon {
             }
         };
         self.check_connect(number, network, running)?;
-        self.check_endpoint(network, &request.endpoint)?;
+        self.check_endpoint(Some(network), &request.endpoint)?;
         if running {
             self.check_not_connected(number, network)?;
         }
@@ -125,66 +125,62 @@ impl Daemon {
         }
     }
 
-    /// Whether a network takes an endpoint with these settings; addresses in use are found out later.
-    pub(super) fn check_endpoint(&self, network: u32, config: &EndpointConfig) -> Result<(), DockerError> {
-        let Some(network) = self.networks.get(&network) else { return Ok(()) };
+    /// Whether a network takes an endpoint with these settings; addresses in use are found out later. Without a network,
+    /// because there is none of that name yet, what can be said all the same.
+    pub(super) fn check_endpoint(
+        &self,
+        network: Option<u32>,
+        config: &EndpointConfig,
+    ) -> Result<(), DockerError> {
+        let network = network.and_then(|number| self.networks.get(&number));
+        let user_defined = match network {
+            Some(network) => network.is_user_defined(),
+            None => !is_predefined(&config.network) && !config.network.starts_with("container:"),
+        };
         let mut errors: Vec<String> = Vec::new();
         let asked: Vec<(&String, bool)> =
             config.ipv4.iter().map(|ip| (ip, false)).chain(config.ipv6.iter().map(|ip| (ip, true))).collect();
-        if !network.is_user_defined() && !asked.is_empty() {
+        if !user_defined && !asked.is_empty() {
             errors.push("user specified IP address is supported on user defined networks only".to_owned());
         }
-        if !network.is_user_defined() && !config.aliases.is_empty() {
+        if !user_defined && !config.aliases.is_empty() {
             errors.push(
                 "network-scoped alias is supported only for containers in user defined networks".to_owned(),
             );
         }
-        if errors.is_empty() {
-            for (text, v6) in asked {
-                let Ok(address) = text.parse::<IpAddr>() else {
-                    let family = if v6 { 6 } else { 4 };
-                    errors.push(match self.profile() {
-                        Profile::Docker20_10 => format!("Invalid IPv{family} address: {text})"),
-                        Profile::Docker28 | Profile::Docker29 => {
-                            format!("invalid IPv{family} address: {text}")
-                        }
-                    });
-                    continue;
-                };
-                let subnets: Vec<_> =
-                    network.subnets.iter().filter(|s| s.pool.subnet().addr().is_ipv6() == v6).collect();
-                if !subnets.iter().any(|subnet| subnet.configured) {
-                    errors.push(
-                        "user specified IP address is supported only when connecting to networks with user configured \
-                         subnets"
-                            .to_owned(),
-                    );
-                } else if !subnets.iter().any(|subnet| subnet.pool.subnet().contains(&address)) {
-                    errors.push(match self.profile() {
-                        Profile::Docker20_10 => {
-                            format!("Invalid address {address}: It does not belong to any of this network's subnets")
-                        }
-                        Profile::Docker28 | Profile::Docker29 => {
-                            format!("no configured subnet or ip-range contain the IP address {address}")
-                        }
-                    });
+        match self.profile() {
+            Profile::Docker20_10 => {
+                let range = |(text, v6): (&String, bool)| address_error_20_10(network?, text, v6);
+                if errors.is_empty() {
+                    errors.extend(asked.into_iter().filter_map(range));
+                }
+                let wrong = config.link_local.iter().any(|text| link_local(text).is_none());
+                if wrong {
+                    let all = config.link_local.join(" ");
+                    errors.push(format!("Invalid link-local IP address: [{all}]"));
+                }
+                match errors.into_iter().next() {
+                    None => Ok(()),
+                    Some(first) => Err(DockerError::bad_parameter(first)),
                 }
             }
-        }
-        for text in config.link_local.iter().filter(|text| link_local(text).is_none()) {
-            errors.push(match self.profile() {
-                Profile::Docker20_10 => {
-                    format!("Invalid link-local IP address: [{}]", config.link_local.join(" "))
+            Profile::Docker28 | Profile::Docker29 => {
+                for (text, v6) in &asked {
+                    let address = text.parse::<IpAddr>().ok();
+                    if !address.is_some_and(|address| address.is_ipv6() == *v6 && !address.is_unspecified()) {
+                        let family = if *v6 { 6 } else { 4 };
+                        errors.push(format!("invalid IPv{family} address: {text}"));
+                    }
                 }
-                Profile::Docker28 | Profile::Docker29 => format!("invalid link-local IP address: {text}"),
-            });
-        }
-        errors.extend(sysctls::check_endpoint(config, self.profile()));
-        match (errors.is_empty(), self.profile()) {
-            (true, _) => Ok(()),
-            (false, Profile::Docker20_10) => Err(DockerError::bad_parameter(errors.swap_remove(0))),
-            (false, Profile::Docker28 | Profile::Docker29) => {
-                Err(DockerError::bad_parameter(format!("invalid endpoint settings:\n{}", errors.join("\n"))))
+                let wrong = config.link_local.iter().filter(|text| link_local(text).is_none());
+                errors.extend(wrong.map(|text| format!("invalid link-local IP address: {text}")));
+                let range = |(text, v6): (&String, bool)| range_error(network?, text, v6);
+                errors.extend(asked.into_iter().filter_map(range));
+                errors.extend(sysctls::check_endpoint(config, self.profile()));
+                if errors.is_empty() {
+                    return Ok(());
+                }
+                Err(DockerError::bad_parameter(format!("invalid endpoint settings:\n{}", joined(&errors))))
             }
         }
     }
@@ -454,14 +450,60 @@ impl Daemon {
     /// The running container another one wants to share the namespace of.
     pub(super) fn shared_target(&self, mode: &NetworkMode) -> Result<Option<u32>, DockerError> {
         let NetworkMode::Container(text) = mode else { return Ok(None) };
-        let target = self.container(text)?;
+        let profile = self.profile();
+        let target = self.container(text).map_err(|error| match profile {
+            Profile::Docker20_10 => error,
+            Profile::Docker28 | Profile::Docker29 => DockerError {
+                message: format!("joining network namespace of container: {}", error.message),
+                ..error
+            },
+        })?;
         if target.state == State::Created || target.state == State::Exited {
-            let id = &target.id;
-            let text = format!("cannot join network of a non running container: {id}");
-            return Err(DockerError::conflict(text));
+            let Container { id, name, state, .. } = target;
+            return Err(DockerError::conflict(match profile {
+                Profile::Docker20_10 => format!("cannot join network of a non running container: {id}"),
+                Profile::Docker28 | Profile::Docker29 => format!(
+                    "cannot join network namespace of a non running container: container {name} is {}",
+                    state.name()
+                ),
+            }));
         }
         Ok(Some(target.number))
     }
+}
+
+/// What 20.10 has against a fixed address on a network.
+fn address_error_20_10(network: &Network, text: &str, v6: bool) -> Option<String> {
+    let Ok(address) = text.parse::<IpAddr>() else {
+        let family = if v6 { 6 } else { 4 };
+        return Some(format!("Invalid IPv{family} address: {text})"));
+    };
+    let subnets: Vec<_> = subnets_of(network, v6).collect();
+    if !subnets.iter().any(|subnet| subnet.configured) {
+        return Some(NO_CONFIGURED_SUBNET.to_owned());
+    }
+    let inside = subnets.iter().any(|subnet| subnet.pool.subnet().contains(&address));
+    (!inside)
+        .then(|| format!("Invalid address {address}: It does not belong to any of this network's subnets"))
+}
+
+/// What newer engines have against where a fixed address is; a text that is no address is nowhere.
+fn range_error(network: &Network, text: &str, v6: bool) -> Option<String> {
+    let address = text.parse::<IpAddr>().ok();
+    let mut configured = subnets_of(network, v6).filter(|subnet| subnet.configured).peekable();
+    if configured.peek().is_none() {
+        return Some(NO_CONFIGURED_SUBNET.to_owned());
+    }
+    let inside = |subnet: &Subnet| address.is_some_and(|address| subnet.pool.subnet().contains(&address));
+    (!configured.any(inside))
+        .then(|| format!("no configured subnet or ip-range contain the IP address {text}"))
+}
+
+const NO_CONFIGURED_SUBNET: &str =
+    "user specified IP address is supported only when connecting to networks with user configured subnets";
+
+fn subnets_of(network: &Network, v6: bool) -> impl Iterator<Item = &Subnet> {
+    network.subnets.iter().filter(move |subnet| subnet.pool.subnet().addr().is_ipv6() == v6)
 }
 
 /// Takes an address of one family for an endpoint; `None` if the network has none of that family.

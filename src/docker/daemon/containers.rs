@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Daemon;
 use crate::docker::blueprint::Blueprint;
 use crate::docker::capability;
+use crate::docker::client::ClientVersion;
 use crate::docker::container::{AfterExit, Container, State, valid_container_name};
 use crate::docker::error::{DockerError, Shown};
 use crate::docker::outcome::{Ask, HostView, Kill, Outcome, Output};
@@ -29,8 +30,9 @@ impl Daemon {
         view: &HostView,
     ) -> Result<Outcome, DockerError> {
         let mut outcome = Outcome::default();
-        let number =
-            self.container_create(now, create, &mut outcome).map_err(|error| error.shown_as(Shown::Run))?;
+        let number = self
+            .container_create(now, create, view, &mut outcome)
+            .map_err(|error| error.shown_as(Shown::Run))?;
         let Some(id) = self.containers.get(&number).map(|container| container.id.clone()) else {
             return Ok(outcome);
         };
@@ -59,6 +61,7 @@ impl Daemon {
         &mut self,
         now: Duration,
         create: &ContainerCreate,
+        view: &HostView,
         outcome: &mut Outcome,
     ) -> Result<u32, DockerError> {
         let id = self.source.id();
@@ -71,8 +74,10 @@ impl Daemon {
             None => self.generated_name(),
         };
         self.check_create(create)?;
-        let number = self.next_number();
         let mut config = create.clone();
+        if self.profile().modes_name_the_default_network() && config.network_mode == NetworkMode::Default {
+            config.network_mode = NetworkMode::Bridge;
+        }
         if config.endpoints.is_empty() {
             config.endpoints.push(EndpointConfig::on(config.network_mode.to_string()));
         }
@@ -84,8 +89,22 @@ impl Daemon {
                 names.join(", ")
             )));
         }
+        let routed = !matches!(config.network_mode, NetworkMode::Host | NetworkMode::None);
+        let forwards = match self.profile().looks_at_forwarding_once() {
+            true => self.saw_forwarding,
+            false => self.host_forwards(view),
+        };
+        if routed && !forwards {
+            outcome.output.stderr += "WARNING: IPv4 forwarding is disabled. Networking will not work.\n";
+        }
+        let number = self.next_number();
         let endpoints = match &config.network_mode {
-            NetworkMode::Container(_) => Vec::new(),
+            NetworkMode::Container(_) => {
+                if self.profile().checks_endpoints_at_create() {
+                    config.endpoints.iter().try_for_each(|endpoint| self.check_new_endpoint(endpoint))?;
+                }
+                Vec::new()
+            }
             mode => {
                 let mut endpoints = Vec::with_capacity(config.endpoints.len());
                 for (index, endpoint) in config.endpoints.iter().enumerate() {
@@ -94,7 +113,7 @@ impl Daemon {
                         endpoint.network = mode.network_name().unwrap_or_default().to_owned();
                         endpoint.mac = endpoint.mac.or_else(|| config.mac.clone());
                     }
-                    self.check_addresses(&endpoint)?;
+                    self.check_new_endpoint(&endpoint)?;
                     // An unknown network is found out at start, as by dockerd.
                     let network = self.network_number(&endpoint.network).unwrap_or(0);
                     endpoints.push(self.new_endpoint(network, endpoint, false));
@@ -182,14 +201,22 @@ impl Daemon {
             }
         }
         let borrowed = matches!(create.network_mode, NetworkMode::Container(_) | NetworkMode::Host);
-        if borrowed && create.mac.is_some() {
+        // A client that puts the address into the endpoint's settings asks for nothing on a network without endpoints.
+        let alone = create.network_mode == NetworkMode::None && self.client.version == ClientVersion::V20_10;
+        let refused = borrowed || alone && self.profile().endpoint_mac_address();
+        if refused && create.mac.is_some() {
             return conflict("mac-address and the network mode");
         }
         if let NetworkMode::Container(target) = &create.network_mode {
             if target.is_empty() {
-                return Err(DockerError::bad_parameter(
-                    "Invalid network mode: invalid container format container:<name|id>",
-                ));
+                return Err(DockerError::bad_parameter(match self.profile() {
+                    Profile::Docker20_10 => {
+                        "Invalid network mode: invalid container format container:<name|id>"
+                    }
+                    Profile::Docker28 | Profile::Docker29 => {
+                        "invalid network mode: invalid container format container:<name|id>"
+                    }
+                }));
             }
             if create.hostname.is_some() {
                 return conflict("hostname and the network mode");
@@ -231,21 +258,23 @@ impl Daemon {
         Ok(())
     }
 
-    /// Malformed addresses are refused before there is a container.
-    fn check_addresses(&self, endpoint: &EndpointConfig) -> Result<(), DockerError> {
-        for (text, family) in
-            endpoint.ipv4.iter().map(|ip| (ip, 4)).chain(endpoint.ipv6.iter().map(|ip| (ip, 6)))
-        {
+    /// What is known to be wrong with an endpoint before there is a container: of old, addresses that are none; now all
+    /// that a start would find out.
+    fn check_new_endpoint(&self, endpoint: &EndpointConfig) -> Result<(), DockerError> {
+        if self.profile().checks_endpoints_at_create() {
+            let network = self.network_number(&endpoint.network).ok();
+            return self.check_endpoint(network, endpoint).map_err(|error| DockerError {
+                message: format!("invalid config for network {}: {}", endpoint.network, error.message),
+                ..error
+            });
+        }
+        let families = [(&endpoint.ipv4, 4), (&endpoint.ipv6, 6)];
+        let asked = families.into_iter().filter_map(|(text, family)| Some((text.as_ref()?, family)));
+        for (text, family) in asked {
             let valid =
                 text.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_ipv4() == (family == 4));
             if !valid {
-                let prefix = match self.profile() {
-                    Profile::Docker20_10 => "",
-                    Profile::Docker28 | Profile::Docker29 => "invalid endpoint settings:\n",
-                };
-                return Err(DockerError::bad_parameter(format!(
-                    "{prefix}invalid IPv{family} address: {text}"
-                )));
+                return Err(DockerError::bad_parameter(format!("invalid IPv{family} address: {text}")));
             }
         }
         Ok(())
@@ -322,6 +351,7 @@ impl Daemon {
     /// Removes a container that does not run from memory.
     pub(super) fn forget_container(&mut self, now: Duration, number: u32, outcome: &mut Outcome) {
         outcome.events.extend(self.container_event(now, "destroy", number, &[]));
+        self.lose_links(number);
         if let Some(container) = self.containers.remove(&number) {
             self.container_ids.remove(container.id.as_str());
             self.container_names.remove(&container.name);

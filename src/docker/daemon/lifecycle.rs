@@ -236,7 +236,7 @@ impl Daemon {
             if self.networks.get(&network).is_some_and(|network| network.config_only) {
                 return Err(DockerError::forbidden("cannot create endpoint on configuration-only network"));
             }
-            self.check_endpoint(network, &endpoint.config)?;
+            self.check_endpoint(Some(network), &endpoint.config)?;
             found.push(Some(network));
         }
         let resolved: Vec<_> = found
@@ -388,7 +388,7 @@ impl Daemon {
         container.finished = Some(now);
         container.exit_code = status;
         let after = std::mem::take(&mut container.after);
-        container.stopped_by_hand = after == AfterExit::Stay;
+        container.stopped_by_hand = matches!(after, AfterExit::Stay | AfterExit::Killed);
         let (id, policy) = (container.id.clone(), container.made_from.config.restart);
         let (auto_remove, restarts) = (container.made_from.config.auto_remove, container.restarts);
         let long =
@@ -396,12 +396,18 @@ impl Daemon {
         let networks: Vec<u32> = container.endpoints.iter().filter_map(|e| e.network_number).collect();
         self.release_container(number, &mut outcome);
         let code = [("exitCode", status.to_string())];
-        outcome.events.extend(self.container_event(now, "die", number, &code));
-        for network in networks {
-            outcome.events.extend(self.network_event(now, "disconnect", network, Some(&id)));
+        let died = self.container_event(now, "die", number, &code);
+        let left = networks.iter().filter_map(|n| self.network_event(now, "disconnect", *n, Some(&id)));
+        let left: Vec<_> = left.collect();
+        let stopped = (after == AfterExit::Stay).then(|| self.container_event(now, "stop", number, &[]));
+        let stopped = stopped.flatten();
+        if self.profile().dies_before_it_leaves() {
+            outcome.events.extend(died.into_iter().chain(left).chain(stopped));
+        } else {
+            outcome.events.extend(left.into_iter().chain(stopped).chain(died));
         }
         match after {
-            AfterExit::Stay => outcome.events.extend(self.container_event(now, "stop", number, &[])),
+            AfterExit::Stay | AfterExit::Killed => {}
             AfterExit::Remove => self.forget_container(now, number, &mut outcome),
             AfterExit::Shutdown => {}
             AfterExit::Start => match self.start_container(now, number, view) {
@@ -464,18 +470,25 @@ impl Daemon {
     ) -> Outcome {
         let mut outcome = Outcome::default();
         for text in &stop.containers {
+            let not_restarted = |error: DockerError| {
+                let message = format!("Cannot restart container {text}: {error}");
+                DockerError { message, ..error }
+            };
             let result = self.container_number(text).and_then(|number| {
-                let asked = stop.signal.as_ref().map(|text| self.parse_signal(text)).transpose()?;
+                let asked = stop.signal.as_ref().map(|text| self.parse_signal(text)).transpose();
+                let asked = asked.map_err(|error| match self.profile() {
+                    Profile::Docker20_10 => error,
+                    Profile::Docker28 | Profile::Docker29 => {
+                        let verb = if again { "Cannot restart container" } else { "cannot stop container:" };
+                        DockerError { message: format!("{verb} {text}: {}", error.message), ..error }
+                    }
+                })?;
                 let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
                 if !container.state.is_up() {
                     container.after = if again { AfterExit::Policy } else { AfterExit::Stay };
                     container.stopped_by_hand = !again;
                     if again {
-                        let started = self.start_container(now, number, view).map_err(|error| {
-                            let message = format!("Cannot restart container {text}: {error}");
-                            DockerError { message, ..error }
-                        })?;
-                        outcome.extend(started);
+                        outcome.extend(self.start_container(now, number, view).map_err(not_restarted)?);
                     }
                     return Ok(());
                 }
@@ -505,7 +518,8 @@ impl Daemon {
                 } else {
                     outcome.kills.push(Kill::Container { container: id, signal, escalate });
                 }
-                Ok(())
+                // It stops all the same.
+                if again { self.check_links(number).map_err(not_restarted) } else { Ok(()) }
             });
             match result {
                 Ok(()) => outcome.say(text),
@@ -558,40 +572,39 @@ impl Daemon {
         let mut outcome = Outcome::default();
         for text in &kill.containers {
             let profile = self.profile();
-            let known = self.container_number(text).map_err(|error| {
-                let message = match profile {
-                    Profile::Docker20_10 => format!("Cannot kill container: {text}: {error}"),
-                    Profile::Docker28 | Profile::Docker29 => {
-                        format!("cannot kill container: {text}: {error}")
-                    }
+            let introduced = |error: DockerError| {
+                let what = match profile {
+                    Profile::Docker20_10 => "Cannot kill container",
+                    Profile::Docker28 | Profile::Docker29 => "cannot kill container",
                 };
-                DockerError { message, ..error }
+                DockerError { message: format!("{what}: {text}: {}", error.message), ..error }
+            };
+            let asked = kill.signal.as_ref().map_or(Ok(Signal::KILL), |text| self.parse_signal(text));
+            let asked = match profile {
+                Profile::Docker20_10 => asked,
+                Profile::Docker28 | Profile::Docker29 => asked.map_err(introduced),
+            };
+            let known = asked.and_then(|signal| {
+                let number = self.container_number(text).map_err(introduced)?;
+                Ok((signal, number))
             });
-            let result = known.and_then(|number| {
+            let result = known.and_then(|(signal, number)| {
                 let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
                 if !container.state.is_up() {
                     let id = &container.id;
-                    return Err(DockerError::conflict(match profile {
-                        Profile::Docker20_10 => {
-                            format!("Cannot kill container: {text}: Container {id} is not running")
-                        }
-                        Profile::Docker28 | Profile::Docker29 => {
-                            format!("cannot kill container: {text}: container {id} is not running")
-                        }
-                    }));
+                    return Err(introduced(DockerError::conflict(match profile {
+                        Profile::Docker20_10 => format!("Container {id} is not running"),
+                        Profile::Docker28 | Profile::Docker29 => format!("container {id} is not running"),
+                    })));
                 }
                 let (id, own) = (container.id.clone(), container.made_from.config.stop_signal.clone());
-                let signal = match &kill.signal {
-                    Some(text) => self.parse_signal(text)?,
-                    None => Signal::KILL,
-                };
                 let stops = own.map_or(Ok(Signal::TERM), |text| self.parse_signal(&text))? == signal;
                 if signal == Signal::KILL {
                     outcome.waits.push(id.clone());
                 }
                 // A signal that stops is meant to: no restart policy starts the container again.
                 if signal == Signal::KILL || stops {
-                    self.set_after(number, AfterExit::Stay);
+                    self.set_after(number, AfterExit::Killed);
                 }
                 outcome.kills.push(Kill::Container { container: id, signal, escalate: None });
                 self.signal(now, number, signal, &mut outcome);

@@ -10,6 +10,7 @@ use crate::docker::error::DockerError;
 use crate::docker::hosts_file;
 use crate::docker::identity::Digits;
 use crate::docker::outcome::Outcome;
+use crate::docker::profile::Profile;
 use crate::engine::plan::Owner;
 
 impl Daemon {
@@ -17,11 +18,16 @@ impl Daemon {
     pub(super) fn check_links(&self, number: u32) -> Result<(), DockerError> {
         self.check_linked_run(number)?;
         for (_, target) in self.legacy_links(number) {
-            let name = &target.name;
             if !target.endpoints.iter().any(|endpoint| endpoint.network_name == "bridge") {
-                return Err(DockerError::bad_parameter(format!(
-                    "Cannot link to /{name}, as it does not belong to the default network"
-                )));
+                let Container { id, name, .. } = target;
+                return Err(match self.profile() {
+                    Profile::Docker20_10 => DockerError::bad_parameter(format!(
+                        "Cannot link to /{name}, as it does not belong to the default network"
+                    )),
+                    Profile::Docker28 | Profile::Docker29 => {
+                        DockerError::system(format!("container {id} not attached to default bridge network"))
+                    }
+                });
             }
         }
         Ok(())
@@ -29,14 +35,33 @@ impl Daemon {
 
     /// The environment of a container's process names the containers it links to, which have to run.
     pub(super) fn check_linked_run(&self, number: u32) -> Result<(), DockerError> {
-        match self.legacy_links(number).into_iter().find(|(_, target)| !target.state.is_up()) {
+        let idle = self.legacy_links(number).into_iter().find(|(_, target)| !target.state.is_up());
+        let idle = idle.map(|(alias, target)| (alias, target.name.as_str()));
+        let own = (number, String::new())..(number + 1, String::new());
+        let lost = || self.lost_links.range(own).next();
+        match idle.or_else(|| lost().map(|((_, alias), name)| (alias.as_str(), name.as_str()))) {
             None => Ok(()),
-            Some((alias, target)) => Err(DockerError::conflict(format!(
-                "Cannot link to a non running container: /{} AS /{}/{alias}",
-                target.name,
+            Some((alias, name)) => Err(DockerError::conflict(format!(
+                "Cannot link to a non running container: /{name} AS /{}/{alias}",
                 self.containers.get(&number).map_or("", |container| container.name.as_str())
             ))),
         }
+    }
+
+    /// A container goes: who links to it keeps the link without a target (seen with 28.5.2), until dockerd starts anew and
+    /// looks for the name. Its own links go with it.
+    pub(super) fn lose_links(&mut self, number: u32) {
+        let Some(gone) = self.containers.get(&number) else { return };
+        let name = gone.name.clone();
+        let mut lost = Vec::new();
+        for linker in self.linkers.iter().filter(|linker| **linker != number) {
+            let to_it =
+                |(alias, target): (&str, &Container)| (target.number == number).then(|| alias.to_owned());
+            let aliases = self.legacy_links(*linker).into_iter().filter_map(to_it);
+            lost.extend(aliases.map(|alias| ((*linker, alias), name.clone())));
+        }
+        self.lost_links.extend(lost);
+        self.lost_links.retain(|(linker, _), _| *linker != number);
     }
 
     /// The aliases and the targets of a container's legacy links, those that exist and are on the default bridge.
@@ -47,6 +72,7 @@ impl Daemon {
             .config
             .links
             .iter()
+            .filter(|link| !self.lost_links.contains_key(&(number, link.alias.clone())))
             .filter_map(|link| Some((link.alias.as_str(), self.container(&link.container).ok()?)))
             .collect()
     }
@@ -119,26 +145,18 @@ impl Daemon {
         }
     }
 
-    /// Closes what links opened, before a container's endpoint on the default bridge goes. 20.10 remembers the other end as
-    /// it was when this one started: if that has started anew since, what was opened stays open, whoever gets the addresses.
+    /// Closes what links opened, before a container's endpoint on the default bridge goes. Every engine remembers the other end
+    /// as it was when this one started: if that has started anew since, what was opened stays open, whoever gets the
+    /// addresses (seen with 20.10.24 and 28.5.2).
     pub(super) fn close_links(&mut self, number: u32, outcome: &mut Outcome) {
         let Some(container) = self.containers.get_mut(&number) else { return };
         let opened = std::mem::take(&mut container.opened_links);
-        let own: Vec<IpAddr> = container
-            .endpoints
-            .iter()
-            .filter_map(|endpoint| Some(endpoint.active.as_ref()?.ipv4?.addr()))
-            .collect();
-        let closed: Vec<(IpAddr, IpAddr)> = if self.profile().leaks_link_rules() {
-            let is_there = |id: Digits| {
-                let endpoints = self.containers.values().flat_map(|container| &container.endpoints);
-                endpoints.filter_map(|endpoint| endpoint.active.as_ref()).any(|active| active.id == id)
-            };
-            opened.iter().filter(|link| is_there(link.other)).map(|link| link.addresses).collect()
-        } else {
-            let concerned = |pair: &&(IpAddr, IpAddr)| own.contains(&pair.0) || own.contains(&pair.1);
-            self.link_rules.keys().filter(concerned).copied().collect()
+        let is_there = |id: Digits| {
+            let endpoints = self.containers.values().flat_map(|container| &container.endpoints);
+            endpoints.filter_map(|endpoint| endpoint.active.as_ref()).any(|active| active.id == id)
         };
+        let closed: Vec<(IpAddr, IpAddr)> =
+            opened.iter().filter(|link| is_there(link.other)).map(|link| link.addresses).collect();
         for addresses in closed {
             if let Some(owner) = self.link_rules.remove(&addresses) {
                 outcome.plan.remove_owner(owner);

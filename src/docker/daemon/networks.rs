@@ -11,9 +11,10 @@ use linkspan_nat::rule::Family;
 use super::containers::not_confirmed;
 use super::{Daemon, index_of};
 use crate::docker::client::ClientVersion;
+use crate::docker::container::Container;
 use crate::docker::drivers::Driver;
 use crate::docker::drivers::bridge::{self, BridgeConfig, BridgeDevice, IPV6_MIN_MTU};
-use crate::docker::error::DockerError;
+use crate::docker::error::{DockerError, joined};
 use crate::docker::ipam::{IpamError, Pool, SmallSubnets};
 use crate::docker::network::{Network, ShownIpam, Subnet, is_predefined};
 use crate::docker::outcome::{HostView, Outcome};
@@ -96,7 +97,10 @@ impl Daemon {
             request.ipam.pools.push(IpamPool {
                 subnet: net.map(|net| net.trunc().to_string()).unwrap_or_default(),
                 gateway: config.bip6.map(|bip| bip.addr().to_string()),
-                ip_range: None,
+                ip_range: config
+                    .fixed_cidr_v6
+                    .filter(|_| self.profile().fixed_range_is_a_subnet())
+                    .map(|range| range.trunc().to_string()),
                 aux: aux(config.default_gateway_v6, "DefaultGatewayIPv6"),
             });
         }
@@ -210,7 +214,7 @@ impl Daemon {
                     DockerError::conflict(format!("network with name {name} already exists"))
                 }
                 Profile::Docker28 | Profile::Docker29 => {
-                    DockerError::bad_parameter("invalid network name: name is empty")
+                    DockerError::bad_parameter("invalid name: name is empty")
                 }
             });
         }
@@ -302,6 +306,9 @@ impl Daemon {
                     Ok(range) if range != range.trunc() => {
                         errors.push(format!("invalid ip-range {range}: it should be {}", range.trunc()));
                     }
+                    Ok(range) if range.prefix_len() < subnet.prefix_len() => errors.push(format!(
+                        "invalid ip-range {range}: CIDR block is bigger than its parent subnet {subnet}"
+                    )),
                     Ok(range) if !subnet.trunc().contains(&range) => errors.push(format!(
                         "invalid ip-range {range}: parent subnet {subnet} doesn't contain ip-range"
                     )),
@@ -322,7 +329,7 @@ impl Daemon {
         if errors.is_empty() {
             return Ok(());
         }
-        Err(DockerError::bad_parameter(format!("invalid network config:\n{}", errors.join("\n"))))
+        Err(DockerError::bad_parameter(format!("invalid network config:\n{}", joined(&errors))))
     }
 
     fn new_network(&mut self, now: Duration, request: &NetworkCreate, driver: Driver) -> Network {
@@ -384,6 +391,7 @@ impl Daemon {
         view: &HostView,
     ) -> Result<(), DockerError> {
         let is_v6 = |pool: &&IpamPool| pool.subnet.contains(':');
+        let mut automatic = Vec::new();
         for v6 in [false, true] {
             let given: Vec<&IpamPool> =
                 request.pools.iter().filter(|pool| !pool.subnet.is_empty() && is_v6(pool) == v6).collect();
@@ -400,13 +408,23 @@ impl Daemon {
                     said.into_iter().any(|text| text.contains(':') == v6)
                 };
                 let empty = || request.pools.iter().filter(|pool| pool.subnet.is_empty());
-                let automatic = empty().find(speaks_of_family).or(empty().next()).unwrap_or(&fallback);
-                self.automatic_subnet(network, automatic, v6, view)?;
+                let asked = empty().find(speaks_of_family).or(empty().next()).unwrap_or(&fallback);
+                let pool = self.automatic_subnet(network, asked, v6, view)?;
+                match self.profile().shows_pools_as_asked() {
+                    true => network.shown.config.push(pool),
+                    false => automatic.push(IpamPool {
+                        subnet: pool.subnet,
+                        gateway: pool.gateway,
+                        ..IpamPool::default()
+                    }),
+                }
             }
             for pool in given {
-                match self.wanted_length(pool) {
-                    Some(_) => self.automatic_subnet(network, pool, v6, view)?,
-                    None => self.requested_subnet(network, pool)?,
+                if self.wanted_length(pool).is_some() {
+                    let shown = self.automatic_subnet(network, pool, v6, view)?;
+                    network.shown.config.push(shown);
+                } else {
+                    self.requested_subnet(network, pool)?;
                 }
             }
             let of_family = |subnet: &&Subnet| subnet.pool.subnet().addr().is_ipv6() == v6;
@@ -414,6 +432,7 @@ impl Daemon {
                 return Err(DockerError::bad_parameter("bridge driver doesn't support multiple subnets"));
             }
         }
+        network.shown.config.extend(automatic);
         Ok(())
     }
 
@@ -424,14 +443,15 @@ impl Daemon {
             .then(|| subnet.prefix_len())
     }
 
-    /// A subnet from the predefined pools, of the size that `pool` asks for, if it does.
+    /// Gives a network a subnet from the predefined pools, of the size that `pool` asks for, if it does, and says how inspect
+    /// shows it.
     fn automatic_subnet(
         &mut self,
         network: &mut Network,
         pool: &IpamPool,
         v6: bool,
         view: &HostView,
-    ) -> Result<(), DockerError> {
+    ) -> Result<IpamPool, DockerError> {
         let reserved = self.reserved(view);
         let mut pool = pool.clone();
         let of_family = |text: &str| text.contains(':') == v6;
@@ -473,7 +493,7 @@ impl Daemon {
         }
         result?;
         let length = subnet.prefix_len();
-        network.shown.config.push(IpamPool {
+        Ok(IpamPool {
             subnet: subnet.to_string(),
             gateway: gateway.map(|gateway| {
                 match gateway.is_ipv6() && self.profile().shows_ipv6_gateway_length() {
@@ -482,8 +502,7 @@ impl Daemon {
                 }
             }),
             ..pool
-        });
-        Ok(())
+        })
     }
 
     fn requested_subnet(&mut self, network: &mut Network, pool: &IpamPool) -> Result<(), DockerError> {
@@ -504,11 +523,7 @@ impl Daemon {
             })
         })?;
         self.fill_subnet(network, subnet, range, pool, true)?;
-        let mut shown = pool.clone();
-        if network.name == "bridge" && shown.gateway.is_none() {
-            shown.gateway = network.subnets.last().and_then(|subnet| subnet.gateway).map(|ip| ip.to_string());
-        }
-        network.shown.config.push(shown);
+        network.shown.config.push(pool.clone());
         Ok(())
     }
 
@@ -805,10 +820,14 @@ impl Daemon {
         }
         if !network.members.is_empty() {
             let id = &network.id;
+            let endpoint_id = |container: &Container| {
+                let endpoint = container.endpoint(number).and_then(|endpoint| endpoint.active.as_ref());
+                endpoint.map_or_else(String::new, |active| format!("{:.12}", active.id.to_string()))
+            };
             let text = if self.profile().lists_active_endpoints() {
                 let members = network.members.iter().filter_map(|number| self.containers.get(number));
                 let members: Vec<String> =
-                    members.map(|c| format!("name:\"{}\" id:\"{}\"", c.name, c.id.short())).collect();
+                    members.map(|c| format!("name:\"{}\" id:\"{}\"", c.name, endpoint_id(c))).collect();
                 format!("network {name} has active endpoints ({})", members.join(", "))
             } else {
                 format!("network {name} id {id} has active endpoints")
@@ -843,7 +862,10 @@ impl Daemon {
         let mut outcome = Outcome::default();
         for filter in &prune.filters {
             if !matches!(filter.name.as_str(), "label" | "label!" | "until") {
-                return Err(DockerError::bad_parameter(format!("Invalid filter '{}'", filter.name)));
+                return Err(DockerError::bad_parameter(match self.profile() {
+                    Profile::Docker20_10 => format!("Invalid filter '{}'", filter.name),
+                    Profile::Docker28 | Profile::Docker29 => format!("invalid filter '{}'", filter.name),
+                }));
             }
         }
         let unused = self.networks.values().filter(|network| {

@@ -21,7 +21,7 @@ impl Daemon {
         let Some((wanted, prefix)) = network.driver.parent() else { return Ok(()) };
         let driver = network.driver.name();
         // Without a way out there is no parent to go by, whatever was named; 20.10 takes the one that was.
-        let dummy = wanted.is_empty() || network.internal && self.profile().ignores_parent_of_internal();
+        let dummy = wanted.is_empty();
         let name = if dummy { format!("{prefix}{}", network.id.short()) } else { wanted.to_owned() };
         let mut owner = None;
         for other in self.networks.values() {

@@ -275,10 +275,10 @@ impl Daemon {
         let owner = Owner::Binding(self.next_number());
         let port = if lead.routed { 0 } else { port };
         let holder = match self.config.userland_proxy {
-            true => Some(Holder::Proxy),
-            false => self.profile().listens_without_proxy().then_some(Holder::Daemon),
+            true => Holder::Proxy,
+            false => Holder::Daemon,
         };
-        let holder = holder.filter(|_| !lead.routed);
+        let holder = Some(holder).filter(|_| !lead.routed);
         let binding = Binding {
             owner,
             publish: lead.publish,

@@ -258,11 +258,11 @@ impl Daemon {
                 result => result?,
             },
         };
+        if template.is_some() && plain.is_empty() && !errors.is_empty() {
+            outcome.say("");
+        }
         for error in errors {
             outcome.refuse(self.client, error);
-        }
-        if template.is_some() && plain.is_empty() && outcome.output.exit != 0 {
-            outcome.output.stdout.push('\n');
         }
         Ok(outcome)
     }

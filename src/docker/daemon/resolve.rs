@@ -257,7 +257,13 @@ impl Daemon {
         let placement = match &asked.network_mode {
             NetworkMode::Host => Placement::Host,
             _ if user || container.resolver.is_some() => Placement::UserDefined,
-            NetworkMode::None => Placement::None,
+            NetworkMode::None if self.profile().resolv_conf_format() == ResolvConfFormat::Bare => {
+                Placement::None
+            }
+            // The default bridge that the daemon was told not to have.
+            _ if container.endpoints.iter().all(|endpoint| endpoint.network_number.is_none()) => {
+                Placement::None
+            }
             _ => {
                 let ipv6 = up().any(|e| e.active.as_ref().is_some_and(|active| active.ipv6.is_some()));
                 Placement::DefaultBridge { ipv6 }

@@ -93,6 +93,7 @@ impl Daemon {
         }
         self.running = true;
         self.drops_forward = [false; 2];
+        self.lost_links.clear();
         self.ipam.rewind();
         let mut outcome = Outcome::default();
         if self.is_idle() {
@@ -105,6 +106,7 @@ impl Daemon {
         for network in self.networks.values_mut() {
             network.show_gateways();
         }
+        self.saw_forwarding = self.host_forwards(view);
         self.restart_containers(now, view, &mut outcome);
         Ok(outcome)
     }

@@ -89,10 +89,12 @@ impl BridgeConfig {
             match key.as_str() {
                 "com.docker.network.bridge.name" if !value.is_empty() => {
                     config.bridge = Some(InterfaceName::parse(value).map_err(|_| {
-                        DockerError::system(if value.len() > LONGEST_NAME {
-                            "failed to check bridge interface existence: numerical result out of range"
-                        } else {
-                            "invalid argument"
+                        DockerError::system(match (value.len() > LONGEST_NAME, profile) {
+                            (true, Profile::Docker20_10) => {
+                                "failed to check bridge interface existence: numerical result out of range"
+                            }
+                            (true, Profile::Docker28 | Profile::Docker29) => "numerical result out of range",
+                            (false, _) => "invalid argument",
                         })
                     })?);
                 }
