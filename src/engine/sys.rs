@@ -57,6 +57,10 @@ pub type Program = fn(Sys) -> Pin<Box<dyn Future<Output = ExitCode>>>;
 pub trait Files {
     /// The content of a file.
     fn read(&self, path: &str) -> Result<Vec<u8>, Errno>;
+    /// At most `limit` bytes of a file from `offset` on; empty at its end.
+    fn read_at(&self, path: &str, offset: usize, limit: usize) -> Result<Vec<u8>, Errno> {
+        self.read(path).map(|content| piece(&content, offset, limit).to_vec())
+    }
     /// Replaces or extends a file.
     fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno>;
     /// Takes a file away. Files that nobody can write stay.
@@ -67,6 +71,12 @@ pub trait Files {
     fn list(&self, prefix: &str) -> Vec<String>;
     /// Wakes somebody once, when a file is written next. Files that nobody can write never do.
     fn wake_when_written(&self, _waker: &Waker) {}
+}
+
+/// The part of a content that a read of `limit` bytes at `offset` gives.
+pub(crate) fn piece(content: &[u8], offset: usize, limit: usize) -> &[u8] {
+    let start = offset.min(content.len());
+    &content[start..start + limit.min(content.len() - start)]
 }
 
 /// Starts child processes.
@@ -265,6 +275,14 @@ impl Sys {
     pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Errno> {
         let kernel = self.engine.borrow().read_kernel_file(self.namespace, path);
         kernel.unwrap_or_else(|| self.process.files.read(path))
+    }
+
+    /// At most `limit` bytes of a file from `offset` on; empty at its end.
+    pub fn read_file_at(&self, path: &str, offset: usize, limit: usize) -> Result<Vec<u8>, Errno> {
+        match self.engine.borrow().read_kernel_file(self.namespace, path) {
+            Some(content) => content.map(|content| piece(&content, offset, limit).to_vec()),
+            None => self.process.files.read_at(path, offset, limit),
+        }
     }
 
     /// Writes a file. A parameter below `/proc/sys` is [`Self::administer`]ed.

@@ -55,6 +55,7 @@ pub(crate) mod options;
 mod ping;
 mod playable;
 mod printf;
+mod regex;
 mod relay;
 pub(crate) mod resolver;
 mod route;
@@ -77,11 +78,14 @@ mod wc;
 mod wget;
 mod which;
 mod xargs;
+mod yes;
 
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;
 #[cfg(test)]
 mod tools_tests;
 
@@ -160,6 +164,7 @@ pub const NAMES: &[&str] = &[
     "wget",
     "which",
     "xargs",
+    "yes",
 ];
 
 /// The program of a name, or of a path to it. `None`: no such program.
@@ -240,6 +245,7 @@ pub fn find(name: &str) -> Option<Program> {
         "touch" => |sys| Box::pin(files::touch(sys)),
         "which" => |sys| Box::pin(which::main(sys)),
         "xargs" => |sys| Box::pin(xargs::main(sys)),
+        "yes" => |sys| Box::pin(yes::main(sys)),
         _ => return None,
     };
     Some(program)

@@ -5,6 +5,7 @@ use super::variables::LARGEST;
 use super::words::is_name;
 use super::{Leave, Shell};
 use crate::engine::sys::ExitCode;
+use crate::programs::text::BROKEN_PIPE;
 use crate::programs::{echo, options, printf, test};
 
 /// Builtins that are programs too: in a pipeline they run as those.
@@ -41,16 +42,12 @@ impl Shell {
         match name {
             "true" | ":" | "cd" => ExitCode::SUCCESS,
             "false" => ExitCode::FAILURE,
-            "echo" => {
-                let _ = self.streams.stdout.write_all(echo::text(rest).as_bytes()).await;
-                ExitCode::SUCCESS
-            }
+            "echo" => self.say(echo::text(rest), ExitCode::SUCCESS).await,
             "printf" => {
                 let (text, errors) = printf::format(rest);
                 // Standard error is not buffered: complaints come first.
                 let status = self.report(errors).await;
-                let _ = self.streams.stdout.write_all(text.as_bytes()).await;
-                status
+                self.say(text, status).await
             }
             "test" | "[" => match test::evaluate(&self.sys, name, rest) {
                 Ok(true) => ExitCode::SUCCESS,
@@ -96,6 +93,16 @@ impl Shell {
             "trap" => self.trap(rest).await,
             _ => self.wait(rest).await,
         }
+    }
+
+    /// Writes to standard output; a shell whose reader is gone ends, as SIGPIPE would end it.
+    async fn say(&mut self, text: String, status: ExitCode) -> ExitCode {
+        if self.streams.stdout.write_all(text.as_bytes()).await.is_ok() {
+            return status;
+        }
+        self.variables.status = BROKEN_PIPE.0;
+        self.leaving = Some(Leave::Exit);
+        BROKEN_PIPE
     }
 
     async fn report(&self, errors: Vec<String>) -> ExitCode {
