@@ -185,8 +185,9 @@ fn a_pipeline_takes_no_more_memory_for_more_input() {
     ] {
         let most = |lines: usize| {
             let command = format!("seq {lines} | {filter}");
-            let text =
-                format!("services: {{a: {{image: alpine, command: sleep 1d}}}}\nsteps: [{{in: a, run: \"{command}\"}}]\n");
+            let text = format!(
+                "services: {{a: {{image: alpine, command: sleep 1d}}}}\nsteps: [{{in: a, run: \"{command}\"}}]\n"
+            );
             let scenario = read_file("town/pipes.yaml", text);
             let before = HELD.get().0;
             MOST.set(before);

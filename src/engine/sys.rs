@@ -85,6 +85,28 @@ pub trait Launcher {
     fn launch(&self, launch: Launch) -> Result<Child, Errno>;
     /// Ends a process; its sockets close, its exit status is 128 plus the signal.
     fn kill(&self, process: ProcessId, signal: u8);
+    /// The processes of the container, oldest first.
+    fn processes(&self) -> Vec<ProcessView>;
+}
+
+/// What others of its container see of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessView {
+    /// Its identity.
+    pub id: ProcessId,
+    /// Program name and arguments.
+    pub arguments: Vec<String>,
+    /// Whom it runs as.
+    pub user: User,
+}
+
+/// Whom a process runs as, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct User {
+    /// The user; 0 is root.
+    pub id: u32,
+    /// The user's group.
+    pub group: u32,
 }
 
 /// What a child process is started with.
@@ -176,6 +198,8 @@ pub struct Process {
     pub stderr: Pipe,
     /// What it may change in its namespace.
     pub privilege: Privilege,
+    /// Whom it runs as.
+    pub user: User,
     /// What the programs of its place have written lately.
     pub effort: Rc<Effort>,
 }
@@ -324,6 +348,21 @@ impl Sys {
     /// Ends a process.
     pub fn kill(&self, process: ProcessId, signal: u8) {
         self.process.launcher.kill(process, signal);
+    }
+
+    /// The processes of the container, oldest first.
+    pub fn processes(&self) -> Vec<ProcessView> {
+        self.process.launcher.processes()
+    }
+
+    /// Its own identity.
+    pub fn process_id(&self) -> ProcessId {
+        self.process.id
+    }
+
+    /// Whom it runs as.
+    pub fn user(&self) -> User {
+        self.process.user
     }
 
     /// Virtual time since the start of the run.

@@ -16,6 +16,7 @@
 //! it when the process that writes it has ended; the shell does so for the pipes of a pipeline.
 
 mod arp;
+mod awk;
 mod bridge;
 mod busybox;
 mod cat;
@@ -30,6 +31,7 @@ mod docker_proxy;
 mod echo;
 mod env;
 mod files;
+mod getent;
 mod grep;
 mod head;
 mod hostname;
@@ -55,6 +57,7 @@ pub(crate) mod options;
 mod ping;
 mod playable;
 mod printf;
+mod ps;
 mod regex;
 mod relay;
 pub(crate) mod resolver;
@@ -64,22 +67,27 @@ mod seq;
 mod sh;
 mod sleep;
 mod sort;
+mod ss;
 mod status;
 mod sysctl;
 mod tail;
 pub(crate) mod tasks;
+mod telnet;
 mod test;
 mod text;
 mod timeout;
 mod tr;
 mod traceroute;
 mod uname;
+mod uniq;
 mod wc;
 mod wget;
 mod which;
 mod xargs;
 mod yes;
 
+#[cfg(test)]
+mod more_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -101,6 +109,7 @@ pub fn gnu_timeout() -> Program {
 pub const NAMES: &[&str] = &[
     "arp",
     "ash",
+    "awk",
     "bash",
     "brctl",
     "bridge",
@@ -114,6 +123,7 @@ pub const NAMES: &[&str] = &[
     "echo",
     "env",
     "false",
+    "getent",
     "grep",
     "head",
     "hostname",
@@ -127,6 +137,7 @@ pub const NAMES: &[&str] = &[
     "iptables",
     "iptables-restore",
     "iptables-save",
+    "kill",
     "listen",
     "ls",
     "mkdir",
@@ -136,10 +147,14 @@ pub const NAMES: &[&str] = &[
     "netstat",
     "nslookup",
     "pg_isready",
+    "pgrep",
+    "pidof",
     "ping",
     "ping6",
-    "printf",
+    "pkill",
     "printenv",
+    "printf",
+    "ps",
     "rabbitmq-diagnostics",
     "redis-cli",
     "rm",
@@ -149,9 +164,11 @@ pub const NAMES: &[&str] = &[
     "sh",
     "sleep",
     "sort",
+    "ss",
     "sysctl",
     "tail",
     "tee",
+    "telnet",
     "test",
     "timeout",
     "touch",
@@ -160,9 +177,11 @@ pub const NAMES: &[&str] = &[
     "traceroute6",
     "true",
     "uname",
+    "uniq",
     "wc",
     "wget",
     "which",
+    "whoami",
     "xargs",
     "yes",
 ];
@@ -246,6 +265,17 @@ pub fn find(name: &str) -> Option<Program> {
         "which" => |sys| Box::pin(which::main(sys)),
         "xargs" => |sys| Box::pin(xargs::main(sys)),
         "yes" => |sys| Box::pin(yes::main(sys)),
+        "awk" => |sys| Box::pin(awk::main(sys)),
+        "getent" => |sys| Box::pin(getent::main(sys)),
+        "kill" => |sys| Box::pin(ps::kill(sys)),
+        "pgrep" => |sys| Box::pin(ps::pgrep(sys)),
+        "pkill" => |sys| Box::pin(ps::pkill(sys)),
+        "pidof" => |sys| Box::pin(ps::pidof(sys)),
+        "ps" => |sys| Box::pin(ps::ps(sys)),
+        "ss" => |sys| Box::pin(ss::main(sys)),
+        "telnet" => |sys| Box::pin(telnet::main(sys)),
+        "uniq" => |sys| Box::pin(uniq::main(sys)),
+        "whoami" => |sys| Box::pin(id::whoami(sys)),
         _ => return None,
     };
     Some(program)
