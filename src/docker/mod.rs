@@ -33,3 +33,4 @@ pub mod resolv_conf;
 mod rules;
 pub mod signal;
 mod sysctls;
+pub mod user;

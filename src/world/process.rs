@@ -101,12 +101,12 @@ pub(crate) enum Tools {
 }
 
 impl Place {
-    /// The same place with another privilege, for a process that is given more than the others there.
-    pub(crate) fn with(self: &Rc<Self>, privilege: Privilege) -> Rc<Place> {
-        if privilege == self.privilege {
+    /// The same place with another privilege or user, for a process that is not like the others there.
+    pub(crate) fn with(self: &Rc<Self>, privilege: Privilege, user: User) -> Rc<Place> {
+        if (privilege, user) == (self.privilege, self.user) {
             return self.clone();
         }
-        Rc::new(Place { privilege, ..Place::clone(self) })
+        Rc::new(Place { privilege, user, ..Place::clone(self) })
     }
 
     pub(crate) fn find(&self, name: &str) -> Result<Executable, Errno> {
