@@ -60,9 +60,6 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
-use linkspan::docker::profile::Profile;
-use replayed::{ALL_DIFFERENCES, commands, differences, missing};
-
 /// What was masked when it was recorded has nothing left to mask.
 fn masked_twice(expected: &Path) -> Result<(), Failed> {
     for name in recorded::names(expected, "txt") {

@@ -25,6 +25,8 @@ use town::Town;
 thread_local! {
     /// Bytes that this thread holds, and bytes that it ever asked for.
     static HELD: Cell<(isize, usize)> = const { Cell::new((0, 0)) };
+    /// The most bytes that it held since somebody asked.
+    static MOST: Cell<isize> = const { Cell::new(0) };
 }
 
 #[global_allocator]
@@ -37,6 +39,7 @@ fn count(change: isize) {
     let _ = HELD.try_with(|held| {
         let (now, ever) = held.get();
         held.set((now + change, ever + usize::try_from(change).unwrap_or(0)));
+        let _ = MOST.try_with(|most| most.set(most.get().max(now + change)));
     });
 }
 
@@ -133,8 +136,12 @@ fn networks(count: usize) -> String {
 }
 
 fn read(text: String) -> Scenario {
-    let source = MemorySource::default().with_file("town/compose.yaml", text);
-    let scenario = load(&source, Path::new("town/compose.yaml"), &LoadOptions::default());
+    read_file("town/compose.yaml", text)
+}
+
+fn read_file(name: &str, text: String) -> Scenario {
+    let source = MemorySource::default().with_file(name, text);
+    let scenario = load(&source, Path::new(name), &LoadOptions::default());
     scenario.map_err(|errors| errors.render(false)).unwrap()
 }
 
@@ -162,4 +169,33 @@ fn publishing_many_ports_takes_work_by_their_number() {
     };
     let (some, twice) = (of(2_000), of(3_000));
     assert!(twice <= some * 5 / 2, "{some} bytes were asked for with 1,000 ports, {twice} with 2,000");
+}
+
+#[test]
+fn a_pipeline_takes_no_more_memory_for_more_input() {
+    // `xargs echo` prints all of its input again, which `wc` is there to swallow.
+    for filter in [
+        "grep -c 7",
+        "cut -c1 | wc -l",
+        "sed s/1/2/ | wc -l",
+        "tail -n 2",
+        "head -n -2 | wc -l",
+        "xargs | wc -l",
+        "cat | wc -l",
+    ] {
+        let most = |lines: usize| {
+            let command = format!("seq {lines} | {filter}");
+            let text = format!(
+                "services: {{a: {{image: alpine, command: sleep 1d}}}}\nsteps: [{{in: a, run: \"{command}\"}}]\n"
+            );
+            let scenario = read_file("town/pipes.yaml", text);
+            let before = HELD.get().0;
+            MOST.set(before);
+            let report = lab::run(&scenario, &RunOptions::default(), &mut |_| {});
+            assert!(report.passed(), "{command}");
+            MOST.get() - before
+        };
+        let (some, many) = (most(30_000), most(120_000));
+        assert!(many <= some + 262_144, "{filter}: {some} bytes for 30,000 lines, {many} for 120,000");
+    }
 }

@@ -31,6 +31,9 @@ impl NetworkCapabilities {
     /// What a privileged process has.
     pub const ALL: NetworkCapabilities = NetworkCapabilities { change: NetworkCapability::Full, raw: true };
 
+    /// What a process has whose user is not root: dockerd gives capabilities to root alone.
+    pub const NONE: NetworkCapabilities = NetworkCapabilities { change: NetworkCapability::None, raw: false };
+
     /// What a container's configuration gives to its processes.
     pub fn of(config: &ContainerCreate) -> NetworkCapabilities {
         if config.privileged {

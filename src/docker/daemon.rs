@@ -50,6 +50,7 @@ use super::profile::Profile;
 use super::request::{ContainerExec, ContainerLogs, Containers, EndpointConfig, NetworkMode, Request};
 use super::resolv_conf;
 use super::rules::{Firewall, ResolverRules};
+use super::user;
 use crate::engine::plan::{NamespaceName, Op, Owner, Sysctl};
 
 /// daemon.json, as far as networking goes. The defaults are dockerd's.
@@ -658,16 +659,22 @@ impl Daemon {
                 }
                 let mut env = self.environment(container.number, exec.tty);
                 env.extend(exec.env.iter().cloned());
+                let config = &container.made_from.config;
+                let whom = exec.user.as_ref().or(config.user.as_ref()).map_or("", String::as_str);
+                let user = user::resolve(whom, &config.image);
+                let is_root = user.as_ref().is_ok_and(|user| user.id == 0);
                 outcome.asks.push(Ask::Exec {
                     container: container.id.clone(),
                     namespace: sandbox.namespace.clone(),
                     argv: exec.command.clone(),
                     env,
                     detach: exec.detach,
-                    capabilities: match exec.privileged {
-                        true => NetworkCapabilities::ALL,
-                        false => NetworkCapabilities::of(&container.made_from.config),
+                    capabilities: match (is_root, exec.privileged) {
+                        (false, _) => NetworkCapabilities::NONE,
+                        (true, true) => NetworkCapabilities::ALL,
+                        (true, false) => NetworkCapabilities::of(config),
                     },
+                    user,
                 });
                 Ok(outcome)
             }

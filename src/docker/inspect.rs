@@ -214,6 +214,7 @@ fn config_json(container: &Container) -> Value {
     let mut fields = vec![
         ("Hostname", json!(container.hostname)),
         ("Domainname", json!(config.domainname.as_deref().unwrap_or_default())),
+        ("User", json!(config.user.as_deref().unwrap_or_default())),
     ];
     if !container.made_from.exposed.is_empty() {
         let ports: BTreeMap<String, Value> =

@@ -35,3 +35,4 @@ pub mod resolv_conf;
 mod rules;
 pub mod signal;
 pub mod sysctls;
+pub mod user;

@@ -18,6 +18,7 @@ use super::error::DockerError;
 use super::identity::Id;
 use super::request::ExposedPort;
 use super::signal::Signal;
+use super::user::User;
 use crate::engine::id::ServiceId;
 use crate::engine::plan::{NamespaceName, Owner, Plan, Transport, VlanId};
 
@@ -188,6 +189,8 @@ pub struct ContainerProcess {
     pub interactive: bool,
     /// What its processes may do in the namespace.
     pub capabilities: NetworkCapabilities,
+    /// Whom its processes run as.
+    pub user: User,
 }
 
 /// A file the engine generates for a container.
@@ -298,6 +301,8 @@ pub enum Ask {
         detach: bool,
         /// What it may do in the namespace.
         capabilities: NetworkCapabilities,
+        /// Whom it runs as, or why nobody knows.
+        user: Result<User, DockerError>,
     },
     /// Show what a container wrote so far.
     Logs {

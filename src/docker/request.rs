@@ -469,6 +469,8 @@ pub struct ContainerCreate {
     pub cap_drop: Vec<String>,
     /// All capabilities.
     pub privileged: bool,
+    /// Whom its processes run as, `USER[:GROUP]`; root if nothing is said.
+    pub user: Option<String>,
     /// `run -d`: print the id and return.
     pub detach: bool,
     /// `-t`: a terminal.
@@ -564,6 +566,8 @@ pub struct ContainerExec {
     pub tty: bool,
     /// All capabilities.
     pub privileged: bool,
+    /// Whom it runs as; the container's user if nothing is said.
+    pub user: Option<String>,
 }
 
 /// `docker ps`.

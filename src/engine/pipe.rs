@@ -120,6 +120,11 @@ impl Pipe {
         }
     }
 
+    /// Whether nobody will read what is written.
+    pub fn is_broken(&self) -> bool {
+        self.0.borrow().reader_closed
+    }
+
     /// Nothing more will be read: writers see a broken pipe.
     pub fn close_reader(&self) {
         let mut state = self.0.borrow_mut();

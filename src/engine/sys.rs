@@ -59,6 +59,10 @@ pub type Program = fn(Sys) -> Pin<Box<dyn Future<Output = ExitCode>>>;
 pub trait Files {
     /// The content of a file.
     fn read(&self, path: &str) -> Result<Vec<u8>, Errno>;
+    /// At most `limit` bytes of a file from `offset` on; empty at its end.
+    fn read_at(&self, path: &str, offset: usize, limit: usize) -> Result<Vec<u8>, Errno> {
+        self.read(path).map(|content| piece(&content, offset, limit).to_vec())
+    }
     /// Replaces or extends a file.
     fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno>;
     /// Takes a file away. Files that nobody can write stay.
@@ -71,12 +75,40 @@ pub trait Files {
     fn wake_when_written(&self, _waker: &Waker) {}
 }
 
+/// The part of a content that a read of `limit` bytes at `offset` gives.
+pub(crate) fn piece(content: &[u8], offset: usize, limit: usize) -> &[u8] {
+    let start = offset.min(content.len());
+    &content[start..start + limit.min(content.len() - start)]
+}
+
 /// Starts child processes.
 pub trait Launcher {
     /// Starts a program in the same container; [`Errno::NoSuchFile`] if there is none of that name.
     fn launch(&self, launch: Launch) -> Result<Child, Errno>;
     /// Ends a process; its sockets close, its exit status is 128 plus the signal.
     fn kill(&self, process: ProcessId, signal: u8);
+    /// The processes of the container, oldest first.
+    fn processes(&self) -> Vec<ProcessView>;
+}
+
+/// What others of its container see of a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessView {
+    /// Its identity.
+    pub id: ProcessId,
+    /// Program name and arguments.
+    pub arguments: Vec<String>,
+    /// Whom it runs as.
+    pub user: User,
+}
+
+/// Whom a process runs as, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct User {
+    /// The user; 0 is root.
+    pub id: u32,
+    /// The user's group.
+    pub group: u32,
 }
 
 /// What a child process is started with.
@@ -168,6 +200,8 @@ pub struct Process {
     pub stderr: Pipe,
     /// What it may do in its namespace.
     pub powers: Powers,
+    /// Whom it runs as.
+    pub user: User,
     /// What the programs of its place have written lately.
     pub effort: Rc<Effort>,
 }
@@ -283,6 +317,14 @@ impl Sys {
         kernel.unwrap_or_else(|| self.process.files.read(path))
     }
 
+    /// At most `limit` bytes of a file from `offset` on; empty at its end.
+    pub fn read_file_at(&self, path: &str, offset: usize, limit: usize) -> Result<Vec<u8>, Errno> {
+        match self.engine.borrow().read_kernel_file(self.namespace, path) {
+            Some(content) => content.map(|content| piece(&content, offset, limit).to_vec()),
+            None => self.process.files.read_at(path, offset, limit),
+        }
+    }
+
     /// Writes a file. A parameter below `/proc/sys` is [`Self::administer`]ed.
     pub fn write_file(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno> {
         match proc::change_of(path, content) {
@@ -322,6 +364,21 @@ impl Sys {
     /// Ends a process.
     pub fn kill(&self, process: ProcessId, signal: u8) {
         self.process.launcher.kill(process, signal);
+    }
+
+    /// The processes of the container, oldest first.
+    pub fn processes(&self) -> Vec<ProcessView> {
+        self.process.launcher.processes()
+    }
+
+    /// Its own identity.
+    pub fn process_id(&self) -> ProcessId {
+        self.process.id
+    }
+
+    /// Whom it runs as.
+    pub fn user(&self) -> User {
+        self.process.user
     }
 
     /// Virtual time since the start of the run.

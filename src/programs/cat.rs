@@ -1,7 +1,8 @@
-//! `cat [-nbvteA] [FILE]...`: copies files, or standard input as it comes.
+//! `cat [-nbvteA] [FILE]...`: copies files and standard input as they come, in pieces.
 
+use super::arguments;
 use super::options::{Options, Syntax, finish};
-use super::{arguments, text};
+use super::text::{BROKEN_PIPE, Complaint, Input, Piece};
 use crate::engine::sys::{ExitCode, Sys};
 
 const SYNTAX: Syntax = Syntax {
@@ -32,26 +33,19 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
     }
     let mut status = ExitCode::SUCCESS;
     for path in inputs {
-        if path == "-" {
-            loop {
-                let part = sys.stdin().read(65_536).await;
-                if part.is_empty() || sys.write(&shown.text(part)).await.is_err() {
-                    break;
-                }
-            }
-            continue;
-        }
         if path == "/dev/zero" {
             while sys.write(&shown.text(vec![0; 4_096])).await.is_ok() {}
-            break;
+            return BROKEN_PIPE;
         }
-        match text::read_input(&sys, program, &path).await {
-            Ok(content) => {
-                if sys.write(&shown.text(content)).await.is_err() {
-                    break;
-                }
+        let mut input = Input::new(&sys, program, &[path], Complaint::CannotOpen);
+        while let Some(piece) = input.next().await {
+            let Piece::Bytes(bytes) = piece else { continue };
+            if sys.write(&shown.text(bytes)).await.is_err() {
+                return BROKEN_PIPE;
             }
-            Err(failure) => status = finish(&sys, Err(failure)).await,
+        }
+        if !input.complete {
+            status = ExitCode::FAILURE;
         }
     }
     status

@@ -361,7 +361,10 @@ async fn mongo(sys: &Sys, program: &str, options: &Options) -> ExitCode {
     let question = match options.value(EVALUATE) {
         Some(text) => text.to_owned(),
         None => {
-            let input = super::text::read_stdin(sys).await;
+            let input = match super::text::read_file(sys, program, "-").await {
+                Ok(input) => input,
+                Err(failure) => return super::options::finish(sys, Err(failure)).await,
+            };
             String::from_utf8_lossy(&input).into_owned()
         }
     };

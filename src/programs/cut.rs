@@ -1,7 +1,8 @@
 //! `cut -f LIST [-d SEP] [-s] | -c LIST | -b LIST [FILE]...`.
 
+use super::arguments;
 use super::options::{Failure, Options, Syntax, finish};
-use super::{arguments, text};
+use super::text::{BROKEN_PIPE, Complaint, Input, Line, Lines};
 use crate::engine::sys::{ExitCode, Sys};
 
 pub(super) const SYNTAX: Syntax = Syntax {
@@ -37,9 +38,9 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     if delimiter.chars().count() != 1 {
         return Err(Failure::new(program, "the delimiter must be a single character"));
     }
-    let content = text::read_all(sys, program, &options.operands).await?;
-    for line in text::lines(&content) {
-        let shown: String = match kind {
+    let mut lines = Lines::new(Input::new(sys, program, &options.operands, Complaint::Name));
+    while let Some(Line { text: line, .. }) = lines.line().await? {
+        let mut shown: String = match kind {
             'f' if !line.contains(delimiter) => {
                 if options.has('s') {
                     continue;
@@ -54,9 +55,12 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
             }
             _ => line.chars().enumerate().filter(|(at, _)| wanted(at + 1)).map(|(_, c)| c).collect(),
         };
-        sys.print(format!("{shown}\n")).await;
+        shown.push('\n');
+        if sys.write(shown.as_bytes()).await.is_err() {
+            return Ok(BROKEN_PIPE);
+        }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(lines.input.status())
 }
 
 /// `1,3-5,7-`, counted from 1.

@@ -1,13 +1,16 @@
 //! `echo [-neE] WORD...`.
 
 use super::arguments;
+use super::text::BROKEN_PIPE;
 use crate::engine::sys::{ExitCode, Sys};
 
 /// Prints its arguments.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
     let (_, words) = arguments(&sys);
-    sys.print(text(words)).await;
-    ExitCode::SUCCESS
+    match sys.write(text(words).as_bytes()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => BROKEN_PIPE,
+    }
 }
 
 /// What it prints.

@@ -5,6 +5,7 @@
 
 use super::arguments;
 use super::options::{Failure, Options, Syntax, finish};
+use super::text::BROKEN_PIPE;
 use crate::engine::sys::{Errno, ExitCode, Sys};
 
 const MKDIR: Syntax = Syntax {
@@ -124,7 +125,7 @@ pub(crate) async fn tee(sys: Sys) -> ExitCode {
             }
         }
         if sys.write(&part).await.is_err() {
-            return status;
+            return BROKEN_PIPE;
         }
     }
 }

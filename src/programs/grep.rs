@@ -1,244 +1,258 @@
-//! `grep [-vqicwoEF] PATTERN [FILE]...`.
+//! `grep [-HhnlLoqvsiwFEx] [-m N] [-A|B|C N] PATTERN [FILE]...`: the lines that match an expression.
 //!
-//! Patterns are basic or extended expressions as far as people pipe into them: literal text, `.`, `*`, `+`, `?`,
-//! `[set]`, `^`, `$`, and alternatives with `|` (`\|` without -E). Groups are refused.
+//! Lines are looked at one by one and none is kept, but for the `-B` lines before a match. It reads no further than the
+//! answer needs: `-q`, `-l` and `-m` stop, so that an endless writer in front of it ends.
 
+use std::collections::VecDeque;
+
+use super::arguments;
 use super::options::{Failure, Options, Syntax, finish};
-use super::{arguments, text};
+use super::regex::{Dialect, Expression, Whole};
+use super::text::{BROKEN_PIPE, Complaint, Input, Line, Lines, Next};
 use crate::engine::sys::{ExitCode, Sys};
 
 pub(super) const SYNTAX: Syntax = Syntax {
-    letters: "vqicoEFe:n",
+    letters: "HhnlLcoqvsiwxFEe:m:A:B:C:",
     long: &[],
     stop_at_operand: false,
-    usage: "grep [-vqicnoEF] PATTERN [FILE]...",
+    usage: "grep [-HhnlLoqvsiwFE] [-m N] [-A|B|C N] { PATTERN | -e PATTERN... } [FILE]...\n\n\
+            Search for PATTERN in FILEs (or stdin)\n\n\
+            \t-H\tAdd 'filename:' prefix\n\
+            \t-h\tDo not add 'filename:' prefix\n\
+            \t-n\tAdd 'line_no:' prefix\n\
+            \t-l\tShow only names of files that match\n\
+            \t-L\tShow only names of files that don't match\n\
+            \t-c\tShow only count of matching lines\n\
+            \t-o\tShow only the matching part of line\n\
+            \t-q\tQuiet. Return 0 if PATTERN is found, 1 otherwise\n\
+            \t-v\tSelect non-matching lines\n\
+            \t-s\tSuppress open and read errors\n\
+            \t-i\tIgnore case\n\
+            \t-w\tMatch whole words only\n\
+            \t-x\tMatch whole lines only\n\
+            \t-F\tPATTERN is a literal (not regexp)\n\
+            \t-E\tPATTERN is an extended regexp\n\
+            \t-m N\tMatch up to N times per file\n\
+            \t-A N\tPrint N lines of trailing context\n\
+            \t-B N\tPrint N lines of leading context\n\
+            \t-C N\tSame as '-A N -B N'\n\
+            \t-e PTRN\tPattern to match",
 };
 
-/// Prints the lines that match; status 1 if there is none.
+/// The most lines before a match that are kept.
+const MOST_BEFORE: usize = 1_000;
+
+/// Prints the lines that match; status 1 if there is none, 2 if something is wrong.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
-    let result = run(&sys).await;
+    let result = run(&sys).await.map_err(|failure| Failure { status: ExitCode(2), ..failure });
     finish(&sys, result).await
 }
 
 async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let (program, words) = arguments(sys);
     let mut options = Options::parse(program, words, &SYNTAX)?;
-    let pattern = match options.value('e') {
-        Some(pattern) => pattern.to_owned(),
-        None if options.operands.is_empty() => return Err(Failure::usage("", SYNTAX.usage)),
-        None => options.operands.remove(0),
-    };
-    let fold = options.has('i');
-    let pattern = if fold { pattern.to_lowercase() } else { pattern };
-    let dialect = match (options.has('F'), options.has('E')) {
-        (true, _) => Dialect::Fixed,
-        (false, true) => Dialect::Extended,
-        (false, false) => Dialect::Basic,
-    };
-    let expression = Expression::parse(&pattern, dialect)
-        .map_err(|message| Failure { text: format!("{program}: {message}\n"), status: ExitCode(2) })?;
-    let content = text::read_all(sys, program, &options.operands)
-        .await
-        .map_err(|failure| Failure { status: ExitCode(2), ..failure })?;
-    let mut count = 0;
-    for (number, line) in text::lines(&content).into_iter().enumerate() {
-        let subject = if fold { line.to_lowercase() } else { line.clone() };
-        let found = expression.find(&subject);
-        if found.is_some() == options.has('v') {
-            continue;
+    let mut patterns: Vec<String> = options.values('e').map(str::to_owned).collect();
+    if patterns.is_empty() {
+        if options.operands.is_empty() {
+            return Err(Failure::usage("", SYNTAX.usage));
         }
-        count += 1;
-        if options.has('q') {
-            return Ok(ExitCode::SUCCESS);
-        }
-        if options.has('c') {
-            continue;
-        }
-        let prefix = if options.has('n') { format!("{}:", number + 1) } else { String::new() };
-        let shown: String = match (options.has('o'), found) {
-            (true, Some((start, end))) => line.chars().skip(start).take(end - start).collect(),
-            _ => line,
-        };
-        sys.print(format!("{prefix}{shown}\n")).await;
+        patterns.push(options.operands.remove(0));
     }
-    if options.has('c') {
-        sys.print(format!("{count}\n")).await;
-    }
-    Ok(if count > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dialect {
-    Fixed,
-    Basic,
-    Extended,
-}
-
-/// A pattern: alternatives, each a list of repeated atoms.
-pub(super) struct Expression {
-    alternatives: Vec<Alternative>,
-}
-
-struct Alternative {
-    start: bool,
-    end: bool,
-    pieces: Vec<Piece>,
-}
-
-struct Piece {
-    atom: Atom,
-    least: usize,
-    many: bool,
-}
-
-enum Atom {
-    Any,
-    Letter(char),
-    Set { negated: bool, ranges: Vec<(char, char)> },
-}
-
-impl Expression {
-    /// Reads a pattern; the error says what is wrong with it.
-    pub(super) fn parse(pattern: &str, dialect: Dialect) -> Result<Expression, String> {
-        let letters: Vec<char> = pattern.chars().collect();
-        if dialect == Dialect::Fixed {
-            let pieces = letters.into_iter().map(|c| Piece { atom: Atom::Letter(c), least: 1, many: false });
-            let alternative = Alternative { start: false, end: false, pieces: pieces.collect() };
-            return Ok(Expression { alternatives: vec![alternative] });
-        }
-        let mut alternatives = Vec::new();
-        let mut current = Alternative { start: false, end: false, pieces: Vec::new() };
-        let mut at = 0;
-        while at < letters.len() {
-            let escaped = letters[at] == '\\' && at + 1 < letters.len();
-            let letter = if escaped { letters[at + 1] } else { letters[at] };
-            at += if escaped { 2 } else { 1 };
-            let special = escaped != (dialect == Dialect::Extended);
-            match letter {
-                '|' if special => {
-                    alternatives.push(current);
-                    current = Alternative { start: false, end: false, pieces: Vec::new() };
+    let wanted = Wanted::new(program, &options, &patterns)?;
+    let complaint = if options.has('s') { Complaint::Silent } else { Complaint::Name };
+    let mut lines = Lines::new(Input::new(sys, program, &options.operands, complaint));
+    let mut shown = Shown::new(program, &options)?;
+    let most: usize = options.number(program, 'm', usize::MAX)?;
+    let names_only = options.has('l') || options.has('L');
+    let (mut any, mut count, mut number, mut answered) = (false, 0, 0, false);
+    while let Some(next) = lines.next().await? {
+        let line = match next {
+            Next::Line(line) => line,
+            Next::End => {
+                shown.name = lines.input.name().to_owned();
+                let told = if names_only {
+                    ((count > 0) == options.has('l')).then(|| format!("{}\n", shown.title()))
+                } else {
+                    options.has('c').then(|| format!("{}{count}\n", shown.prefix(None, ':')))
+                };
+                if let Some(told) = told
+                    && sys.write(told.as_bytes()).await.is_err()
+                {
+                    return Ok(BROKEN_PIPE);
                 }
-                '(' | ')' | '{' | '}' if special => {
-                    return Err(format!("unsupported pattern '{pattern}': expected no groups or counts"));
-                }
-                '+' | '?' if special && !current.pieces.is_empty() => repeat(&mut current, letter),
-                '*' if !escaped && !current.pieces.is_empty() => repeat(&mut current, letter),
-                '^' if !escaped && current.pieces.is_empty() => current.start = true,
-                '$' if !escaped && (at == letters.len() || letters[at] == '|') => current.end = true,
-                '.' if !escaped => current.pieces.push(Piece { atom: Atom::Any, least: 1, many: false }),
-                '[' if !escaped => {
-                    let atom = parse_set(&letters, &mut at)
-                        .ok_or_else(|| format!("bad regex '{pattern}': unmatched ["))?;
-                    current.pieces.push(Piece { atom, least: 1, many: false });
-                }
-                letter => current.pieces.push(Piece { atom: Atom::Letter(letter), least: 1, many: false }),
+                (count, number, answered) = (0, 0, false);
+                shown.begin();
+                continue;
             }
+        };
+        if number == 0 {
+            shown.name = lines.input.name().to_owned();
         }
-        alternatives.push(current);
-        Ok(Expression { alternatives })
+        number += 1;
+        let found = if answered { None } else { wanted.from(&line.text, 0) };
+        let written = if answered || found.is_some() == options.has('v') {
+            shown.counted || shown.context(sys, number, line).await
+        } else {
+            (count, any) = (count + 1, true);
+            if options.has('q') {
+                return Ok(ExitCode::SUCCESS);
+            }
+            answered = names_only || count >= most;
+            shown.counted || shown.line(sys, &wanted, number, &line, found).await
+        };
+        if !written {
+            return Ok(BROKEN_PIPE);
+        }
+        if answered && shown.after == 0 {
+            lines.skip();
+        }
+    }
+    Ok(match (any, lines.input.complete) {
+        (_, false) => ExitCode(2),
+        (true, true) => ExitCode::SUCCESS,
+        (false, true) => ExitCode::FAILURE,
+    })
+}
+
+/// What lines are searched for.
+struct Wanted(Vec<Expression>);
+
+impl Wanted {
+    fn new(program: &str, options: &Options, patterns: &[String]) -> Result<Wanted, Failure> {
+        let dialect = match (options.has('F'), options.has('E')) {
+            (true, _) => Dialect::Fixed,
+            (false, true) => Dialect::Extended,
+            (false, false) => Dialect::Basic,
+        };
+        let whole = match (options.has('x'), options.has('w')) {
+            (true, _) => Whole::Line,
+            (false, true) => Whole::Words,
+            (false, false) => Whole::Part,
+        };
+        let expression = |pattern: &str| {
+            Expression::new(pattern, dialect, options.has('i'), whole)
+                .map_err(|reason| Failure::new(program, format!("bad regex '{pattern}': {reason}")))
+        };
+        // Each line of a pattern is one.
+        let all = patterns.iter().flat_map(|pattern| pattern.split('\n'));
+        all.map(expression).collect::<Result<Vec<_>, _>>().map(Wanted)
     }
 
-    /// Whether it matches at the start of a line only.
-    pub(super) fn is_anchored(&self) -> bool {
-        self.alternatives.iter().all(|alternative| alternative.start)
+    /// The leftmost longest match from a position on.
+    fn from(&self, line: &str, from: usize) -> Option<(usize, usize)> {
+        let all = self.0.iter().filter_map(|expression| expression.find(line, from));
+        all.map(|found| (found.start(), found.end())).min_by_key(|(start, end)| (*start, usize::MAX - *end))
     }
+}
 
-    /// Where the first match starts and ends, in characters.
-    pub(super) fn find(&self, line: &str) -> Option<(usize, usize)> {
-        let letters: Vec<char> = line.chars().collect();
-        let starts = 0..=letters.len();
-        starts.into_iter().find_map(|start| {
-            let tried = self.alternatives.iter().filter(|a| !a.start || start == 0);
-            let longest = tried.filter_map(|a| match_here(&a.pieces, a.end, &letters, start)).max();
-            longest.map(|end| (start, end))
+/// How lines are shown.
+struct Shown {
+    names: bool,
+    numbers: bool,
+    only_matches: bool,
+    inverted: bool,
+    /// Lines are not shown but counted.
+    counted: bool,
+    before: usize,
+    behind: usize,
+    name: String,
+    kept: VecDeque<(usize, Line)>,
+    /// Lines behind a match that are still to be shown.
+    after: usize,
+    /// The line shown last, of any input.
+    last: Option<usize>,
+}
+
+impl Shown {
+    fn new(program: &str, options: &Options) -> Result<Shown, Failure> {
+        let around: usize = options.number(program, 'C', 0)?;
+        let only_matches = options.has('o');
+        let context = |letter| options.number(program, letter, around);
+        let (before, behind) = if only_matches { (0, 0) } else { (context('B')?, context('A')?) };
+        Ok(Shown {
+            names: options.has('H') || options.operands.len() > 1 && !options.has('h'),
+            numbers: options.has('n'),
+            only_matches,
+            inverted: options.has('v'),
+            counted: ['c', 'l', 'L', 'q'].iter().any(|letter| options.has(*letter)),
+            before: before.min(MOST_BEFORE),
+            behind,
+            name: String::new(),
+            kept: VecDeque::new(),
+            after: 0,
+            last: None,
         })
     }
-}
 
-fn repeat(alternative: &mut Alternative, letter: char) {
-    if let Some(piece) = alternative.pieces.last_mut() {
-        piece.least = usize::from(letter == '+');
-        piece.many = letter != '?';
+    /// Forgets an input for the next.
+    fn begin(&mut self) {
+        self.kept.clear();
+        self.after = 0;
+        // Whatever comes is not next to what was shown.
+        self.last = self.last.map(|_| usize::MAX);
     }
-}
 
-fn parse_set(letters: &[char], at: &mut usize) -> Option<Atom> {
-    let negated = letters.get(*at) == Some(&'^');
-    *at += usize::from(negated);
-    let mut ranges = Vec::new();
-    loop {
-        let low = *letters.get(*at)?;
-        if low == ']' && !ranges.is_empty() {
-            *at += 1;
-            return Some(Atom::Set { negated, ranges });
-        }
-        if letters.get(*at + 1) == Some(&'-') && letters.get(*at + 2).is_some_and(|high| *high != ']') {
-            ranges.push((low, letters[*at + 2]));
-            *at += 3;
-        } else {
-            ranges.push((low, low));
-            *at += 1;
-        }
+    fn title(&self) -> &str {
+        if self.name == "-" { "(standard input)" } else { &self.name }
     }
-}
 
-/// The positions reachable after each piece, as sets: linear in the line for every pattern.
-fn match_here(pieces: &[Piece], end: bool, letters: &[char], start: usize) -> Option<usize> {
-    let mut reachable = vec![start];
-    for piece in pieces {
-        let mut next: Vec<usize> = if piece.least == 0 { reachable.clone() } else { Vec::new() };
-        let mut frontier = reachable;
-        while !frontier.is_empty() {
-            let mut stepped: Vec<usize> = frontier
-                .iter()
-                .filter(|at| letters.get(**at).is_some_and(|letter| piece.atom.matches(*letter)))
-                .map(|at| at + 1)
-                .filter(|at| !next.contains(at))
-                .collect();
-            stepped.dedup();
-            next.extend(&stepped);
-            frontier = if piece.many { stepped } else { Vec::new() };
-        }
-        reachable = next;
+    fn prefix(&self, number: Option<usize>, mark: char) -> String {
+        let name = if self.names { format!("{}{mark}", self.title()) } else { String::new() };
+        number.filter(|_| self.numbers).map_or(name.clone(), |number| format!("{name}{number}{mark}"))
     }
-    reachable.into_iter().filter(|at| !end || *at == letters.len()).max()
-}
 
-impl Atom {
-    fn matches(&self, letter: char) -> bool {
-        match self {
-            Atom::Any => true,
-            Atom::Letter(known) => *known == letter,
-            Atom::Set { negated, ranges } => {
-                ranges.iter().any(|(low, high)| (*low..=*high).contains(&letter)) != *negated
+    /// Shows a line that was selected. False: nobody reads it.
+    async fn line(
+        &mut self,
+        sys: &Sys,
+        wanted: &Wanted,
+        number: usize,
+        line: &Line,
+        found: Option<(usize, usize)>,
+    ) -> bool {
+        let mut text = String::new();
+        let begins = self.kept.front().map_or(number, |(first, _)| *first);
+        if (self.before > 0 || self.behind > 0) && self.last.is_some_and(|last| last != begins - 1) {
+            text += "--\n";
+        }
+        for (number, line) in std::mem::take(&mut self.kept) {
+            text += &format!("{}{}\n", self.prefix(Some(number), '-'), line.text);
+        }
+        let prefix = self.prefix(Some(number), ':');
+        match found {
+            Some(mut found) if self.only_matches && !self.inverted => loop {
+                let (start, end) = found;
+                if start < end {
+                    text += &format!("{prefix}{}\n", &line.text[start..end]);
+                }
+                let step = line.text[end..].chars().next().map_or(1, char::len_utf8);
+                let from = if start < end { end } else { end + step };
+                match wanted.from(&line.text, from) {
+                    Some(next) if from <= line.text.len() => found = next,
+                    _ => break,
+                }
+            },
+            _ if self.only_matches => {}
+            _ => text += &format!("{prefix}{}\n", line.text),
+        }
+        (self.after, self.last) = (self.behind, Some(number));
+        text.is_empty() || sys.write(text.as_bytes()).await.is_ok()
+    }
+
+    /// A line that was not selected: shown behind a match, or kept in case one follows.
+    async fn context(&mut self, sys: &Sys, number: usize, line: Line) -> bool {
+        if self.after > 0 {
+            self.after -= 1;
+            self.last = Some(number);
+            let text = format!("{}{}\n", self.prefix(Some(number), '-'), line.text);
+            return sys.write(text.as_bytes()).await.is_ok();
+        }
+        if self.before > 0 {
+            if self.kept.len() == self.before {
+                self.kept.pop_front();
             }
+            self.kept.push_back((number, line));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn matches(pattern: &str, line: &str) -> bool {
-        Expression::parse(pattern, Dialect::Basic).unwrap().find(line).is_some()
-    }
-
-    #[test]
-    fn basic_expressions() {
-        assert!(matches("^Address: ", "Address: 1.2.3.4"));
-        assert!(!matches("^Address: ", " Address: 1.2.3.4"));
-        assert!(matches("seq=.*ttl=64", "seq=0 ttl=64 time=1"));
-        assert!(matches("a\\|b$", "xb") && !matches("a\\|b$", "bx"));
-        assert!(matches("[0-9][0-9]*x", "a12x") && !matches("[^0-9]x", "2x"));
-        assert!(matches("a+b", "a+b"));
-        assert!(Expression::parse("[a", Dialect::Basic).is_err());
-    }
-
-    #[test]
-    fn repetition_is_not_exponential() {
-        let line = "a".repeat(200);
-        assert!(!matches(&format!("{}$x", "a*".repeat(20)), &line));
+        true
     }
 }

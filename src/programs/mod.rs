@@ -17,6 +17,7 @@
 
 mod arp;
 mod arping;
+mod awk;
 mod bridge;
 mod busybox;
 mod cat;
@@ -33,6 +34,7 @@ mod dsniff;
 mod echo;
 mod env;
 mod files;
+mod getent;
 mod grep;
 mod head;
 mod hostname;
@@ -60,6 +62,8 @@ pub(crate) mod options;
 mod ping;
 mod playable;
 mod printf;
+mod ps;
+mod regex;
 mod relay;
 pub(crate) mod resolver;
 mod route;
@@ -68,25 +72,33 @@ mod seq;
 mod sh;
 mod sleep;
 mod sort;
+mod ss;
 mod status;
 mod sysctl;
 mod tail;
 pub(crate) mod tasks;
+mod telnet;
 mod test;
 mod text;
 mod timeout;
 mod tr;
 mod traceroute;
 mod uname;
+mod uniq;
 mod wc;
 mod wget;
 mod which;
 mod xargs;
+mod yes;
 
+#[cfg(test)]
+mod more_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod text_tests;
 #[cfg(test)]
 mod tools_tests;
 
@@ -104,6 +116,7 @@ pub const NAMES: &[&str] = &[
     "arping",
     "arpspoof",
     "ash",
+    "awk",
     "bash",
     "brctl",
     "bridge",
@@ -117,6 +130,7 @@ pub const NAMES: &[&str] = &[
     "echo",
     "env",
     "false",
+    "getent",
     "grep",
     "head",
     "hostname",
@@ -131,6 +145,7 @@ pub const NAMES: &[&str] = &[
     "iptables",
     "iptables-restore",
     "iptables-save",
+    "kill",
     "listen",
     "ls",
     "macof",
@@ -142,10 +157,14 @@ pub const NAMES: &[&str] = &[
     "nslookup",
     "nstat",
     "pg_isready",
+    "pgrep",
+    "pidof",
     "ping",
     "ping6",
-    "printf",
+    "pkill",
     "printenv",
+    "printf",
+    "ps",
     "rabbitmq-diagnostics",
     "redis-cli",
     "rm",
@@ -155,9 +174,11 @@ pub const NAMES: &[&str] = &[
     "sh",
     "sleep",
     "sort",
+    "ss",
     "sysctl",
     "tail",
     "tee",
+    "telnet",
     "test",
     "timeout",
     "touch",
@@ -166,10 +187,13 @@ pub const NAMES: &[&str] = &[
     "traceroute6",
     "true",
     "uname",
+    "uniq",
     "wc",
     "wget",
     "which",
+    "whoami",
     "xargs",
+    "yes",
 ];
 
 /// The program of a name, or of a path to it. `None`: no such program.
@@ -255,6 +279,18 @@ pub fn find(name: &str) -> Option<Program> {
         "touch" => |sys| Box::pin(files::touch(sys)),
         "which" => |sys| Box::pin(which::main(sys)),
         "xargs" => |sys| Box::pin(xargs::main(sys)),
+        "yes" => |sys| Box::pin(yes::main(sys)),
+        "awk" => |sys| Box::pin(awk::main(sys)),
+        "getent" => |sys| Box::pin(getent::main(sys)),
+        "kill" => |sys| Box::pin(ps::kill(sys)),
+        "pgrep" => |sys| Box::pin(ps::pgrep(sys)),
+        "pkill" => |sys| Box::pin(ps::pkill(sys)),
+        "pidof" => |sys| Box::pin(ps::pidof(sys)),
+        "ps" => |sys| Box::pin(ps::ps(sys)),
+        "ss" => |sys| Box::pin(ss::main(sys)),
+        "telnet" => |sys| Box::pin(telnet::main(sys)),
+        "uniq" => |sys| Box::pin(uniq::main(sys)),
+        "whoami" => |sys| Box::pin(id::whoami(sys)),
         _ => return None,
     };
     Some(program)

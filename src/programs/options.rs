@@ -203,7 +203,7 @@ pub(crate) fn duration(text: &str) -> Option<std::time::Duration> {
 }
 
 /// The signals of `signal(7)` that end a program.
-const SIGNALS: [(&str, u8); 8] = [
+pub(crate) const SIGNALS: [(&str, u8); 8] = [
     ("HUP", 1),
     ("INT", 2),
     ("QUIT", 3),

@@ -8,9 +8,9 @@ use super::clients::{self, Client};
 use super::options::{Options, Syntax};
 use super::sh::Words;
 use super::{
-    arp, arping, base_name, conntrack, curl, cut, date, dsniff, find, grep, head, hostname, hping3,
-    http_proxy, httpd, iptables, nc, netstat, nstat, ping, route, sed, seq, sh, sort, sysctl, tail, timeout,
-    tr, traceroute, wc, wget, which, xargs,
+    arp, arping, awk, base_name, conntrack, curl, cut, date, dsniff, find, grep, head, hostname, hping3,
+    http_proxy, httpd, id, iptables, nc, netstat, nstat, ping, ps, route, sed, seq, sh, sort, ss, sysctl,
+    tail, telnet, timeout, tr, traceroute, uniq, wc, wget, which, xargs,
 };
 
 /// Commands that start commands (`env timeout 5 sh -c ...`), one inside another.
@@ -154,6 +154,14 @@ fn syntax(program: &str) -> Option<&'static Syntax> {
         "wget" => &wget::SYNTAX,
         "which" => &which::SYNTAX,
         "xargs" => &xargs::SYNTAX,
+        "uniq" => &uniq::SYNTAX,
+        "telnet" => &telnet::SYNTAX,
+        "ss" => &ss::SYNTAX,
+        "ps" => &ps::PS,
+        "pgrep" => &ps::PGREP,
+        "pidof" => &ps::PIDOF,
+        "id" => &id::SYNTAX,
+        "awk" => &awk::SYNTAX,
         _ => return None,
     })
 }

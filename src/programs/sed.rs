@@ -1,9 +1,10 @@
 //! `sed [-nE] [-e] SCRIPT [FILE]...`, as far as people pipe into it: `s/RE/TEXT/[gp]`, `p`, `d` and `q`, each with an
 //! address (`3`, `$`, `/RE/`, `2,5`) or without one. Expressions are grep's; anything else is refused.
 
-use super::grep::{Dialect, Expression};
+use super::arguments;
 use super::options::{Failure, Options, Syntax, finish};
-use super::{arguments, text};
+use super::regex::{Dialect, Expression, Found, Whole};
+use super::text::{BROKEN_PIPE, Complaint, Input, LONGEST, Line, Lines, out_of_memory};
 use crate::engine::sys::{ExitCode, Sys};
 
 pub(super) const SYNTAX: Syntax = Syntax {
@@ -38,40 +39,66 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         let read = read(script, dialect).map_err(|message| Failure::new(program, message))?;
         commands.extend(read);
     }
-    let content = text::read_all(sys, program, &options.operands).await?;
-    let lines = text::lines(&content);
     let quiet = options.has('n');
-    'lines: for (at, line) in lines.iter().enumerate() {
-        let (number, last) = (at + 1, at + 1 == lines.len());
-        let mut space = line.clone();
+    let mut lines = Lines::new(Input::new(sys, program, &options.operands, Complaint::Name));
+    let (mut next, mut number) = (lines.line().await?, 0);
+    'lines: while let Some(Line { text: mut space, ended }) = next {
+        // `$` has to know whether there is another.
+        next = lines.line().await?;
+        let last = next.is_none();
+        number += 1;
+        // The end of the last line is there if it was.
+        let end = if last && !ended { "" } else { "\n" };
+        let mut output = String::new();
+        let mut ends = false;
         for command in &commands {
             if !command.address.holds(number, last, &space) {
                 continue;
             }
             match &command.verb {
-                Verb::Print => sys.print(format!("{space}\n")).await,
-                Verb::Delete => continue 'lines,
-                Verb::Quit => {
-                    if !quiet {
-                        sys.print(format!("{space}\n")).await;
+                Verb::Print => output += &format!("{space}\n"),
+                Verb::Delete => {
+                    if sys.write(output.as_bytes()).await.is_err() {
+                        return Ok(BROKEN_PIPE);
                     }
-                    return Ok(ExitCode::SUCCESS);
+                    continue 'lines;
+                }
+                Verb::Quit => {
+                    ends = true;
+                    break;
                 }
                 Verb::Substitute { expression, with, all, print } => {
-                    if let Some(changed) = substituted(&space, expression, with, *all) {
+                    let changed = substituted(&space, expression, with, *all)
+                        .map_err(|()| out_of_memory(program, "a line has become longer than 1 MiB"))?;
+                    if let Some(changed) = changed {
                         space = changed;
                         if *print {
-                            sys.print(format!("{space}\n")).await;
+                            output += &format!("{space}\n");
                         }
                     }
                 }
             }
+            if output.len() > LONGEST {
+                if sys.write(output.as_bytes()).await.is_err() {
+                    return Ok(BROKEN_PIPE);
+                }
+                output.clear();
+            }
         }
         if !quiet {
-            sys.print(format!("{space}\n")).await;
+            output += &space;
+            output += end;
+        } else if end.is_empty() {
+            output.truncate(output.trim_end_matches('\n').len());
+        }
+        if sys.write(output.as_bytes()).await.is_err() {
+            return Ok(BROKEN_PIPE);
+        }
+        if ends {
+            break;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(lines.input.status())
 }
 
 struct Command {
@@ -104,7 +131,7 @@ impl Address {
             Address::Range(first, end) => {
                 number == *first || number > *first && end.is_none_or(|end| number <= end)
             }
-            Address::Matching(expression) => expression.find(line).is_some(),
+            Address::Matching(expression) => expression.is_in(line),
         }
     }
 }
@@ -133,7 +160,7 @@ fn read(script: &str, dialect: Dialect) -> Result<Vec<Command>, String> {
                 }
                 rest = &behind[end..];
                 Verb::Substitute {
-                    expression: Expression::parse(&pattern, dialect)?,
+                    expression: expression(&pattern, dialect)?,
                     with,
                     all: flags.contains('g'),
                     print: flags.contains('p'),
@@ -158,7 +185,7 @@ fn address(text: &str, dialect: Dialect) -> Result<(Address, &str), String> {
     }
     if let Some(rest) = text.strip_prefix('/') {
         let (pattern, rest) = until(rest, '/')?;
-        return Ok((Address::Matching(Expression::parse(&pattern, dialect)?), rest));
+        return Ok((Address::Matching(expression(&pattern, dialect)?), rest));
     }
     let (first, rest) = number(text);
     let Some(first) = first else { return Ok((Address::Every, rest)) };
@@ -198,42 +225,49 @@ fn until(text: &str, mark: char) -> Result<(String, &str), String> {
     Err(format!("unmatched '{mark}'"))
 }
 
-/// The line with the first match or all of them replaced; `None` if there is none.
-fn substituted(line: &str, expression: &Expression, with: &str, all: bool) -> Option<String> {
-    let letters: Vec<char> = line.chars().collect();
+/// The line with the first match or all of them replaced; `None` if there is none. The error: it would be too long.
+fn substituted(line: &str, expression: &Expression, with: &str, all: bool) -> Result<Option<String>, ()> {
     let (mut text, mut at, mut found) = (String::new(), 0, false);
-    // A later search must not take a middle for the line's start.
-    while at <= letters.len() && (all || !found) && (at == 0 || !expression.is_anchored()) {
-        let rest: String = letters[at..].iter().collect();
-        let Some((start, end)) = expression.find(&rest) else { break };
+    while at <= line.len() && (all || !found) {
+        let Some(place) = expression.find(line, at) else { break };
         found = true;
-        text.extend(&letters[at..at + start]);
-        let matched: String = letters[at + start..at + end].iter().collect();
-        text += &replacement(with, &matched);
-        at += end;
-        if start == end {
-            text.extend(letters.get(at));
-            at += 1;
+        text += &line[at..place.start()];
+        replace(&mut text, with, line, &place);
+        at = place.end();
+        if place.start() == place.end() {
+            let letter = line[at..].chars().next();
+            text.extend(letter);
+            at += letter.map_or(1, char::len_utf8);
+        }
+        if text.len() > LONGEST {
+            return Err(());
         }
     }
-    text.extend(letters.get(at..).into_iter().flatten());
-    found.then_some(text)
+    text += line.get(at..).unwrap_or_default();
+    Ok(found.then_some(text))
 }
 
-/// `&` is what matched, `\n` a line end, any other escaped letter itself.
-fn replacement(with: &str, matched: &str) -> String {
-    let mut text = String::new();
+/// `&` is what matched, `\1` to `\9` its groups, `\n` a line end, any other escaped letter itself.
+fn replace(text: &mut String, with: &str, line: &str, found: &Found) {
     let mut letters = with.chars();
     while let Some(letter) = letters.next() {
         match letter {
-            '&' => text += matched,
+            '&' => text.push_str(found.group(line, 0).unwrap_or_default()),
             '\\' => match letters.next() {
                 Some('n') => text.push('\n'),
                 Some('t') => text.push('\t'),
+                Some(digit @ '0'..='9') => {
+                    let group = digit.to_digit(10).map_or(0, |digit| digit as usize);
+                    text.push_str(found.group(line, group).unwrap_or_default());
+                }
                 other => text.extend(other),
             },
             other => text.push(other),
         }
     }
-    text
+}
+
+fn expression(pattern: &str, dialect: Dialect) -> Result<Expression, String> {
+    Expression::new(pattern, dialect, false, Whole::Part)
+        .map_err(|reason| format!("bad regex '{pattern}': {reason}"))
 }

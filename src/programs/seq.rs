@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::arguments;
 use super::options::{Failure, Options, Syntax, finish, invalid_number};
+use super::text::BROKEN_PIPE;
 use crate::engine::sys::{ExitCode, Sys};
 
 pub(super) const SYNTAX: Syntax =
@@ -45,7 +46,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         if step == 0 || text.len() >= BUFFER {
             // A reader that went away ends it, as SIGPIPE would.
             if sys.write(text.as_bytes()).await.is_err() {
-                return Ok(ExitCode(141));
+                return Ok(BROKEN_PIPE);
             }
             text.clear();
         }
@@ -58,6 +59,6 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     }
     match sys.write(text.as_bytes()).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(_) => Ok(ExitCode(141)),
+        Err(_) => Ok(BROKEN_PIPE),
     }
 }

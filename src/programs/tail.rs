@@ -1,21 +1,43 @@
-//! `tail [-n [+]N] [-f|-F] [FILE]...`: the last lines, and with `-f` whatever is added behind them.
+//! `tail [-n [+]N] [-c [+]N] [-qv] [-f|-F] [FILE]...`: the end of each input, and with `-f` whatever is added behind it.
 //!
-//! Following is what keeps many containers up (`tail -f /dev/null`). It sleeps until something writes a file of its
-//! place, so that a file nobody writes costs neither turns nor virtual time. Bytes are counted: a file that has become
-//! shorter is printed from its beginning, as BusyBox does. With `-f` as with `-F` a file that is not there is waited
-//! for, because the files of an image are not known here; it is complained about once.
+//! No more is kept than may have to be shown, and that is bounded. Following is what keeps many containers up
+//! (`tail -f /dev/null`). It sleeps until something writes a file of its place, so that a file nobody writes costs
+//! neither turns nor virtual time. Bytes are counted: a file that has become shorter is printed from its beginning, as
+//! BusyBox does. With `-f` as with `-F` a file that is not there is waited for, because the files of an image are not
+//! known here; it is complained about once.
 
+use std::collections::VecDeque;
 use std::task::Poll;
 
+use super::arguments;
+use super::head::{self, Headers, Unit};
 use super::options::{Failure, Options, Syntax, finish, invalid_number};
-use super::{arguments, head, text};
+use super::text::{BROKEN_PIPE, CHUNK, Complaint, Input, MOST, Piece, out_of_memory};
 use crate::engine::sys::{ExitCode, Sys};
 
 pub(super) const SYNTAX: Syntax = Syntax {
-    letters: "n:qfFs:v",
-    long: &[("follow", 'f'), ("lines", 'n'), ("quiet", 'q'), ("retry", 'F'), ("verbose", 'v')],
+    letters: "n:c:qfFs:v",
+    long: &[
+        ("bytes", 'c'),
+        ("follow", 'f'),
+        ("lines", 'n'),
+        ("quiet", 'q'),
+        ("retry", 'F'),
+        ("verbose", 'v'),
+    ],
     stop_at_operand: false,
-    usage: "tail [OPTIONS] [FILE]...",
+    usage: "tail [OPTIONS] [FILE]...\n\n\
+            Print last 10 lines of FILEs (or stdin) to.\n\
+            With more than one FILE, precede each with a filename header.\n\n\
+            \t-c [+]N[bkm]\tPrint last N bytes\n\
+            \t-n N[bkm]\tPrint last N lines\n\
+            \t-n +N[bkm]\tStart on Nth line and print the rest\n\
+            \t\t\t(b:*512 k:*1024 m:*1024^2)\n\
+            \t-q\t\tNever print headers\n\
+            \t-v\t\tAlways print headers\n\
+            \t-f\t\tPrint data as file grows\n\
+            \t-F\t\tSame as -f, but keep retrying\n\
+            \t-s SECONDS\tWait SECONDS between reads with -f",
 };
 
 /// Prints the end of its input.
@@ -27,42 +49,127 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
 async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let (program, words) = arguments(sys);
     let options = Options::parse(program, &head::text_count(words), &SYNTAX)?;
-    let text = options.value('n').unwrap_or("10");
-    let count: usize =
-        text.trim_start_matches(['+', '-']).parse().map_err(|_| invalid_number(program, text))?;
+    let unit = if options.has('c') { Unit::Bytes } else { Unit::Lines };
+    let text = options.value(if options.has('c') { 'c' } else { 'n' }).unwrap_or("10");
+    let count =
+        head::count(text.trim_start_matches(['+', '-'])).ok_or_else(|| invalid_number(program, text))?;
     let follows = options.has('f') || options.has('F');
-    let content = match follows {
-        true => existing(sys, program, &options.operands).await,
-        false => text::read_all(sys, program, &options.operands).await?,
-    };
-    let lines: Vec<&[u8]> = content.split_inclusive(|byte| *byte == b'\n').collect();
-    let skipped =
-        if text.starts_with('+') { count.saturating_sub(1) } else { lines.len().saturating_sub(count) };
-    for line in lines.iter().skip(skipped) {
-        let _ = sys.write(line).await;
-    }
-    if follows { follow(sys, &options.operands).await } else { Ok(ExitCode::SUCCESS) }
-}
-
-/// What the files that are there hold, or standard input.
-async fn existing(sys: &Sys, program: &str, paths: &[String]) -> Vec<u8> {
-    if paths.is_empty() {
-        return text::read_stdin(sys).await;
-    }
-    let mut all = Vec::new();
+    let mut headers = Headers::new(&options);
+    let mut status = ExitCode::SUCCESS;
+    let mut followed: Vec<(&String, usize)> = Vec::new();
+    let stdin = ["-".to_owned()];
+    let paths = if options.operands.is_empty() { &stdin[..] } else { &options.operands };
     for path in paths {
-        match text::read_input(sys, program, path).await {
-            Ok(content) => all.extend(content),
-            Err(failure) => sys.print_error(&failure.text).await,
+        let mut input = Input::new(sys, program, std::slice::from_ref(path), Complaint::CannotOpen);
+        let (mut begun, mut read) = (false, 0);
+        let mut kept = Kept::new(unit, count);
+        let mut skipped = text.starts_with('+').then(|| count.saturating_sub(1));
+        while let Some(piece) = input.next().await {
+            if !std::mem::replace(&mut begun, true) && headers.print(sys, path).await.is_err() {
+                return Ok(BROKEN_PIPE);
+            }
+            let Piece::Bytes(bytes) = piece else { continue };
+            read += bytes.len();
+            let Some(skipped) = &mut skipped else {
+                kept.push(program, bytes)?;
+                continue;
+            };
+            let start = match unit {
+                Unit::Bytes => (*skipped).min(bytes.len()),
+                Unit::Lines if *skipped == 0 => 0,
+                Unit::Lines => {
+                    let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+                    ends.map(|(at, _)| at + 1).nth(*skipped - 1).unwrap_or(bytes.len())
+                }
+            };
+            *skipped -= match unit {
+                Unit::Bytes => start,
+                Unit::Lines => bytes[..start].iter().filter(|byte| **byte == b'\n').count(),
+            };
+            if sys.write(&bytes[start..]).await.is_err() {
+                return Ok(BROKEN_PIPE);
+            }
+        }
+        let (_, last) = kept.split();
+        if sys.write(&last).await.is_err() {
+            return Ok(BROKEN_PIPE);
+        }
+        if !input.complete {
+            status = ExitCode::FAILURE;
+        }
+        if path != "-" {
+            followed.push((path, read));
         }
     }
-    all
+    if follows { follow(sys, followed).await } else { Ok(status) }
 }
 
-/// Prints what is added to files until nobody reads it.
-async fn follow(sys: &Sys, paths: &[String]) -> Result<ExitCode, Failure> {
-    let length = |path: &String| sys.read_file(path).map_or(0, |content| content.len());
-    let mut printed: Vec<usize> = paths.iter().map(length).collect();
+/// The last lines or bytes of what comes in. Pieces are kept that the end of the input may need.
+pub(super) struct Kept {
+    unit: Unit,
+    count: usize,
+    pieces: VecDeque<Vec<u8>>,
+    bytes: usize,
+    /// How many units there are.
+    units: usize,
+}
+
+impl Kept {
+    pub(super) fn new(unit: Unit, count: usize) -> Kept {
+        Kept { unit, count, pieces: VecDeque::new(), bytes: 0, units: 0 }
+    }
+
+    fn units(&self, piece: &[u8]) -> usize {
+        match self.unit {
+            Unit::Bytes => piece.len(),
+            Unit::Lines => piece.iter().filter(|byte| **byte == b'\n').count(),
+        }
+    }
+
+    /// Takes a piece and gives up what cannot belong to the end.
+    pub(super) fn push(&mut self, program: &str, piece: Vec<u8>) -> Result<Vec<u8>, Failure> {
+        self.units += self.units(&piece);
+        self.bytes += piece.len();
+        self.pieces.push_back(piece);
+        let mut given_up = Vec::new();
+        // One line end more: the last line may be without.
+        while let Some(first) = self.pieces.front()
+            && self.units - self.units(first) > self.count
+        {
+            self.units -= self.units(first);
+            self.bytes -= first.len();
+            given_up.extend(self.pieces.pop_front().unwrap_or_default());
+        }
+        match self.bytes > MOST {
+            true => {
+                Err(out_of_memory(program, &format!("what is to be kept is larger than {} MiB", MOST >> 20)))
+            }
+            false => Ok(given_up),
+        }
+    }
+
+    /// What is before the end, as far as it was kept, and the end.
+    pub(super) fn split(self) -> (Vec<u8>, Vec<u8>) {
+        let mut all: Vec<u8> = self.pieces.into_iter().flatten().collect();
+        let start = match self.unit {
+            Unit::Bytes => all.len().saturating_sub(self.count),
+            Unit::Lines => {
+                let unended = usize::from(all.last().is_some_and(|byte| *byte != b'\n'));
+                let begins = (self.units + unended).saturating_sub(self.count);
+                let ends = all.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+                match begins {
+                    0 => 0,
+                    begins => ends.map(|(at, _)| at + 1).nth(begins - 1).unwrap_or(all.len()),
+                }
+            }
+        };
+        let last = all.split_off(start);
+        (all, last)
+    }
+}
+
+/// Prints what is added to files behind what was printed of them, until nobody reads it.
+async fn follow(sys: &Sys, mut files: Vec<(&String, usize)>) -> Result<ExitCode, Failure> {
     loop {
         let mut waited = false;
         std::future::poll_fn(|context| {
@@ -74,12 +181,20 @@ async fn follow(sys: &Sys, paths: &[String]) -> Result<ExitCode, Failure> {
             Poll::Pending
         })
         .await;
-        for (path, printed) in paths.iter().zip(&mut printed) {
-            let content = sys.read_file(path).unwrap_or_default();
-            let from = if content.len() < *printed { 0 } else { *printed };
-            *printed = content.len();
-            if sys.write(&content[from..]).await.is_err() {
-                return Ok(ExitCode::FAILURE);
+        for (path, printed) in &mut files {
+            let is_there = |at| sys.read_file_at(path, at, 1).is_ok_and(|byte| !byte.is_empty());
+            if *printed > 0 && !is_there(*printed - 1) {
+                *printed = 0;
+            }
+            loop {
+                let added = sys.read_file_at(path, *printed, CHUNK).unwrap_or_default();
+                if added.is_empty() {
+                    break;
+                }
+                *printed += added.len();
+                if sys.write(&added).await.is_err() {
+                    return Ok(BROKEN_PIPE);
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ use linkspan_nat::interface::InterfaceName;
 use crate::engine::plan::{DeviceName, DeviceSpec, NamespaceName, NextHop, Op, Owner, Plan, Sysctl};
 use crate::engine::sys::{
     Child, Effort, Environment, Errno, ExitCode, ExitSlot, Files, Launch, Launcher, Pipe, Powers, Privilege,
-    Process, ProcessId, Program, Sys,
+    Process, ProcessId, ProcessView, Program, Sys, User,
 };
 use crate::engine::{Drained, Engine};
 
@@ -35,6 +35,7 @@ struct Kernel {
     started: RefCell<Vec<Task>>,
     killed: RefCell<Vec<(ProcessId, u8)>>,
     running: RefCell<Vec<Task>>,
+    alive: RefCell<Vec<(String, ProcessView)>>,
     last: RefCell<u32>,
     effort: Rc<Effort>,
 }
@@ -97,6 +98,10 @@ impl Launcher for Here {
     fn kill(&self, process: ProcessId, signal: u8) {
         self.kernel.killed.borrow_mut().push((process, signal));
     }
+    fn processes(&self) -> Vec<ProcessView> {
+        let alive = self.kernel.alive.borrow();
+        alive.iter().filter(|(place, _)| *place == self.namespace).map(|(_, view)| view.clone()).collect()
+    }
 }
 
 impl Here {
@@ -108,6 +113,9 @@ impl Here {
         };
         let name = NamespaceName::new(&self.namespace);
         let namespace = self.engine.borrow().namespace(&name).unwrap();
+        let user = if self.namespace == "host" { User::default() } else { User { id: 1000, group: 1000 } };
+        let seen = ProcessView { id, arguments: launch.arguments.clone(), user };
+        self.kernel.alive.borrow_mut().push((self.namespace.clone(), seen));
         let process = Process {
             id,
             arguments: launch.arguments,
@@ -124,6 +132,7 @@ impl Here {
             stdout: launch.stdout,
             stderr: launch.stderr,
             powers: self.powers,
+            user,
             effort: self.kernel.effort.clone(),
         };
         let exit: Rc<RefCell<ExitSlot>> = Rc::default();
@@ -297,6 +306,7 @@ impl World {
                 match task.future.as_mut().poll(&mut Context::from_waker(&waker)) {
                     std::task::Poll::Pending => true,
                     std::task::Poll::Ready(status) => {
+                        self.kernel.alive.borrow_mut().retain(|(_, view)| view.id != task.id);
                         task.exit.borrow_mut().set(status);
                         false
                     }
@@ -308,6 +318,7 @@ impl World {
                 running.append(&mut self.kernel.started.borrow_mut());
             }
             for (id, signal) in killed {
+                self.kernel.alive.borrow_mut().retain(|(_, view)| view.id != id);
                 running.retain(|task| {
                     if task.id == id {
                         task.exit.borrow_mut().set(ExitCode(128 + signal));

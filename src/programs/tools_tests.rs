@@ -369,7 +369,7 @@ fn text_is_cut_edited_and_handed_on() {
     assert_eq!(sh("printf 'a\\nb\\nc\\n' | sed '/b/d'"), text("a\nc\n", 0));
     assert_eq!(sh("printf 'a\\nb\\nc\\n' | sed -e 1,2d"), text("c\n", 0));
     assert_eq!(sh("echo a | sed 'y/a/b/'"), text("sed: unsupported command y\n", 1));
-    assert_eq!(sh("echo a | sed 's/\\(a\\)/b/'").1, 1);
+    assert_eq!(sh("echo a | sed 's/\\(a\\)\\1/b/'").1, 1);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `tr [-d] SET1 [SET2]`: ranges and the escapes `\n`, `\t` and `\\`; no classes.
 
 use super::options::{Failure, Options, Syntax, finish};
+use super::text::BROKEN_PIPE;
 use super::{arguments, text};
 use crate::engine::sys::{ExitCode, Sys};
 
@@ -44,7 +45,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         }
         // A reader that went away ends it, as SIGPIPE would.
         if !output.is_empty() && sys.write(&output).await.is_err() {
-            return Ok(ExitCode(141));
+            return Ok(BROKEN_PIPE);
         }
     }
 }

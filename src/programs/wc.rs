@@ -1,7 +1,8 @@
 //! `wc [-lwc] [FILE]...`.
 
+use super::arguments;
 use super::options::{Failure, Options, Syntax, finish};
-use super::{arguments, text};
+use super::text::{Complaint, Input, Piece};
 use crate::engine::sys::{ExitCode, Sys};
 
 pub(super) const SYNTAX: Syntax =
@@ -17,37 +18,31 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let (program, words) = arguments(sys);
     let options = Options::parse(program, words, &SYNTAX)?;
     let all = !["l", "w", "c"].iter().any(|letter| letter.chars().any(|l| options.has(l)));
-    let inputs = if options.operands.is_empty() { vec!["-".to_owned()] } else { options.operands.clone() };
-    for path in &inputs {
+    let paths = if options.operands.is_empty() { vec!["-".to_owned()] } else { options.operands.clone() };
+    let mut total = Counted::default();
+    let mut status = ExitCode::SUCCESS;
+    for path in &paths {
         let mut counted = Counted::default();
-        if path == "-" {
-            loop {
-                let part = sys.stdin().read(text::CHUNK).await;
-                if part.is_empty() {
-                    break;
-                }
-                counted.add(&part);
+        let mut input = Input::new(sys, program, std::slice::from_ref(path), Complaint::Name);
+        while let Some(piece) = input.next().await {
+            if let Piece::Bytes(bytes) = piece {
+                counted.add(&bytes);
             }
-        } else {
-            counted.add(&text::read_input(sys, program, path).await?);
         }
-        let counts = [('l', counted.lines), ('w', counted.words), ('c', counted.bytes)];
-        let wanted: Vec<usize> = counts
-            .iter()
-            .filter(|(letter, _)| all || options.has(*letter))
-            .map(|(_, count)| *count)
-            .collect();
-        let mut line = match wanted.as_slice() {
-            [single] => single.to_string(),
-            several => several.iter().map(|count| format!("{count:>9}")).collect::<Vec<_>>().join(" "),
-        };
-        if !options.operands.is_empty() {
-            line.push(' ');
-            line.push_str(path);
+        if !input.complete {
+            status = ExitCode::FAILURE;
+            continue;
         }
-        sys.print(line + "\n").await;
+        total.lines += counted.lines;
+        total.words += counted.words;
+        total.bytes += counted.bytes;
+        let name = (!options.operands.is_empty()).then_some(path.as_str());
+        sys.print(counted.line(&options, all, name)).await;
     }
-    Ok(ExitCode::SUCCESS)
+    if paths.len() > 1 {
+        sys.print(total.line(&options, all, Some("total"))).await;
+    }
+    Ok(status)
 }
 
 /// What was seen of an input, which may be larger than any memory.
@@ -60,6 +55,25 @@ struct Counted {
 }
 
 impl Counted {
+    fn line(&self, options: &Options, all: bool, name: Option<&str>) -> String {
+        let counts = [('l', self.lines), ('w', self.words), ('c', self.bytes)];
+        let wanted: Vec<usize> = counts
+            .iter()
+            .filter(|(letter, _)| all || options.has(*letter))
+            .map(|(_, count)| *count)
+            .collect();
+        let mut line = match wanted.as_slice() {
+            [single] if name.is_none() => single.to_string(),
+            several => several.iter().map(|count| format!("{count:>9}")).collect::<Vec<_>>().join(" "),
+        };
+        if let Some(name) = name {
+            line.push(' ');
+            line.push_str(name);
+        }
+        line.push('\n');
+        line
+    }
+
     fn add(&mut self, part: &[u8]) {
         self.bytes += part.len();
         for byte in part {

@@ -594,6 +594,8 @@ pub struct Service {
     pub labels: Vec<(String, String)>,
     /// All capabilities.
     pub privileged: bool,
+    /// Whom its processes run as.
+    pub user: Option<String>,
     /// More capabilities, without `CAP_`.
     pub cap_add: Vec<String>,
     /// Fewer capabilities, without `CAP_`.

@@ -87,6 +87,7 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
         sysctls: read_sysctls(node.get("sysctls"), diagnostics),
         labels: settings(node.get("labels")),
         privileged: flag("privileged"),
+        user: text("user"),
         cap_add: capabilities("cap_add"),
         cap_drop: capabilities("cap_drop"),
         tty: flag("tty"),

@@ -226,6 +226,7 @@ fn container_create(
         cap_add: service.cap_add.clone(),
         cap_drop: service.cap_drop.clone(),
         privileged: service.privileged,
+        user: service.user.clone(),
         healthcheck: healthcheck(service, runs).map(Box::new),
         tty: service.tty,
         interactive: service.stdin_open,

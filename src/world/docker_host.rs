@@ -31,10 +31,11 @@ use crate::docker::outcome::{
 };
 use crate::docker::request::{ExposedPort, Request};
 use crate::docker::signal::Signal;
+use crate::docker::user::{self, GROUP, PASSWD};
 use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::{Owner, Transport, VlanId};
-use crate::engine::sys::{Environment, ExitCode, ExitSlot, Family, Pipe, Powers, Privilege, ProcessId};
+use crate::engine::sys::{Environment, ExitCode, ExitSlot, Family, Pipe, Powers, Privilege, ProcessId, User};
 
 /// What dockerd remembers for `docker events --since`: its newest 256 events.
 const EVENTS_KEPT: usize = 256;
@@ -420,7 +421,13 @@ impl World {
         let environment = environment::of_container(&process.env);
         let (namespace, hostname) = (&process.namespace, &process.hostname);
         let powers = powers(process.capabilities);
+        if let Some(name) = &process.user.name {
+            let (user, group) = (process.user.id, process.user.group);
+            files.put("/etc/passwd", format!("{PASSWD}{name}:x:{user}:{user}::/home/{name}:/bin/sh\n"));
+            files.put("/etc/group", format!("{GROUP}{name}:x:{group}:\n"));
+        }
         let place = self.place(namespace, hostname, environment.clone(), files, Tools::BusyBox, powers)?;
+        let place = place.with(powers, numbers(&process.user));
         let output = Pipe::with_capacity(OUTPUT_LIMIT);
         // A terminal has no end of input: a shell on it stays, whether or not somebody can type.
         let stdin = if process.interactive || process.tty { Pipe::new() } else { Pipe::empty() };
@@ -509,7 +516,7 @@ impl World {
                     job.follow(runtime.main, runtime.exit.clone(), runtime.output.clone(), log);
                 }
             }
-            Ask::Exec { container, argv, env, detach, capabilities, .. } => {
+            Ask::Exec { container, argv, env, detach, capabilities, user, .. } => {
                 let Some(runtime) = self.containers.get(container.as_str()).filter(|r| r.running) else {
                     let name = container.short().to_owned();
                     return Err(WorldError::NotRunning {
@@ -517,7 +524,15 @@ impl World {
                         why: "its main process has ended".to_owned(),
                     });
                 };
-                let place = runtime.place.with(powers(capabilities));
+                let user = match user {
+                    Ok(user) => user,
+                    Err(error) => {
+                        job.say(&format!("{}\n", error.message));
+                        job.end(ExitCode::NOT_EXECUTABLE.0);
+                        return Ok(());
+                    }
+                };
+                let place = runtime.place.with(powers(capabilities), numbers(&user));
                 let missing = self.daemons[runtime.daemon].profile().missing_program_status();
                 let name = argv.first().cloned().unwrap_or_default();
                 match self.start_at(&place, argv, environment::of_container(&env)) {
@@ -656,6 +671,10 @@ fn powers(capabilities: NetworkCapabilities) -> Powers {
     Powers { privilege, raw: capabilities.raw }
 }
 
+fn numbers(user: &user::User) -> User {
+    User { id: user.id, group: user.group }
+}
+
 /// The program of a container's main process. An image's own command that is no web server of ours, and a command
 /// that is not here, are played by one that listens on the image's ports.
 fn main_program(place: &Place, process: &ContainerProcess) -> (Option<Executable>, Vec<String>) {
@@ -691,7 +710,5 @@ fn port_word(port: &ExposedPort) -> String {
 }
 
 /// The files every image has.
-const IMAGE: Image = &[
-    ("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n"),
-    ("/www/index.html", "Welcome to nginx\n"),
-];
+const IMAGE: Image =
+    &[("/etc/group", GROUP), ("/etc/passwd", PASSWD), ("/www/index.html", "Welcome to nginx\n")];

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::engine::sys::{Errno, Files};
+use crate::engine::sys::{Errno, Files, piece};
 
 /// Bytes that the files of one place may hold.
 const LIMIT: usize = 64 << 20;
@@ -119,6 +119,12 @@ impl Files for FileTable {
     fn read(&self, path: &str) -> Result<Vec<u8>, Errno> {
         let files = self.files.borrow();
         self.get(&files, path).map(<[u8]>::to_vec).ok_or(Errno::NoSuchFile)
+    }
+
+    fn read_at(&self, path: &str, offset: usize, limit: usize) -> Result<Vec<u8>, Errno> {
+        let files = self.files.borrow();
+        let content = self.get(&files, path).ok_or(Errno::NoSuchFile)?;
+        Ok(piece(content, offset, limit).to_vec())
     }
 
     fn write(&self, path: &str, content: &[u8], append: bool) -> Result<(), Errno> {

@@ -37,7 +37,7 @@ use crate::docker::outcome::DockerEvent;
 use crate::engine::event::DropReason;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::{DeviceName, NamespaceName, Owner, Plan};
-use crate::engine::sys::{Environment, Pipe, Powers};
+use crate::engine::sys::{Environment, Pipe, Powers, User};
 use crate::engine::{ApplyError, Engine, Storm};
 
 use authority::AuthorityZone;
@@ -496,6 +496,7 @@ impl World {
             files,
             tools,
             powers,
+            user: User::default(),
             own: self.own_programs.clone(),
             effort: Rc::default(),
         }))

@@ -9,10 +9,10 @@
 //! limit of a pids control group, and the tree of processes comes down by itself.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -24,7 +24,7 @@ use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
 use crate::engine::sys::{
     Child, Effort, Environment, Errno, ExitCode, ExitSlot, Launch, Launcher, Pipe, Powers, Process,
-    ProcessId, Program, Sys,
+    ProcessId, ProcessView, Program, Sys, User,
 };
 use crate::programs;
 
@@ -53,6 +53,8 @@ pub(crate) struct Place {
     pub(crate) tools: Tools,
     /// What its processes may do in the namespace.
     pub(crate) powers: Powers,
+    /// Whom they run as.
+    pub(crate) user: User,
     /// Programs that whoever owns the world brought along.
     pub(crate) own: OwnPrograms,
     /// What its programs have written lately.
@@ -99,12 +101,12 @@ pub(crate) enum Tools {
 }
 
 impl Place {
-    /// The same place with other powers, for a process that is given more than the others there.
-    pub(crate) fn with(self: &Rc<Self>, powers: Powers) -> Rc<Place> {
-        if powers == self.powers {
+    /// The same place with other powers or another user, for a process that is not like the others there.
+    pub(crate) fn with(self: &Rc<Self>, powers: Powers, user: User) -> Rc<Place> {
+        if (powers, user) == (self.powers, self.user) {
             return self.clone();
         }
-        Rc::new(Place { powers, ..Place::clone(self) })
+        Rc::new(Place { powers, user, ..Place::clone(self) })
     }
 
     pub(crate) fn find(&self, name: &str) -> Result<Executable, Errno> {
@@ -127,8 +129,6 @@ pub(crate) struct Processes {
     engine: Rc<RefCell<Engine>>,
     /// Never iterated.
     tasks: HashMap<ProcessId, Box<Task>>,
-    /// The tasks by place.
-    places: BTreeSet<(u32, ProcessId)>,
     /// Moments so far.
     instant: u64,
     ready: Arc<ReadyQueue>,
@@ -154,6 +154,8 @@ struct Task {
 #[derive(Default)]
 struct Requests {
     next: u32,
+    /// The processes that run, by place.
+    places: BTreeMap<(u32, ProcessId), Weak<Process>>,
     starts: Vec<(ProcessId, Task)>,
     kills: Vec<(ProcessId, u8)>,
     /// Children alive, by place.
@@ -173,6 +175,12 @@ impl Requests {
         *alive += 1;
         self.started = (instant + 1, run + 1);
         Ok(())
+    }
+
+    /// The processes of a place, oldest first.
+    fn in_place(&self, place: u32) -> impl Iterator<Item = (ProcessId, &Weak<Process>)> {
+        let range = (place, ProcessId(0))..=(place, ProcessId(u32::MAX));
+        self.places.range(range).map(|((_, id), process)| (*id, process))
     }
 
     fn child_ended(&mut self, place: u32) {
@@ -234,7 +242,6 @@ impl Processes {
         Processes {
             engine,
             tasks: HashMap::new(),
-            places: BTreeSet::new(),
             instant: 0,
             ready: Arc::default(),
             requests: Rc::new(RefCell::new(Requests { next: 1, ..Requests::default() })),
@@ -333,10 +340,12 @@ impl Processes {
 
     fn remove(&mut self, id: ProcessId) -> Option<Box<Task>> {
         let task = self.tasks.remove(&id)?;
-        self.places.remove(&(task.place, id));
+        let mut requests = self.requests.borrow_mut();
+        requests.places.remove(&(task.place, id));
         if task.child {
-            self.requests.borrow_mut().child_ended(task.place);
+            requests.child_ended(task.place);
         }
+        drop(requests);
         Some(task)
     }
 
@@ -361,12 +370,11 @@ impl Processes {
 
     /// The processes of a place, oldest first.
     fn in_place(&self, place: u32) -> Vec<ProcessId> {
-        let range = (place, ProcessId(0))..=(place, ProcessId(u32::MAX));
-        self.places.range(range).map(|(_, id)| *id).collect()
+        self.requests.borrow().in_place(place).map(|(id, _)| id).collect()
     }
 
     fn insert(&mut self, id: ProcessId, task: Task) {
-        self.places.insert((task.place, id));
+        self.requests.borrow_mut().places.insert((task.place, id), Rc::downgrade(&task.process));
         self.tasks.insert(id, Box::new(task));
         self.ready.push(id);
     }
@@ -422,6 +430,7 @@ impl Spawner {
             stdout: streams.stdout,
             stderr: streams.stderr,
             powers: place.powers,
+            user: place.user,
             effort: place.effort.clone(),
         });
         let sys = Sys::new(self.engine.clone(), place.namespace, process.clone());
@@ -466,5 +475,20 @@ impl Launcher for PlaceLauncher {
 
     fn kill(&self, process: ProcessId, signal: u8) {
         self.spawner.requests.borrow_mut().kills.push((process, signal));
+    }
+
+    fn processes(&self) -> Vec<ProcessView> {
+        let requests = self.spawner.requests.borrow();
+        let alive = requests.in_place(self.place.number).filter_map(|(_, process)| process.upgrade());
+        let view = |process: &Rc<Process>| ProcessView {
+            id: process.id,
+            arguments: process.arguments.clone(),
+            user: process.user,
+        };
+        let mut all: Vec<ProcessView> = alive.map(|process| view(&process)).collect();
+        // Those that were started in this turn.
+        let new = requests.starts.iter().filter(|(_, task)| task.place == self.place.number);
+        all.extend(new.map(|(_, task)| view(&task.process)));
+        all
     }
 }

@@ -19,7 +19,8 @@ use linkspan::engine::plan::{
     DeviceName, DeviceSpec, LinkQuality, MacAddress, NamespaceName, NextHop, Op, Owner, Plan, Sysctl,
 };
 use linkspan::engine::sys::{
-    Child, Environment, Errno, Family, Files, Launch, Launcher, Pipe, Powers, Process, ProcessId, Sys,
+    Child, Environment, Errno, Family, Files, Launch, Launcher, Pipe, Powers, Process, ProcessId,
+    ProcessView, Sys, User,
 };
 use linkspan::engine::{Drained, Engine, Storm};
 use linkspan_nat::interface::InterfaceName;
@@ -66,6 +67,9 @@ impl Launcher for NoChildren {
         Err(Errno::NoSuchFile)
     }
     fn kill(&self, _process: ProcessId, _signal: u8) {}
+    fn processes(&self) -> Vec<ProcessView> {
+        Vec::new()
+    }
 }
 
 pub fn device(namespace: &str, name: &str) -> DeviceName {
@@ -264,6 +268,7 @@ impl Bench {
             environment: Environment::default(),
             hostname: namespace.into(),
             powers: Powers::ALL,
+            user: User::default(),
             files: Rc::new(NoFiles),
             launcher: Rc::new(NoChildren),
             stdin: Pipe::empty(),

@@ -149,6 +149,7 @@ enum ExecFlag {
     Interactive,
     Privileged,
     Tty,
+    User,
     Ignored,
 }
 
@@ -161,7 +162,7 @@ fn exec(usage: &Usage, words: &[String]) -> Result<Command, CliError> {
         Flag::short(ExecFlag::Tty, 't', "tty", Takes::Nothing),
         Flag::value(ExecFlag::Ignored, "detach-keys"),
         Flag::value(ExecFlag::Ignored, "env-file"),
-        Flag::short(ExecFlag::Ignored, 'u', "user", Takes::Value),
+        Flag::short(ExecFlag::User, 'u', "user", Takes::Value),
         Flag::short(ExecFlag::Ignored, 'w', "workdir", Takes::Value),
     ];
     let parsed = usage.read(flags, Placement::BeforeArguments, ArgumentRule::AtLeast(2), words)?;
@@ -174,6 +175,7 @@ fn exec(usage: &Usage, words: &[String]) -> Result<Command, CliError> {
         interactive: false,
         tty: false,
         privileged: false,
+        user: None,
     };
     let mut ignored = Vec::new();
     for given in parsed.given {
@@ -186,6 +188,7 @@ fn exec(usage: &Usage, words: &[String]) -> Result<Command, CliError> {
             ExecFlag::Interactive => exec.interactive = given.on,
             ExecFlag::Privileged => exec.privileged = given.on,
             ExecFlag::Tty => exec.tty = given.on,
+            ExecFlag::User => exec.user = (!given.value.is_empty()).then(|| given.value.clone()),
             ExecFlag::Ignored => ignored.push(shown_ignored(&given)),
         }
     }

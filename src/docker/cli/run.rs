@@ -98,6 +98,7 @@ enum Id {
     StopTimeout,
     Sysctl,
     Tty,
+    User,
     /// Known, without effect on networking.
     Ignored,
 }
@@ -203,7 +204,7 @@ const FLAGS: &[Flag<Id>] = &[
     Flag::value(Id::Ignored, "tmpfs"),
     Flag::value(Id::Ignored, "ulimit"),
     Flag::switch(Id::Ignored, "use-api-socket"),
-    Flag::short(Id::Ignored, 'u', "user", Takes::Value),
+    Flag::short(Id::User, 'u', "user", Takes::Value),
     Flag::value(Id::Ignored, "userns"),
     Flag::value(Id::Ignored, "uts"),
     Flag::short(Id::Ignored, 'v', "volume", Takes::Value),
@@ -272,6 +273,7 @@ impl Options {
             Id::Network => self.networks.push(network_option(text)?),
             Id::NetworkAlias => self.first.aliases.push(text.to_owned()),
             Id::Privileged => container.privileged = given.on,
+            Id::User => container.user = some(),
             Id::Publish => self.publish.push(text.to_owned()),
             Id::PublishAll => container.publish_all = given.on,
             Id::Restart => text.clone_into(&mut self.restart),

@@ -15,6 +15,7 @@ use crate::docker::profile::{Ipv6Switch, Profile};
 use crate::docker::request::{ContainerKill, ContainerStart, ContainerStop, NetworkMode, RestartPolicy};
 use crate::docker::signal::{InvalidSignal, Signal};
 use crate::docker::sysctls;
+use crate::docker::user;
 use crate::engine::id::ServiceId;
 use crate::engine::plan::{NamespaceName, Op, Owner};
 
@@ -93,6 +94,13 @@ impl Daemon {
         }
     }
 
+    /// Refuses a user that the image does not have.
+    fn check_user(&self, number: u32) -> Result<(), DockerError> {
+        let Some(container) = self.containers.get(&number) else { return Ok(()) };
+        let config = &container.made_from.config;
+        user::resolve(config.user.as_deref().unwrap_or_default(), &config.image).map(drop)
+    }
+
     pub(super) fn try_start(
         &mut self,
         now: Duration,
@@ -132,6 +140,7 @@ impl Daemon {
         self.write_files(number, view, outcome)?;
         self.update_resolver(number, view, outcome);
         self.open_links(number, outcome);
+        self.check_user(number)?;
         self.check_runtime(number)?;
         let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
         container.state = State::Running;
@@ -173,6 +182,10 @@ impl Daemon {
         let container = self.containers.get(&number)?;
         let sandbox = container.sandbox.as_ref()?;
         let hostname = self.hostname(container, sandbox.kind);
+        let config = &container.made_from.config;
+        // Whoever starts it has found out that there is such a user.
+        let user =
+            user::resolve(config.user.as_deref().unwrap_or_default(), &config.image).unwrap_or_default();
         Some(ContainerProcess {
             container: container.id.clone(),
             namespace: sandbox.namespace.clone(),
@@ -187,7 +200,11 @@ impl Daemon {
             tty: container.made_from.config.tty,
             init: container.made_from.config.init,
             interactive: container.made_from.config.interactive,
-            capabilities: NetworkCapabilities::of(&container.made_from.config),
+            capabilities: match user.id {
+                0 => NetworkCapabilities::of(config),
+                _ => NetworkCapabilities::NONE,
+            },
+            user,
         })
     }
 

@@ -4,7 +4,8 @@ use super::expand::out_of_memory;
 use super::variables::LARGEST;
 use super::words::is_name;
 use super::{Leave, Shell};
-use crate::engine::sys::ExitCode;
+use crate::engine::sys::{ExitCode, ProcessId};
+use crate::programs::text::BROKEN_PIPE;
 use crate::programs::{echo, options, printf, test};
 
 /// Builtins that are programs too: in a pipeline they run as those.
@@ -41,16 +42,12 @@ impl Shell {
         match name {
             "true" | ":" | "cd" => ExitCode::SUCCESS,
             "false" => ExitCode::FAILURE,
-            "echo" => {
-                let _ = self.streams.stdout.write_all(echo::text(rest).as_bytes()).await;
-                ExitCode::SUCCESS
-            }
+            "echo" => self.say(echo::text(rest), ExitCode::SUCCESS).await,
             "printf" => {
                 let (text, errors) = printf::format(rest);
                 // Standard error is not buffered: complaints come first.
                 let status = self.report(errors).await;
-                let _ = self.streams.stdout.write_all(text.as_bytes()).await;
-                status
+                self.say(text, status).await
             }
             "test" | "[" => match test::evaluate(&self.sys, name, rest) {
                 Ok(true) => ExitCode::SUCCESS,
@@ -96,6 +93,16 @@ impl Shell {
             "trap" => self.trap(rest).await,
             _ => self.wait(rest).await,
         }
+    }
+
+    /// Writes to standard output; a shell whose reader is gone ends, as SIGPIPE would end it.
+    async fn say(&mut self, text: String, status: ExitCode) -> ExitCode {
+        if self.streams.stdout.write_all(text.as_bytes()).await.is_ok() {
+            return status;
+        }
+        self.variables.status = BROKEN_PIPE.0;
+        self.leaving = Some(Leave::Exit);
+        BROKEN_PIPE
     }
 
     async fn report(&self, errors: Vec<String>) -> ExitCode {
@@ -363,7 +370,7 @@ impl Shell {
         }
     }
 
-    /// `kill [-SIGNAL] PROCESS...`, for processes that this shell left in the background.
+    /// `kill [-SIGNAL] PROCESS...`, for processes of the container.
     async fn kill(&mut self, words: &[String]) -> ExitCode {
         let (mut signal, mut words) = (Some(15), words);
         if let Some((option, rest)) = words.split_first()
@@ -382,6 +389,11 @@ impl Shell {
             match child.filter(|child| child.exit.borrow().status().is_none()) {
                 Some(_) if signal == 0 => {}
                 Some(child) => self.sys.kill(child.id, signal),
+                None if let Some(id) = self.process(word) => {
+                    if signal > 0 {
+                        self.sys.kill(id, signal);
+                    }
+                }
                 None => {
                     self.complain_in("kill", &format!("can't kill pid {word}: No such process")).await;
                     status = ExitCode::FAILURE;
@@ -389,6 +401,12 @@ impl Shell {
             }
         }
         status
+    }
+
+    /// A process of the container by its number.
+    fn process(&self, number: &str) -> Option<ProcessId> {
+        let number: u32 = number.parse().ok()?;
+        self.sys.processes().into_iter().map(|process| process.id).find(|id| id.0 == number)
     }
 
     /// `trap ACTION CONDITION...`: the action of `EXIT` runs when the shell ends. A signal ends a program of linkspan

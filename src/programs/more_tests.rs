@@ -1,0 +1,230 @@
+//! Programs that show what runs and who talks, and `awk`, from outside.
+
+use super::testing::World;
+
+fn text(output: &str, status: u8) -> (String, u8) {
+    (output.to_owned(), status)
+}
+
+/// What a program of `awk` prints of these lines.
+fn awk(arguments: &[&str], input: &str) -> (String, u8) {
+    let world = World::new();
+    world.file("/in", input);
+    world.run_words("a", &[&["awk"], arguments, &["/in"]].concat())
+}
+
+#[test]
+fn awk_prints_fields_that_a_pattern_selects() {
+    let routes = "default via 10.0.0.1 dev eth0\n10.0.0.0/24 dev eth0 scope link\n";
+    assert_eq!(awk(&["/^default/ {print $3}"], routes), text("10.0.0.1\n", 0));
+    assert_eq!(
+        awk(&["$2 == \"dev\" {print $1, NR; next} {print NF \":\" $NF}"], routes).0,
+        "5:eth0\n10.0.0.0/24 2\n"
+    );
+    assert_eq!(awk(&["-F:", "{print $2}"], "a:b:c\n"), text("b\n", 0));
+    assert_eq!(awk(&["-F", "[/ ]+", "{print $2}"], "a / b\n"), text("b\n", 0));
+    assert_eq!(awk(&["!/x/"], "x\ny\n"), text("y\n", 0));
+    assert_eq!(awk(&["NR > 1 && $1 ~ \"^b\""], "b1\nb2\nc\n"), text("b2\n", 0));
+    assert_eq!(awk(&["-v", "n=2", "NR == n"], "a\nb\n"), text("b\n", 0));
+}
+
+#[test]
+fn awk_counts_and_calculates() {
+    let sum = "{sum += $1} END {print sum, sum / NR; printf \"%5.2f|%-4s|%03d|%x|%c%%\\n\", sum/3, \"ab\", 7, 255, 65}";
+    assert_eq!(awk(&[sum], "1\n2\n5\n"), text("8 2.66667\n 2.67|ab  |007|ff|A%\n", 0));
+    let counts =
+        "{count[$1]++} END {for (k in count) print k, count[k]; print length(count), (\"b\" in count)}";
+    assert_eq!(awk(&[counts], "b\na\nb\n"), text("a 1\nb 2\n2 1\n", 0));
+    let numbers = "BEGIN {print 1e6, 0.1 + 0.2, 100000000000, -3 % 2, 2 ^ 3 ^ 2, 1 == 1.0, \"10\" < \"9\", 10 < 9, 1e300}";
+    assert_eq!(awk(&[numbers], ""), text("1000000 0.3 100000000000 -1 512 1 1 0 1e+300\n", 0));
+    let texts = "BEGIN {print 1 \" \" 2+3 \"x\"; print -1 \" \" -1; print substr(\"hello\", 0, 3) substr(\"hello\", 4); x = \"aab\"; \
+                 n = gsub(/a/, \"<&>\", x); print n, x, index(x, \"b\"), toupper(x), length(\"ab\"), int(-3.7)}";
+    assert_eq!(awk(&[texts], ""), text("1 5x\n-1-1\nhelo\n2 <a><a>b 7 <A><A>B 2 -3\n", 0));
+    let split = "BEGIN {n = split(\"a:b:c\", p, \":\"); for (i = n; i; i--) printf p[i]; print \"\"; while (j < 3) j++; print j++, ++j; exit 3}";
+    assert_eq!(awk(&[split], ""), text("cba\n3 5\n", 3));
+    let changed =
+        "{$2 = \"x\"; print; NF = 1; print; sub(/a/, \"b\"); print $1, match(\"xyz\", /y/), RSTART, RLENGTH}";
+    assert_eq!(awk(&[changed], "a b\n"), text("a x\na\nb 2 2 1\n", 0));
+    assert_eq!(
+        awk(
+            &["{if ($1 > 9) print \"big\"; else if ($1 > 5) print \"mid\"\nelse print \"small\"}"],
+            "10\n6\n1\n"
+        )
+        .0,
+        "big\nmid\nsmall\n"
+    );
+    assert_eq!(awk(&["{print $1 > 2 ? \"a\" : \"b\"}"], "1\n").1, 1, "it would write into a file");
+    assert_eq!(awk(&["{print ($1 > 2 ? \"a\" : \"b\"), $1 / 2 / 2}"], "4\n"), text("a 1\n", 0));
+}
+
+#[test]
+fn awk_refuses_by_name() {
+    let refused = |program: &str, what: &str| {
+        assert_eq!(awk(&[program], "a\n"), text(&format!("awk: cmd. line:{what}\n"), 1), "{program}");
+    };
+    refused("{getline}", "1: 'getline' is not supported");
+    refused("{\nprint | \"sort\"}", "2: output into and input from commands ('|') is not supported");
+    refused("{print > \"/f\"}", "1: output into files ('>') is not supported");
+    refused("function f(x) {return x}", "1: 'function' is not supported");
+    refused("/a/,/b/", "1: a range of patterns (',') is not supported");
+    refused("{print frob(1)}", "1: function 'frob' is not supported");
+    refused("{print", "1: Unexpected token");
+    refused("{prin $1}}", "1: Unexpected token");
+    refused("{print $-1}", "1: Access to negative field");
+    refused("BEGIN {print 1 / 0}", "1: Division by zero");
+    refused("/(/", "1: bad regex '(': Unmatched ( or \\(");
+    refused("BEGIN {while (1) x++}", "1: more than 1000000 steps for one record: a loop without end?");
+    refused(
+        "BEGIN {x = \"aaaaaaaa\"; while (1) x = x x}",
+        "1: out of memory: a text is longer than 1024 KiB",
+    );
+    refused("{$99999999 = 1}", "1: out of memory: there is no field beyond 65536");
+    assert_eq!(awk(&[&format!("BEGIN {{print {}1}}", "(".repeat(100_000))], "").1, 1);
+    assert_eq!(awk(&[&format!("BEGIN {{print {}1}}", "-".repeat(100_000))], "").1, 1);
+    assert_eq!(World::new().sh("a", "yes | awk '{print; print}' | head -n 3"), text("y\ny\ny\n", 0));
+}
+
+#[test]
+fn uniq_prints_as_busybox_does() {
+    let world = World::new();
+    world.file("/u", "a\na\nb\nA\nc\nc\n");
+    let run = |line: &str| world.run("a", line);
+    assert_eq!(run("uniq -c /u"), text("      2 a\n      1 b\n      1 A\n      2 c\n", 0));
+    assert_eq!(run("uniq -d /u"), text("a\nc\n", 0));
+    assert_eq!(run("uniq -u /u"), text("b\nA\n", 0));
+    assert_eq!(run("uniq -f 1 /u"), text("a\n", 0));
+    assert_eq!(run("uniq -w 1 -i /u"), text("a\nb\nA\nc\n", 0));
+    assert_eq!(run("uniq /nosuch"), text("uniq: can't open '/nosuch': No such file or directory\n", 1));
+    assert_eq!(world.sh("a", "sort -r /u | uniq -c | head -n 1"), text("      2 c\n", 0));
+}
+
+#[test]
+fn processes_are_listed_found_and_ended() {
+    let world = World::new();
+    world.file("/etc/passwd", "root:x:0:0::/:/bin/sh\nnode:x:1000:1000::/:/bin/sh\n");
+    let sleep = world.start("a", &["sleep", "1d"]);
+    let other = world.start("a", &["/bin/tail", "-f", "/dev/null"]);
+    world.start("b", &["sleep", "2d"]);
+    world.settle();
+    let listed = "PID   USER     TIME  COMMAND\n    1 node      0:00 sleep 1d\n    2 node      0:00 /bin/tail -f /dev/null\n    \
+                  4 node      0:00 ps\n";
+    assert_eq!(world.run("a", "ps"), text(listed, 0));
+    assert_eq!(
+        world.run("a", "ps -o pid,comm"),
+        text("PID   COMMAND\n    1 sleep\n    2 tail\n    5 ps\n", 0)
+    );
+    assert_eq!(world.run("a", "pgrep -l sl"), text("1 sleep\n", 0));
+    assert_eq!(world.run("a", "pgrep -f -a null$"), text("2 /bin/tail -f /dev/null\n", 0));
+    assert_eq!(world.run("a", "pgrep -x slee"), text("", 1));
+    assert_eq!(world.run("a", "pidof tail sleep"), text("2 1\n", 0));
+    assert_eq!(world.run("a", "pidof nosuch"), text("", 1));
+    assert_eq!(world.run("a", "busybox kill 3"), text("kill: can't kill pid 3: No such process\n", 1));
+    assert_eq!(world.run("a", "busybox kill"), text("kill: you need to specify whom to kill\n", 1));
+    assert_eq!(world.run("a", "busybox kill -0 1"), text("", 0));
+    assert_eq!(sleep.status(), None);
+    assert_eq!((world.run("a", "busybox kill -9 1"), sleep.status()), (text("", 0), Some(137)));
+    assert_eq!((world.run("a", "pkill -HUP tail"), other.status()), (text("", 0), Some(129)));
+    assert_eq!(world.sh("a", "sleep 9 & kill $(pidof sleep); wait $!"), text("Terminated\n", 143));
+}
+
+#[test]
+fn a_user_is_told_by_number_and_name() {
+    let world = World::new();
+    assert_eq!(world.run("a", "id"), text("uid=1000 gid=1000 groups=1000\n", 0));
+    assert_eq!(world.run("a", "whoami"), text("whoami: unknown uid 1000\n", 1));
+    world.file("/etc/passwd", "node:x:1000:1001::/:/bin/sh\n");
+    world.file("/etc/group", "staff:x:1000:\n");
+    assert_eq!(world.run("a", "id"), text("uid=1000(node) gid=1000(staff) groups=1000(staff)\n", 0));
+    assert_eq!(world.run("a", "id -un"), text("node\n", 0));
+    assert_eq!(world.run("a", "id -g"), text("1000\n", 0));
+    assert_eq!(world.run("a", "id nosuch"), text("id: unknown user nosuch\n", 1));
+    assert_eq!(world.run("host", "id"), text("uid=0(root) gid=0(root) groups=0(root)\n", 0));
+    assert_eq!(world.run("host", "whoami"), text("root\n", 0));
+}
+
+#[test]
+fn ss_prints_as_iproute2_does() {
+    let world = World::new();
+    world.start("a", &["nc", "-l", "-p", "5555", "-s", "10.0.0.2"]);
+    world.start("a", &["nc", "-u", "-l", "-p", "53"]);
+    world.settle();
+    let client = world.start("b", &["nc", "10.0.0.2", "5555"]);
+    world.settle();
+    let (listening, _) = world.run("a", "ss -uln");
+    assert!(
+        listening
+            .starts_with("State  Recv-Q Send-Q Local Address:Port Peer Address:PortProcess\nUNCONN 0      0"),
+        "{listening}"
+    );
+    let (peers, _) = world.run("b", "ss -tnp");
+    let port = world.run("b", "netstat -tn").0;
+    let port = port
+        .lines()
+        .last()
+        .unwrap()
+        .split_whitespace()
+        .nth(3)
+        .unwrap()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .to_owned();
+    let expected = format!(
+        "State Recv-Q Send-Q Local Address:Port  Peer Address:PortProcess\n\
+         ESTAB 0      0           10.0.0.3:{port}     10.0.0.2:5555 users:((\"nc\",pid=3,fd=3))\n"
+    );
+    assert_eq!(peers, expected);
+    assert_eq!(world.run("b", "ss -tH4").0, format!("ESTAB 0      0      10.0.0.3:{port} 10.0.0.2:5555\n"));
+    assert_eq!(
+        world.run("b", "ss -tl6"),
+        text("State Recv-Q Send-Q Local Address:Port Peer Address:PortProcess\n", 0)
+    );
+    assert!(world.run("b", "ss -tuan").0.contains("\ntcp   ESTAB "));
+    assert_eq!(world.run("b", "ss state all").0, "ss: filters are not supported, found 'state'\n");
+    assert!(world.run("b", "ss -Q").0.starts_with("ss: invalid option -- 'Q'\nUsage: ss "));
+    assert_eq!(client.status(), None);
+}
+
+#[test]
+fn getent_asks_as_a_program_does() {
+    let world = World::new();
+    world.file("/etc/hosts", "127.0.0.1\tlocalhost\n10.0.0.3\tb b.test\n");
+    let run = |line: &str| world.run("a", line);
+    assert_eq!(run("getent hosts b"), text("10.0.0.3        b b.test\n", 0));
+    assert_eq!(run("getent hosts 10.0.0.3"), text("10.0.0.3        b b.test\n", 0));
+    let sockets = "10.0.0.3        STREAM b\n10.0.0.3        DGRAM  \n10.0.0.3        RAW    \n";
+    assert_eq!(run("getent ahosts b"), text(sockets, 0));
+    assert_eq!(run("getent ahostsv6 b"), text("", 2));
+    let hint = "Try `getent --help' or `getent --usage' for more information.\n";
+    assert_eq!(run("getent frob x"), text(&format!("Unknown database: frob\n{hint}"), 1));
+    assert_eq!(run("getent"), text(&format!("getent: wrong number of arguments\n{hint}"), 1));
+}
+
+#[test]
+fn telnet_joins_a_connection_to_its_streams() {
+    let world = World::new();
+    assert_eq!(
+        world.run("a", "telnet 10.0.0.3 81"),
+        text("telnet: can't connect to remote host (10.0.0.3): Connection refused\n", 1)
+    );
+    assert_eq!(world.run("a", "telnet nosuch 81"), text("telnet: bad address 'nosuch'\n", 1));
+    assert!(world.run("a", "telnet").0.contains("Usage: telnet [-a] [-l USER] HOST [PORT]\n"));
+    let server = world.start("b", &["nc", "-l", "-p", "81"]);
+    world.settle();
+    let client = world.start("a", &["telnet", "10.0.0.3", "81"]);
+    write(&client.stdin, b"hi\n");
+    write(&server.stdin, b"\xff\xfd\x01hello\xff\xff\r\n");
+    world.settle();
+    assert_eq!(server.text(), "hi\r\n");
+    let shown = client.output.take();
+    assert_eq!(shown, b"Connected to 10.0.0.3\nhello\xff\r\n");
+    server.stdin.close_writer();
+    client.stdin.close_writer();
+    assert_eq!(world.finish(&client), 0);
+}
+
+fn write(pipe: &crate::engine::sys::Pipe, bytes: &[u8]) {
+    let mut writing = std::pin::pin!(pipe.write_all(bytes));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(writing.as_mut().poll(&mut context).is_ready());
+}
