@@ -1,5 +1,5 @@
-//! What the wire shows for the basic flows, as tcpdump recorded it on a real Docker 20.10 (`oracle/packets`): the same
-//! packets in the same order, with the same protocols, flags, TTLs, sizes and destinations.
+//! What the wire shows for the basic flows, as tcpdump recorded it on a real Docker 20.10.24 (`oracle/packets`) and on 28.5.2
+//! (`oracle/packets-28`): the same packets in the same order, with the same protocols, flags, TTLs, sizes and destinations.
 //!
 //! The flows are those of the recording's script, at the same times. What differs from run to run on a real engine is
 //! named by identity: MAC addresses, ephemeral ports, sequence numbers. Which side of a finished connection closes first is a
@@ -17,88 +17,167 @@ mod recorded;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use linkspan::docker::profile::Profile;
 use linkspan::engine::event::{BridgeDecision, Event, EventKind};
 use recorded::Stage;
 
 #[test]
 fn p01_ping_neighbour() {
-    check("01-ping-neighbour");
+    check("01-ping-neighbour", Profile::Docker20_10);
+}
+
+#[test]
+fn p01_ping_neighbour_on_28() {
+    check("01-ping-neighbour", Profile::Docker28);
 }
 
 #[test]
 fn p02_ping_outside_inner() {
-    check("02-ping-outside-inner");
+    check("02-ping-outside-inner", Profile::Docker20_10);
+}
+
+#[test]
+fn p02_ping_outside_inner_on_28() {
+    check("02-ping-outside-inner", Profile::Docker28);
 }
 
 #[test]
 fn p03_ping_outside_outer() {
-    check("03-ping-outside-outer");
+    check("03-ping-outside-outer", Profile::Docker20_10);
+}
+
+#[test]
+fn p03_ping_outside_outer_on_28() {
+    check("03-ping-outside-outer", Profile::Docker28);
 }
 
 #[test]
 fn p04_published_outer() {
-    check("04-published-outer");
+    check("04-published-outer", Profile::Docker20_10);
+}
+
+#[test]
+fn p04_published_outer_on_28() {
+    check("04-published-outer", Profile::Docker28);
 }
 
 #[test]
 fn p05_published_inner() {
-    check("05-published-inner");
+    check("05-published-inner", Profile::Docker20_10);
+}
+
+#[test]
+fn p05_published_inner_on_28() {
+    check("05-published-inner", Profile::Docker28);
 }
 
 #[test]
 fn p06_refused() {
-    check("06-refused");
+    check("06-refused", Profile::Docker20_10);
+}
+
+#[test]
+fn p06_refused_on_28() {
+    check("06-refused", Profile::Docker28);
 }
 
 #[test]
 fn p07_nobody() {
-    check("07-nobody");
+    check("07-nobody", Profile::Docker20_10);
+}
+
+#[test]
+fn p07_nobody_on_28() {
+    check("07-nobody", Profile::Docker28);
 }
 
 #[test]
 fn p08_container_start() {
-    check("08-container-start");
+    check("08-container-start", Profile::Docker20_10);
+}
+
+#[test]
+fn p08_container_start_on_28() {
+    check("08-container-start", Profile::Docker28);
 }
 
 #[test]
 fn p09_dns_name_bridge() {
-    check("09-dns-name-bridge");
+    check("09-dns-name-bridge", Profile::Docker20_10);
+}
+
+#[test]
+fn p09_dns_name_bridge_on_28() {
+    check("09-dns-name-bridge", Profile::Docker28);
 }
 
 #[test]
 fn p10_dns_outside_bridge() {
-    check("10-dns-outside-bridge");
+    check("10-dns-outside-bridge", Profile::Docker20_10);
+}
+
+#[test]
+fn p10_dns_outside_bridge_on_28() {
+    check("10-dns-outside-bridge", Profile::Docker28);
 }
 
 #[test]
 fn p11_dns_outside_lo() {
-    check("11-dns-outside-lo");
+    check("11-dns-outside-lo", Profile::Docker20_10);
+}
+
+#[test]
+fn p11_dns_outside_lo_on_28() {
+    check("11-dns-outside-lo", Profile::Docker28);
 }
 
 #[test]
 fn p12_isolation() {
-    check("12-isolation");
+    check("12-isolation", Profile::Docker20_10);
+}
+
+#[test]
+fn p12_isolation_on_28() {
+    check("12-isolation", Profile::Docker28);
 }
 
 #[test]
 fn p13_hairpin() {
-    check("13-hairpin");
+    check("13-hairpin", Profile::Docker20_10);
+}
+
+#[test]
+fn p13_hairpin_on_28() {
+    check("13-hairpin", Profile::Docker28);
 }
 
 #[test]
 fn p14_macvlan_gateway() {
-    check("14-macvlan-gateway");
+    check("14-macvlan-gateway", Profile::Docker20_10);
+}
+
+#[test]
+fn p14_macvlan_gateway_on_28() {
+    check("14-macvlan-gateway", Profile::Docker28);
 }
 
 #[test]
 fn p15_macvlan_neighbour() {
-    check("15-macvlan-neighbour");
+    check("15-macvlan-neighbour", Profile::Docker20_10);
+}
+
+#[test]
+fn p15_macvlan_neighbour_on_28() {
+    check("15-macvlan-neighbour", Profile::Docker28);
 }
 
 #[test]
 fn p16_macvlan_host() {
-    check("16-macvlan-host");
+    check("16-macvlan-host", Profile::Docker20_10);
 }
+
+// Not on 28: the last request and a neighbour's probe fall together there, and their order hangs on how long the script took
+// between two captures.
 
 /// Between tcpdump and the command, in the recording's script.
 const PAUSE: Duration = Duration::from_millis(700);
@@ -195,22 +274,42 @@ const GUESSES: [(Duration, Duration); 3] = [
     (Duration::from_millis(200), Duration::from_millis(390)),
 ];
 
+/// 28 was recorded twice. What has announcements in it is of a run without anything beside it: containers announce themselves
+/// for two seconds, and who was started last still does so when the first command has been carried out, and who was started
+/// before does not. So commands began after 0.15 to 0.3 s there, those that start containers among them.
+const GUESSES_AMONG_ANNOUNCEMENTS: [(Duration, Duration); 3] = [
+    (Duration::from_millis(10), Duration::from_millis(160)),
+    (Duration::from_millis(100), Duration::from_millis(220)),
+    (Duration::from_millis(200), Duration::from_millis(290)),
+];
+
 /// Plays the script up to a flow and compares what was captured.
-fn check(name: &str) {
-    for (listening, beginning) in GUESSES {
-        check_with(name, listening, beginning);
+fn check(name: &str, profile: Profile) {
+    let announced = ["01-ping-neighbour", "08-container-start", "14-macvlan-gateway"].contains(&name);
+    let guesses = match profile {
+        Profile::Docker28 if announced => GUESSES_AMONG_ANNOUNCEMENTS,
+        _ => GUESSES,
+    };
+    for (listening, beginning) in guesses {
+        check_with(name, profile, listening, beginning);
     }
 }
 
-fn check_with(name: &str, listening: Duration, beginning: Duration) {
-    let folder = recorded::folder().join("packets");
+fn check_with(name: &str, profile: Profile, listening: Duration, beginning: Duration) {
+    let folder = recorded::folder().join(match profile {
+        Profile::Docker20_10 => "packets",
+        Profile::Docker28 | Profile::Docker29 => "packets-28",
+    });
     let recording = folder.join(format!("{name}.pcap"));
     let recording = std::fs::read(&recording)
         .unwrap_or_else(|error| panic!("nothing to compare with: {}: {error}", recording.display()));
-    let mut stage = Stage::new("");
+    let mut stage = Stage::of(profile, "");
     for line in script() {
         match line {
             Line::Docker(line) => {
+                if line.starts_with("docker run ") {
+                    stage.world.wait(beginning).unwrap();
+                }
                 stage.ok(line);
             }
             Line::Sleep(seconds) => stage.world.wait(Duration::from_secs(seconds)).unwrap(),
