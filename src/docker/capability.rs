@@ -54,7 +54,7 @@ impl NetworkCapabilities {
 }
 
 /// The first of these names that no capability has, as the engine writes it.
-pub(super) fn unknown(names: &[String]) -> Option<String> {
+pub fn unknown(names: &[String]) -> Option<String> {
     let bare = |name: &String| {
         let name = name.to_ascii_uppercase();
         name.strip_prefix("CAP_").unwrap_or(&name).to_owned()

@@ -239,13 +239,6 @@ impl Container {
         ports
     }
 
-    /// The ports `docker ps` lists: not those of routed networks, which have no number on the host.
-    fn listed_ports(&self) -> Vec<PortBinding> {
-        let mut ports = self.shown_ports();
-        ports.retain(|binding| binding.host.is_none_or(|(_, port)| port != 0));
-        ports
-    }
-
     /// The container port for which a running container asks for this host port, if none of its publications is in
     /// effect: its networks do not publish.
     pub fn asks_in_vain(&self, host_port: u16) -> Option<u16> {
@@ -260,12 +253,12 @@ impl Container {
 
     /// Its ports as the PORTS column of `docker ps` shows them: published ones by their bindings, neighbours joined.
     pub fn ports_column(&self, client: ClientVersion) -> String {
-        ports_column(client, &self.listed_ports())
+        ports_column(client, &self.shown_ports())
     }
 
     /// The published ports alone, as in [`Container::ports_column`]; empty if none is in effect.
     pub fn published_column(&self) -> String {
-        let mut shown = self.listed_ports();
+        let mut shown = self.shown_ports();
         shown.retain(|binding| binding.host.is_some());
         ports_column(ClientVersion::V28, &shown)
     }

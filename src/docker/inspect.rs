@@ -240,7 +240,8 @@ fn network_settings(profile: Profile, container: &Container) -> Value {
     let shared = matches!(container.made_from.config.network_mode, NetworkMode::Container(_));
     let on_host = container.sandbox.as_ref().is_some_and(|sandbox| sandbox.kind == SandboxKind::Host)
         || container.made_from.config.network_mode == NetworkMode::Host;
-    let (sandbox_id, sandbox_key) = match &container.sandbox_id {
+    let kept = container.state.is_up() || profile.keeps_sandbox_ids();
+    let (sandbox_id, sandbox_key) = match container.sandbox_id.as_ref().filter(|_| kept) {
         Some(id) if on_host => (id.to_string(), "/var/run/docker/netns/default".to_owned()),
         Some(id) => (id.to_string(), format!("/var/run/docker/netns/{}", &id.to_string()[..12])),
         None => (String::new(), String::new()),
@@ -371,7 +372,8 @@ fn endpoint_json(profile: Profile, container: &Container, endpoint: &Endpoint) -
             }
         }
     }
-    let aliases = if aliases.is_empty() { Value::Null } else { json!(aliases) };
+    let sent_empty = endpoint.connected && !profile.short_id_in_aliases();
+    let aliases = if aliases.is_empty() && !sent_empty { Value::Null } else { json!(aliases) };
     let opts = if config.driver_opts.is_empty() && !endpoint.connected {
         Value::Null
     } else {

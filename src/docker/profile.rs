@@ -315,6 +315,11 @@ impl Profile {
         self.is_20_10()
     }
 
+    /// Whether a container that does not run still shows the sandbox that it had.
+    pub fn keeps_sandbox_ids(self) -> bool {
+        self.is_20_10()
+    }
+
     /// Whether the daemon looks at the host's forwarding once, at its start, instead of whenever it makes a container.
     pub fn looks_at_forwarding_once(self) -> bool {
         !self.is_20_10()

@@ -20,6 +20,9 @@ pub const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\n\
 pub const GROUP: &str =
     "root:x:0:\ndaemon:x:1:\nbin:x:2:\nsys:x:3:\nmail:x:8:\nwww-data:x:33:\nnobody:x:65534:\n";
 
+/// The highest number that the engine takes.
+const HIGHEST: i64 = 2_147_483_647;
+
 /// The number of a user whose image's files are not known.
 const UNKNOWN: u32 = 1_000;
 
@@ -42,6 +45,10 @@ pub fn resolve(specification: &str, image: &str) -> Result<User, DockerError> {
     };
     let image = image.rsplit('/').next().unwrap_or_default().split([':', '@']).next();
     let is_known = matches!(image, Some("busybox" | "alpine"));
+    let in_range = |name: &str| name.parse::<i64>().ok().is_none_or(|id| (0..=HIGHEST).contains(&id));
+    if !in_range(user) || !group.is_none_or(in_range) {
+        return Err(DockerError::bad_parameter(format!("uids and gids must be in range 0-{HIGHEST}")));
+    }
     let refused = |kind: &str, file: &str, name: &str| {
         DockerError::bad_parameter(format!(
             "unable to find {kind} {name}: no matching entries in {file} file"
@@ -93,6 +100,8 @@ mod tests {
         assert_eq!(of("node", "node:22"), (1000, 1000, Some("node".to_owned())));
         let refused = |specification| resolve(specification, "docker.io/library/alpine").unwrap_err().message;
         assert_eq!(refused("foo"), "unable to find user foo: no matching entries in passwd file");
+        assert_eq!(refused("99999999999"), "uids and gids must be in range 0-2147483647");
+        assert_eq!(refused("0:-1"), "uids and gids must be in range 0-2147483647");
         assert_eq!(refused("root:foo"), "unable to find group foo: no matching entries in group file");
     }
 }

@@ -18,7 +18,7 @@ use super::read::{ADDRESS_FORM, pairs, parsed, parsed_list, scalars, settings, t
 use super::steps::duration;
 use super::yaml::{Entry, Node, Value};
 use crate::docker::container::{valid_container_name, valid_hostname};
-use crate::docker::{reference, sysctls};
+use crate::docker::{capability, reference, sysctls};
 
 const MAC_FORM: &str = "a MAC address, as 02:42:ac:11:00:02";
 /// Longest part of a DNS name (RFC 1035 section 2.3.4).
@@ -44,6 +44,7 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
         let plain = |name: String| name.trim_start_matches("CAP_").to_owned();
         texts(node.get(key)).into_iter().map(|name| plain(name.to_ascii_uppercase())).collect()
     };
+    check_capabilities(node, diagnostics);
     let deploy = node.get("deploy");
     let mac_address: Option<Mac> = parsed(node.get("mac_address"), MAC_FORM, diagnostics);
     let mut network = read_network_mode(node, diagnostics);
@@ -398,6 +399,19 @@ fn read_hostname(name: Option<Spanned<String>>, diagnostics: &mut Diagnostics) -
         diagnostics.push(Diagnostic::error(name.span, message).label("Linux takes 64"));
     }
     Some(name.value)
+}
+
+/// Capabilities that Docker does not know keep it from making the container.
+fn check_capabilities(node: &Node, diagnostics: &mut Diagnostics) {
+    for (key, option) in [("cap_add", "CapAdd"), ("cap_drop", "CapDrop")] {
+        for item in node.get(key).map(Node::items).unwrap_or_default() {
+            let Some(name) = item.text() else { continue };
+            if let Some(unknown) = capability::unknown(&[name.into_owned()]) {
+                let message = format!("invalid {option}: unknown capability: \"{unknown}\"");
+                diagnostics.push(Diagnostic::error(item.span, message).label("not one of capabilities(7)"));
+            }
+        }
+    }
 }
 
 /// Aliases. Docker takes any text; one that no name server can be asked for is of no use.

@@ -527,8 +527,8 @@ impl World {
                 let user = match user {
                     Ok(user) => user,
                     Err(error) => {
-                        job.say(&format!("{}\n", error.message));
-                        job.end(ExitCode::NOT_EXECUTABLE.0);
+                        job.complain(&format!("Error response from daemon: {}\n", error.message));
+                        job.end(1);
                         return Ok(());
                     }
                 };

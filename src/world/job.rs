@@ -91,6 +91,12 @@ impl Job {
     }
 
     /// Prints.
+    /// Prints what the client says on standard error.
+    pub(super) fn complain(&mut self, text: &str) {
+        self.say(text);
+        self.client_errors.push_str(text);
+    }
+
     pub(super) fn say(&mut self, text: &str) {
         self.text.push_str(text);
     }

@@ -332,6 +332,13 @@ impl Daemon {
                 network.name
             )));
         }
+        if matches!(network.driver, Driver::Ipvlan(_)) && config.mac.is_some() {
+            return Err(DockerError::system(format!(
+                "failed to create endpoint {name} on network {}: ipvlan interfaces do not support custom mac address \
+                 assignment",
+                network.name
+            )));
+        }
         let mut addresses: [Option<IpNet>; 2] = [None, None];
         if network.driver.has_addresses() {
             for (slot, v6, asked) in [(0, false, &config.ipv4), (1, true, &config.ipv6)] {

@@ -536,7 +536,7 @@ impl Daemon {
                     outcome.kills.push(Kill::Container { container: id, signal, escalate });
                 }
                 // It stops all the same.
-                if again { self.check_links(number).map_err(not_restarted) } else { Ok(()) }
+                if again { self.check_others(number).map_err(not_restarted) } else { Ok(()) }
             });
             match result {
                 Ok(()) => outcome.say(text),
@@ -544,6 +544,13 @@ impl Daemon {
             }
         }
         outcome
+    }
+
+    /// Whether the other containers that one needs to start are there.
+    fn check_others(&self, number: u32) -> Result<(), DockerError> {
+        let Some(container) = self.containers.get(&number) else { return Ok(()) };
+        self.shared_target(&container.made_from.config.network_mode)?;
+        self.check_links(number)
     }
 
     /// The grace period of a stop is over. Nothing happens to a container that has ended in time.

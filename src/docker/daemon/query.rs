@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Daemon;
+use crate::docker::cli::ports::Protocol;
 use crate::docker::client::ClientVersion;
 use crate::docker::container::{Container, State};
 use crate::docker::error::{DockerError, Shown};
@@ -15,7 +16,9 @@ use crate::docker::inspect;
 use crate::docker::network::Network;
 use crate::docker::outcome::Outcome;
 use crate::docker::profile::Profile;
-use crate::docker::render::{ListKind, command_column, human_duration, list, natural_order, port_lines};
+use crate::docker::render::{
+    ListKind, PortBinding, command_column, human_duration, list, natural_order, port_lines,
+};
 use crate::docker::request::{
     ContainerList, ContainerPort, Filter, Inspect, InspectKind, List, NetworkInspect, PortQuery, View,
 };
@@ -93,13 +96,15 @@ impl Daemon {
             }
         };
         let mut names = vec![container.name.clone()];
-        for linker in self.containers.values() {
+        // The client leaves the names of links away unless it is to show everything.
+        for linker in self.containers.values().filter(|_| view.no_trunc) {
             for link in &linker.made_from.config.links {
                 if self.container_number(&link.container).is_ok_and(|number| number == container.number) {
                     names.push(format!("{}/{}", linker.name, link.alias));
                 }
             }
         }
+        names.sort_unstable();
         let mut networks: Vec<&str> = container.endpoints.iter().map(|e| e.network_name.as_str()).collect();
         networks.sort_unstable();
         json!({
@@ -134,10 +139,18 @@ impl Daemon {
                 endpoint.network_name == filter.value
                     || endpoint.network_id.as_ref().is_some_and(|id| id.as_str().starts_with(&filter.value))
             }),
-            "expose" | "publish" => container.published().iter().any(|(port, hosts)| {
-                let named = filter.value == port.to_string() || filter.value == port.port.to_string();
-                named && (filter.name == "expose" || !hosts.is_empty())
-            }),
+            "expose" | "publish" => {
+                let ports = container.shown_ports();
+                let found = |binding: &PortBinding| {
+                    let number = match (filter.name.as_str(), binding.host) {
+                        ("publish", Some((_, port))) => port,
+                        ("publish", None) => return false,
+                        _ => binding.port.port,
+                    };
+                    names_port(&filter.value, number, binding.port.protocol)
+                };
+                ports.iter().any(found)
+            }
             _ => true,
         };
         grouped(filters, holds)
@@ -302,6 +315,15 @@ fn bad_list_format(kind: ListKind, error: FormatError) -> DockerError {
     let error = FormatError::Execute { line, column, node, reason };
     DockerError::bad_parameter(format!("failed to execute template: {error}"))
         .shown_as(Shown::Template { parsed: true })
+}
+
+/// Whether a filter's PORT[-PORT][/PROTOCOL] has a port in it; without a protocol it is of TCP.
+fn names_port(filter: &str, port: u16, protocol: Protocol) -> bool {
+    let (ports, of) = filter.split_once('/').unwrap_or((filter, "tcp"));
+    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+    let within = first.parse().is_ok_and(|first: u16| first <= port)
+        && last.parse().is_ok_and(|last: u16| port <= last);
+    within && of == protocol.to_string()
 }
 
 fn matches_all(network: &Network, filters: &[Filter]) -> bool {
