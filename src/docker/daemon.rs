@@ -3,8 +3,10 @@
 //! The daemon keeps Docker's objects (networks, containers, endpoints), its address and port allocators and the records of
 //! the embedded DNS server. Every object has a number from one counter, and the number is also its owner's in the plans,
 //! so that removing an object is removing an owner. The files of `daemon/` follow the objects: `networks`
-//! (create, remove), `containers` (create, remove), `lifecycle` (start, stop, exit), `health`, `restart` (the daemon's own end and beginning), `reload` (its rules after firewalld's), `links`, `attach` (endpoints), `publish` (default
-//! routes and published ports), `resolve` (files and DNS), `query` (lists and inspect), `about` (info and version).
+//! (create, remove), `subnets` (what they are given), `containers` (create, remove), `lifecycle` (start, stop, exit),
+//! `health`, `restart` (the daemon's own end and beginning), `reload` (its rules after firewalld's), `links`, `attach`
+//! (endpoints), `publish` (default routes and published ports), `resolve` (files and DNS), `query` (lists and inspect),
+//! `about` (info and version).
 //!
 //! Limits: a host has 16 million numbers; they are not reused.
 
@@ -22,6 +24,7 @@ mod query;
 mod reload;
 mod resolve;
 mod restart;
+mod subnets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
