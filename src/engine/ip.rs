@@ -1,30 +1,26 @@
-//! The IP layer: reception, routing, forwarding, output and fragments. What answers a packet is in `icmp_errors`.
+//! The IP layer: reception, routing, forwarding and output. The hooks it runs are in `netfilter`, cutting and putting
+//! together in `ip_fragments`, what answers a packet in `icmp_errors`.
 //!
 //! The order is Linux's: a received packet passes PREROUTING, the routing decision, then INPUT (local) or time to
 //! live, FORWARD, POSTROUTING; a local one passes the routing decision, OUTPUT (and is routed again if that changed
 //! its destination or mark), POSTROUTING. MTU checks use the segment size of offloaded packets.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
-use linkspan_nat::evaluate::TraceStep;
-use linkspan_nat::fragment;
 use linkspan_nat::icmp::IcmpError;
-use linkspan_nat::netfilter::{Defragmentation, DropCause, HookContext, HookStep, PacketConnection, Verdict};
+use linkspan_nat::netfilter::PacketConnection;
 use linkspan_nat::packet::{ChecksumState, IpVersion, Layout, PacketMut, PacketView};
-use linkspan_nat::rule::{AddressType, Family, TcpMss};
+use linkspan_nat::rule::Family;
 use linkspan_nat::ruleset::Hook;
 use linkspan_switch::frame::{Checksum, Frame, TraceId};
 use linkspan_switch::mac::MacAddress;
-use linkspan_switch::offload;
-use rand_xoshiro::rand_core::Rng;
 
-use super::device::{Device, Kind};
+use super::device::Kind;
 use super::event::{DropReason, EventKind, NeighbourState};
 use super::flow::Handle;
 use super::icmp_errors::{host_unreachable, net_unreachable, too_big_error};
 use super::id::{DeviceId, NamespaceId};
-use super::namespace::Namespace;
 use super::neighbour::Resolution;
 use super::route::{is_link_local, is_loopback};
 use super::{Engine, Timer, captured, ndp};
@@ -73,7 +69,7 @@ impl Packet {
     }
 
     #[inline]
-    fn family(&self) -> Family {
+    pub(super) fn family(&self) -> Family {
         match self.layout.version() {
             IpVersion::V4 => Family::Ipv4,
             IpVersion::V6 => Family::Ipv6,
@@ -450,74 +446,6 @@ impl Engine {
         }
     }
 
-    /// Cuts a packet for an MTU; one frame if it fits.
-    pub(super) fn fragments(
-        &mut self,
-        namespace: NamespaceId,
-        packet: Packet,
-        mtu: Option<u32>,
-    ) -> Vec<Frame> {
-        let Some(mtu) = mtu.filter(|mtu| packet.frame.len() > *mtu as usize) else {
-            return vec![packet.frame];
-        };
-        if packet.frame.segmentation().is_some() {
-            return self.fragments_of_segments(namespace, packet, mtu);
-        }
-        let mut whole = packet.frame;
-        complete(&mut whole, packet.layout);
-        let identification = self.random.next_u32();
-        self.draft = None;
-        let cut = match packet.reassembled {
-            Some(_) => fragment::refragment(whole.bytes(), mtu as usize, identification),
-            None => fragment::fragment(whole.bytes(), mtu as usize, identification),
-        };
-        match cut {
-            Ok(pieces) => {
-                let count = pieces.len();
-                self.event(whole.trace(), |_| EventKind::Fragmented { namespace, fragments: count, mtu });
-                let frames = pieces.iter().map(|piece| {
-                    let mut frame = self.pool.copy_of(piece);
-                    frame.set_trace(whole.trace());
-                    frame.set_mark(whole.mark());
-                    frame
-                });
-                frames.collect()
-            }
-            Err(_) => {
-                self.drop_frame(whole, Some(namespace), None, DropReason::FragmentationNeeded);
-                Vec::new()
-            }
-        }
-    }
-
-    /// Segments that are still too long are cut like other packets, as in `ip_finish_output_gso`.
-    #[cold]
-    fn fragments_of_segments(&mut self, namespace: NamespaceId, packet: Packet, mtu: u32) -> Vec<Frame> {
-        let Ok(segments) = offload::segment(packet.frame.share(), 0) else {
-            self.drop_frame(packet.frame, Some(namespace), None, DropReason::BadPacket);
-            return Vec::new();
-        };
-        let mut frames = Vec::new();
-        for frame in segments {
-            let Ok(layout) = Layout::parse(frame.bytes()) else {
-                self.drop_frame(frame, Some(namespace), None, DropReason::BadPacket);
-                continue;
-            };
-            let Packet { ingress, physical_ingress, physical_egress, tracked, .. } = packet;
-            let segment = Packet {
-                frame,
-                layout,
-                ingress,
-                physical_ingress,
-                physical_egress,
-                tracked,
-                reassembled: None,
-            };
-            frames.extend(self.fragments(namespace, segment, Some(mtu)));
-        }
-        frames
-    }
-
     /// Sends a packet to a neighbour, asking for its hardware address first if need be.
     pub(super) fn send_to_neighbour(
         &mut self,
@@ -624,26 +552,6 @@ impl Engine {
         self.devices[device.index()].as_ref().map_or(1_500, |d| d.mtu)
     }
 
-    #[inline]
-    fn too_big(&self, packet: &Packet, mtu: u32) -> bool {
-        let length = packet.frame.len();
-        if length <= mtu as usize {
-            return false;
-        }
-        match packet.frame.segmentation() {
-            Some(_) => offload::segment_size(&packet.frame, 0) > mtu as usize,
-            None => true,
-        }
-    }
-
-    /// In IPv6 only the sender cuts (RFC 8200 section 4.5); in IPv4 anyone, unless the packet forbids it.
-    fn may_not_fragment(&self, packet: &Packet) -> bool {
-        match packet.layout.version() {
-            IpVersion::V6 => packet.ingress.is_some(),
-            IpVersion::V4 => packet.layout.dont_fragment(),
-        }
-    }
-
     fn event_routed(&mut self, namespace: NamespaceId, packet: &Packet, hop: &Hop, forwarded: bool) {
         if self.watched {
             let (destination, gateway, device, prefix) =
@@ -658,258 +566,6 @@ impl Engine {
             });
         }
     }
-
-    /// Runs one netfilter hook. `None`: the packet went no further (and was counted), or waits as a fragment.
-    #[inline]
-    pub(super) fn hook(
-        &mut self,
-        namespace: NamespaceId,
-        hook: Hook,
-        packet: Packet,
-        ingress: Option<DeviceId>,
-        egress: Option<DeviceId>,
-    ) -> Option<Packet> {
-        let netfilter = &mut self.namespaces.get_mut(namespace.index())?.as_mut()?.netfilter;
-        let family = packet.family();
-        if !netfilter.is_active(family) {
-            return Some(packet);
-        }
-        if !packet.layout.is_fragment() {
-            if netfilter.is_idle(family, hook, packet.tracked) {
-                return Some(packet);
-            }
-            return self.filter(namespace, hook, packet, ingress, egress);
-        }
-        self.draft = None;
-        let packet = self.hook_fragment(namespace, hook, packet, ingress.or(egress))?;
-        self.filter(namespace, hook, packet, ingress, egress)
-    }
-
-    /// Connection tracking needs whole packets.
-    #[cold]
-    fn hook_fragment(
-        &mut self,
-        namespace: NamespaceId,
-        hook: Hook,
-        packet: Packet,
-        device: Option<DeviceId>,
-    ) -> Option<Packet> {
-        let space = self.namespaces.get_mut(namespace.index())?.as_mut()?;
-        match space.netfilter.defragment(self.now, hook, &packet.layout, packet.frame.bytes()) {
-            Defragmentation::Pass => Some(packet),
-            Defragmentation::Held => {
-                self.arm_fragments(namespace);
-                None
-            }
-            Defragmentation::Complete { packet: bytes, largest_fragment } => {
-                self.replaced(namespace, packet, &bytes, largest_fragment)
-            }
-            Defragmentation::Dropped(_) => {
-                self.drop_frame(packet.frame, Some(namespace), device, DropReason::Fragment);
-                None
-            }
-        }
-    }
-
-    #[inline]
-    fn filter(
-        &mut self,
-        namespace: NamespaceId,
-        hook: Hook,
-        mut packet: Packet,
-        ingress: Option<DeviceId>,
-        egress: Option<DeviceId>,
-    ) -> Option<Packet> {
-        let mut steps = (self.watched || self.draft.is_some()).then(Vec::new);
-        let verdict = self.traverse(namespace, hook, &mut packet, ingress, egress, steps.as_mut())?;
-        let accepted = verdict == Verdict::Accept;
-        if let Some(draft) = &mut self.draft {
-            draft.passed(steps.take().unwrap_or_default(), packet.tracked);
-        }
-        if let Some(mut steps) = steps.filter(|_| self.watched)
-            && (!steps.is_empty() || !accepted)
-        {
-            // Rules that were looked at and did not match are as many as there are networks; nobody tells of them.
-            steps.retain(|step| !matches!(step, HookStep::Table(TraceStep::Rule { matched: false, .. })));
-            let trace = packet.frame.trace();
-            self.event(trace, |_| EventKind::Filtered { namespace, hook, ingress, egress, steps, accepted });
-        }
-        if accepted {
-            return Some(packet);
-        }
-        self.refuse(namespace, packet, ingress.or(egress), verdict);
-        None
-    }
-
-    /// Ends a packet that a hook did not accept.
-    #[cold]
-    fn refuse(&mut self, namespace: NamespaceId, packet: Packet, device: Option<DeviceId>, verdict: Verdict) {
-        let reason = match verdict {
-            Verdict::Accept => return,
-            Verdict::Drop(cause) => drop_reason(&cause),
-            Verdict::Reject { with, .. } => {
-                self.reject(namespace, &packet, with);
-                if let (Some(connection), Some(Some(space))) =
-                    (packet.tracked, self.namespaces.get_mut(namespace.index()))
-                {
-                    space.netfilter.release(connection);
-                }
-                DropReason::Rejected
-            }
-        };
-        self.drop_frame(packet.frame, Some(namespace), device, reason);
-    }
-
-    #[inline(never)]
-    fn traverse(
-        &mut self,
-        namespace: NamespaceId,
-        hook: Hook,
-        packet: &mut Packet,
-        ingress: Option<DeviceId>,
-        egress: Option<DeviceId>,
-        trace: Option<&mut Vec<HookStep>>,
-    ) -> Option<Verdict> {
-        let devices = &self.devices;
-        let Namespace { netfilter, local, routes, devices: present, .. } =
-            self.namespaces.get_mut(namespace.index())?.as_deref_mut()?;
-        let name = |d: Option<DeviceId>| d.and_then(|d| devices[d.index()].as_ref()).map(|d| d.name);
-        let broadcast = |a: Ipv4Addr| {
-            let nets = |d: DeviceId| devices[d.index()].as_ref().map(|d| &d.addresses);
-            [ingress, egress].into_iter().flatten().filter_map(nets).flatten().any(|net| match net {
-                IpNet::V4(net) => net.prefix_len() < 31 && net.broadcast() == a,
-                IpNet::V6(_) => false,
-            })
-        };
-        let address_type = |a: IpAddr| match a {
-            a if a.is_unspecified() => AddressType::Unspec,
-            a if is_loopback(a) || local.contains(a) => AddressType::Local,
-            a if a.is_multicast() => AddressType::Multicast,
-            IpAddr::V4(a) if a.is_broadcast() || broadcast(a) => AddressType::Broadcast,
-            _ => AddressType::Unicast,
-        };
-        let masquerade_source = |destination: IpAddr| {
-            let way = routes.lookup(destination, |device| Some(device) == egress);
-            let towards = way.and_then(|route| route.gateway).unwrap_or(destination);
-            primary_address(devices, egress, towards).or_else(|| {
-                present.iter().find_map(|device| primary_address(devices, Some(*device), towards))
-            })
-        };
-        let ipv4 = packet.layout.version() == IpVersion::V4;
-        let like = if ipv4 { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
-        let redirect_address = || primary_address(devices, ingress, like);
-        let random = &mut self.random;
-        let mut draw = || random.next_u32() as u16;
-        let mut context = HookContext {
-            now: self.now,
-            in_interface: name(ingress),
-            out_interface: name(egress),
-            physical_in: name(packet.physical_ingress),
-            physical_out: name(packet.physical_egress),
-            bridged: packet.physical_egress.is_some(),
-            mac: None,
-            mark: packet.frame.mark(),
-            connection: packet.tracked,
-            address_type: &address_type,
-            masquerade_source: &masquerade_source,
-            redirect_address: &redirect_address,
-            random: &mut draw,
-            tcp_mss: None,
-            logged: Vec::new(),
-            trace,
-        };
-        let checksum = checksum_state(&packet.frame);
-        let mut edit = PacketMut::with_layout(packet.frame.bytes_mut(), packet.layout, checksum)?;
-        let verdict = netfilter.traverse(hook, &mut edit, &mut context);
-        let (mark, connection) = (context.mark, context.connection);
-        if let Some(clamp) = context.tcp_mss {
-            let mtu = egress.and_then(|d| devices[d.index()].as_ref()).map_or(1_500, |d| d.mtu);
-            edit.clamp_mss(segment_limit(clamp, mtu, ipv4));
-        }
-        packet.frame.set_mark(mark);
-        packet.tracked = connection;
-        Some(verdict)
-    }
-
-    /// Fragments became a whole packet.
-    pub(super) fn replaced(
-        &mut self,
-        namespace: NamespaceId,
-        packet: Packet,
-        bytes: &[u8],
-        largest_fragment: usize,
-    ) -> Option<Packet> {
-        let mut frame = self.pool.copy_of(bytes);
-        frame.set_trace(packet.frame.trace());
-        frame.set_mark(packet.frame.mark());
-        let length = frame.len();
-        self.event(frame.trace(), |_| EventKind::Reassembled { namespace, length });
-        let Ok(layout) = Layout::parse(frame.bytes()) else {
-            self.drop_frame(frame, Some(namespace), packet.ingress, DropReason::BadPacket);
-            return None;
-        };
-        Some(Packet { frame, layout, reassembled: Some(largest_fragment), ..packet })
-    }
-
-    pub(super) fn arm_fragments(&mut self, namespace: NamespaceId) {
-        let Some(Some(space)) = self.namespaces.get(namespace.index()) else { return };
-        let deadlines =
-            [space.netfilter.deadline(), space.reassembler.as_ref().and_then(|own| own.deadline())];
-        let Some(time) = deadlines.into_iter().flatten().min() else { return };
-        // One timer for each namespace: were there one for each fragment, those of a flood would wake each other.
-        if self.fragments_due.get(&namespace).is_none_or(|due| time < *due) {
-            self.fragments_due.insert(namespace, time);
-            self.timers.push(time, u64::MAX, Timer::Fragments { namespace });
-        }
-    }
-
-    pub(super) fn expire_fragments(&mut self, namespace: NamespaceId) {
-        let now = self.now;
-        if self.fragments_due.get(&namespace).is_none_or(|due| *due > now) {
-            return;
-        }
-        self.fragments_due.remove(&namespace);
-        let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
-        let tracked = space.netfilter.expire(now);
-        let expired = space.reassembler.as_mut().map(|own| own.expire(now));
-        for queue in tracked.into_iter().chain(expired.into_iter().flatten()) {
-            *self.drops.entry(DropReason::Fragment).or_default() += 1;
-            let first = queue.first_fragment.as_deref().unwrap_or_default();
-            self.snmp.dropped(Some(namespace), DropReason::Fragment, first);
-            let trace = self.new_trace();
-            let kind =
-                EventKind::Dropped { namespace: Some(namespace), device: None, reason: DropReason::Fragment };
-            self.event(trace, |_| kind);
-            if let Some(first) = queue.first_fragment
-                && let Ok(layout) = Layout::parse(&first)
-            {
-                let packet = Packet {
-                    frame: self.pool.copy_of(&first),
-                    layout,
-                    ingress: None,
-                    physical_ingress: None,
-                    physical_egress: None,
-                    tracked: None,
-                    reassembled: None,
-                };
-                self.answer_error(namespace, &packet, IcmpError::ReassemblyTimeExceeded);
-            }
-        }
-        self.arm_fragments(namespace);
-    }
-}
-
-/// The address of a device towards a next hop, one of its subnet if there is any (`inet_select_addr` with global scope):
-/// what MASQUERADE and REDIRECT use. Loopback addresses have the scope of their host and are none.
-fn primary_address(devices: &[Option<Device>], device: Option<DeviceId>, towards: IpAddr) -> Option<IpAddr> {
-    let device = devices.get(device?.index())?.as_ref()?;
-    let same = |net: &&IpNet| {
-        let address = net.addr();
-        address.is_ipv4() == towards.is_ipv4() && !is_v6_link_local(address) && !is_loopback(address)
-    };
-    let mut own = device.addresses.iter().filter(same);
-    let first = own.clone().next();
-    own.find(|net| net.contains(&towards)).or(first).map(IpNet::addr)
 }
 
 /// True for IPv6 link-local addresses.
@@ -922,34 +578,5 @@ pub(crate) fn checksum_state(frame: &Frame) -> ChecksumState {
     match frame.checksum() {
         Checksum::Complete => ChecksumState::Complete,
         Checksum::Partial { .. } => ChecksumState::Partial,
-    }
-}
-
-fn complete(frame: &mut Frame, layout: Layout) {
-    if checksum_state(frame) == ChecksumState::Partial {
-        if let Some(mut packet) = PacketMut::with_layout(frame.bytes_mut(), layout, ChecksumState::Partial) {
-            packet.complete_checksum();
-        }
-        frame.set_checksum(Checksum::Complete);
-    }
-}
-
-fn drop_reason(cause: &DropCause) -> DropReason {
-    match cause {
-        DropCause::Rule(_) | DropCause::Policy { .. } => DropReason::Filtered,
-        DropCause::TableFull => DropReason::ConnectionTableFull,
-        DropCause::Clash => DropReason::NoFreePort,
-        DropCause::NoLocalAddress(_) | DropCause::DeviceChanged | DropCause::Untranslatable => {
-            DropReason::Untranslatable
-        }
-    }
-}
-
-/// The segment size that a TCPMSS rule allows: what was said, or what the outgoing device takes.
-fn segment_limit(clamp: TcpMss, mtu: u32, ipv4: bool) -> u16 {
-    let headers = if ipv4 { 40 } else { 60 };
-    match clamp {
-        TcpMss::Set(size) => size,
-        TcpMss::ClampToPmtu => u16::try_from(mtu.saturating_sub(headers)).unwrap_or(u16::MAX),
     }
 }
