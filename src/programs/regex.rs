@@ -3,19 +3,18 @@
 //! The leftmost longest match is found by following all ways through an expression at once (Thompson's construction), so
 //! that the time is linear in the line whatever the expression. Groups are remembered for `\1` to `\9` of a replacement.
 //! GNU's `\w`, `\s`, `\b`, `\<` and `\>` are known. Limits: an expression compiles to at most [`LARGEST`] steps, groups
-//! nest [`DEEPEST`] deep, and a reference back to a group inside an expression is refused.
+//! nest [`parse::DEEPEST`] deep, and a reference back to a group inside an expression is refused.
+
+mod parse;
+mod search;
+
+use parse::{Assertion, Atom, Node, parse};
 
 /// Steps an expression may compile to; counts (`a\{9\}`) multiply them.
 const LARGEST: usize = 4_000;
 
-/// Groups inside groups.
-const DEEPEST: usize = 50;
-
 /// The whole match and nine groups, each with its start and end.
 const SLOTS: usize = 20;
-
-/// No position.
-const NOWHERE: usize = usize::MAX;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
@@ -50,41 +49,6 @@ pub(super) struct Expression {
 /// A match: byte positions of its start and end, then those of its groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Found([usize; SLOTS]);
-
-#[derive(Debug, Clone)]
-enum Node {
-    Empty,
-    Atom(Atom),
-    Assertion(Assertion),
-    Group(usize, Box<Node>),
-    All(Vec<Node>),
-    Either(Vec<Node>),
-    Repeat { node: Box<Node>, least: usize, most: Option<usize> },
-}
-
-#[derive(Debug, Clone)]
-enum Atom {
-    Any,
-    Letter(char),
-    Set { negated: bool, items: Vec<Item> },
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Item {
-    Range(char, char),
-    Class(fn(char) -> bool),
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Assertion {
-    LineStart,
-    LineEnd,
-    WordStart,
-    WordEnd,
-    WordEdge,
-    NoWordBefore,
-    NoWordBehind,
-}
 
 #[derive(Debug)]
 enum Step {
@@ -128,14 +92,7 @@ impl Expression {
             Dialect::Fixed => {
                 Node::All(letters.iter().map(|letter| Node::Atom(Atom::Letter(*letter))).collect())
             }
-            Dialect::Basic | Dialect::Extended => {
-                let mut parser = Parser { letters, at: 0, extended: dialect == Dialect::Extended, groups: 0 };
-                let node = parser.alternatives(0)?;
-                if parser.at < parser.letters.len() {
-                    return Err("Unmatched ) or \\)".to_owned());
-                }
-                node
-            }
+            Dialect::Basic | Dialect::Extended => parse(letters, dialect == Dialect::Extended)?,
         };
         let (before, behind) = match whole {
             Whole::Part => (None, None),
@@ -152,58 +109,6 @@ impl Expression {
         expression.program.extend(behind.map(Step::Assert));
         expression.program.extend([Step::Save(1), Step::Done]);
         Ok(expression)
-    }
-
-    /// The leftmost longest match that starts at byte `from` or behind; `^` is the start of the text all the same.
-    pub(super) fn find(&self, text: &str, from: usize) -> Option<Found> {
-        if let Some(literal) = &self.literal {
-            let start = from + text.get(from..)?.find(literal.as_str())?;
-            let mut slots = [NOWHERE; SLOTS];
-            (slots[0], slots[1]) = (start, start + literal.len());
-            return Some(Found(slots));
-        }
-        let mut best: Option<[usize; SLOTS]> = None;
-        let (mut now, mut next) = (Threads::new(self.program.len()), Threads::new(self.program.len()));
-        let mut before = text.get(..from)?.chars().next_back();
-        let mut letters = text.get(from..)?.char_indices().map(|(at, letter)| (from + at, letter)).peekable();
-        loop {
-            let (at, letter) = letters.peek().map_or((text.len(), None), |(at, letter)| (*at, Some(*letter)));
-            let place = Place { at, before, behind: letter };
-            if best.is_none() {
-                now.add(self, 0, [NOWHERE; SLOTS], place);
-            }
-            if now.list.is_empty() && best.is_some() {
-                return best.map(Found);
-            }
-            let width = letters.next().map_or(0, |(_, letter)| letter.len_utf8());
-            let beyond =
-                Place { at: at + width, before: letter, behind: letters.peek().map(|(_, letter)| *letter) };
-            for (step, slots) in now.list.drain(..) {
-                if best.is_some_and(|best| slots[0] > best[0]) {
-                    continue;
-                }
-                match &self.program[step] {
-                    Step::Done if best.is_none_or(|best| slots[0] < best[0] || slots[1] > best[1]) => {
-                        best = Some(slots);
-                    }
-                    Step::Take(atom) if letter.is_some_and(|letter| atom.takes(letter, self.fold)) => {
-                        next.add(self, step + 1, slots, beyond);
-                    }
-                    _ => {}
-                }
-            }
-            if letter.is_none() {
-                return best.map(Found);
-            }
-            std::mem::swap(&mut now, &mut next);
-            next.clear();
-            before = letter;
-        }
-    }
-
-    /// Whether any part of a text matches.
-    pub(super) fn is_in(&self, text: &str) -> bool {
-        self.find(text, 0).is_some()
     }
 
     fn compile(&mut self, node: &Node) -> Result<(), String> {
@@ -277,302 +182,6 @@ impl Expression {
         }
         Ok(())
     }
-}
-
-/// Where a search is.
-#[derive(Clone, Copy)]
-struct Place {
-    at: usize,
-    before: Option<char>,
-    behind: Option<char>,
-}
-
-/// The steps that may take the next letter, the preferred one first; each is there once.
-struct Threads {
-    list: Vec<(usize, [usize; SLOTS])>,
-    seen: Vec<bool>,
-}
-
-impl Threads {
-    fn new(steps: usize) -> Threads {
-        Threads { list: Vec::new(), seen: vec![false; steps] }
-    }
-
-    fn clear(&mut self) {
-        self.list.clear();
-        self.seen.fill(false);
-    }
-
-    /// Follows everything that takes no letter.
-    fn add(&mut self, expression: &Expression, step: usize, slots: [usize; SLOTS], place: Place) {
-        let mut waiting = vec![(step, slots)];
-        while let Some((step, mut slots)) = waiting.pop() {
-            if std::mem::replace(&mut self.seen[step], true) {
-                continue;
-            }
-            match &expression.program[step] {
-                Step::Take(_) | Step::Done => self.list.push((step, slots)),
-                Step::Assert(assertion) if assertion.holds(place) => waiting.push((step + 1, slots)),
-                Step::Assert(_) => {}
-                Step::Save(slot) => {
-                    slots[*slot] = place.at;
-                    waiting.push((step + 1, slots));
-                }
-                Step::Jump(to) => waiting.push((*to, slots)),
-                Step::Split(first, second) => waiting.extend([(*second, slots), (*first, slots)]),
-            }
-        }
-    }
-}
-
-fn is_word(letter: char) -> bool {
-    letter.is_alphanumeric() || letter == '_'
-}
-
-impl Assertion {
-    fn holds(self, place: Place) -> bool {
-        let (before, behind) = (place.before.is_some_and(is_word), place.behind.is_some_and(is_word));
-        match self {
-            Assertion::LineStart => place.before.is_none(),
-            Assertion::LineEnd => place.behind.is_none(),
-            Assertion::WordStart => !before && behind,
-            Assertion::WordEnd => before && !behind,
-            Assertion::WordEdge => before != behind,
-            Assertion::NoWordBefore => !before,
-            Assertion::NoWordBehind => !behind,
-        }
-    }
-}
-
-impl Atom {
-    fn takes(&self, letter: char, fold: bool) -> bool {
-        match self {
-            Atom::Any => true,
-            Atom::Letter(known) if fold => known.to_lowercase().eq(letter.to_lowercase()),
-            Atom::Letter(known) => *known == letter,
-            Atom::Set { negated, items } => {
-                let holds = |letter: char| {
-                    items.iter().any(|item| match item {
-                        Item::Range(low, high) => (*low..=*high).contains(&letter),
-                        Item::Class(class) => class(letter),
-                    })
-                };
-                let folded = || holds(letter.to_ascii_lowercase()) || holds(letter.to_ascii_uppercase());
-                (holds(letter) || fold && folded()) != *negated
-            }
-        }
-    }
-}
-
-struct Parser {
-    letters: Vec<char>,
-    at: usize,
-    extended: bool,
-    groups: usize,
-}
-
-impl Parser {
-    /// Whether the operator `letter` comes next, in the dialect's spelling.
-    fn is_next(&self, letter: char) -> bool {
-        match self.extended {
-            true => self.letters.get(self.at) == Some(&letter),
-            false => self.letters[self.at..].starts_with(&['\\', letter]),
-        }
-    }
-
-    fn skip(&mut self, letter: char) -> bool {
-        let found = self.is_next(letter);
-        if found {
-            self.at += if self.extended { 1 } else { 2 };
-        }
-        found
-    }
-
-    fn alternatives(&mut self, depth: usize) -> Result<Node, String> {
-        let mut all = vec![self.sequence(depth)?];
-        while self.skip('|') {
-            all.push(self.sequence(depth)?);
-        }
-        Ok(if all.len() == 1 { all.remove(0) } else { Node::Either(all) })
-    }
-
-    fn sequence(&mut self, depth: usize) -> Result<Node, String> {
-        let mut nodes = Vec::new();
-        // A basic expression's `*` and a `^` are special by their place.
-        let mut begins = true;
-        while self.at < self.letters.len() && !self.is_next('|') {
-            if self.is_next(')') && (depth > 0 || !self.extended) {
-                break;
-            }
-            let star = self.letters[self.at] == '*';
-            if begins && (star || self.extended && "+?{".contains(self.letters[self.at])) {
-                if self.extended && !star {
-                    return Err("Invalid preceding regular expression".to_owned());
-                }
-                self.at += 1;
-                nodes.push(Node::Atom(Atom::Letter('*')));
-                begins = false;
-                continue;
-            }
-            let node = self.one(depth, begins)?;
-            begins = begins && matches!(node, Node::Assertion(Assertion::LineStart));
-            let node = if begins { node } else { self.repeated(node)? };
-            nodes.push(node);
-        }
-        Ok(if nodes.is_empty() { Node::Empty } else { Node::All(nodes) })
-    }
-
-    fn one(&mut self, depth: usize, begins: bool) -> Result<Node, String> {
-        if self.skip('(') {
-            if depth >= DEEPEST {
-                return Err("Regular expression too big".to_owned());
-            }
-            self.groups += 1;
-            let number = self.groups;
-            let inner = self.alternatives(depth + 1)?;
-            if !self.skip(')') {
-                return Err("Unmatched ( or \\(".to_owned());
-            }
-            return Ok(Node::Group(number, Box::new(inner)));
-        }
-        let letter = self.letters[self.at];
-        self.at += 1;
-        let node = match letter {
-            '.' => Node::Atom(Atom::Any),
-            '[' => Node::Atom(self.set()?),
-            '^' if self.extended || begins => Node::Assertion(Assertion::LineStart),
-            '$' if self.extended
-                || self.at == self.letters.len()
-                || self.is_next('|')
-                || self.is_next(')') =>
-            {
-                Node::Assertion(Assertion::LineEnd)
-            }
-            '\\' => self.escaped()?,
-            letter => Node::Atom(Atom::Letter(letter)),
-        };
-        Ok(node)
-    }
-
-    fn escaped(&mut self) -> Result<Node, String> {
-        let Some(letter) = self.letters.get(self.at).copied() else {
-            return Err("Trailing backslash".to_owned());
-        };
-        self.at += 1;
-        let class = |negated, class| Node::Atom(Atom::Set { negated, items: vec![Item::Class(class)] });
-        Ok(match letter {
-            'w' => class(false, is_word),
-            'W' => class(true, is_word),
-            's' => class(false, char::is_whitespace),
-            'S' => class(true, char::is_whitespace),
-            'b' => Node::Assertion(Assertion::WordEdge),
-            '<' => Node::Assertion(Assertion::WordStart),
-            '>' => Node::Assertion(Assertion::WordEnd),
-            'n' => Node::Atom(Atom::Letter('\n')),
-            't' => Node::Atom(Atom::Letter('\t')),
-            '1'..='9' => return Err(format!("a reference back to a group (\\{letter}) is not supported")),
-            letter => Node::Atom(Atom::Letter(letter)),
-        })
-    }
-
-    /// What is behind an atom: `*`, `+`, `?` and counts.
-    fn repeated(&mut self, mut node: Node) -> Result<Node, String> {
-        loop {
-            let (least, most) = if self.letters.get(self.at) == Some(&'*') {
-                self.at += 1;
-                (0, None)
-            } else if self.skip('+') {
-                (1, None)
-            } else if self.skip('?') {
-                (0, Some(1))
-            } else if self.skip('{') {
-                self.counts()?
-            } else {
-                return Ok(node);
-            };
-            // Whatever often nothing is repeated, it is nothing.
-            if !matches!(node, Node::Empty | Node::Assertion(_)) {
-                node = Node::Repeat { node: Box::new(node), least, most };
-            }
-        }
-    }
-
-    /// `N}`, `N,}`, `,M}` or `N,M}`.
-    fn counts(&mut self) -> Result<(usize, Option<usize>), String> {
-        let least = self.number();
-        let comma = self.letters.get(self.at) == Some(&',');
-        self.at += usize::from(comma);
-        let most = if comma { self.number() } else { least };
-        if !self.skip('}') {
-            return Err("Unmatched { or \\{".to_owned());
-        }
-        match (least, most) {
-            (None, None) if !comma => Err("Invalid content of \\{\\}".to_owned()),
-            (least, Some(most)) if least.unwrap_or(0) > most => Err("Invalid content of \\{\\}".to_owned()),
-            (least, most) if least.max(most).is_some_and(|count| count > LARGEST) => {
-                Err("Regular expression too big".to_owned())
-            }
-            (least, most) => Ok((least.unwrap_or(0), most)),
-        }
-    }
-
-    fn number(&mut self) -> Option<usize> {
-        let digits: String = self.letters[self.at..].iter().take_while(|c| c.is_ascii_digit()).collect();
-        self.at += digits.len();
-        (!digits.is_empty()).then(|| digits.parse().unwrap_or(usize::MAX))
-    }
-
-    /// A set behind its bracket.
-    fn set(&mut self) -> Result<Atom, String> {
-        let unmatched = || "Unmatched [, [^, [:, [., or [=".to_owned();
-        let negated = self.letters.get(self.at) == Some(&'^');
-        self.at += usize::from(negated);
-        let (mut items, first) = (Vec::new(), self.at);
-        loop {
-            let low = *self.letters.get(self.at).ok_or_else(unmatched)?;
-            if low == ']' && self.at > first {
-                self.at += 1;
-                return Ok(Atom::Set { negated, items });
-            }
-            let rest = &self.letters[self.at..];
-            if rest.starts_with(&['[', ':']) {
-                let end = rest.windows(2).position(|two| two == [':', ']']).ok_or_else(unmatched)?;
-                let name: String = rest[2..end.max(2)].iter().collect();
-                items.push(Item::Class(class(&name).ok_or("Invalid character class name")?));
-                self.at += end + 2;
-            } else if let [low, '-', high, ..] = *rest
-                && high != ']'
-            {
-                if low > high {
-                    return Err("Invalid range end".to_owned());
-                }
-                items.push(Item::Range(low, high));
-                self.at += 3;
-            } else {
-                items.push(Item::Range(low, low));
-                self.at += 1;
-            }
-        }
-    }
-}
-
-/// The letters of a class of POSIX's C locale.
-pub(super) fn class(name: &str) -> Option<fn(char) -> bool> {
-    Some(match name {
-        "alnum" => |c| c.is_ascii_alphanumeric(),
-        "alpha" => |c| c.is_ascii_alphabetic(),
-        "blank" => |c| c == ' ' || c == '\t',
-        "cntrl" => |c| c.is_ascii_control(),
-        "digit" => |c| c.is_ascii_digit(),
-        "graph" => |c| c.is_ascii_graphic(),
-        "lower" => |c| c.is_ascii_lowercase(),
-        "print" => |c| c == ' ' || c.is_ascii_graphic(),
-        "punct" => |c| c.is_ascii_punctuation(),
-        "space" => |c| c.is_ascii_whitespace() || c == '\x0b',
-        "upper" => |c| c.is_ascii_uppercase(),
-        "xdigit" => |c| c.is_ascii_hexdigit(),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -11,8 +11,10 @@
 //! keeps a run busy or grows without bound.
 
 mod format;
+mod lex;
 mod parse;
 mod run;
+mod tree;
 
 use super::options::{Failure, Options, Syntax, finish};
 use super::text::{BROKEN_PIPE, Complaint, Input, Line, Lines};

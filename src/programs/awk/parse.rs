@@ -1,116 +1,11 @@
 //! From the text of an awk program to what it does.
 
+use super::lex::{Lexer, Token};
+use super::tree::{Comparison, Expr, Function, Operator, Parsed, Place, Statement};
 use crate::programs::regex::{Dialect, Expression, Whole};
 
 /// Expressions and statements inside one another.
 const DEEPEST: usize = 100;
-
-/// What a program is made of.
-#[derive(Debug, Default)]
-pub(super) struct Parsed {
-    pub(super) begin: Vec<Vec<Statement>>,
-    pub(super) rules: Vec<(Option<Expr>, Vec<Statement>)>,
-    pub(super) end: Vec<Vec<Statement>>,
-}
-
-impl Parsed {
-    /// A program that only begins reads nothing.
-    pub(super) fn reads_input(&self) -> bool {
-        !self.rules.is_empty() || !self.end.is_empty()
-    }
-}
-
-#[derive(Debug)]
-pub(super) enum Statement {
-    Print(Vec<Expr>),
-    Printf(Vec<Expr>),
-    Expression(Expr),
-    If(Expr, Vec<Statement>, Vec<Statement>),
-    /// Condition, body, what follows each turn; the first turn comes before the condition with `do`.
-    Loop {
-        condition: Option<Expr>,
-        body: Vec<Statement>,
-        step: Vec<Statement>,
-        first: bool,
-    },
-    Each(String, String, Vec<Statement>),
-    Delete(String, Option<Expr>),
-    Block(Vec<Statement>),
-    Next,
-    Exit(Option<Expr>),
-    Break,
-    Continue,
-}
-
-#[derive(Debug)]
-pub(super) enum Expr {
-    Number(f64),
-    Text(String),
-    Regex(Expression),
-    Place(Place),
-    Assign(Place, Option<Operator>, Box<Expr>),
-    /// What is added, and whether the value is the one before.
-    Step(Place, f64, bool),
-    Binary(Operator, Box<Expr>, Box<Expr>),
-    Compare(Comparison, Box<Expr>, Box<Expr>),
-    Match {
-        negated: bool,
-        subject: Box<Expr>,
-        pattern: Box<Expr>,
-    },
-    And(Box<Expr>, Box<Expr>),
-    Or(Box<Expr>, Box<Expr>),
-    Not(Box<Expr>),
-    Negative(Box<Expr>),
-    Positive(Box<Expr>),
-    Concat(Box<Expr>, Box<Expr>),
-    Choice(Box<Expr>, Box<Expr>, Box<Expr>),
-    In(Box<Expr>, String),
-    Call(Function, Vec<Expr>),
-}
-
-/// What can be assigned to.
-#[derive(Debug)]
-pub(super) enum Place {
-    Variable(String),
-    Element(String, Box<Expr>),
-    Field(Box<Expr>),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Operator {
-    Add,
-    Subtract,
-    Multiply,
-    Divide,
-    Remainder,
-    Power,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Less,
-    LessOrEqual,
-    Equal,
-    NotEqual,
-    Greater,
-    GreaterOrEqual,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Function {
-    Length,
-    Substr,
-    Index,
-    Split,
-    Sub,
-    Gsub,
-    Match,
-    Sprintf,
-    Toupper,
-    Tolower,
-    Int,
-}
 
 const FUNCTIONS: [(&str, Function, usize, usize); 11] = [
     ("length", Function::Length, 0, 1),
@@ -126,12 +21,6 @@ const FUNCTIONS: [(&str, Function, usize, usize); 11] = [
     ("int", Function::Int, 1, 1),
 ];
 
-/// What awk has and this one does not.
-const REFUSED: [&str; 17] = [
-    "getline", "function", "func", "system", "close", "fflush", "srand", "rand", "sin", "cos", "atan2",
-    "exp", "log", "sqrt", "strftime", "systime", "nextfile",
-];
-
 /// What is wrong with a program, and in which line of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mistake {
@@ -139,39 +28,16 @@ pub(super) struct Mistake {
     pub(super) what: String,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-enum Token {
-    Number(f64),
-    Text(String),
-    Regex(String),
-    Name(String),
-    /// A name with a parenthesis right behind it.
-    Call(String),
-    Mark(&'static str),
-    End,
-}
-
-/// The longest first.
-const MARKS: [&str; 40] = [
-    "**=", "&&", "||", "++", "--", "+=", "-=", "*=", "/=", "%=", "^=", "==", "!=", "<=", ">=", "!~", ">>",
-    "**", "{", "}", "(", ")", "[", "]", ";", ",", "+", "-", "*", "/", "%", "^", "!", "<", ">", "?", ":", "~",
-    "$", "=",
-];
-
 /// Reads a program.
 pub(super) fn parse(source: &str) -> Result<Parsed, Mistake> {
     let mut parser = Parser::new(source);
     let read = parser.advance().and_then(|()| parser.program());
-    read.map_err(|what| Mistake { line: parser.line, what })
+    read.map_err(|what| Mistake { line: parser.lexer.line, what })
 }
 
 struct Parser<'a> {
-    rest: &'a str,
-    line: usize,
+    lexer: Lexer<'a>,
     token: Token,
-    /// A division may come, not an expression.
-    behind_operand: bool,
-    /// Blank or nothing stood before the token.
     depth: usize,
     /// Inside `print` without parentheses: `>` would write into a file.
     printing: bool,
@@ -181,107 +47,12 @@ struct Parser<'a> {
 
 impl<'a> Parser<'a> {
     fn new(source: &'a str) -> Parser<'a> {
-        Parser {
-            rest: source,
-            line: 1,
-            token: Token::End,
-            behind_operand: false,
-            depth: 0,
-            printing: false,
-            heading: false,
-        }
+        Parser { lexer: Lexer::new(source), token: Token::End, depth: 0, printing: false, heading: false }
     }
 
     fn advance(&mut self) -> Result<(), String> {
-        self.token = self.read()?;
-        self.behind_operand = match &self.token {
-            Token::Number(_) | Token::Text(_) | Token::Regex(_) => true,
-            Token::Name(name) => !matches!(name.as_str(), "print" | "printf" | "in" | "else" | "do" | "exit"),
-            Token::Mark(mark) => matches!(*mark, ")" | "]" | "++" | "--" | "$"),
-            Token::Call(_) | Token::End => false,
-        };
+        self.token = self.lexer.next()?;
         Ok(())
-    }
-
-    fn read(&mut self) -> Result<Token, String> {
-        loop {
-            self.rest = self.rest.trim_start_matches([' ', '\t', '\r']);
-            if let Some(rest) = self.rest.strip_prefix("\\\n") {
-                (self.rest, self.line) = (rest, self.line + 1);
-            } else if self.rest.starts_with('#') {
-                self.rest = &self.rest[self.rest.find('\n').unwrap_or(self.rest.len())..];
-            } else {
-                break;
-            }
-        }
-        let Some(letter) = self.rest.chars().next() else { return Ok(Token::End) };
-        if letter == '\n' {
-            (self.rest, self.line) = (&self.rest[1..], self.line + 1);
-            return Ok(Token::Mark("\n"));
-        }
-        if letter == '"' {
-            return self.quoted('"').map(|text| Token::Text(unescape(&text)));
-        }
-        if letter == '/' && !self.behind_operand {
-            return self.quoted('/').map(|text| Token::Regex(text.replace("\\/", "/")));
-        }
-        if letter.is_ascii_digit() || letter == '.' {
-            let digits = |from: usize| {
-                self.rest[from..].bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count()
-            };
-            let mut end = digits(0);
-            let exponent = self.rest[end..]
-                .strip_prefix(['e', 'E'])
-                .map(|rest| 1 + usize::from(rest.starts_with(['+', '-'])));
-            if let Some(sign) = exponent
-                && digits(end + sign) > 0
-            {
-                end += sign + digits(end + sign);
-            }
-            let (number, rest) = self.rest.split_at(end);
-            self.rest = rest;
-            return number.parse().map(Token::Number).map_err(|_| "Unexpected token".to_owned());
-        }
-        if letter.is_ascii_alphabetic() || letter == '_' {
-            let word = |letter: char| !letter.is_ascii_alphanumeric() && letter != '_';
-            let end = self.rest.find(word).unwrap_or(self.rest.len());
-            let (name, rest) = self.rest.split_at(end);
-            self.rest = rest;
-            if REFUSED.contains(&name) {
-                return Err(format!("'{name}' is not supported"));
-            }
-            let name = name.to_owned();
-            return Ok(if rest.starts_with('(') { Token::Call(name) } else { Token::Name(name) });
-        }
-        match MARKS.iter().find(|mark| self.rest.starts_with(**mark)) {
-            Some(mark) => {
-                self.rest = &self.rest[mark.len()..];
-                Ok(Token::Mark(mark))
-            }
-            None if letter == '|' => {
-                Err("output into and input from commands ('|') is not supported".to_owned())
-            }
-            None => Err("Unexpected token".to_owned()),
-        }
-    }
-
-    /// The text up to a mark; a backslash keeps the letter behind it.
-    fn quoted(&mut self, mark: char) -> Result<String, String> {
-        let mut letters = self.rest.char_indices().skip(1);
-        while let Some((at, letter)) = letters.next() {
-            if letter == mark {
-                let text = self.rest[1..at].to_owned();
-                self.rest = &self.rest[at + 1..];
-                return Ok(text);
-            }
-            if letter == '\n' {
-                break;
-            }
-            if letter == '\\' {
-                letters.next();
-            }
-        }
-        Err("Unexpected end of string".to_owned())
     }
 
     fn is(&self, mark: &str) -> bool {
@@ -390,14 +161,13 @@ impl<'a> Parser<'a> {
                 let condition = self.parenthesised()?;
                 let then = self.body()?;
                 // `else` may stand behind line ends and one semicolon.
-                let (rest, line, token, behind) =
-                    (self.rest, self.line, self.token.clone(), self.behind_operand);
+                let (lexer, token) = (self.lexer, self.token.clone());
                 self.skip_lines()?;
                 if self.is_name("else") {
                     self.advance()?;
                     return Ok(Statement::If(condition, then, self.body()?));
                 }
-                (self.rest, self.line, self.token, self.behind_operand) = (rest, line, token, behind);
+                (self.lexer, self.token) = (lexer, token);
                 return Ok(Statement::If(condition, then, Vec::new()));
             }
             "while" => {
@@ -477,7 +247,7 @@ impl<'a> Parser<'a> {
         }
         if self.is("(") {
             // A list in parentheses and nothing behind it, or an expression that begins with one.
-            let before = (self.rest, self.line, self.token.clone(), self.behind_operand);
+            let before = (self.lexer, self.token.clone());
             self.advance()?;
             let list = self.list()?;
             if self.take(")")?
@@ -485,7 +255,7 @@ impl<'a> Parser<'a> {
             {
                 return Ok(list);
             }
-            (self.rest, self.line, self.token, self.behind_operand) = before;
+            (self.lexer, self.token) = before;
         }
         let printing = std::mem::replace(&mut self.printing, true);
         let list = self.list();
@@ -809,25 +579,4 @@ impl<'a> Parser<'a> {
 pub(super) fn regex(pattern: &str) -> Result<Expression, String> {
     Expression::new(pattern, Dialect::Extended, false, Whole::Part)
         .map_err(|reason| format!("bad regex '{pattern}': {reason}"))
-}
-
-/// Backslash sequences of a text; those of expressions stay.
-fn unescape(text: &str) -> String {
-    let mut plain = String::new();
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        if letter != '\\' {
-            plain.push(letter);
-            continue;
-        }
-        match letters.next() {
-            Some('n') => plain.push('\n'),
-            Some('t') => plain.push('\t'),
-            Some('r') => plain.push('\r'),
-            Some(letter @ ('"' | '\\' | '/')) => plain.push(letter),
-            Some(other) => plain.extend(['\\', other]),
-            None => plain.push('\\'),
-        }
-    }
-    plain
 }
