@@ -1,7 +1,8 @@
 //! The rules of the bridge driver, table by table. `tests/goldens/rules/` has one page for each thing a network can be,
 //! with what each engine writes for it: 20.10 as a real one did, 28 and 29 as the listings of moby's own tests have it,
 //! and where those say nothing, as its source does: they list no ip6tables. In the listings of moby's tests forwarding
-//! was on before; here the daemon turns it on and FORWARD drops.
+//! was on before; here the daemon turns it on and FORWARD drops. A real 28.5.2 wrote the same for every page but the last,
+//! which needs firewalld, in both families.
 //!
 //! A page's IPv6 tables are those of a fresh daemon, the first page's, unless it has its own.
 

@@ -1,9 +1,9 @@
 //! The one table of what differs between Docker Engine versions.
 //!
-//! A profile stands for an era, not for one release: 20.10 covers the behaviour up to 27 (and is the one recorded from
-//! a real engine), 28 the 28.x line, 29 the 29.x line. Every other file asks a question here and never compares
-//! versions itself, so that the whole difference between two engines can be read in this file. Options newer than the
-//! profile are accepted, stored and shown, but not applied, as an older engine does.
+//! A profile stands for an era, not for one release: 20.10 covers the behaviour up to 27, 28 the 28.x line, 29 the 29.x line.
+//! Real engines of the first two were recorded, 20.10.24 and 28.5.2; 29 follows moby's source and tests. Every other file
+//! asks a question here and never compares versions itself, so that the whole difference between two engines can be read
+//! in this file. Options newer than the profile are accepted, stored and shown, but not applied, as an older engine does.
 
 use std::time::Duration;
 use std::{fmt, str::FromStr};
