@@ -9,10 +9,11 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 
 use super::{Facts, Location};
-use crate::engine::view::{InterfaceView, RouteView};
-use crate::observe::explain::{Cause, Drop, End, Part, Passage};
+use crate::observe::explain::{Cause, Drop, End, Part, Passage, Protocol};
 use crate::scenario::Span;
 use crate::scenario::causes::Spot;
+use crate::scenario::docker_host;
+use crate::world::tables::Tables;
 
 /// The driver option by which the sources of packets that leave a network become the host's.
 const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
@@ -25,33 +26,22 @@ struct Given {
     gateways: Vec<IpAddr>,
 }
 
-/// What a place is now.
-struct Now {
-    cards: Vec<InterfaceView>,
-    routes: Vec<RouteView>,
-    shared_by: Vec<String>,
+/// Whether a place has an address.
+fn has_address(now: &Tables, address: IpAddr) -> bool {
+    now.interfaces.iter().flat_map(|card| &card.addresses).any(|view| view.address.addr() == address)
 }
 
-impl Now {
-    fn has_address(&self, address: IpAddr) -> bool {
-        self.cards.iter().flat_map(|card| &card.addresses).any(|view| view.address.addr() == address)
-    }
-
-    fn has_default(&self, v6: bool) -> bool {
-        let default = |net: &IpNet| net.prefix_len() == 0 && net.addr().is_ipv6() == v6;
-        self.routes.iter().any(|route| default(&route.destination))
-    }
-
-    fn leads_to(&self, address: IpAddr) -> bool {
-        self.routes.iter().any(|route| route.destination.contains(&address))
-    }
+/// Whether a place has a default route.
+fn has_default(now: &Tables, v6: bool) -> bool {
+    let default = |net: &IpNet| net.prefix_len() == 0 && net.addr().is_ipv6() == v6;
+    now.routes.iter().any(|route| default(&route.destination))
 }
 
 impl Facts<'_> {
     /// A place that has lost what led to an address: a device is down, an address or a route is gone.
     pub(super) fn lost(&self, place: &str, to: IpAddr) -> Option<Cause> {
         let now = self.now(place)?;
-        if now.leads_to(to) {
+        if now.routes.iter().any(|route| route.destination.contains(&to)) {
             return None;
         }
         let given = self.given(place);
@@ -68,7 +58,7 @@ impl Facts<'_> {
             Some(gateway) if !on_link => format!(" and `ip route add default via {gateway}`"),
             Some(_) | None => String::new(),
         };
-        let mut down = now.cards.iter().filter(|card| !card.up);
+        let mut down = now.interfaces.iter().filter(|card| !card.up);
         if let Some(card) = down.find(|card| card.addresses.iter().any(|view| leads(&view.address))) {
             let card = &card.name;
             return Some(Cause {
@@ -79,7 +69,7 @@ impl Facts<'_> {
                 suggestion: format!("bring it up again in {name}: `ip link set {card} up`{again}"),
             });
         }
-        let mut gone = given.addresses.iter().filter(|(_, net)| leads(net) && !now.has_address(net.addr()));
+        let mut gone = given.addresses.iter().filter(|(_, net)| leads(net) && !has_address(&now, net.addr()));
         if let Some((card, net)) = gone.next() {
             let card = card.as_deref().unwrap_or("DEVICE");
             let step = self.done(&spot, &["del"]).or_else(|| self.done(&spot, &["flush"]));
@@ -101,7 +91,7 @@ impl Facts<'_> {
                 suggestion: format!("put it back in {name}: `ip route add {} dev {card}`", net.trunc()),
             });
         }
-        let gateway = gateway.filter(|_| !now.has_default(to.is_ipv6()))?;
+        let gateway = gateway.filter(|_| !has_default(&now, to.is_ipv6()))?;
         let taken_down = self.done(&spot, &["link", "down"]);
         Some(Cause {
             text: format!("{name} has no default route any more, and so no route to {to}"),
@@ -137,10 +127,16 @@ impl Facts<'_> {
         };
         let (place, from) = (&drop.place, self.readable(&container));
         let suggestion = match &off {
-            Some(_) => format!("take the option away, or give {place} a route to {from}'s network by the host"),
-            None => "let Docker make its rules anew (`daemon restart`), or masquerade: `iptables -t nat -A POSTROUTING \
-                     -s SUBNET ! -o BRIDGE -j MASQUERADE`"
-                .to_owned(),
+            Some(_) => {
+                format!("take the option away, or give {place} a route to {from}'s network by the host")
+            }
+            None => {
+                let (bridge, subnet) = network.as_ref().and_then(|network| self.bridge_of(network, to))?;
+                format!(
+                    "leave Docker's rules alone, or masquerade: `iptables -t nat -A POSTROUTING -s {subnet} ! -o {bridge} \
+                     -j MASQUERADE`"
+                )
+            }
         };
         Some(Cause {
             text: format!(
@@ -160,8 +156,8 @@ impl Facts<'_> {
             return None;
         }
         let listen = self.explanation.attempt.port.map(|port| match self.explanation.attempt.protocol {
-            crate::observe::explain::Protocol::Udp => format!(", listen: [{port}/udp]"),
-            _ => format!(", listen: [{port}]"),
+            Protocol::Udp => format!(", listen: [{port}/udp]"),
+            Protocol::Tcp | Protocol::Icmp => format!(", listen: [{port}]"),
         });
         Some(Cause {
             text: format!("no machine of `world:` has the address {address}, nor does anybody else here"),
@@ -196,10 +192,7 @@ impl Facts<'_> {
         let words = ["del", "delete", "flush"];
         let steps = words.iter().filter_map(|word| self.done(&host, &["addr", word]));
         let key = self.network_key(&network);
-        let daemon = self.world.daemon(self.host)?.network(&network).ok()?;
-        let bridge = daemon.bridge.as_ref().map_or_else(|| "BRIDGE".to_owned(), ToString::to_string);
-        let length =
-            daemon.subnets.iter().map(|subnet| subnet.pool.subnet()).find(|net| net.contains(&gateway))?;
+        let (bridge, subnet) = self.bridge_of(&network, gateway)?;
         Some(Cause {
             text: format!(
                 "the gateway of `{key}`, {gateway}, is gone: nobody on {name}'s link has that address"
@@ -207,16 +200,14 @@ impl Facts<'_> {
             line: self.line(steps.max_by_key(|span| span.start)),
             suggestion: format!(
                 "give it back to the host: `ip addr add {gateway}/{} dev {bridge}`",
-                length.prefix_len()
+                subnet.prefix_len()
             ),
         })
     }
 
     /// Whether an interface of anybody has an address.
     fn holds(&self, address: IpAddr) -> bool {
-        let tables = self.world.tables();
-        let mut views = tables.iter().flat_map(|table| &table.interfaces).flat_map(|card| &card.addresses);
-        views.any(|view| view.address.addr() == address)
+        self.world.tables().iter().any(|table| has_address(table, address))
     }
 
     /// The network whose subnet has an address.
@@ -226,10 +217,17 @@ impl Facts<'_> {
         Some(network.name.clone())
     }
 
-    fn now(&self, place: &str) -> Option<Now> {
-        let table = self.world.tables().into_iter().find(|table| table.name == place)?;
-        let cards = table.interfaces.into_iter().filter(|card| card.name != "lo").collect();
-        Some(Now { cards, routes: table.routes, shared_by: table.shared_by })
+    /// The bridge of a network, and its subnet that has an address.
+    fn bridge_of(&self, network: &str, address: IpAddr) -> Option<(String, IpNet)> {
+        let network = self.world.daemon(self.host)?.network(network).ok()?;
+        let mut subnets = network.subnets.iter().map(|subnet| subnet.pool.subnet());
+        let subnet = subnets.find(|subnet| subnet.contains(&address))?;
+        Some((network.bridge.as_ref()?.to_string(), subnet))
+    }
+
+    /// What a place is now.
+    fn now(&self, place: &str) -> Option<Tables> {
+        self.world.tables().into_iter().find(|table| table.name == place)
     }
 
     /// What Docker gave a container, and the file a host.
@@ -245,16 +243,18 @@ impl Facts<'_> {
                 .extend([active.ipv4, active.ipv6].into_iter().flatten().map(|net| (device.clone(), net)));
             given.gateways.extend([active.gateway_v4, active.gateway_v6].into_iter().flatten());
         }
-        for host in self.scenario.hosts.iter().filter(|host| host.name.value == place) {
-            for card in &host.nics {
-                let name = &card.name.value;
-                given.addresses.extend(card.addresses.iter().map(|net| (Some(name.clone()), *net)));
-                given.gateways.extend(card.gateway);
+        if self.is_host(place) {
+            let host = docker_host(self.scenario);
+            for card in host.nics {
+                given.addresses.extend(card.addresses.into_iter().map(|net| (Some(card.name.clone()), net)));
             }
+            let default = host.routes.iter().filter(|route| route.destination.prefix_len() == 0);
+            given.gateways.extend(default.map(|route| route.gateway));
         }
         given
     }
 
+    /// Where steps name a place.
     fn spot(&self, place: &str, shared_by: &[String]) -> Spot {
         if self.is_host(place) {
             return Spot::host(place);
@@ -270,6 +270,7 @@ impl Facts<'_> {
         self.scenario.hosts.first().map_or("host", |host| host.name.value.as_str())
     }
 
+    /// The last step that did this in a place.
     fn done(&self, spot: &Spot, words: &[&str]) -> Option<Span> {
         self.causes.done_in(spot, words)
     }
