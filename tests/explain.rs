@@ -230,6 +230,8 @@ fn json_has_a_stable_shape() {
         "33-through-the-proxy",
         "41-in-anothers-namespace",
         "42-in-the-hosts-namespace",
+        "48-default-route-gone",
+        "49-not-masqueraded",
     ] {
         let value = explained(&Path::new(FOLDER).join(format!("{name}.yaml"))).to_json();
         wrong.extend(hold(&format!("{name}.json"), &format!("{value:#}\n")));
@@ -498,7 +500,83 @@ const CAUSES: &[(&str, &str, usize, &str)] = &[
         2,
         "own address is for its network",
     ),
+    (
+        "services:\n  web: {image: nginx}\n  c: {image: busybox, command: sleep 1d, cap_add: [NET_ADMIN]}\nsteps:\n  - {in: c, run: ip link set eth0 down}\n",
+        "c -> web:80",
+        5,
+        "eth0 of c is down",
+    ),
+    (
+        "services:\n  web: {image: nginx}\n  c: {image: busybox, command: sleep 1d, cap_add: [NET_ADMIN]}\nsteps:\n  - {in: c, run: ip addr flush dev eth0}\n",
+        "c -> web:80",
+        5,
+        "c does not have its address 172.18.0.3/16 any more",
+    ),
+    (
+        "services:\n  c: {image: busybox, command: sleep 1d, cap_add: [NET_ADMIN]}\nsteps:\n  - {in: c, run: 'ip link set eth0 down; ip link set eth0 up'}\n",
+        "c -> 198.51.100.7:80",
+        4,
+        "c has no default route any more",
+    ),
+    (
+        "services:\n  c: {image: busybox, command: sleep 1d, cap_add: [NET_ADMIN]}\nnetworks: {default: {internal: true}}\nsteps:\n  - docker exec small-c-1 ip route del 172.18.0.0/16\n",
+        "c -> 172.18.0.7:80",
+        5,
+        "c has no route to 172.18.0.0/16 any more",
+    ),
+    (
+        "services:\n  web: {image: nginx, cap_add: [NET_ADMIN], ports: ['8080:80']}\nsteps:\n  - {in: web, run: ip route del default}\n",
+        "world:outside -> 203.0.113.10:8080",
+        4,
+        "web has no default route any more, and so no route to 203.0.113.1",
+    ),
+    (
+        "services:\n  c: {image: busybox, command: sleep 1d}\nsteps:\n  - {in: host, run: ip route del default}\n",
+        "c -> 198.51.100.7:80",
+        4,
+        "host has no default route any more",
+    ),
+    (
+        "services:\n  c: {image: busybox, command: sleep 1d}\nsteps:\n  - {in: host, run: ip link set eth0 down}\n",
+        "c -> 198.51.100.7:80",
+        4,
+        "eth0 of host is down",
+    ),
+    (
+        "services:\n  c: {image: busybox, command: sleep 1d}\nnetworks:\n  default: {driver_opts: {com.docker.network.bridge.name: br7}}\nsteps:\n  - {in: host, run: ip addr del 172.18.0.1/16 dev br7}\n",
+        "c -> 8.8.8.8:80",
+        6,
+        "the gateway of `default`, 172.18.0.1, is gone",
+    ),
+    (
+        "services:\n  c: {image: busybox, command: sleep 1d}\nnetworks:\n  default:\n    driver_opts:\n      com.docker.network.bridge.enable_ip_masquerade: 'false'\n",
+        "c -> 198.51.100.7:80",
+        6,
+        "not masqueraded",
+    ),
+    (
+        "services:\n  web: {image: nginx, ports: ['8080:80']}\nsteps:\n  - docker network disconnect small_default small-web-1\n",
+        "host -> localhost:8080",
+        4,
+        "nothing is published: web is on no network",
+    ),
+    (
+        "services:\n  c: {image: busybox, command: sleep 1d, networks: [front]}\n  two:\n    image: nginx\n    networks: [front, back]\nnetworks: {front: , back: }\n",
+        "c -> 172.19.0.2:80",
+        5,
+        "two has 172.18.0.3",
+    ),
 ];
+
+#[test]
+fn an_address_that_nobody_has_is_no_fault_of_the_router() {
+    let text = "name: s\nservices:\n  c: {image: busybox, command: sleep 1d}\n";
+    let (_, told, suggestion) = cause(text, "c -> 8.8.8.8:53/udp");
+    assert_eq!(told, "no machine of `world:` has the address 8.8.8.8, nor does anybody else here");
+    assert!(suggestion.contains("{address: \"8.8.8.8\", listen: [53/udp]}"), "{suggestion}");
+    let mended = format!("{text}world: {{machines: {{NAME: {{address: \"8.8.8.8\", listen: [53/udp]}}}}}}\n");
+    assert!(ask(&mended, "c -> 8.8.8.8").unwrap().outcome.is_reached());
+}
 
 #[test]
 fn what_listens_in_a_shared_namespace_is_told_whoever_started_it() {

@@ -93,6 +93,12 @@ pub fn default_stage(world: &mut World, host: &str, config: DaemonConfig) -> Res
     world.add_host(&MachineSpec { name: host.to_owned(), ..default_host(&links) }, config)
 }
 
+/// The first Docker host as the stage gives it, before anything happens to it.
+pub fn docker_host(scenario: &Scenario) -> MachineSpec {
+    let links = Links { host: HOST, links: &[] };
+    scenario.hosts.first().map_or_else(|| default_host(&links), |host| host_spec(host, &links))
+}
+
 /// The machine and card that a link's name means.
 pub(super) fn link_end(scenario: &Scenario, name: &str) -> (String, Option<String>) {
     let host = scenario.hosts.first().map_or(HOST, |h| &h.name.value).to_owned();

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::diagnostic::{Position, Span};
 use super::model::{NetworkMode, Scenario, Service};
-use super::steps::{Action, Event, Step};
+use super::steps::{Action, Event, Step, Target};
 use super::yaml::Node;
 use crate::docker::cli::{self, words};
 use crate::docker::request::Request;
@@ -47,6 +47,24 @@ fn below(node: &Node) -> BTreeMap<String, KeySpans> {
             (number.to_string(), KeySpans { span: Some(item.span), below: below(item) })
         });
     keys.chain(items).collect()
+}
+
+/// Where a step's command was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// The host of this name.
+    Host(String),
+    /// A machine outside.
+    Machine(String),
+    /// Any of these containers, which share a namespace.
+    Containers(Vec<String>),
+}
+
+impl Spot {
+    /// A host.
+    pub fn host(name: &str) -> Spot {
+        Spot::Host(name.to_owned())
+    }
 }
 
 /// Looks up the lines of one scenario.
@@ -187,6 +205,44 @@ impl<'a> Causes<'a> {
             }
             Action::Event(_) | Action::Check(_) => false,
         })
+    }
+
+    /// The last step that did one simple command that has all of these words in a place.
+    pub fn done_in(&self, spot: &Spot, wanted: &[&str]) -> Option<Span> {
+        let does = |command: &str| {
+            // Words of a script, as far as spaces and separators tell them apart.
+            let mut simple = command.split([';', '&', '|', '\n']);
+            simple.any(|command| {
+                let blank = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '(' | ')' | '{' | '}');
+                let written: Vec<&str> = command.split(blank).collect();
+                wanted.iter().all(|word| written.contains(word))
+            })
+        };
+        self.last(|step| match &step.action {
+            Action::Run { target, command } => self.is_at(target, spot) && does(command),
+            Action::Docker { command, .. } => {
+                let parsed = words::split(command).ok().and_then(|words| cli::parse(&words).ok());
+                match (parsed.map(|parsed| parsed.request), spot) {
+                    (Some(Request::ContainerExec(exec)), Spot::Containers(names)) => {
+                        names.contains(&exec.container) && does(&exec.command.join(" "))
+                    }
+                    _ => false,
+                }
+            }
+            Action::Event(_) | Action::Check(_) => false,
+        })
+    }
+
+    fn is_at(&self, target: &Target, spot: &Spot) -> bool {
+        match (target, spot) {
+            (Target::Host(None), Spot::Host(_)) => true,
+            (Target::Host(Some(written)), Spot::Host(name))
+            | (Target::World(written), Spot::Machine(name)) => written == name,
+            (Target::Container(written), Spot::Containers(names)) => {
+                names.iter().any(|name| self.is(written, name))
+            }
+            _ => false,
+        }
     }
 
     /// The link that is cut, and where that was said.

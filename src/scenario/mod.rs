@@ -42,7 +42,7 @@ mod tests;
 pub mod translate;
 pub mod yaml;
 
-pub use build::{default_stage, known_names};
+pub use build::{default_stage, docker_host, known_names};
 pub use checks::{Check, Claim, Endpoint, Outcome, Place};
 pub use diagnostic::{Diagnostic, LoadError, Severity, SourceMap, Span, Spanned};
 pub use load::{DiskSource, LoadOptions, MemorySource, Source, load};

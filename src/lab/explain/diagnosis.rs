@@ -7,6 +7,7 @@
 mod children;
 mod names;
 mod ports;
+mod routes;
 mod rules;
 mod ways;
 

@@ -183,11 +183,12 @@ impl Facts<'_> {
                 format!("{name} is in the host's network, where published ports are discarded"),
                 "ask for the port that its program listens on".to_owned(),
             ),
+            [] => (format!("{name} is on no network"), format!("connect {name} to a bridge network again")),
             [only] if only == "none" => (
                 format!("{name} has no network"),
                 format!("connect {name} to a bridge network that is not internal"),
             ),
-            list if !list.is_empty() && list.iter().all(|network| self.is_internal(network)) => (
+            list if list.iter().all(|network| self.is_internal(network)) => (
                 format!("every network of {name} is internal: {}", self.keys(list)),
                 format!(
                     "connect {name} to a network that is not internal too, or take `internal: true` away"
@@ -200,10 +201,11 @@ impl Facts<'_> {
         };
         let setting =
             networks.first().and_then(|network| self.causes.network_setting(network, &["internal"]));
+        let disconnected = networks.is_empty().then(|| self.causes.networks_of(&container.name)).flatten();
         let published = || self.causes.published(&container.name, target);
         Some(Cause {
             text: format!("{name} asks for port {port}, but nothing is published: {why}"),
-            line: self.line(setting.or_else(published)),
+            line: self.line(setting.or(disconnected).or_else(published)),
             suggestion,
         })
     }

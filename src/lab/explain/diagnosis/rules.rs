@@ -1,5 +1,7 @@
 //! Rules that refuse a packet, or translate it so that nothing comes of it.
 
+use std::net::IpAddr;
+
 use super::{Facts, ICC};
 use crate::observe::explain::{Cause, Drop, End, Part, Rule};
 
@@ -25,7 +27,7 @@ impl Facts<'_> {
             return Some(cause);
         }
         if let (Some(from), Some(target)) = (self.from.container(), &target) {
-            return self.no_icc(from, target);
+            return self.no_icc(from, target).or_else(|| self.other_address(from, target));
         }
         if let Some(from) = self.from.container() {
             let network = self.only_internal()?;
@@ -84,6 +86,38 @@ impl Facts<'_> {
                 "bridge" => format!("take the option away, or link {target} to {}", self.readable(from)),
                 _ => "take the option away, or put both on another network".to_owned(),
             },
+        })
+    }
+
+    /// An address of a container on a network that the one who asks is not on, though they share another.
+    fn other_address(&self, from: &str, target: &str) -> Option<Cause> {
+        let asked: IpAddr = self.explanation.attempt.target.parse().ok()?;
+        let own = self.networks(from);
+        let daemon = self.world.daemon(self.host)?;
+        let holder = self.shares(target);
+        let endpoints = &daemon.container(holder.as_deref().unwrap_or(target)).ok()?.endpoints;
+        let there = endpoints.iter().find(|endpoint| {
+            let nets = endpoint.active.as_ref().map(|active| [active.ipv4, active.ipv6]);
+            nets.into_iter().flatten().flatten().any(|net| net.addr() == asked)
+        })?;
+        if own.contains(&there.network_name) {
+            return None;
+        }
+        let (common, address) = endpoints.iter().find_map(|endpoint| {
+            let active = endpoint.active.as_ref().filter(|_| own.contains(&endpoint.network_name))?;
+            let net = if asked.is_ipv6() { active.ipv6 } else { active.ipv4 };
+            Some((endpoint.network_name.as_str(), net?.addr()))
+        })?;
+        let (a, b) = (self.readable(from), self.readable(target));
+        let name = if common == "bridge" { String::new() } else { format!(", or for the name {b}") };
+        Some(Cause {
+            text: format!(
+                "{asked} is {b}'s address on `{}`, where {a} is not; on `{}`, where both are, {b} has {address}",
+                self.network_key(&there.network_name),
+                self.network_key(common)
+            ),
+            line: self.line(self.causes.networks_of(target)),
+            suggestion: format!("ask for {address}{name}"),
         })
     }
 

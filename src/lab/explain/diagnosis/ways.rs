@@ -37,7 +37,8 @@ impl Facts<'_> {
 
     pub(super) fn no_neighbour(&self, drop: &Drop) -> Option<Cause> {
         let address = self.target_address()?;
-        if let Some(cause) = self.vanished().or_else(|| self.behind_a_parent()) {
+        let lost = || self.lost_gateway(&drop.place);
+        if let Some(cause) = self.vanished().or_else(|| self.behind_a_parent()).or_else(lost) {
             return Some(cause);
         }
         let daemon = self.world.daemon(self.host)?;
@@ -185,6 +186,9 @@ impl Facts<'_> {
     pub(super) fn no_way_out(&self) -> Option<Cause> {
         let Some(from) = self.from.container() else {
             let from = &self.explanation.attempt.from;
+            if let Some(cause) = self.lost_by_sender().filter(|_| self.explanation.drop.is_none()) {
+                return Some(cause);
+            }
             let Some(target) = self.target_container() else { return self.no_family(from) };
             return Some(Cause {
                 text: format!(
@@ -196,6 +200,11 @@ impl Facts<'_> {
         };
         let name = self.readable(from);
         let networks = self.networks(from);
+        if self.explanation.drop.is_none()
+            && let Some(cause) = self.lost_by_sender()
+        {
+            return Some(cause);
+        }
         if let Some(network) = self.only_internal() {
             return Some(self.internal(&name, &network));
         }
@@ -242,7 +251,11 @@ impl Facts<'_> {
     }
 
     pub(super) fn no_route(&self, drop: &Drop) -> Option<Cause> {
-        if let Some(cause) = self.no_way_out() {
+        if let Some(cause) = self.no_way_back(drop).or_else(|| self.no_way_out()) {
+            return Some(cause);
+        }
+        let lost = || self.lost(&drop.place, self.target_address()?);
+        if let Some(cause) = self.nobody_outside(drop).or_else(lost) {
             return Some(cause);
         }
         let line = if self.is_host(&drop.place) {
