@@ -970,3 +970,17 @@ fn a_large_answer_comes_by_tcp() {
     let (other, _) = exec(&mut stage, "cc dig +short many");
     assert_ne!(again, other, "in an order of its own each time");
 }
+
+/// A main process that one of its container's processes ends takes the container with it, and the restart policy hears of it.
+#[test]
+fn a_main_process_killed_from_inside_ends_its_container() {
+    let mut stage = Stage::new("");
+    stage.ok("docker run -d --name web nginx");
+    stage.ok("docker run -d --name again --restart always nginx");
+    for name in ["web", "again"] {
+        stage.ok(&format!("docker exec {name} pkill -9 httpd"));
+    }
+    stage.world.wait(Duration::from_secs(2)).unwrap();
+    assert_eq!(stage.ok("docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' web"), "exited 137\n");
+    assert_eq!(stage.ok("docker inspect -f '{{.State.Status}} {{.RestartCount}}' again"), "running 1\n");
+}

@@ -291,7 +291,12 @@ impl World {
 
     /// Reports main processes that ended to their daemons; true if there were any.
     pub(super) fn collect_exits(&mut self) -> Result<bool, WorldError> {
-        let ended = std::mem::take(&mut *self.exited.borrow_mut());
+        let killed = self.processes.take_killed();
+        let mut ended = std::mem::take(&mut *self.exited.borrow_mut());
+        if !killed.is_empty() {
+            let main = |(_, runtime): &(&Id, &ContainerRuntime)| killed.contains(&runtime.main);
+            ended.extend(self.containers.iter().filter(main).map(|(id, _)| id.clone()));
+        }
         let any = !ended.is_empty();
         for id in ended {
             let Some(runtime) = self.containers.get_mut(&id).filter(|r| r.running) else { continue };

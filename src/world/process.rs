@@ -133,6 +133,8 @@ pub(crate) struct Processes {
     instant: u64,
     ready: Arc<ReadyQueue>,
     requests: Rc<RefCell<Requests>>,
+    /// Ended by another process, and not asked for yet.
+    killed: Vec<ProcessId>,
 }
 
 struct Task {
@@ -245,6 +247,7 @@ impl Processes {
             instant: 0,
             ready: Arc::default(),
             requests: Rc::new(RefCell::new(Requests { next: 1, ..Requests::default() })),
+            killed: Vec::new(),
         }
     }
 
@@ -326,6 +329,11 @@ impl Processes {
             || !self.requests.borrow().kills.is_empty()
     }
 
+    /// The processes that others have ended since the last call.
+    pub(crate) fn take_killed(&mut self) -> Vec<ProcessId> {
+        std::mem::take(&mut self.killed)
+    }
+
     /// Ends a process; its sockets close.
     pub(crate) fn kill(&mut self, id: ProcessId, signal: u8) {
         self.end(id, ExitCode(128u8.saturating_add(signal)));
@@ -390,6 +398,7 @@ impl Processes {
         }
         for (id, signal) in kills {
             self.kill(id, signal);
+            self.killed.push(id);
         }
         any
     }
