@@ -65,37 +65,41 @@ impl Facts<'_> {
                 text: format!(
                     "{card} of {name} is down, and the routes by it went with it: no route to {to}"
                 ),
-                line: self.line(self.done(&spot, &["down", card])),
+                line: self.line(self.last_done(&spot, &[&["down", card]])),
                 suggestion: format!("bring it up again in {name}: `ip link set {card} up`{again}"),
             });
         }
         let mut gone = given.addresses.iter().filter(|(_, net)| leads(net) && !has_address(&now, net.addr()));
         if let Some((card, net)) = gone.next() {
             let card = card.as_deref().unwrap_or("DEVICE");
-            let step = self.done(&spot, &["del"]).or_else(|| self.done(&spot, &["flush"]));
+            let written = net.to_string();
+            let words: [&[&str]; 4] =
+                [&["flush", card], &["addr", "flush"], &["del", written.as_str()], &["addr", "del"]];
             return Some(Cause {
                 text: format!("{name} does not have its address {net} any more, and so no route to {to}"),
-                line: self.line(self.done(&spot, &["flush", card]).or(step)),
+                line: self.line(self.last_done(&spot, &words)),
                 suggestion: format!("give it back in {name}: `ip addr add {net} dev {card}`{again}"),
             });
         }
-        let route = ["del", "delete", "flush", "replace", "change"];
-        let route =
-            route.iter().filter_map(|word| self.done(&spot, &["route", word])).max_by_key(|span| span.start);
         if on_link {
             let (card, net) = given.addresses.iter().find(|(_, net)| near(net))?;
             let card = card.as_deref().unwrap_or("DEVICE");
             return Some(Cause {
                 text: format!("{name} has no route to {} any more, the network of its {card}", net.trunc()),
-                line: self.line(route),
+                line: self.line(self.last_done(&spot, &[&["route", "del"], &["route", "flush"]])),
                 suggestion: format!("put it back in {name}: `ip route add {} dev {card}`", net.trunc()),
             });
         }
         let gateway = gateway.filter(|_| !has_default(&now, to.is_ipv6()))?;
-        let taken_down = self.done(&spot, &["link", "down"]);
+        let words: [&[&str]; 4] = [
+            &["route", "del", "default"],
+            &["route", "del", "0.0.0.0/0"],
+            &["route", "flush"],
+            &["link", "down"],
+        ];
         Some(Cause {
             text: format!("{name} has no default route any more, and so no route to {to}"),
-            line: self.line(route.or(taken_down)),
+            line: self.line(self.last_done(&spot, &words)),
             suggestion: format!("put it back in {name}: `ip route add default via {gateway}`"),
         })
     }
@@ -108,7 +112,15 @@ impl Facts<'_> {
             return None;
         }
         let to = destination(passage)?;
-        let Some(container) = self.container_having(to, true) else { return self.lost(&drop.place, to) };
+        let Some(container) = self.container_having(to, true) else {
+            return self.lost(&drop.place, to).or_else(|| {
+                Some(Cause {
+                    text: format!("{} has no route back to {to}", self.readable(&drop.place)),
+                    line: self.line(self.causes.key(&["world", "machines", &drop.place])),
+                    suggestion: format!("give {} a route that leads to {to}", self.readable(&drop.place)),
+                })
+            });
+        };
         if self.is_host(&drop.place) || self.world.daemon(self.host)?.container(&drop.place).is_ok() {
             return self.lost(&drop.place, to);
         }
@@ -120,30 +132,38 @@ impl Facts<'_> {
             self.causes.network_setting(network, &["driver_opts", MASQUERADE])
         });
         let host = Spot::host(self.host_name());
-        let nat = || {
-            let words = ["-F", "--flush", "-D", "--delete", "-R"];
-            let steps = words.iter().filter_map(|word| self.done(&host, &["iptables", "nat", word]));
-            steps.max_by_key(|span| span.start)
-        };
+        let words: [&[&str]; 5] = [
+            &["iptables", "nat", "-F"],
+            &["iptables", "nat", "--flush"],
+            &["iptables", "nat", "-D"],
+            &["iptables", "nat", "--delete"],
+            &["iptables", "nat", "-R"],
+        ];
+        let step = self.last_done(&host, &words);
         let (place, from) = (&drop.place, self.readable(&container));
-        let suggestion = match &off {
-            Some(_) => {
-                format!("take the option away, or give {place} a route to {from}'s network by the host")
-            }
-            None => {
-                let (bridge, subnet) = network.as_ref().and_then(|network| self.bridge_of(network, to))?;
+        let bridge = network.as_ref().and_then(|network| self.bridge_of(network, to));
+        let suggestion = match (&off, &bridge) {
+            (None, Some((bridge, subnet))) => {
+                let alone = if step.is_some() {
+                    "leave Docker's rules alone".to_owned()
+                } else {
+                    format!("give {place} a route to {subnet} by the host")
+                };
                 format!(
-                    "leave Docker's rules alone, or masquerade: `iptables -t nat -A POSTROUTING -s {subnet} ! -o {bridge} \
-                     -j MASQUERADE`"
+                    "{alone}, or masquerade: `iptables -t nat -A POSTROUTING -s {subnet} ! -o {bridge} -j MASQUERADE`"
                 )
             }
+            (Some(_), _) => {
+                format!("take the option away, or give {place} a route to {from}'s network by the host")
+            }
+            (None, None) => format!("give {place} a route to {from}'s network"),
         };
         Some(Cause {
             text: format!(
                 "the answer has no way back: the packet left the host with {from}'s own address {to}, not masqueraded, \
                  and {place} knows no way there"
             ),
-            line: self.line(off.or_else(nat)),
+            line: self.line(off.or(step)),
             suggestion,
         })
     }
@@ -189,15 +209,14 @@ impl Facts<'_> {
             });
         };
         let host = Spot::host(self.host_name());
-        let words = ["del", "delete", "flush"];
-        let steps = words.iter().filter_map(|word| self.done(&host, &["addr", word]));
+        let step = self.last_done(&host, &[&["addr", "del"], &["addr", "flush"]]);
         let key = self.network_key(&network);
         let (bridge, subnet) = self.bridge_of(&network, gateway)?;
         Some(Cause {
             text: format!(
                 "the gateway of `{key}`, {gateway}, is gone: nobody on {name}'s link has that address"
             ),
-            line: self.line(steps.max_by_key(|span| span.start)),
+            line: self.line(step),
             suggestion: format!(
                 "give it back to the host: `ip addr add {gateway}/{} dev {bridge}`",
                 subnet.prefix_len()
@@ -270,9 +289,9 @@ impl Facts<'_> {
         self.scenario.hosts.first().map_or("host", |host| host.name.value.as_str())
     }
 
-    /// The last step that did this in a place.
-    fn done(&self, spot: &Spot, words: &[&str]) -> Option<Span> {
-        self.causes.done_in(spot, words)
+    /// The last step that did any of these in a place.
+    fn last_done(&self, spot: &Spot, any: &[&[&str]]) -> Option<Span> {
+        any.iter().filter_map(|words| self.causes.done_in(spot, words)).max_by_key(|span| span.start)
     }
 
     /// Whether the place that asks is a container that lost what led to the target.
