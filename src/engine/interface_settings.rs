@@ -2,7 +2,7 @@
 //!
 //! `all` and `default` are scopes beside the interfaces themselves. `forwarding` and `disable_ipv6` are kept with the
 //! namespaces and devices, which ask for them often; everything else is remembered here once somebody writes it. This
-//! kernel acts upon these two and on what [`Ipv4Settings`] has; the rest can be read back. Reference: Linux
+//! kernel acts upon these two and on what `Ipv4Settings` has; the rest can be read back. Reference: Linux
 //! `Documentation/networking/ip-sysctl.rst`, `net/ipv4/devinet.c`, `net/ipv6/addrconf.c`.
 
 use std::collections::BTreeMap;

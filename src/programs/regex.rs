@@ -3,7 +3,7 @@
 //! The leftmost longest match is found by following all ways through an expression at once (Thompson's construction), so
 //! that the time is linear in the line whatever the expression. Groups are remembered for `\1` to `\9` of a replacement.
 //! GNU's `\w`, `\s`, `\b`, `\<` and `\>` are known. Limits: an expression compiles to at most [`LARGEST`] steps, groups
-//! nest [`parse::DEEPEST`] deep, and a reference back to a group inside an expression is refused.
+//! nest `parse::DEEPEST` deep, and a reference back to a group inside an expression is refused.
 
 mod parse;
 mod search;

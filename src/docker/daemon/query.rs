@@ -317,7 +317,7 @@ fn bad_list_format(kind: ListKind, error: FormatError) -> DockerError {
         .shown_as(Shown::Template { parsed: true })
 }
 
-/// Whether a filter's PORT[-PORT][/PROTOCOL] has a port in it; without a protocol it is of TCP.
+/// Whether a filter's `PORT[-PORT][/PROTOCOL]` has a port in it; without a protocol it is of TCP.
 fn names_port(filter: &str, port: u16, protocol: Protocol) -> bool {
     let (ports, of) = filter.split_once('/').unwrap_or((filter, "tcp"));
     let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
