@@ -14,7 +14,7 @@
 
 mod recorded;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -23,15 +23,22 @@ use linkspan::lab::matrix::{self, Scope, Subject};
 use recorded::{Answer, Stage};
 use serde_json::Value;
 
-/// Topologies that 28.5.2 was recorded with and that differ here, with the reason.
-const DIFFERENT_28: [(&str, &str); 3] = [
-    // The machine that `--dns` names answers that nobody listens. Linux sends one address six such errors and then one a
-    // second (`net.ipv4.icmp_ratelimit`), so that the resolver waits for what does not come; here each of them comes.
-    ("h16-names", "the recording's kernel keeps ICMP errors back"),
-    // A router without a route says so, and whether that is heard is a matter of the same limit: the measure counts it as no
-    // answer, as the other recordings do.
-    ("n04-ipv6-only", "a router's ICMP error was heard"),
-    ("n10-shared-parents", "a router's ICMP error was heard"),
+/// Attempts of topologies in which 28.5.2 was recorded with another outcome. All hang on the rate in which Linux sends ICMP errors
+/// to one address: six, and then one a second (`net.ipv4.icmp_ratelimit`); here each of them is sent.
+///
+/// In `h16` the machine that `--dns` names answers that nobody listens, and the resolver waits for what does not come. In the
+/// others a router without a route was heard to say so, which the measure counts as no answer, as the other recordings do.
+const DIFFERENT_28: [(&str, &str); 10] = [
+    ("h16-names", "bot -> api name web"),
+    ("h16-names", "bot -> api name api.b.c"),
+    ("h16-names", "bot -> Cut name Cut"),
+    ("h16-names", "bot -> Cut name cut"),
+    ("h16-names", "bot -> Cut name cut.x.y"),
+    ("h16-names", "bot -> Cut name Cut.b.c"),
+    ("h16-names", "bot -> Cut name cut.b.c"),
+    ("n04-ipv6-only", "aa -> outside name www.example.test"),
+    ("n04-ipv6-only", "dd -> outside name www.example.test"),
+    ("n10-shared-parents", "host -> bb 192.168.60.1 (m2)"),
 ];
 
 fn main() -> ExitCode {
@@ -61,7 +68,8 @@ fn main() -> ExitCode {
         let on_28 = newer.join(format!("{name}.expected"));
         if on_28.exists() {
             let file = file.clone();
-            trials.push(on_28_5(&name, format!("{name}_on_28"), file, on_28));
+            trials
+                .push(Trial::test(format!("{name}_on_28"), move || check(&file, &on_28, Profile::Docker28)));
         }
         let recording = file.with_extension("expected");
         trials.push(Trial::test(name, move || check(&file, &recording, Profile::Docker20_10)));
@@ -69,18 +77,9 @@ fn main() -> ExitCode {
     for name in recorded::names(&newer, "json") {
         let file = newer.join(format!("{name}.json"));
         let recording = file.with_extension("expected");
-        trials.push(on_28_5(&name, name.clone(), file, recording));
+        trials.push(Trial::test(name, move || check(&file, &recording, Profile::Docker28)));
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-/// The test of a topology against what 28.5.2 was recorded with.
-fn on_28_5(topology: &str, test: String, file: PathBuf, recording: PathBuf) -> Trial {
-    let trial = Trial::test(test, move || check(&file, &recording, Profile::Docker28));
-    match DIFFERENT_28.iter().find(|(name, _)| *name == topology) {
-        Some((_, reason)) => trial.with_kind(*reason).with_ignored_flag(true),
-        None => trial,
-    }
 }
 
 /// Whether a topology needs a swarm or an overlay network.
@@ -100,14 +99,30 @@ fn waits(file: &Path) -> Result<(), Failed> {
 fn check(file: &Path, recording: &Path, profile: Profile) -> Result<(), Failed> {
     let expected = std::fs::read_to_string(recording)
         .map_err(|error| format!("nothing to compare with: {}: {error}", recording.display()))?;
-    match run(file, profile) {
-        Run::Waiting(reason) => Err(Failed::from(format!("it cannot be built: {reason}"))),
-        Run::Lines(lines) => {
-            match difference(&mask(&expected), &lines.iter().map(|line| mask(line)).collect::<Vec<_>>()) {
-                None => Ok(()),
-                Some(text) => Err(Failed::from(format!("it differs (- recorded, + here):\n{text}"))),
-            }
-        }
+    let found = match run(file, profile) {
+        Run::Waiting(reason) => return Err(Failed::from(format!("it cannot be built: {reason}"))),
+        Run::Lines(lines) => lines.join("\n"),
+    };
+    let topology = file.file_stem().unwrap().to_str().unwrap();
+    let listed = |line: &&str| {
+        let of_line =
+            |(name, label): &(&str, &str)| *name == topology && line.starts_with(&format!("{label} ping="));
+        profile == Profile::Docker28 && DIFFERENT_28.iter().any(of_line)
+    };
+    let (expected, found) = (mask(&expected), mask(&found));
+    let known = |text: &str| text.lines().filter(listed).map(str::to_owned).collect::<Vec<_>>();
+    // Another folder's recording may have been luckier.
+    let own = std::env::var_os("LINKSPAN_ORACLE").is_none();
+    if let Some((line, _)) =
+        known(&expected).iter().zip(&known(&found)).find(|(one, other)| own && one == other)
+    {
+        return Err(Failed::from(format!("{line}\nis equal now: take it off the list")));
+    }
+    let others =
+        |text: &str| text.lines().filter(|line| !listed(line)).map(str::to_owned).collect::<Vec<_>>();
+    match difference(&others(&expected), &others(&found)) {
+        None => Ok(()),
+        Some(text) => Err(Failed::from(format!("it differs (- recorded, + here):\n{text}"))),
     }
 }
 
@@ -132,9 +147,7 @@ fn mask(text: &str) -> String {
     masked
 }
 
-fn difference(expected: &str, lines: &[String]) -> Option<String> {
-    let expected: Vec<&str> = expected.lines().collect();
-    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+fn difference(expected: &[String], lines: &[String]) -> Option<String> {
     if expected == lines {
         return None;
     }
