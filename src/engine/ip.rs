@@ -41,6 +41,20 @@ pub(crate) struct Packet {
 }
 
 impl Packet {
+    /// A packet that came from no device: the host's own, or one that it speaks of.
+    #[inline]
+    pub(crate) fn own(frame: Frame, layout: Layout) -> Packet {
+        Packet {
+            frame,
+            layout,
+            ingress: None,
+            physical_ingress: None,
+            physical_egress: None,
+            tracked: None,
+            reassembled: None,
+        }
+    }
+
     #[inline]
     pub(crate) fn view(&self) -> Option<PacketView<'_>> {
         PacketView::with_layout(self.frame.bytes(), self.layout)
@@ -326,15 +340,7 @@ impl Engine {
         let Ok(layout) = Layout::parse(frame.bytes()) else {
             return self.drop_frame(frame, Some(namespace), None, DropReason::BadPacket);
         };
-        let packet = Packet {
-            frame,
-            layout,
-            ingress: None,
-            physical_ingress: None,
-            physical_egress: None,
-            tracked,
-            reassembled: None,
-        };
+        let packet = Packet { tracked, ..Packet::own(frame, layout) };
         let destination = packet.destination();
         let Some(hop) = self.route_any(namespace, destination, packet.source()) else {
             return self.drop_frame(packet.frame, Some(namespace), None, DropReason::NoRoute);
@@ -533,15 +539,7 @@ impl Engine {
     /// A packet waited in vain for its neighbour: whoever sent it hears that the host is unreachable.
     pub(super) fn neighbour_failed(&mut self, namespace: NamespaceId, device: DeviceId, frame: Frame) {
         if let Ok(layout) = Layout::parse(frame.bytes()) {
-            let packet = Packet {
-                frame: frame.share(),
-                layout,
-                ingress: None,
-                physical_ingress: None,
-                physical_egress: None,
-                tracked: None,
-                reassembled: None,
-            };
+            let packet = Packet::own(frame.share(), layout);
             self.answer_error(namespace, &packet, host_unreachable(packet.layout.version()));
         }
         self.drop_frame(frame, Some(namespace), Some(device), DropReason::NeighbourFailed);

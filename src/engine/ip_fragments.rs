@@ -157,15 +157,7 @@ impl Engine {
             if let Some(first) = queue.first_fragment
                 && let Ok(layout) = Layout::parse(&first)
             {
-                let packet = Packet {
-                    frame: self.pool.copy_of(&first),
-                    layout,
-                    ingress: None,
-                    physical_ingress: None,
-                    physical_egress: None,
-                    tracked: None,
-                    reassembled: None,
-                };
+                let packet = Packet::own(self.pool.copy_of(&first), layout);
                 self.answer_error(namespace, &packet, IcmpError::ReassemblyTimeExceeded);
             }
         }

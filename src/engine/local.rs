@@ -213,15 +213,7 @@ impl Engine {
         let mut frame = self.pool.copy_of(&bytes[..message.emitted_length()]);
         frame.set_trace(self.new_trace());
         let Ok(layout) = Layout::parse(frame.bytes()) else { return };
-        let packet = Packet {
-            frame,
-            layout,
-            ingress: None,
-            physical_ingress: None,
-            physical_egress: None,
-            tracked: None,
-            reassembled: None,
-        };
+        let packet = Packet::own(frame, layout);
         let Some(packet) = self.hook(namespace, Hook::Output, packet, None, Some(device)) else { return };
         let Some(packet) = self.hook(namespace, Hook::Postrouting, packet, None, Some(device)) else {
             return;
