@@ -1,9 +1,9 @@
 //! What a container's processes may do in their network namespace: dockerd's arithmetic on `--privileged`,
 //! `--cap-add` and `--cap-drop`, as far as it concerns `CAP_NET_ADMIN` and `CAP_NET_RAW`.
 //!
-//! Docker's default set has the second and lacks the first. Adding `ALL` gives everything but what is dropped; otherwise dropping `ALL` leaves what
-//! is added; otherwise what is added wins over what is dropped. A privileged container has all, whatever is dropped, and
-//! only there `/proc/sys` can be written to.
+//! Docker's default set has the second and lacks the first. Adding `ALL` gives everything but what is dropped; otherwise
+//! dropping `ALL` leaves what is added; otherwise what is added wins over what is dropped. A privileged container has all,
+//! whatever is dropped, and only there `/proc/sys` can be written to.
 
 use super::request::ContainerCreate;
 

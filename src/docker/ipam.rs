@@ -120,13 +120,14 @@ pub(super) fn bounds(subnet: &IpNet) -> (u128, u128) {
     (number(subnet.network()), number(subnet.broadcast()))
 }
 
-/// Which reserved addresses a new pool has.
+/// How an engine keeps the addresses of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SmallSubnets {
-    /// The first and the last address of a /31 are reserved like any other's, which leaves none (20.10).
-    Reserve,
-    /// /31 and /32 have no reserved addresses (28).
-    Use,
+pub(super) enum Allocator {
+    /// A sequence of bits (20.10): the first and the last address of a /31 are reserved like any other's, which leaves
+    /// none, and a full pool is said to be full, whatever address is asked for.
+    BitSequence,
+    /// A set of addresses (28): /31 and /32 have no reserved ones.
+    AddressSet,
 }
 
 /// The addresses of one subnet.
@@ -135,24 +136,24 @@ pub struct Pool {
     subnet: IpNet,
     range: Option<IpNet>,
     taken: Runs,
-    small: SmallSubnets,
+    allocator: Allocator,
 }
 
 impl Pool {
     /// A pool with nothing but the reserved addresses taken. A range larger than the subnet is cut to it.
-    pub(super) fn new(subnet: IpNet, range: Option<IpNet>, small: SmallSubnets) -> Self {
+    pub(super) fn new(subnet: IpNet, range: Option<IpNet>, allocator: Allocator) -> Self {
         let subnet = subnet.trunc();
         let (first, last) = bounds(&subnet);
         let mut taken = Runs::default();
         let host_bits = subnet.max_prefix_len() - subnet.prefix_len();
-        if host_bits >= 2 || small == SmallSubnets::Reserve {
+        if host_bits >= 2 || allocator == Allocator::BitSequence {
             taken.insert(first, first);
             if subnet.addr().is_ipv4() {
                 taken.insert(last, last);
             }
         }
         let range = range.map(|range| range.trunc()).filter(|range| subnet.contains(range));
-        Self { subnet, range, taken, small }
+        Self { subnet, range, taken, allocator }
     }
 
     /// The subnet.
@@ -168,7 +169,7 @@ impl Pool {
         Ok(address(free, self.subnet.addr()))
     }
 
-    /// Takes this address. Of a pool without a free one that is said, and not that this one is taken.
+    /// Takes this address.
     pub(super) fn claim(&mut self, wanted: IpAddr) -> Result<(), IpamError> {
         if !self.subnet.contains(&wanted) {
             return Err(IpamError::Outside);
@@ -177,8 +178,8 @@ impl Pool {
         if self.taken.touching(wanted, wanted).is_some() {
             let (first, last) = bounds(&self.subnet);
             return Err(match self.taken.lowest_free(first, last) {
-                // The bit sequence of 20.10 looks for room before it looks at the address.
-                None if self.small == SmallSubnets::Reserve => IpamError::Full,
+                // It looks for room before it looks at the address.
+                None if self.allocator == Allocator::BitSequence => IpamError::Full,
                 _ => IpamError::Taken,
             });
         }
@@ -516,7 +517,7 @@ mod tests {
 
     #[test]
     fn addresses_are_first_fit_and_the_range_base_is_used() {
-        let mut pool = Pool::new(net("172.28.0.0/16"), Some(net("172.28.5.0/24")), SmallSubnets::Use);
+        let mut pool = Pool::new(net("172.28.0.0/16"), Some(net("172.28.5.0/24")), Allocator::AddressSet);
         assert_eq!(pool.allocate(), Ok(ip("172.28.5.0")));
         assert_eq!(pool.allocate(), Ok(ip("172.28.5.1")));
         assert_eq!(pool.claim(ip("172.28.9.9")), Ok(()));
@@ -525,16 +526,16 @@ mod tests {
         assert_eq!(pool.claim(ip("172.28.0.0")), Err(IpamError::Taken));
         assert_eq!(pool.claim(ip("172.28.255.255")), Err(IpamError::Taken));
         assert_eq!(pool.claim(ip("172.29.0.1")), Err(IpamError::Outside));
-        let mut tiny = Pool::new(net("10.0.0.0/30"), None, SmallSubnets::Use);
+        let mut tiny = Pool::new(net("10.0.0.0/30"), None, Allocator::AddressSet);
         assert_eq!(tiny.allocate(), Ok(ip("10.0.0.1")));
         assert_eq!(tiny.allocate(), Ok(ip("10.0.0.2")));
         assert_eq!(tiny.allocate(), Err(IpamError::Full));
         assert_eq!(
-            Pool::new(net("10.0.0.0/31"), None, SmallSubnets::Reserve).allocate(),
+            Pool::new(net("10.0.0.0/31"), None, Allocator::BitSequence).allocate(),
             Err(IpamError::Full)
         );
-        assert_eq!(Pool::new(net("10.0.0.0/31"), None, SmallSubnets::Use).allocate(), Ok(ip("10.0.0.0")));
-        let mut v6 = Pool::new(net("fd00::/64"), None, SmallSubnets::Use);
+        assert_eq!(Pool::new(net("10.0.0.0/31"), None, Allocator::AddressSet).allocate(), Ok(ip("10.0.0.0")));
+        let mut v6 = Pool::new(net("fd00::/64"), None, Allocator::AddressSet);
         assert_eq!(v6.allocate(), Ok(ip("fd00::1")));
     }
 
@@ -548,7 +549,7 @@ mod tests {
             assert_eq!(ipam.v4.union.runs.len(), 1);
             assert_eq!(ipam.request_predefined(false, &Runs::default()), Err(IpamError::NoPool));
         }
-        let mut pool = Pool::new(net("10.0.0.0/8"), None, SmallSubnets::Use);
+        let mut pool = Pool::new(net("10.0.0.0/8"), None, Allocator::AddressSet);
         for _ in 0..100_000 {
             pool.allocate().unwrap();
         }

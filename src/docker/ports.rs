@@ -66,10 +66,7 @@ impl Ports {
             && protocol == Protocol::Tcp
             && (1..wanted.addresses.len()).any(|at| {
                 let (before, address) = (&wanted.addresses[..at], wanted.addresses[at]);
-                before.iter().any(|other| {
-                    other.is_ipv4() == address.is_ipv4()
-                        && (*other == address || other.is_unspecified() || address.is_unspecified())
-                })
+                before.iter().any(|other| overlap_in_family(*other, address))
             });
         let refused = || Err("failed to listen on TCP socket: address already in use".to_owned());
         if asked.is_some() && range.first == range.last {
@@ -205,9 +202,12 @@ impl Ports {
 /// Whether a socket bound to `one` keeps another from `other`. What a program binds to `::` takes IPv4 too.
 fn overlap(one: IpAddr, other: IpAddr) -> bool {
     let both_families = one == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-    both_families
-        || one.is_ipv4() == other.is_ipv4()
-            && (one == other || one.is_unspecified() || other.is_unspecified())
+    both_families || overlap_in_family(one, other)
+}
+
+/// The same for sockets that keep to their family, as dockerd's do.
+fn overlap_in_family(one: IpAddr, other: IpAddr) -> bool {
+    one.is_ipv4() == other.is_ipv4() && (one == other || one.is_unspecified() || other.is_unspecified())
 }
 
 /// The order in which the ports of one container are programmed.

@@ -90,13 +90,13 @@ impl Job {
         self.status = Some(status);
     }
 
-    /// Prints.
     /// Prints what the client says on standard error.
     pub(super) fn complain(&mut self, text: &str) {
         self.say(text);
         self.client_errors.push_str(text);
     }
 
+    /// Prints.
     pub(super) fn say(&mut self, text: &str) {
         self.text.push_str(text);
     }

@@ -302,7 +302,7 @@ fn split_parts(text: &str) -> (&str, &str, &str) {
 }
 
 /// Splits `80/udp`; without a protocol it is tcp.
-fn split_protocol(text: &str) -> (&str, &str) {
+pub(crate) fn split_protocol(text: &str) -> (&str, &str) {
     match text.split_once('/') {
         Some((port, "")) => (port, "tcp"),
         // What follows a second slash is not read.

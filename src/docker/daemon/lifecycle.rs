@@ -495,9 +495,10 @@ impl Daemon {
                 let asked = stop.signal.as_ref().map(|text| self.parse_signal(text)).transpose();
                 let asked = asked.map_err(|error| match self.profile() {
                     Profile::Docker20_10 => error,
+                    Profile::Docker28 | Profile::Docker29 if again => not_restarted(error),
                     Profile::Docker28 | Profile::Docker29 => {
-                        let verb = if again { "Cannot restart container" } else { "cannot stop container:" };
-                        DockerError { message: format!("{verb} {text}: {}", error.message), ..error }
+                        let message = format!("cannot stop container: {text}: {error}");
+                        DockerError { message, ..error }
                     }
                 })?;
                 let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };

@@ -20,7 +20,7 @@ impl Daemon {
     ) -> Result<(), DockerError> {
         let Some((wanted, prefix)) = network.driver.parent() else { return Ok(()) };
         let driver = network.driver.name();
-        // Without a way out there is no parent to go by, whatever was named; 20.10 takes the one that was.
+        // An internal network that names a parent stands on it all the same; it has no gateway.
         let dummy = wanted.is_empty();
         let name = if dummy { format!("{prefix}{}", network.id.short()) } else { wanted.to_owned() };
         let mut owner = None;

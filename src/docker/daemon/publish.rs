@@ -274,11 +274,10 @@ impl Daemon {
     fn bind(&mut self, number: u32, network: u32, lead: &Lead, port: u16, outcome: &mut Outcome) {
         let owner = Owner::Binding(self.next_number());
         let port = if lead.routed { 0 } else { port };
-        let holder = match self.config.userland_proxy {
+        let holder = (!lead.routed).then_some(match self.config.userland_proxy {
             true => Holder::Proxy,
             false => Holder::Daemon,
-        };
-        let holder = Some(holder).filter(|_| !lead.routed);
+        });
         let binding = Binding {
             owner,
             publish: lead.publish,

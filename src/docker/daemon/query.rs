@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Daemon;
-use crate::docker::cli::ports::Protocol;
+use crate::docker::cli::ports::{PortRange, Protocol, split_protocol};
 use crate::docker::client::ClientVersion;
 use crate::docker::container::{Container, State};
 use crate::docker::error::{DockerError, Shown};
@@ -319,11 +319,8 @@ fn bad_list_format(kind: ListKind, error: FormatError) -> DockerError {
 
 /// Whether a filter's `PORT[-PORT][/PROTOCOL]` has a port in it; without a protocol it is of TCP.
 fn names_port(filter: &str, port: u16, protocol: Protocol) -> bool {
-    let (ports, of) = filter.split_once('/').unwrap_or((filter, "tcp"));
-    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-    let within = first.parse().is_ok_and(|first: u16| first <= port)
-        && last.parse().is_ok_and(|last: u16| port <= last);
-    within && of == protocol.to_string()
+    let (ports, of) = split_protocol(filter);
+    ports.parse().is_ok_and(|range: PortRange| range.contains(port)) && of == protocol.to_string()
 }
 
 fn matches_all(network: &Network, filters: &[Filter]) -> bool {

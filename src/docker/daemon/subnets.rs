@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::Daemon;
 use crate::docker::error::{DockerError, joined};
-use crate::docker::ipam::{IpamError, Pool, SmallSubnets};
+use crate::docker::ipam::{Allocator, IpamError, Pool};
 use crate::docker::network::{Network, Subnet};
 use crate::docker::outcome::HostView;
 use crate::docker::profile::Profile;
@@ -235,11 +235,11 @@ impl Daemon {
         request: &IpamPool,
         configured: bool,
     ) -> Result<(), DockerError> {
-        let small = match self.profile() {
-            Profile::Docker20_10 => SmallSubnets::Reserve,
-            Profile::Docker28 | Profile::Docker29 => SmallSubnets::Use,
+        let allocator = match self.profile() {
+            Profile::Docker20_10 => Allocator::BitSequence,
+            Profile::Docker28 | Profile::Docker29 => Allocator::AddressSet,
         };
-        let mut pool = Pool::new(subnet, range, small);
+        let mut pool = Pool::new(subnet, range, allocator);
         let v6 = subnet.addr().is_ipv6();
         let without_gateway = network.driver.bridge().is_some_and(|config| {
             let mode = if v6 { config.mode_v6 } else { config.mode_v4 };
