@@ -15,6 +15,10 @@ use crate::programs::tasks::{First, Tasks, both, first};
 /// About what starting a program takes on a real machine.
 const PACE: Duration = Duration::from_millis(1);
 
+/// Turns of loops that a shell takes at one moment before time passes: a server that is started anew for each client is
+/// there again before the next client asks, but what spins does not stop the clock.
+const AT_ONCE: u32 = 100;
+
 /// A command that runs, and what is to be done when it has ended.
 struct Running {
     child: Option<Child>,
@@ -408,12 +412,13 @@ impl Shell {
         }
     }
 
-    /// Lets time pass if none has since the last turn of a loop or function.
+    /// Lets time pass if none has in the last [`AT_ONCE`] turns of loops and functions.
     pub(super) async fn turn(&mut self) {
         let now = self.sys.now();
         if self.last_turn == Some(now) {
             self.spins = self.spins.saturating_add(1);
-            self.sys.sleep(PACE.saturating_mul(1 + self.spins / 1_000)).await;
+            let Some(over) = self.spins.checked_sub(AT_ONCE) else { return };
+            self.sys.sleep(PACE.saturating_mul(1 + over / 1_000)).await;
             self.last_turn = Some(self.sys.now());
         } else {
             self.spins = 0;
