@@ -168,7 +168,7 @@ fn plan() -> Plan {
         let spec = DeviceSpec::Nic;
         plan.push(owner, Op::AddDevice { device: device.clone(), spec, mac: None, mtu: 1500 });
         let address = address.parse().expect("an address");
-        plan.push(owner, Op::AddAddress { device: device.clone(), address });
+        plan.push(owner, Op::add_address(device.clone(), address));
         plan.push(owner, Op::SetUp { device });
     }
     for (a, b) in

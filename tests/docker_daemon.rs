@@ -58,7 +58,7 @@ impl Stage {
                 machine,
                 Op::AddDevice { device: device.clone(), spec: DeviceSpec::Nic, mac: None, mtu: 1500 },
             );
-            plan.push(machine, Op::AddAddress { device: device.clone(), address: address.parse().unwrap() });
+            plan.push(machine, Op::add_address(device.clone(), address.parse().unwrap()));
             plan.push(machine, Op::SetUp { device });
             interfaces.push(HostInterface {
                 name: name.to_owned(),

@@ -345,10 +345,7 @@ fn a_plan_that_fails_leaves_nothing() {
     let before = format!("{:?}", bench.tables("host"));
     let mut plan = Plan::new();
     let owner = Owner::Network(77);
-    plan.push(
-        owner,
-        Op::AddAddress { device: common::device("host", "br0"), address: "10.9.0.1/24".parse().unwrap() },
-    );
+    plan.push(owner, Op::add_address(common::device("host", "br0"), "10.9.0.1/24".parse().unwrap()));
     plan.push(owner, Op::SetUp { device: common::device("host", "nosuch") });
     let error = bench.engine.borrow_mut().apply(&plan).unwrap_err();
     assert_eq!(error.to_string(), "there is no device nosuch in host; add it before using it");
@@ -516,11 +513,9 @@ fn a_masqueraded_packet_takes_the_address_of_the_next_hops_subnet() {
     bench.container("a", "br0", "10.0.0.2/24", Some("10.0.0.1"));
     bench.machine("outside", "203.0.113.1/24");
     bench.uplink("host", "eth0", "10.5.0.1/24", "outside", LinkQuality::default());
-    let second =
-        Op::AddAddress { device: device("host", "eth0"), address: "203.0.113.10/24".parse().unwrap() };
+    let second = Op::add_address(device("host", "eth0"), "203.0.113.10/24".parse().unwrap());
     bench.apply("second", vec![second, default_route("host", "203.0.113.1")]);
-    let other =
-        Op::AddAddress { device: device("outside", "eth0"), address: "198.51.100.7/32".parse().unwrap() };
+    let other = Op::add_address(device("outside", "eth0"), "198.51.100.7/32".parse().unwrap());
     bench.apply("other", vec![other]);
     bench.forward("host");
     bench.iptables("host", "-t nat -A POSTROUTING -s 10.0.0.0/24 ! -o br0 -j MASQUERADE");

@@ -72,7 +72,7 @@ fn piece(kind: u8, number: u32) -> Vec<Op> {
     let new_bridge = |address: String| {
         vec![
             Op::AddDevice { device: bridge.clone(), spec: DeviceSpec::Bridge, mac: None, mtu: 1_500 },
-            Op::AddAddress { device: bridge.clone(), address: address.parse().unwrap() },
+            Op::add_address(bridge.clone(), address.parse().unwrap()),
             Op::SetUp { device: bridge.clone() },
         ]
     };
@@ -101,10 +101,7 @@ fn piece(kind: u8, number: u32) -> Vec<Op> {
                     isolated: false,
                 },
                 Op::SetUp { device: end },
-                Op::AddAddress {
-                    device: eth0.clone(),
-                    address: format!("10.250.1.{octet}/16").parse().unwrap(),
-                },
+                Op::add_address(eth0.clone(), format!("10.250.1.{octet}/16").parse().unwrap()),
                 Op::SetUp { device: eth0 },
                 common::default_route(&name, "10.250.0.1"),
             ]
@@ -284,8 +281,8 @@ fn exposed(seed: u64) -> Bench {
         },
         Op::SetUp { device: port },
         external(&edge),
-        Op::AddAddress { device: edge.clone(), address: "203.0.113.10/24".parse().unwrap() },
-        Op::AddAddress { device: edge.clone(), address: "fd00:1::1/64".parse().unwrap() },
+        Op::add_address(edge.clone(), "203.0.113.10/24".parse().unwrap()),
+        Op::add_address(edge.clone(), "fd00:1::1/64".parse().unwrap()),
         Op::SetUp { device: edge },
     ];
     bench.apply("edges", ops);

@@ -12,7 +12,7 @@ use linkspan::engine::Drained;
 use linkspan::engine::event::DropReason;
 use linkspan::engine::id::DeviceId;
 use linkspan::engine::plan::{DeviceSpec, MacAddress, NamespaceName, Op, Sysctl};
-use linkspan::engine::sys::{Change, NewDevice, Sys};
+use linkspan::engine::sys::{Change, DuplicateDetection, NewDevice, Sys};
 use linkspan::engine::view::InterfaceView;
 use linkspan_nat::emit::emit_udp;
 use linkspan_nat::interface::InterfaceName;
@@ -303,7 +303,11 @@ fn arp_announce_says_in_whose_name_a_neighbour_is_asked_for() {
         ("2", [10, 0, 0, 33], [10, 0, 0, 3]),
     ] {
         let mut stage = Forger::new();
-        let second = Change::AddAddress("tap0".to_owned(), "10.0.0.33/24".parse().unwrap());
+        let second = Change::AddAddress(
+            "tap0".to_owned(),
+            "10.0.0.33/24".parse().unwrap(),
+            DuplicateDetection::Wanted,
+        );
         change(&stage.bench, "b", &second);
         stage.set("tap0/arp_announce", value);
         while stage.bench.engine.borrow_mut().take_output().is_some() {}
@@ -355,8 +359,8 @@ impl Forger {
             "edge",
             vec![
                 Op::AddDevice { device: edge.clone(), spec, mac: Some(OWN), mtu: 1_500 },
-                Op::AddAddress { device: edge.clone(), address: "10.0.0.3/24".parse().unwrap() },
-                Op::AddAddress { device: device("b", "lo"), address: "10.9.9.1/24".parse().unwrap() },
+                Op::add_address(edge.clone(), "10.0.0.3/24".parse().unwrap()),
+                Op::add_address(device("b", "lo"), "10.9.9.1/24".parse().unwrap()),
                 Op::SetUp { device: edge },
             ],
         );

@@ -47,7 +47,7 @@ impl Stage {
             mtu: 1_500,
         };
         let (port, edge) = (device("host", "tap0"), device("host", "tap1"));
-        let address = |text: &str| Op::AddAddress { device: edge.clone(), address: text.parse().unwrap() };
+        let address = |text: &str| Op::add_address(edge.clone(), text.parse().unwrap());
         bench.apply(
             "edges",
             vec![

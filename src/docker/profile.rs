@@ -447,6 +447,12 @@ impl Profile {
         self != Self::Docker20_10
     }
 
+    /// Whether a bridge is fe80::1 too, and asks if somebody has the IPv6 addresses of its gateways: newer ones leave the first
+    /// to the kernel and set the second with `IFA_F_NODAD` (libnetwork `programIPv6Addresses`).
+    pub fn asks_for_bridge_addresses(self) -> bool {
+        self == Profile::Docker20_10
+    }
+
     /// Whether a network that needs no gateway is spared the address of one (28 and later).
     pub fn skips_useless_gateways(self) -> bool {
         self != Self::Docker20_10

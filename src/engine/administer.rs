@@ -18,7 +18,8 @@ use super::device::Kind;
 use super::errno::Errno;
 use super::id::{DeviceId, NamespaceId};
 use super::plan::{
-    DeviceName, DeviceSpec, IpvlanFlag, IpvlanMode, MacvlanMode, NextHop, Op, Owner, Sysctl, VlanId,
+    DeviceName, DeviceSpec, DuplicateDetection, IpvlanFlag, IpvlanMode, MacvlanMode, NextHop, Op, Owner,
+    Sysctl, VlanId,
 };
 use super::route::Route;
 
@@ -36,7 +37,7 @@ const NOBODY: Owner = Owner::Machine(u32::MAX);
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// `ip address add`
-    AddAddress(String, IpNet),
+    AddAddress(String, IpNet, DuplicateDetection),
     /// `ip address del`
     RemoveAddress(String, IpNet),
     /// `ip route add`, `replace` or `change`
@@ -139,18 +140,19 @@ impl Engine {
     pub fn administer(&mut self, namespace: NamespaceId, change: &Change) -> Result<(), Errno> {
         self.epoch += 1;
         match change {
-            Change::AddAddress(device, address) => {
+            Change::AddAddress(device, address, detection) => {
                 let (id, device) = self.named(namespace, device)?;
                 let held = self.devices[id.index()].as_ref();
                 if held.is_some_and(|d| d.addresses.len() >= MOST_ADDRESSES) {
                     return Err(Errno::OutOfMemory);
                 }
-                self.carry_out(Op::AddAddress { device, address: *address })
+                self.carry_out(Op::AddAddress { device, address: *address, detection: *detection })
             }
             Change::RemoveAddress(device, address) => {
                 let (id, _) = self.named(namespace, device)?;
                 let has = |engine: &Engine| {
                     engine.devices[id.index()].as_ref().is_some_and(|d| d.addresses.contains(address))
+                        || engine.duplicates(id).any(|duplicate| duplicate == *address)
                 };
                 if !has(self) {
                     return Err(Errno::AddressNotAvailable);

@@ -23,6 +23,7 @@ use super::event::EventKind;
 use super::id::{DeviceId, NamespaceId};
 use super::namespace::Namespace;
 use super::plan::{Connections, DeviceName, NamespaceName, Op, Owner, Plan, Position};
+use super::view::AddressState;
 
 pub use error::ApplyError;
 use error::rules_error;
@@ -134,9 +135,12 @@ impl Engine {
             }
             Op::SetUp { device } => self.set_up(device, true),
             Op::SetDown { device } => self.set_up(device, false),
-            Op::AddAddress { device, address } => {
+            Op::AddAddress { device, address, detection } => {
                 let id = self.find_device(device)?;
-                if self.devices[id.index()].as_ref().is_some_and(|d| d.has_address(address.addr())) {
+                let duplicate = self.address_state(id, address.addr()) == AddressState::Duplicate;
+                if duplicate
+                    || self.devices[id.index()].as_ref().is_some_and(|d| d.has_address(address.addr()))
+                {
                     return Err(ApplyError::AddressExists { device: device.clone(), address: *address });
                 }
                 let held = self.devices[id.index()].as_ref();
@@ -145,7 +149,7 @@ impl Engine {
                 {
                     return Err(ApplyError::NoIpv6 { device: device.clone(), mtu: held.mtu });
                 }
-                self.add_address(id, *address);
+                self.add_address(id, *address, *detection);
                 Ok(Undo::Address(id, *address))
             }
             Op::RemoveAddress { device, address } => {

@@ -3,7 +3,7 @@
 //! Events are values with names already resolved to ids; they carry no text that a reader sees, so that a run that
 //! nobody watches pays one branch per hop. Rooms above (story, explain, capture) read them and change nothing.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -111,6 +111,15 @@ pub enum EventKind {
         mac: Option<MacAddress>,
         /// The new state.
         state: NeighbourState,
+    },
+    /// An IPv6 address that a device wanted is somebody else's.
+    DuplicateAddress {
+        /// The device that wanted it.
+        device: DeviceId,
+        /// The address.
+        address: Ipv6Addr,
+        /// Who has it, if that was said.
+        mac: Option<MacAddress>,
     },
     /// A packet reached a local socket, or the protocol that answers for its namespace (echo, ARP, NDP).
     Delivered {

@@ -157,6 +157,9 @@ impl Engine {
         let target = IpAddr::V6(message.target);
         match message.kind {
             Kind::Solicitation => {
+                if source.is_unspecified() && self.object(trace, device, message.target, None) {
+                    return;
+                }
                 if !self.is_local(namespace, target) {
                     return;
                 }
@@ -176,6 +179,9 @@ impl Engine {
                 self.send_ndp(namespace, device, message.target, to, reply, message.mac);
             }
             Kind::Advertisement { solicited, overrides: _ } => {
+                if self.object(trace, device, message.target, message.mac) {
+                    return;
+                }
                 if let Some(mac) = message.mac {
                     self.learn_neighbour(trace, namespace, device, target, mac, solicited, false);
                 }

@@ -25,6 +25,7 @@ mod apply;
 mod arp;
 mod child;
 mod device;
+mod duplicate_address;
 mod effort;
 mod environment;
 pub mod errno;
@@ -122,6 +123,7 @@ pub struct Engine {
     /// Moves with everything that plans and rules can change.
     epoch: u64,
     announcements: BTreeMap<(DeviceId, std::net::IpAddr), Announcement>,
+    detections: BTreeMap<(DeviceId, std::net::Ipv6Addr), duplicate_address::Progress>,
     outputs: VecDeque<(DeviceId, Frame)>,
     /// Kept between drains for its memory.
     tcp_outgoing: Vec<(NamespaceId, Frame, Option<Sender>)>,
@@ -150,6 +152,8 @@ enum Timer {
     Neighbour { namespace: NamespaceId, device: DeviceId, address: std::net::IpAddr },
     /// An address is announced again.
     Announcement { device: DeviceId, address: std::net::IpAddr },
+    /// An address is asked for again, or nobody else has it.
+    DuplicateAddress { device: DeviceId, address: std::net::Ipv6Addr },
     /// Fragments may have expired.
     Fragments { namespace: NamespaceId },
     /// A program waits for this moment.
@@ -165,6 +169,8 @@ pub enum Reason {
     Neighbour,
     /// An address is announced again.
     Announcement,
+    /// An IPv6 address is asked for again, or nobody else has it.
+    DuplicateAddress,
     /// Fragments expire.
     Fragments,
     /// A program sleeps until then.
@@ -219,6 +225,7 @@ impl Engine {
             draft: None,
             epoch: 0,
             announcements: BTreeMap::new(),
+            detections: BTreeMap::new(),
             outputs: VecDeque::new(),
             tcp_outgoing: Vec::new(),
             events: Vec::new(),
@@ -308,6 +315,7 @@ impl Engine {
                 Some(Timer::Arrival { .. }) => Reason::Arrival,
                 Some(Timer::Neighbour { .. }) => Reason::Neighbour,
                 Some(Timer::Announcement { .. }) => Reason::Announcement,
+                Some(Timer::DuplicateAddress { .. }) => Reason::DuplicateAddress,
                 Some(Timer::Fragments { .. }) => Reason::Fragments,
                 Some(Timer::Wake(_)) | None => Reason::Program,
             };
@@ -401,6 +409,7 @@ impl Engine {
                 self.neighbour_timer(namespace, device, address)
             }
             Timer::Announcement { device, address } => self.announcement_timer(device, address),
+            Timer::DuplicateAddress { device, address } => self.detection_timer(device, address),
             Timer::Fragments { namespace } => self.expire_fragments(namespace),
             Timer::Wake(waker) => waker.wake(),
         }

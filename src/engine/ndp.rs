@@ -1,6 +1,6 @@
 //! Neighbour solicitation and advertisement (RFC 4861 sections 4.3, 4.4 and 7), the part of NDP that replaces ARP.
 //!
-//! Addresses are set without duplicate address detection, as Docker does (`IFA_F_NODAD`); router discovery and
+//! Whether an address is somebody else's asks `duplicate_address.rs`; router discovery, multicast listener reports and
 //! redirects are not modelled.
 
 use std::net::Ipv6Addr;

@@ -269,6 +269,15 @@ pub enum NextHop {
     Gateway(IpAddr),
 }
 
+/// Whether a device asks its link for an IPv6 address before it counts it as its own (RFC 4862 section 5.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DuplicateDetection {
+    /// It asks, as `accept_dad` and `dad_transmits` say.
+    Wanted,
+    /// It does not (`IFA_F_NODAD`).
+    Omitted,
+}
+
 /// A transport of a [`Op::Listen`] service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Transport {
@@ -380,6 +389,8 @@ pub enum Op {
         device: DeviceName,
         /// Address and prefix length.
         address: IpNet,
+        /// Whether the device asks if somebody has it, if it is an IPv6 address.
+        detection: DuplicateDetection,
     },
     /// Takes an address and the routes that need it from a device, whoever owns it; undoing it does not bring it
     /// back. Absent is no error.
@@ -524,4 +535,11 @@ pub enum Op {
     },
     /// Undoes everything the entry's owner has, newest first.
     RemoveOwner,
+}
+
+impl Op {
+    /// Adds an address as `ip address add` does.
+    pub fn add_address(device: DeviceName, address: IpNet) -> Op {
+        Op::AddAddress { device, address, detection: DuplicateDetection::Wanted }
+    }
 }

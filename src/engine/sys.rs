@@ -30,11 +30,13 @@ pub use super::flow_filter::FlowFilter;
 use super::id::{NamespaceId, SocketId};
 pub use super::packet_socket::{PacketStatistics, PacketType, SeenFrame};
 pub use super::pipe::Pipe;
-pub use super::plan::{IpvlanFlag, IpvlanMode, MacAddress, MacvlanMode, Sysctl, Transport, VlanId};
+pub use super::plan::{
+    DuplicateDetection, IpvlanFlag, IpvlanMode, MacAddress, MacvlanMode, Sysctl, Transport, VlanId,
+};
 use super::proc;
 pub use super::view::{
-    AddressView, Counters, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope,
-    SettingsView, SocketView, UpperView,
+    AddressState, AddressView, BridgePortView, Counters, FdbView, InterfaceKind, InterfaceView,
+    NeighbourView, RouteView, Scope, SettingsView, SocketView, UpperView,
 };
 
 /// A program's exit status, 0 to 255.

@@ -12,6 +12,7 @@ use linkspan_nat::ruleset::RuleId;
 use linkspan_nat::text_restore::{RestoreOptions, restore};
 use linkspan_nat::{text, text_emit};
 use linkspan_switch::bridge::PortConfig;
+use linkspan_switch::bridge::PortId;
 use linkspan_switch::fdb::{FdbState, FdbTarget};
 use linkspan_switch::vlan::VlanId;
 
@@ -26,8 +27,8 @@ use super::route::{Route, is_link_local, is_loopback};
 use super::socket::SocketKind;
 use super::sys::{ExitCode, IptablesError};
 use super::view::{
-    AddressView, DeviceGist, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView, Scope,
-    SettingsView, SocketView, UpperView,
+    AddressView, BridgePortView, DeviceGist, FdbView, InterfaceKind, InterfaceView, NeighbourView, RouteView,
+    Scope, SettingsView, SocketView, UpperView,
 };
 use crate::tcp::{self, ConnectionEntry, State};
 
@@ -120,6 +121,13 @@ impl Engine {
         })
     }
 
+    fn port_view(&self, bridge: DeviceId, port: PortId) -> Option<BridgePortView> {
+        let Kind::Bridge(bridge) = &self.living(bridge)?.kind else { return None };
+        let config = bridge.switch.port(port)?.config();
+        let number = port.0.saturating_add(1);
+        Some(BridgePortView { number, hairpin: config.hairpin, isolated: config.isolated })
+    }
+
     fn interface(&self, id: DeviceId) -> Option<InterfaceView> {
         let device = self.living(id)?;
         let peer = match device.kind {
@@ -130,8 +138,12 @@ impl Engine {
             _ => None,
         };
         let plugged = self.plugged(device);
-        let mut addresses: Vec<AddressView> =
-            device.addresses.iter().map(|a| AddressView { address: *a, scope: scope(a.addr()) }).collect();
+        let held = device.addresses.iter().copied().chain(self.duplicates(id));
+        let view = |address: IpNet| {
+            let state = self.address_state(id, address.addr());
+            AddressView { address, scope: scope(address.addr()), state }
+        };
+        let mut addresses: Vec<AddressView> = held.map(view).collect();
         // As the kernel lists them: IPv4 first; IPv6 newest scope first, link-local last.
         addresses.sort_by_key(|a| (a.address.addr().is_ipv6(), a.scope == Scope::Link));
         Some(InterfaceView {
@@ -147,6 +159,7 @@ impl Engine {
             upper: self.upper(id, device),
             peer_elsewhere: peer.is_some_and(|p| p.namespace != device.namespace),
             master: device.master.and_then(|(bridge, _)| self.living(bridge)).map(|b| b.name.to_string()),
+            port: device.master.and_then(|(bridge, port)| self.port_view(bridge, port)),
             counters: device.counters,
         })
     }

@@ -57,8 +57,21 @@ pub struct InterfaceView {
     pub peer_elsewhere: bool,
     /// The bridge it is a port of.
     pub master: Option<String>,
+    /// And which of its ports.
+    pub port: Option<BridgePortView>,
     /// Counters.
     pub counters: Counters,
+}
+
+/// A port of a bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BridgePortView {
+    /// From 1, in the order the ports were added.
+    pub number: u16,
+    /// Frames may leave by the port they came from.
+    pub hairpin: bool,
+    /// It does not reach other isolated ports.
+    pub isolated: bool,
 }
 
 /// Kernel settings of a namespace.
@@ -128,6 +141,21 @@ pub struct AddressView {
     pub address: IpNet,
     /// Scope: host for 127.0.0.0/8 and ::1, link for fe80::/10, global otherwise.
     pub scope: Scope,
+    /// Whether the device may use it.
+    pub state: AddressState,
+}
+
+/// How far duplicate address detection has come for an address (RFC 4862 section 5.4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AddressState {
+    /// Nobody else has it; also every IPv4 address.
+    Valid,
+    /// Nobody was asked (`IFA_F_NODAD`).
+    Undetected,
+    /// Somebody may still object (`IFA_F_TENTATIVE`).
+    Tentative,
+    /// Somebody else has it (`IFA_F_DADFAILED`): the device does not use it.
+    Duplicate,
 }
 
 /// Scope of an address or route (`rtnetlink(7)`).

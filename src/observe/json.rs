@@ -116,6 +116,14 @@ fn fields(event: &Event, trail: &Trail, naming: &dyn Naming) -> (&'static str, V
             });
             ("neighbour", value)
         }
+        EventKind::DuplicateAddress { device: id, address, mac } => {
+            let value = json!({
+                "device": device(*id),
+                "address": address.to_string(),
+                "mac": mac.map(|mac| mac.to_string()),
+            });
+            ("duplicate_address", value)
+        }
         EventKind::Delivered { namespace, receiver, source, source_port, destination_port } => {
             let receiver = match receiver {
                 Receiver::Socket(_, transport) => transport.to_string(),

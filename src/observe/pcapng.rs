@@ -242,6 +242,7 @@ impl Capture {
             | EventKind::Bridged { .. }
             | EventKind::Routed { .. }
             | EventKind::Neighbour { .. }
+            | EventKind::DuplicateAddress { .. }
             | EventKind::SocketError { .. }
             | EventKind::Fragmented { .. }
             | EventKind::Reassembled { .. }

@@ -8,16 +8,17 @@
 //! Quiet: nothing.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use linkspan_switch::mac::MacAddress;
 
-use super::Naming;
 use super::rules::Rules;
 use super::summary::{Role, Summary, count, endpoint};
 use super::trail::{Trail, Trails};
 use super::words::{explanation, neighbour_state};
+use super::{DeviceNaming, Naming};
 use crate::engine::event::{BridgeDecision, DropReason, Event, EventKind, NeighbourState, Receiver};
 use crate::engine::plan::Transport;
 
@@ -253,6 +254,9 @@ fn end(event: &Event, trail: &Trail, naming: &dyn Naming) -> Option<Line> {
             let device = naming.device(*device);
             Some((Tone::Bad, format!("nobody on {device} answers for {address}")))
         }
+        EventKind::DuplicateAddress { device, address, mac } => {
+            Some((Tone::Bad, duplicate_address(&naming.device(*device), *address, *mac)))
+        }
         EventKind::SocketError { namespace, errno, .. } => {
             Some((Tone::Bad, format!("a program in {} sees: {errno}", naming.namespace(*namespace))))
         }
@@ -269,6 +273,12 @@ fn end(event: &Event, trail: &Trail, naming: &dyn Naming) -> Option<Line> {
         | EventKind::Applied { .. }
         | EventKind::Undone { .. } => None,
     }
+}
+
+/// `eth0 of db may not use fe80::1: somebody else has it (02:00:00:00:00:01)`.
+fn duplicate_address(device: &DeviceNaming, address: Ipv6Addr, mac: Option<MacAddress>) -> String {
+    let holder = mac.map(|mac| format!(" ({mac})")).unwrap_or_default();
+    format!("{device} may not use {address}: somebody else has it{holder}")
 }
 
 /// `refused at eth0 of db: nothing listens on the port`, and the rule behind it.
@@ -339,6 +349,9 @@ fn describe(event: &Event, trail: &Trail, naming: &dyn Naming) -> Vec<Line> {
             let tone = if *state == NeighbourState::Failed { Tone::Bad } else { Tone::Plain };
             let at = mac.map(|mac| format!(" at {mac}")).unwrap_or_default();
             vec![(tone, format!("neighbour {address} on {device}{at}: {}", neighbour_state(*state)))]
+        }
+        EventKind::DuplicateAddress { device, address, mac } => {
+            vec![(Tone::Bad, duplicate_address(&naming.device(*device), *address, *mac))]
         }
         EventKind::Delivered { namespace, receiver, source, source_port, destination_port } => {
             let namespace = naming.namespace(*namespace);

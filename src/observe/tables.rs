@@ -273,7 +273,7 @@ mod tests {
     use super::*;
     use crate::engine::event::NeighbourState;
     use crate::engine::plan::Transport;
-    use crate::engine::view::{AddressView, Counters, Scope};
+    use crate::engine::view::{AddressState, AddressView, Counters, Scope};
     use linkspan_nat::conntrack::{Conntrack, TrackedPacket};
     use linkspan_nat::rule::{Family, Rule, Target};
     use linkspan_nat::ruleset::Hook;
@@ -291,11 +291,16 @@ mod tests {
             running: true,
             mtu: 1500,
             mac: MAC,
-            addresses: vec![AddressView { address: "172.18.0.2/16".parse().unwrap(), scope: Scope::Global }],
+            addresses: vec![AddressView {
+                address: "172.18.0.2/16".parse().unwrap(),
+                scope: Scope::Global,
+                state: AddressState::Valid,
+            }],
             upper: None,
             peer: Some(5),
             peer_elsewhere: true,
             master: None,
+            port: None,
             counters: Counters { received_packets: 12, received_dropped: 1, ..Counters::default() },
         };
         let fdb_entry = |permanent| FdbView {

@@ -86,6 +86,7 @@ impl Trails {
             EventKind::Bridged { .. }
             | EventKind::Routed { .. }
             | EventKind::Neighbour { .. }
+            | EventKind::DuplicateAddress { .. }
             | EventKind::Delivered { .. }
             | EventKind::SocketError { .. }
             | EventKind::Fragmented { .. }

@@ -7,7 +7,9 @@ use ipnet::{IpNet, Ipv4Net};
 use super::arguments;
 use super::options::{Failure, finish};
 use super::resolver::{Want, resolve};
-use crate::engine::sys::{Change, Errno, ExitCode, InterfaceKind, InterfaceView, Scope, Sys};
+use crate::engine::sys::{
+    Change, DuplicateDetection, Errno, ExitCode, InterfaceKind, InterfaceView, Scope, Sys,
+};
 
 const USAGE: &str = "ifconfig [-a] [IFACE] [ADDRESS]\n\n\
     Configure a network interface\n\n\
@@ -100,7 +102,10 @@ async fn change(sys: &Sys, program: &str, name: &str, words: &[&str]) -> Result<
                     address.ok_or_else(|| Failure::new(program, format!("bad address '{text}'")))?;
                 view.as_ref().ok_or_else(|| unknown("SIOCGIFINDEX"))?;
                 match word {
-                    "add" => call("SIOCSIFADDR", &Change::AddAddress(device.to_owned(), address))?,
+                    "add" => call(
+                        "SIOCSIFADDR",
+                        &Change::AddAddress(device.to_owned(), address, DuplicateDetection::Wanted),
+                    )?,
                     _ => call("SIOCDIFADDR", &Change::RemoveAddress(device.to_owned(), address))?,
                 }
             }
@@ -163,7 +168,8 @@ fn replace(
     if let Some(before) = before {
         sys.administer(&Change::RemoveAddress(device.to_owned(), IpNet::V4(before))).map_err(fails)?;
     }
-    sys.administer(&Change::AddAddress(device.to_owned(), IpNet::V4(wanted))).map_err(fails)?;
+    sys.administer(&Change::AddAddress(device.to_owned(), IpNet::V4(wanted), DuplicateDetection::Wanted))
+        .map_err(fails)?;
     Ok(wanted)
 }
 

@@ -3,9 +3,10 @@
 use ipnet::IpNet;
 
 use super::ip::{Show, Style, behind_show, invalid, no_device};
+use super::ip_details::details;
 use super::options::Failure;
 use crate::engine::sys::{
-    AddressView, Family, InterfaceKind, InterfaceView, IpvlanMode, Scope, Sys, UpperView,
+    AddressState, AddressView, Family, InterfaceKind, InterfaceView, IpvlanMode, Scope, Sys, UpperView,
 };
 
 /// Which entries are shown.
@@ -65,6 +66,11 @@ pub(crate) fn addresses(sys: &Sys, show: Show, words: &[&str]) -> Result<String,
     let words = behind_show(words);
     let filter = Filter::parse(words)?;
     let all = sys.interfaces();
+    let dump = show.style == Style::BusyBox || filter.device.is_none();
+    let listing = match show.family {
+        Some(Family::Ipv6) if dump => Listing::Ipv6,
+        _ => Listing::Addresses,
+    };
     let mut text = String::new();
     for device in filter.devices(sys, show.style)? {
         let shown: Vec<&AddressView> = device
@@ -84,9 +90,9 @@ pub(crate) fn addresses(sys: &Sys, show: Show, words: &[&str]) -> Result<String,
             continue;
         }
         if !show.one_line {
-            text += &head(&device, &all, show, false);
+            text += &head(&device, &all, show, listing);
             if show.family.is_none() {
-                text += &hardware(&device, show);
+                text += &hardware(&device, &all, show);
             }
         }
         for address in shown {
@@ -116,7 +122,7 @@ pub(crate) fn links(sys: &Sys, show: Show, words: &[&str]) -> Result<String, Fai
             );
             continue;
         }
-        let mut lines = head(&device, &all, show, true) + &hardware(&device, show);
+        let mut lines = head(&device, &all, show, Listing::Links) + &hardware(&device, &all, show);
         if show.one_line {
             lines = lines.trim_end_matches('\n').replace('\n', "\\") + "\n";
         }
@@ -128,21 +134,35 @@ pub(crate) fn links(sys: &Sys, show: Show, words: &[&str]) -> Result<String, Fai
     Ok(text)
 }
 
+/// What a list of devices is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    Links,
+    Addresses,
+    /// IPv6's own list of devices, which tells neither queue, nor bridge, nor group.
+    Ipv6,
+}
+
 /// Index, name, flags and settings.
-fn head(device: &InterfaceView, all: &[InterfaceView], show: Show, link: bool) -> String {
+fn head(device: &InterfaceView, all: &[InterfaceView], show: Show, listing: Listing) -> String {
     let mut text = format!(
-        "{}: {}: <{}> mtu {} qdisc noqueue ",
+        "{}: {}: <{}> mtu {} {}",
         device.index,
         device_name(device, all),
         flags(device, all, show.style),
-        device.mtu
+        device.mtu,
+        if listing == Listing::Ipv6 { "" } else { "qdisc noqueue " },
     );
-    if let Some(bridge) = &device.master {
+    if let Some(bridge) = device.master.as_ref().filter(|_| listing != Listing::Ipv6) {
         text += &format!("master {bridge} ");
     }
     if show.style == Style::Iproute2 {
         text += &format!("state {} ", state(device));
-        text += if link { "mode DEFAULT group default " } else { "group default " };
+        text += match listing {
+            Listing::Links => "mode DEFAULT group default ",
+            Listing::Addresses => "group default ",
+            Listing::Ipv6 => "",
+        };
     }
     if queue_length(device) > 0 {
         text += &format!("qlen {}", queue_length(device));
@@ -228,7 +248,7 @@ fn queue_length(device: &InterfaceView) -> u32 {
     }
 }
 
-fn hardware(device: &InterfaceView, show: Show) -> String {
+fn hardware(device: &InterfaceView, all: &[InterfaceView], show: Show) -> String {
     let (kind, broadcast) = match device.kind {
         InterfaceKind::Loopback => ("loopback", "00:00:00:00:00:00"),
         _ => ("ether", "ff:ff:ff:ff:ff:ff"),
@@ -237,9 +257,9 @@ fn hardware(device: &InterfaceView, show: Show) -> String {
         Style::Iproute2 if device.peer.is_some() && device.peer_elsewhere => " link-netnsid 0",
         _ => "",
     };
-    let details = match device.upper {
-        Some(upper) if show.details && show.style == Style::Iproute2 => format!("\n    {upper}"),
-        _ => String::new(),
+    let details = match show.style {
+        Style::Iproute2 if show.details => details(device, all),
+        Style::Iproute2 | Style::BusyBox => String::new(),
     };
     format!("    link/{kind} {} brd {broadcast}{peer}{details}\n", device.mac)
 }
@@ -258,9 +278,24 @@ fn address_lines(device: &InterfaceView, address: &AddressView, show: Show) -> S
             let broadcast = if named { format!(" brd {}", network.broadcast()) } else { String::new() };
             format!("inet {network}{broadcast} scope {scope} {}", device.name)
         }
-        IpNet::V6(network) => format!("inet6 {network} scope {scope} "),
+        IpNet::V6(network) => {
+            format!("inet6 {network} scope {scope} {}", detection(address.state, show.style))
+        }
     };
     format!("{start}    {middle}{separator}       valid_lft forever preferred_lft forever\n")
+}
+
+/// The flags of duplicate address detection, a space behind each.
+fn detection(state: AddressState, style: Style) -> &'static str {
+    match (state, style) {
+        (AddressState::Valid, _) => "",
+        // BusyBox prints what it knows no name for as a number, `IFA_F_NODAD` among it.
+        (AddressState::Undetected, Style::BusyBox) => "flags 02 ",
+        (AddressState::Undetected, Style::Iproute2) => "nodad ",
+        (AddressState::Tentative, _) => "tentative ",
+        (AddressState::Duplicate, Style::BusyBox) => "tentative dadfailed ",
+        (AddressState::Duplicate, Style::Iproute2) => "dadfailed tentative ",
+    }
 }
 
 fn statistics(device: &InterfaceView) -> String {

@@ -11,8 +11,8 @@ use ipnet::IpNet;
 use super::ip::{Show, Style, invalid, no_device};
 use super::options::Failure;
 use crate::engine::sys::{
-    Change, Errno, Existing, ExitCode, Family, IpvlanFlag, IpvlanMode, MacAddress, MacvlanMode,
-    NeighbourState, NewDevice, RouteChange, Sys, VlanId,
+    Change, DuplicateDetection, Errno, Existing, ExitCode, Family, IpvlanFlag, IpvlanMode, MacAddress,
+    MacvlanMode, NeighbourState, NewDevice, RouteChange, Sys, VlanId,
 };
 
 /// The words behind a verb.
@@ -80,7 +80,7 @@ pub(crate) fn address(sys: &Sys, show: Show, verb: &str, words: &[&str]) -> Opti
 }
 
 fn change_address(sys: &Sys, show: Show, verb: &str, words: &[&str]) -> Result<(), Failure> {
-    let (mut text, mut device) = (None, None);
+    let (mut text, mut device, mut detection) = (None, None, DuplicateDetection::Wanted);
     let mut words = Words::new(words, show.style);
     while let Some(word) = words.next() {
         match word {
@@ -89,7 +89,8 @@ fn change_address(sys: &Sys, show: Show, verb: &str, words: &[&str]) -> Result<(
             "brd" | "broadcast" | "label" | "scope" | "peer" | "valid_lft" | "preferred_lft" | "metric" => {
                 words.value()?;
             }
-            "nodad" | "noprefixroute" => {}
+            "nodad" => detection = DuplicateDetection::Omitted,
+            "noprefixroute" => {}
             other => text = Some(other),
         }
     }
@@ -112,7 +113,7 @@ fn change_address(sys: &Sys, show: Show, verb: &str, words: &[&str]) -> Result<(
     if there && verb != "add" && verb != "a" {
         return Ok(());
     }
-    let change = Change::AddAddress(device.to_owned(), address);
+    let change = Change::AddAddress(device.to_owned(), address, detection);
     carry_out(sys, show.style, &change, "ipv4: Address already assigned.", Errno::FileExists)
 }
 

@@ -49,6 +49,7 @@ mod ifconfig;
 mod ip;
 mod ip_address;
 mod ip_change;
+mod ip_details;
 mod ip_neighbour;
 mod ip_route;
 mod iptables;

@@ -186,7 +186,7 @@ impl World {
         push(Op::SetSysctl { namespace, sysctl: Sysctl::Ipv4Forward(true) });
         let bridge = device("host", "br0");
         push(Op::AddDevice { device: bridge.clone(), spec: DeviceSpec::Bridge, mac: None, mtu: 1500 });
-        push(Op::AddAddress { device: bridge.clone(), address: "10.0.0.1/24".parse().unwrap() });
+        push(Op::add_address(bridge.clone(), "10.0.0.1/24".parse().unwrap()));
         push(Op::SetUp { device: bridge.clone() });
         for (name, address) in [("a", "10.0.0.2/24"), ("b", "10.0.0.3/24"), ("far", "10.1.0.2/24")] {
             let (end, eth0) = (device("host", &format!("v{name}")), device(name, "eth0"));
@@ -194,13 +194,13 @@ impl World {
             let spec = DeviceSpec::Veth { peer: eth0.clone(), peer_mac: mac.parse().ok() };
             push(Op::AddDevice { device: end.clone(), spec, mac: None, mtu: 1500 });
             if name == "far" {
-                push(Op::AddAddress { device: end.clone(), address: "10.1.0.1/24".parse().unwrap() });
+                push(Op::add_address(end.clone(), "10.1.0.1/24".parse().unwrap()));
             } else {
                 let bridge = bridge.name;
                 push(Op::SetMaster { device: end.clone(), bridge, hairpin: false, isolated: false });
             }
             push(Op::SetUp { device: end });
-            push(Op::AddAddress { device: eth0.clone(), address: address.parse().unwrap() });
+            push(Op::add_address(eth0.clone(), address.parse().unwrap()));
             push(Op::SetUp { device: eth0 });
             let gateway = if name == "far" { "10.1.0.1" } else { "10.0.0.1" };
             push(Op::AddRoute {

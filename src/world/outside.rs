@@ -316,7 +316,7 @@ impl World {
         let owner = self.next_machine_owner();
         let mut plan = Plan::new();
         let device = bridge.clone();
-        plan.push(owner, Op::AddAddress { device, address: IpNet::from(IpAddr::V4(address)) });
+        plan.push(owner, Op::add_address(device, IpNet::from(IpAddr::V4(address))));
         plan.push(
             owner,
             Op::AddRoute {

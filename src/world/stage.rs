@@ -12,8 +12,10 @@ use ipnet::IpNet;
 use super::{World, WorldError};
 pub use crate::engine::plan::LinkQuality;
 use crate::engine::plan::{
-    DeviceName, DeviceSpec, InterfaceName, NamespaceName, NextHop, Op, Owner, Plan, Sysctl,
+    DeviceName, DeviceSpec, InterfaceName, InterfaceParameter, NamespaceName, NextHop, Op, Owner, Plan,
+    SettingScope, Sysctl,
 };
+use crate::engine::sys::Family;
 
 /// A network card of a host or machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -103,7 +105,7 @@ impl World {
             Ok(DeviceName { namespace: namespace.clone(), name: interface(name)? })
         };
         for address in &spec.loopback {
-            plan.push(owner, Op::AddAddress { device: device("lo")?, address: *address });
+            plan.push(owner, Op::add_address(device("lo")?, *address));
         }
         for nic in &spec.nics {
             let card = device(&nic.name)?;
@@ -112,13 +114,16 @@ impl World {
                 owner,
                 Op::AddDevice { device: card.clone(), spec: DeviceSpec::Nic, mac, mtu: nic.mtu },
             );
+            // The machine has run for a while: nobody is asked any more if its addresses are somebody else's.
+            accept_dad(&mut plan, owner, &card, false);
             if let Some(lan) = &nic.lan {
                 self.plug(&mut plan, owner, &card, lan, nic.quality)?;
             }
             for address in &nic.addresses {
-                plan.push(owner, Op::AddAddress { device: card.clone(), address: *address });
+                plan.push(owner, Op::add_address(card.clone(), *address));
             }
-            plan.push(owner, Op::SetUp { device: card });
+            plan.push(owner, Op::SetUp { device: card.clone() });
+            accept_dad(&mut plan, owner, &card, true);
         }
         for route in &spec.routes {
             plan.push(
@@ -202,4 +207,11 @@ fn interface(name: &str) -> Result<crate::engine::plan::InterfaceName, WorldErro
 
 fn linkspan_mac(octets: [u8; 6]) -> crate::engine::plan::MacAddress {
     crate::engine::plan::MacAddress(octets)
+}
+
+/// Whether a device asks if somebody has its addresses.
+fn accept_dad(plan: &mut Plan, owner: Owner, device: &DeviceName, accept: bool) {
+    let Some(parameter) = InterfaceParameter::find(Family::Ipv6, "accept_dad") else { return };
+    let sysctl = Sysctl::interface(SettingScope::Interface(device.name), parameter, accept.into());
+    plan.push(owner, Op::SetSysctl { namespace: device.namespace.clone(), sysctl });
 }

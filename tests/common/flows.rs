@@ -16,7 +16,7 @@ use linkspan::engine::id::{ServiceId, SocketId};
 use linkspan::engine::plan::{
     DeviceSpec, LinkQuality, MacAddress, NamespaceName, Op, Owner, Plan, Sysctl, Transport,
 };
-use linkspan::engine::sys::{Change, Family, Sys};
+use linkspan::engine::sys::{Change, DuplicateDetection, Family, Sys};
 use linkspan_nat::emit::emit_udp;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::ruleset::Table;
@@ -206,7 +206,7 @@ impl Stage {
             Step::Claim { container, of, claims } => {
                 let claimed = IpNet::from(address(*of));
                 let change = match claims {
-                    true => Change::AddAddress("eth0".to_owned(), claimed),
+                    true => Change::AddAddress("eth0".to_owned(), claimed, DuplicateDetection::Wanted),
                     false => Change::RemoveAddress("eth0".to_owned(), claimed),
                 };
                 let mut engine = self.bench.engine.borrow_mut();
@@ -348,7 +348,7 @@ fn edges(bench: &mut Bench) {
             edge("tap1", 2),
             Op::SetMaster { device: port.clone(), bridge, hairpin: false, isolated: false },
             Op::SetUp { device: port },
-            Op::AddAddress { device: own.clone(), address: "198.51.100.1/24".parse().unwrap() },
+            Op::add_address(own.clone(), "198.51.100.1/24".parse().unwrap()),
             Op::SetUp { device: own },
         ],
     );

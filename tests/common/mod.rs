@@ -16,7 +16,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use linkspan::engine::event::DropReason;
 use linkspan::engine::id::DeviceId;
 use linkspan::engine::plan::{
-    DeviceName, DeviceSpec, LinkQuality, MacAddress, NamespaceName, NextHop, Op, Owner, Plan, Sysctl,
+    DeviceName, DeviceSpec, InterfaceParameter, LinkQuality, MacAddress, NamespaceName, NextHop, Op, Owner,
+    Plan, SettingScope, Sysctl,
 };
 use linkspan::engine::sys::{
     Child, Environment, Errno, Family, Files, Launch, Launcher, Pipe, Powers, Process, ProcessId,
@@ -113,7 +114,16 @@ impl Bench {
     fn namespace(&mut self, name: &str) {
         let namespace = NamespaceName::new(name);
         if self.engine.borrow().namespace(&namespace).is_none() {
-            self.apply(name, vec![Op::AddNamespace { namespace, disable_ipv6: false, ipv4_forward: false }]);
+            // Nobody asks for duplicates of addresses here: tests about that begin by asking for it.
+            let sysctl = Sysctl::interface(SettingScope::Default, accept_dad(), 0);
+            let space = namespace.clone();
+            self.apply(
+                name,
+                vec![
+                    Op::AddNamespace { namespace, disable_ipv6: false, ipv4_forward: false },
+                    Op::SetSysctl { namespace: space, sysctl },
+                ],
+            );
         }
     }
 
@@ -130,7 +140,7 @@ impl Bench {
             namespace,
             vec![
                 Op::AddDevice { device: device.clone(), spec: DeviceSpec::Bridge, mac, mtu: 1_500 },
-                Op::AddAddress { device: device.clone(), address },
+                Op::add_address(device.clone(), address),
                 Op::SetUp { device },
             ],
         );
@@ -155,7 +165,7 @@ impl Bench {
                 isolated: false,
             },
             Op::SetUp { device: end },
-            Op::AddAddress { device: eth0.clone(), address: address.parse().unwrap() },
+            Op::add_address(eth0.clone(), address.parse().unwrap()),
             Op::SetUp { device: eth0 },
         ];
         if let Some(gateway) = gateway {
@@ -172,7 +182,7 @@ impl Bench {
             name,
             vec![
                 Op::AddDevice { device: eth0.clone(), spec: DeviceSpec::Nic, mac: None, mtu: 1_500 },
-                Op::AddAddress { device: eth0.clone(), address: address.parse().unwrap() },
+                Op::add_address(eth0.clone(), address.parse().unwrap()),
                 Op::SetUp { device: eth0 },
             ],
         );
@@ -196,7 +206,7 @@ impl Bench {
             host,
             vec![
                 Op::AddDevice { device: nic.clone(), spec: DeviceSpec::Nic, mac: None, mtu },
-                Op::AddAddress { device: nic.clone(), address: address.parse().unwrap() },
+                Op::add_address(nic.clone(), address.parse().unwrap()),
                 Op::SetUp { device: nic.clone() },
                 Op::Connect { a: nic, b: device(machine, "eth0"), quality: Box::new([quality; 2]) },
             ],
@@ -357,4 +367,9 @@ pub fn default_route(namespace: &str, gateway: &str) -> Op {
         source: None,
         metric: 0,
     }
+}
+
+/// `net.ipv6.conf.*.accept_dad`.
+pub fn accept_dad() -> InterfaceParameter {
+    InterfaceParameter::find(Family::Ipv6, "accept_dad").unwrap()
 }

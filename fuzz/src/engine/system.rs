@@ -50,7 +50,7 @@ impl System {
         bench.apply(
             "edges",
             vec![
-                Op::AddAddress { device: device("host", "br1"), address: "fd00:1::1/64".parse().unwrap() },
+                Op::add_address(device("host", "br1"), "fd00:1::1/64".parse().unwrap()),
                 Op::AddDevice { device: edge.clone(), spec: DeviceSpec::External, mac: None, mtu: 1_500 },
                 Op::SetMaster {
                     device: edge.clone(),
@@ -142,7 +142,7 @@ impl System {
                 isolated: false,
             },
             Op::SetUp { device: end },
-            Op::AddAddress { device: eth0.clone(), address: format!("{}/24", own.ip()).parse().unwrap() },
+            Op::add_address(eth0.clone(), format!("{}/24", own.ip()).parse().unwrap()),
             Op::SetUp { device: eth0 },
             default_route(&name, "10.0.0.1"),
             Op::Listen {

@@ -17,7 +17,7 @@ use crate::docker::outcome::{HostView, Outcome};
 use crate::docker::profile::{InterfaceNumbering, Ipv6Switch, Profile};
 use crate::docker::rules::family_of;
 use crate::docker::sysctls;
-use crate::engine::plan::DeviceName;
+use crate::engine::plan::{DeviceName, Op, Sysctl};
 
 impl Daemon {
     /// Plans the device of an endpoint that has its addresses.
@@ -65,6 +65,11 @@ impl Daemon {
         let addresses = active.addresses().collect();
         let link_local = endpoint.config.link_local.iter().filter_map(|text| link_local(text)).collect();
         let v6 = active.ipv6.is_some();
+        let lo = InterfaceName::parse("lo").ok();
+        if let Some(lo) = lo.filter(|_| v6 && profile.ipv6_switch() == Ipv6Switch::Namespace) {
+            let (namespace, sysctl) = (sandbox.namespace.clone(), Sysctl::DisableIpv6(lo, false));
+            outcome.plan.push(active.owner, Op::SetSysctl { namespace, sysctl });
+        }
         let disable_ipv6 = match profile.ipv6_switch() {
             Ipv6Switch::Namespace => v6.then_some(false),
             Ipv6Switch::Interface => Some(!v6),

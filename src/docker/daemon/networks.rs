@@ -20,6 +20,7 @@ use crate::docker::outcome::{HostView, Outcome};
 use crate::docker::profile::Profile;
 use crate::docker::request::{IpamPool, NetworkCreate, NetworkRemove, Prune};
 use crate::docker::rules::{Firewall, GatewayMode};
+use crate::engine::plan::DuplicateDetection;
 
 /// What a bridge of a network with IPv6 has on its link.
 const BRIDGE_GATEWAY: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
@@ -368,6 +369,7 @@ impl Daemon {
         if let Some(interface) = &present {
             addresses.retain(|address| !interface.addresses.contains(address));
         }
+        let asks = profile.asks_for_bridge_addresses();
         let device = BridgeDevice {
             namespace: &self.host.namespace,
             name,
@@ -375,6 +377,8 @@ impl Daemon {
             mac,
             mtu: self.bridge_mtu(config, name, view),
             addresses,
+            detection: if asks { DuplicateDetection::Wanted } else { DuplicateDetection::Omitted },
+            link_local: asks,
             route_localnet: !self.config.userland_proxy,
         };
         bridge::create(&mut outcome.plan, network.owner(), &device);

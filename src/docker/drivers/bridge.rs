@@ -13,7 +13,9 @@ use linkspan_switch::mac::MacAddress;
 use super::super::error::DockerError;
 use super::super::profile::{Announcements, Profile};
 use super::super::rules::{BridgeRules, GatewayMode};
-use crate::engine::plan::{DeviceName, DeviceSpec, NamespaceName, NextHop, Op, Owner, Plan, Sysctl};
+use crate::engine::plan::{
+    DeviceName, DeviceSpec, DuplicateDetection, NamespaceName, NextHop, Op, Owner, Plan, Sysctl,
+};
 
 /// The MTU of a device nobody configured.
 pub(in super::super) const DEFAULT_MTU: u32 = 1500;
@@ -176,6 +178,10 @@ pub(in super::super) struct BridgeDevice<'a> {
     pub(in super::super) mtu: u32,
     /// The gateway's addresses; none with an isolated gateway.
     pub(in super::super) addresses: Vec<IpNet>,
+    /// Whether the bridge asks if somebody has them.
+    pub(in super::super) detection: DuplicateDetection,
+    /// It is fe80::1 too, if it has IPv6 addresses.
+    pub(in super::super) link_local: bool,
     /// Published loopback addresses are reached through the bridge: there is no userland proxy.
     pub(in super::super) route_localnet: bool,
 }
@@ -195,14 +201,17 @@ pub(in super::super) fn create(plan: &mut Plan, owner: Owner, bridge: &BridgeDev
     if bridge.addresses.iter().any(|address| address.addr().is_ipv6()) {
         let sysctl = Sysctl::DisableIpv6(bridge.name, false);
         plan.push(owner, Op::SetSysctl { namespace: namespace(), sysctl });
-        if let Ok(address) = BRIDGE_LINK_LOCAL.parse()
+        if bridge.link_local
+            && let Ok(address) = BRIDGE_LINK_LOCAL.parse()
             && !bridge.addresses.contains(&address)
         {
-            plan.push(owner, Op::AddAddress { device: device.clone(), address });
+            let detection = DuplicateDetection::Wanted;
+            plan.push(owner, Op::AddAddress { device: device.clone(), address, detection });
         }
     }
     for address in &bridge.addresses {
-        plan.push(owner, Op::AddAddress { device: device.clone(), address: *address });
+        let (address, detection) = (*address, bridge.detection);
+        plan.push(owner, Op::AddAddress { device: device.clone(), address, detection });
     }
     plan.push(owner, Op::SetUp { device });
 }
@@ -227,6 +236,21 @@ pub(in super::super) struct Attachment<'a> {
     pub(in super::super) sysctls: Vec<Sysctl>,
 }
 
+/// Gives a container's device its addresses: what IPAM gave is nobody else's, what the user gave may be.
+pub(super) fn add_addresses(
+    plan: &mut Plan,
+    owner: Owner,
+    device: &DeviceName,
+    allocated: &[IpNet],
+    given: &[IpNet],
+) {
+    let allocated = allocated.iter().map(|address| (address, DuplicateDetection::Omitted));
+    let given = given.iter().map(|address| (address, DuplicateDetection::Wanted));
+    for (address, detection) in allocated.chain(given) {
+        plan.push(owner, Op::AddAddress { device: device.clone(), address: *address, detection });
+    }
+}
+
 /// The veth pair of a new endpoint.
 pub(in super::super) fn join(plan: &mut Plan, owner: Owner, attachment: &Attachment<'_>) {
     let host = DeviceName { namespace: attachment.host.clone(), name: attachment.host_device };
@@ -243,9 +267,7 @@ pub(in super::super) fn join(plan: &mut Plan, owner: Owner, attachment: &Attachm
     for address in attachment.addresses.iter().map(IpNet::addr) {
         plan.push(owner, Op::ForgetConnections { namespace: attachment.host.clone(), address });
     }
-    for address in attachment.addresses.iter().chain(&attachment.link_local) {
-        plan.push(owner, Op::AddAddress { device: device.clone(), address: *address });
-    }
+    add_addresses(plan, owner, &device, &attachment.addresses, &attachment.link_local);
     for sysctl in &attachment.sysctls {
         let (namespace, sysctl) = (attachment.container.clone(), sysctl.clone());
         plan.push(owner, Op::SetSysctl { namespace, sysctl });

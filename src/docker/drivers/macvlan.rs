@@ -88,9 +88,7 @@ pub(super) fn put(plan: &mut Plan, owner: Owner, attachment: &Attachment<'_>, sp
         let sysctl = Sysctl::DisableIpv6(attachment.device, disable);
         plan.push(owner, Op::SetSysctl { namespace: attachment.container.clone(), sysctl });
     }
-    for address in attachment.addresses.iter().chain(&attachment.link_local) {
-        plan.push(owner, Op::AddAddress { device: device.clone(), address: *address });
-    }
+    bridge::add_addresses(plan, owner, &device, &attachment.addresses, &attachment.link_local);
     for sysctl in &attachment.sysctls {
         let (namespace, sysctl) = (attachment.container.clone(), sysctl.clone());
         plan.push(owner, Op::SetSysctl { namespace, sysctl });

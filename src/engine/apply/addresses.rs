@@ -8,9 +8,14 @@ use linkspan_nat::interface::InterfaceName;
 use super::error::{ApplyError, wrong_kind};
 use super::undo::{Reach, Undo};
 use crate::engine::Engine;
+use crate::engine::device::{Device, Kind};
 use crate::engine::id::DeviceId;
-use crate::engine::plan::{DeviceName, NamespaceName, NextHop};
+use crate::engine::plan::{DeviceName, DuplicateDetection, NamespaceName, NextHop};
 use crate::engine::route::{Route, is_loopback};
+use crate::engine::view::AddressState;
+
+/// `lo`'s own address.
+pub(super) const LOOPBACK_V6: IpNet = IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128));
 
 impl Engine {
     pub(super) fn set_up(&mut self, name: &DeviceName, up: bool) -> Result<Undo, ApplyError> {
@@ -46,10 +51,25 @@ impl Engine {
         let ipv6 = ethernet && carrier && carries && master.is_none() && !self.ipv6_disabled(id);
         let link_local = self.link_local_of(id, mac);
         let address = IpNet::V6(Ipv6Net::new_assert(link_local, 64));
-        let has = self.devices[id.index()].as_ref().is_some_and(|d| d.has_address(IpAddr::V6(link_local)));
+        let has = self.devices[id.index()].as_ref().is_some_and(|d| d.has_address(IpAddr::V6(link_local)))
+            || self.address_state(id, IpAddr::V6(link_local)) == AddressState::Duplicate;
         if up && ipv6 && !has {
-            self.add_address(id, address);
+            self.add_address(id, address, DuplicateDetection::Wanted);
         }
+        if up && ipv6 {
+            self.detect_waiting_duplicates(id);
+        }
+    }
+
+    /// Gives a device that is up the addresses of IPv6 that it makes for itself (`addrconf_init_loopback`, `addrconf_dev_config`).
+    pub(super) fn enable_ipv6(&mut self, id: DeviceId) {
+        let loopback = |device: &Device| {
+            matches!(device.kind, Kind::Loopback) && !device.addresses.contains(&LOOPBACK_V6)
+        };
+        if self.devices[id.index()].as_ref().is_some_and(loopback) {
+            self.add_address(id, LOOPBACK_V6, DuplicateDetection::Wanted);
+        }
+        self.bring(id, true);
     }
 
     /// What a device takes with it when it goes down: every route through it, what it knows of neighbours, and its IPv6
@@ -72,6 +92,7 @@ impl Engine {
         let namespace = device.namespace;
         let addresses: Vec<IpNet> = device.addresses.iter().copied().filter(|a| a.addr().is_ipv6()).collect();
         addresses.into_iter().for_each(|address| self.remove_address(id, address));
+        self.forget_duplicates(id);
         if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
             space.routes.retain(|route| route.device != id || route.destination.addr().is_ipv4());
         }
@@ -80,7 +101,9 @@ impl Engine {
     /// What [`Engine::forget_routes`] would take away.
     pub(super) fn reach(&self, id: DeviceId) -> Reach {
         let Some(Some(device)) = self.devices.get(id.index()) else { return Reach::default() };
-        let addresses = device.addresses.iter().copied().filter(|a| a.addr().is_ipv6()).collect();
+        let held = device.addresses.iter().copied().filter(|a| a.addr().is_ipv6());
+        let held = held.chain(self.duplicates(id));
+        let addresses = held.map(|address| (address, self.progress(id, address.addr()))).collect();
         let Some(Some(space)) = self.namespaces.get(device.namespace.index()) else {
             return Reach::default();
         };
@@ -89,10 +112,11 @@ impl Engine {
     }
 
     pub(super) fn restore(&mut self, id: DeviceId, reach: Reach) {
-        for address in reach.addresses {
+        for (address, progress) in reach.addresses {
             if !self.devices[id.index()].as_ref().is_some_and(|device| device.addresses.contains(&address)) {
-                self.add_address(id, address);
+                self.add_address(id, address, DuplicateDetection::Omitted);
             }
+            self.restore_progress(id, address, progress);
         }
         let namespace = self.devices[id.index()].as_ref().map(|device| device.namespace);
         let space = namespace.and_then(|namespace| self.namespaces[namespace.index()].as_mut());
@@ -119,7 +143,12 @@ impl Engine {
         }
     }
 
-    pub(in crate::engine) fn add_address(&mut self, id: DeviceId, address: IpNet) {
+    pub(in crate::engine) fn add_address(
+        &mut self,
+        id: DeviceId,
+        address: IpNet,
+        detection: DuplicateDetection,
+    ) {
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return };
         // Most devices have one or two, and there are as many devices as containers.
         if device.addresses.len() < 4 {
@@ -142,16 +171,37 @@ impl Engine {
         if reachable && let Some(route) = connected_route(id, address) {
             space.routes.add(route);
         }
+        if let IpAddr::V6(own) = address.addr() {
+            self.detect_duplicates(id, own, detection);
+        }
+    }
+
+    /// Takes an address that somebody else has from a device; what its prefix reaches stays.
+    pub(in crate::engine) fn withdraw_address(&mut self, id: DeviceId, address: IpNet) {
+        self.remove_address(id, address);
+        let namespace = self.devices[id.index()].as_ref().map(|device| device.namespace);
+        let space = namespace.and_then(|namespace| self.namespaces[namespace.index()].as_mut());
+        if let Some((space, route)) = space.zip(connected_route(id, address)) {
+            space.routes.add(route);
+        }
     }
 
     pub(in crate::engine) fn remove_address(&mut self, id: DeviceId, address: IpNet) {
         let Some(Some(device)) = self.devices.get_mut(id.index()) else { return };
-        let Some(at) = device.addresses.iter().position(|a| *a == address) else { return };
-        device.addresses.remove(at);
         let namespace = device.namespace;
-        self.child_address(id, address.addr(), false);
+        let at = device.addresses.iter().position(|a| *a == address);
+        if let Some(at) = at {
+            device.addresses.remove(at);
+            self.child_address(id, address.addr(), false);
+        }
+        let duplicate = self.end_detection(id, address.addr());
+        if at.is_none() && !duplicate {
+            return;
+        }
         let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) else { return };
-        space.local.remove(address.addr());
+        if at.is_some() {
+            space.local.remove(address.addr());
+        }
         if let IpNet::V4(network) = address
             && space.loopback == id
         {

@@ -177,7 +177,7 @@ impl Engine {
     }
 
     /// False for a bridge without a port that carries.
-    pub(super) fn has_carrier(&self, id: DeviceId) -> bool {
+    pub(in crate::engine) fn has_carrier(&self, id: DeviceId) -> bool {
         let Some(Kind::Bridge(bridge)) = self.devices[id.index()].as_ref().map(|device| &device.kind) else {
             return true;
         };

@@ -1,10 +1,11 @@
 //! Namespaces and their kernel settings.
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net};
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 use linkspan_switch::mac::MacAddress;
 
+use super::addresses::LOOPBACK_V6;
 use super::error::ApplyError;
 use super::undo::Undo;
 use crate::engine::Engine;
@@ -13,7 +14,7 @@ use crate::engine::errno::Errno;
 use crate::engine::id::{DeviceId, NamespaceId};
 use crate::engine::interface_settings::{Holder, InterfaceParameter, InterfaceSetting, Ipv4Settings};
 use crate::engine::namespace::Namespace;
-use crate::engine::plan::{DeviceName, NamespaceName, Sysctl};
+use crate::engine::plan::{DeviceName, DuplicateDetection, NamespaceName, Sysctl};
 use crate::engine::view::Counters;
 
 impl Engine {
@@ -56,9 +57,10 @@ impl Engine {
         space.by_name.insert(lo, loopback);
         self.namespaces.push(Some(Box::new(space)));
         self.names.insert(name.clone(), id);
-        self.add_address(loopback, IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::LOCALHOST, 8)));
+        let address = IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::LOCALHOST, 8));
+        self.add_address(loopback, address, DuplicateDetection::Wanted);
         if !disable_ipv6 {
-            self.add_address(loopback, IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128)));
+            self.add_address(loopback, LOOPBACK_V6, DuplicateDetection::Wanted);
         }
         Ok(Undo::Namespace(id))
     }
@@ -108,7 +110,7 @@ impl Engine {
                 if *value {
                     ipv6.into_iter().for_each(|address| self.remove_address(id, address));
                 } else if up {
-                    self.bring(id, true);
+                    self.enable_ipv6(id);
                 }
                 return Ok(Sysctl::DisableIpv6(*interface, before));
             }
@@ -140,7 +142,7 @@ impl Engine {
                 for id in space.devices.clone() {
                     let Some(device) = &mut self.devices[id.index()] else { continue };
                     let was = std::mem::replace(&mut device.ipv6_disabled, *value);
-                    if was == *value || !device.is_ethernet() {
+                    if was == *value {
                         continue;
                     }
                     if *value {
@@ -148,7 +150,7 @@ impl Engine {
                         let ipv6: Vec<IpNet> = ipv6.collect();
                         ipv6.into_iter().for_each(|address| self.remove_address(id, address));
                     } else if device.up {
-                        self.bring(id, true);
+                        self.enable_ipv6(id);
                     }
                 }
                 Sysctl::DisableIpv6All(before)

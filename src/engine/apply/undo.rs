@@ -14,6 +14,7 @@ use linkspan_nat::ruleset::{Hook, Policy, RuleId, Table};
 use super::devices::ETHERNET_MTU;
 use crate::engine::Engine;
 use crate::engine::device::{Children, Device, Kind, child_of};
+use crate::engine::duplicate_address::Progress;
 use crate::engine::id::{DeviceId, LinkId, NamespaceId, SocketId};
 use crate::engine::namespace::Namespace;
 use crate::engine::plan::{DeviceName, DeviceSpec, LinkQuality, NextHop, Op, Position, Sysctl, Transport};
@@ -23,7 +24,7 @@ use crate::engine::socket::SocketKind;
 /// What a device that is down cannot have.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Reach {
-    pub(super) addresses: Vec<IpNet>,
+    pub(super) addresses: Vec<(IpNet, Option<Progress>)>,
     pub(super) routes: Vec<Route>,
 }
 
@@ -146,7 +147,8 @@ impl Engine {
             Undo::Down(id, _) => Op::SetDown { device: self.full_name(*id)? },
             Undo::Address(id, address) => {
                 self.device_of_id(*id)?.addresses.contains(address).then_some(())?;
-                Op::AddAddress { device: self.full_name(*id)?, address: *address }
+                let detection = self.detection_of(*id, address.addr());
+                Op::AddAddress { device: self.full_name(*id)?, address: *address, detection }
             }
             Undo::Route(namespace, route) => {
                 let space = self.space_of(*namespace)?;

@@ -80,6 +80,7 @@ impl Teller<'_> {
                 let text = self.route(*destination, *gateway, *device, *prefix, *forwarded);
                 self.at(way, event, layer, *namespace, text);
             }
+            EventKind::DuplicateAddress { .. } => {}
             EventKind::Neighbour { device, address, state, .. } => {
                 self.neighbour(event, *device, *address, *state, way);
             }
