@@ -372,8 +372,7 @@ fn endpoint_json(profile: Profile, container: &Container, endpoint: &Endpoint) -
             }
         }
     }
-    let sent_empty = endpoint.connected && !profile.short_id_in_aliases();
-    let aliases = if aliases.is_empty() && !sent_empty { Value::Null } else { json!(aliases) };
+    let aliases = if aliases.is_empty() && !endpoint.connected { Value::Null } else { json!(aliases) };
     let opts = if config.driver_opts.is_empty() && !endpoint.connected {
         Value::Null
     } else {

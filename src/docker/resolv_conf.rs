@@ -49,7 +49,10 @@ pub enum Placement {
         ipv6: bool,
     },
     /// A network with the embedded resolver.
-    UserDefined,
+    UserDefined {
+        /// Whether the endpoint has an IPv6 address.
+        ipv6: bool,
+    },
     /// The host's own network.
     Host,
     /// No network.
@@ -133,14 +136,15 @@ mod legacy {
         match placement {
             Placement::DefaultBridge { ipv6 } if overrides.is_empty() => plain(filter(&created, ipv6)),
             Placement::DefaultBridge { .. } | Placement::Host | Placement::None => plain(created),
-            Placement::UserDefined => {
+            Placement::UserDefined { ipv6 } => {
                 let mut asked = servers(if overrides.is_empty() { host } else { &created });
                 if !asked.iter().any(IpAddr::is_ipv4) {
                     asked = servers(&created);
                 }
                 let servers =
                     asked.into_iter().filter(IpAddr::is_ipv4).filter_map(|ip| external(ip, origin)).collect();
-                let (text, ndots_set) = rebuild(&created);
+                let own = if overrides.is_empty() { filter(&created, ipv6) } else { created };
+                let (text, ndots_set) = rebuild(&own);
                 Generated { text, servers, ndots_set }
             }
         }
@@ -281,7 +285,7 @@ mod current {
                 }
                 " (legacy)"
             }
-            Placement::UserDefined => {
+            Placement::UserDefined { .. } => {
                 file.options.retain(|option| ndots_valid(option));
                 ndots_set = option(&file.options, "ndots").is_some();
                 if !ndots_set {

@@ -1,7 +1,7 @@
 //! `dig [@SERVER] [-x ADDRESS] [-t TYPE] NAME [TYPE] [+short] [+tcp]...`: one query and the answer in full.
 //!
-//! Without EDNS. Of the `+` options those that choose what is shown, `tcp`, `norecurse` and `ignore` are known; others are
-//! accepted and change nothing.
+//! Without EDNS. Of the `+` options those that choose what is shown, `tcp`, `norecurse`, `ignore`, `time`, `tries` and `retry`
+//! are known; others are accepted and change nothing. Words and columns are those of BIND 9.18.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -11,8 +11,15 @@ use super::dns::{self, Reply};
 use super::nslookup::record_type;
 use super::options::{Failure, finish};
 use super::resolver::{self, DNS_PORT, Manner, StubConfig, Want, resolve};
-use crate::engine::sys::{ExitCode, Sys};
+use crate::engine::sys::{Errno, ExitCode, Sys};
 use domain::base::iana::Rtype;
+
+/// How long one question waits for its answer (`+time`).
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How often one server is asked (`+tries`).
+const TRIES: u64 = 3;
+/// The largest number of an option.
+const MOST: u64 = 65_535;
 
 /// Asks one query.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
@@ -25,6 +32,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let config = StubConfig::of(sys);
     let mut request = Request { name: String::new(), kind: Rtype::A, shown: Shown::EVERYTHING };
     let mut manner = Manner::STUB;
+    let (mut patience, mut tries) = (PATIENCE, TRIES);
     let mut servers: Vec<IpAddr> = config.servers.clone();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -41,7 +49,14 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
                 "rec" | "recurse" => manner.recursive = true,
                 "norec" | "norecurse" => manner.recursive = false,
                 "ignore" => manner.ignore_truncation = true,
-                option => request.shown.option(option),
+                option => match option.split_once('=') {
+                    Some(("time" | "timeout", seconds)) => {
+                        patience = Duration::from_secs(number(seconds)?.max(1))
+                    }
+                    Some(("tries", times)) => tries = number(times)?.max(1),
+                    Some(("retry", times)) => tries = number(times)?.saturating_add(1),
+                    _ => request.shown.option(option),
+                },
             }
         } else if word == "-x" {
             let address: Option<IpAddr> = words.next().and_then(|word| word.parse().ok());
@@ -61,19 +76,39 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     }
     // What may be long is asked by TCP.
     manner.tcp |= request.kind == Rtype::ANY;
-    for server in servers.iter().flat_map(|server| [server; 3]) {
+    for server in servers.iter().flat_map(|server| (0..tries).map(move |_| server)) {
         let server = SocketAddr::new(*server, DNS_PORT);
         let before = sys.now();
-        if let Ok(Some(reply)) =
-            resolver::ask(sys, server, &request.name, request.kind, config.timeout, manner).await
-        {
-            let time = (sys.now() - before).as_millis();
-            sys.print(request.show(&reply, server, time, manner, &date(sys.now()))).await;
-            return Ok(ExitCode::SUCCESS);
-        }
+        let why = match resolver::ask(sys, server, &request.name, request.kind, patience, manner).await {
+            Ok(Some(reply)) => {
+                let time = (sys.now() - before).as_millis();
+                sys.print(request.show(&reply, server, time, manner, &date(sys.now()))).await;
+                return Ok(ExitCode::SUCCESS);
+            }
+            Ok(None) | Err(Errno::TimedOut) => "timed out",
+            Err(Errno::ConnectionRefused) => "connection refused",
+            Err(Errno::HostUnreachable) => "host unreachable",
+            Err(Errno::NetworkUnreachable) => "network unreachable",
+            Err(_) => "unexpected error",
+        };
+        let (ip, port) = (server.ip(), server.port());
+        let line = match manner.tcp {
+            true => format!(";; Connection to {ip}#{port}({ip}) for {} failed: {why}.\n", request.name),
+            false => format!(";; communications error to {ip}#{port}: {why}\n"),
+        };
+        sys.print(line).await;
     }
-    sys.print(";; connection timed out; no servers could be reached\n").await;
+    sys.print(";; no servers could be reached\n").await;
     Ok(ExitCode(9))
+}
+
+/// The number of an option, at most what dig takes.
+fn number(text: &str) -> Result<u64, Failure> {
+    let number = text.parse().ok().filter(|number| *number <= MOST);
+    number.ok_or_else(|| Failure {
+        text: format!("dig: '{text}' is not a valid number\n"),
+        status: ExitCode::FAILURE,
+    })
 }
 
 struct Request {
@@ -141,14 +176,16 @@ impl Request {
         if self.shown.question {
             let name = format!("{}.", self.name.trim_end_matches('.'));
             let head = if self.shown.comments { ";; QUESTION SECTION:\n" } else { "" };
-            text += &format!("{head};{}IN\t{}\n", to_column(&name, 32), self.kind);
+            text += &format!("{head};{}\n", row(&[(0, &name), (32, "IN"), (40, &self.kind.to_string())]));
             text += if self.shown.comments { "\n" } else { "" };
         }
         if self.shown.answer && !reply.answers.is_empty() {
             text += if self.shown.comments { ";; ANSWER SECTION:\n" } else { "" };
             for record in &reply.answers {
-                let owner = to_column(&format!("{}.", record.owner), 24);
-                text += &format!("{owner}{}\tIN\t{}\t{}\n", record.ttl, record.rtype, record.data);
+                let (owner, ttl) = (format!("{}.", record.owner), record.ttl.to_string());
+                let (kind, data) = (record.rtype.to_string(), record.data.to_string());
+                let cells = [(0, owner.as_str()), (24, &ttl), (32, "IN"), (40, &kind), (48, &data)];
+                text += &format!("{}\n", row(&cells));
             }
             text += if self.shown.comments { "\n" } else { "" };
         }
@@ -175,11 +212,18 @@ fn date(now: Duration) -> String {
     }
 }
 
-/// Fills up with tabs to a column, at least one blank.
-fn to_column(text: &str, column: usize) -> String {
-    if text.len() >= column {
-        return format!("{text} ");
+/// Cells with the columns they begin at, or a column later than the one before ends: tabs as far as they go, then blanks
+/// (`indent` of BIND's lib/dns/masterdump.c).
+fn row(cells: &[(usize, &str)]) -> String {
+    let (mut text, mut at) = (String::new(), 0);
+    for (column, cell) in cells {
+        let to = if at == 0 { *column } else { (at + 1).max(*column) };
+        let tabs = to / 8 - at / 8;
+        let blanks = if tabs == 0 { to - at } else { to % 8 };
+        text += &"\t".repeat(tabs);
+        text += &" ".repeat(blanks);
+        text += cell;
+        at = to + cell.len();
     }
-    let tabs = (column - text.len()).div_ceil(8);
-    format!("{text}{}", "\t".repeat(tabs))
+    text
 }

@@ -206,12 +206,14 @@ impl Daemon {
         self.container_number(&link.container).ok()
     }
 
-    /// `docker rm --link /web/database`.
+    /// `docker rm --link /web/database`: links of user-defined networks are not containers by another name.
     pub(super) fn remove_link(&mut self, text: &str, outcome: &mut Outcome) -> Result<(), DockerError> {
         let path = text.trim_start_matches('/');
-        let missing = || DockerError::system(format!("Cannot get parent {text} for link {text}"));
-        let (parent, alias) = path.split_once('/').ok_or_else(missing)?;
-        let number = self.container_number(parent).map_err(|_| missing())?;
+        self.container_number(path)?;
+        let (parent, alias) = path.split_once('/').ok_or_else(|| {
+            DockerError::system("Conflict, cannot remove the default link name of the container")
+        })?;
+        let number = self.container_number(parent)?;
         if let Some(container) = self.containers.get_mut(&number) {
             Arc::make_mut(&mut container.made_from).config.links.retain(|link| link.alias != alias);
         }

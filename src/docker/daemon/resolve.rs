@@ -254,9 +254,10 @@ impl Daemon {
         };
         let up = || container.endpoints.iter().filter(|endpoint| endpoint.active.is_some());
         let user = up().any(|endpoint| self.is_user_network(endpoint.network_number));
+        let ipv6 = up().any(|e| e.active.as_ref().is_some_and(|active| active.ipv6.is_some()));
         let placement = match &asked.network_mode {
             NetworkMode::Host => Placement::Host,
-            _ if user || container.resolver.is_some() => Placement::UserDefined,
+            _ if user || container.resolver.is_some() => Placement::UserDefined { ipv6 },
             NetworkMode::None if self.profile().resolv_conf_format() == ResolvConfFormat::Bare => {
                 Placement::None
             }
@@ -264,10 +265,7 @@ impl Daemon {
             _ if container.endpoints.iter().all(|endpoint| endpoint.network_number.is_none()) => {
                 Placement::None
             }
-            _ => {
-                let ipv6 = up().any(|e| e.active.as_ref().is_some_and(|active| active.ipv6.is_some()));
-                Placement::DefaultBridge { ipv6 }
-            }
+            _ => Placement::DefaultBridge { ipv6 },
         };
         let style = match self.profile().resolv_conf_format() {
             ResolvConfFormat::Bare => ResolvConfStyle::Docker20_10,
