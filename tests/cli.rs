@@ -334,6 +334,29 @@ fn captures_are_written_where_asked() {
 }
 
 #[test]
+fn a_flood_is_told_at_first_and_counted_then() {
+    let file = "services:\n  web: {image: nginx}\n  attacker: {image: busybox, command: sleep 1d}\nsteps:\n  \
+                - in: attacker\n    run: hping3 -S --flood -c 2000 -p 80 web\n";
+    let folder = Folder::new("flood").with("f/flood.yaml", file);
+    let ran = folder.linkspan(&["run", "f/flood.yaml"]).exits(0);
+    let told = ran.out.lines().filter(|line| line.contains("TCP SYN 172")).count();
+    assert_eq!(told, 12, "{}", ran.out);
+    has(
+        &ran.out,
+        &[
+            "… 1,988 more like this in 0.01987 s: f-attacker-1 → f-web-1  TCP SYN to port 80: delivered\n",
+            "f-web-1 → f-attacker-1  TCP SYN-ACK: refused at eth0 of f-attacker-1: nothing listens on the port\n",
+        ],
+    );
+    assert!(ran.out.lines().count() < 80, "{}", ran.out);
+    let all = folder.linkspan(&["run", "--verbose", "f/flood.yaml"]).exits(0);
+    let headline =
+        |line: &&str| line.contains("f-attacker-1 → f-web-1  TCP SYN 172") && !line.contains("(continued)");
+    assert_eq!(all.out.lines().filter(headline).count(), 2000);
+    assert!(!all.out.contains("more like this"));
+}
+
+#[test]
 fn two_runs_are_the_same_byte_for_byte() {
     let folder = Folder::new("same").with("good.yaml", GOOD);
     let run = |captures: &str| {
