@@ -8,14 +8,14 @@ use std::net::IpAddr;
 
 use super::way::way;
 use crate::observe::explain::{
-    self, Attempt as Asked, Cause, Events, Explanation, Observed, Outcome, Protocol,
+    self, Attempt as Asked, Cause, Drop, DropReason, Events, Explanation, Observed, Outcome, Part, Protocol,
 };
 use crate::observe::story::{Palette, Story, Verbosity};
 use crate::scenario::diagnostic::nearest;
 use crate::scenario::report::{StepReport, Why};
 use crate::scenario::run::{FailedCheck, Tried};
 use crate::scenario::{Diagnostic, Place, Scenario, Target, run};
-use crate::world::probe::{Attempt, ProbeOutcome};
+use crate::world::probe::{Attempt, Detail, ProbeOutcome, ProbeReport};
 use crate::world::{HostId, Location, World, WorldError};
 
 pub use question::{Question, QuestionError};
@@ -137,18 +137,51 @@ pub fn explain_in(
     drop(inquiry.world.take_events());
     let addresses = inquiry.world.resolve(&from, &target)?;
     let lookup = inquiry.world.take_events();
-    let outcome = inquiry.attempt(&from, &addresses, question, options.size)?;
-    let observed = inquiry.observed(&from, target, addresses, question, outcome);
+    let report = inquiry.attempt(&from, &addresses, question, options.size)?;
+    let observed = inquiry.observed(&from, target, addresses, question, outcome(report.outcome));
     let attempt = inquiry.world.take_events();
     let events = Events { lookup: &lookup, attempt: &attempt };
     let mut explanation = explain::explain(observed, events, &inquiry.world.names());
     if options.verbose {
         explanation.story = inquiry.story(events);
     }
+    explanation.silent = explanation.outcome.is_reached() && report.detail == Detail::Silent;
     explanation.cause =
         diagnosis::diagnose(inquiry.world, host, scenario, &from, !options.before_steps, &explanation);
+    unsent(&mut explanation, report.detail);
     Ok(explanation)
 }
+
+/// What the program sees where no packet says it: the kernel refuses to send, or a name has no address.
+fn unsent(explanation: &mut Explanation, detail: Detail) {
+    let requested = explanation.passages.iter().any(|passage| passage.part == Part::Request);
+    if requested || !explanation.errors.is_empty() {
+        return;
+    }
+    match (explanation.outcome, detail) {
+        (Outcome::Unreachable, Detail::NoRoute) => {
+            explanation.errors.push(NO_ROUTE.to_owned());
+            explanation.drop.get_or_insert_with(|| Drop {
+                reason: DropReason::NoRoute,
+                place: explanation.attempt.namespace.clone(),
+                device: None,
+                rule: None,
+                behind: None,
+            });
+        }
+        (Outcome::Unresolved, _) => {
+            let answered = explanation.lookup.as_ref().is_some_and(|lookup| !lookup.answers.is_empty());
+            explanation.errors.push(if answered { NO_NAME } else { NO_NAME_SERVER }.to_owned());
+        }
+        _ => {}
+    }
+}
+
+/// ENETUNREACH, as strerror(3) says it.
+const NO_ROUTE: &str = "Network is unreachable";
+/// EAI_NONAME and EAI_AGAIN, as gai_strerror(3) says them.
+const NO_NAME: &str = "Name or service not known";
+const NO_NAME_SERVER: &str = "Temporary failure in name resolution";
 
 /// What was tried in a running world, and what was seen of it.
 pub(super) struct Made<'a> {
@@ -303,10 +336,12 @@ impl Inquiry<'_> {
         addresses: &[IpAddr],
         question: &Question,
         size: Option<usize>,
-    ) -> Result<Outcome, ExplainError> {
-        let Some(address) = addresses.first() else { return Ok(Outcome::Unresolved) };
+    ) -> Result<ProbeReport, ExplainError> {
+        let Some(address) = addresses.first() else {
+            return Ok(ProbeReport { outcome: ProbeOutcome::Unresolved, detail: Detail::Plain });
+        };
         let (_, attempt) = means(question);
-        Ok(outcome(self.world.probe_sized(from, &address.to_string(), attempt, size)?))
+        Ok(self.world.probe_sized(from, &address.to_string(), attempt, size)?)
     }
 
     fn observed(

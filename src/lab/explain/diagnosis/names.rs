@@ -16,6 +16,11 @@ impl Facts<'_> {
     /// A name without an address.
     pub(super) fn unresolved(&self) -> Option<Cause> {
         let name = self.explanation.attempt.target.as_str();
+        if self.from.container().is_some()
+            && let Some(cause) = self.own_name_server().or_else(|| self.lookup_refused())
+        {
+            return Some(cause);
+        }
         if let Some(target) = self.container_called(name) {
             return self.unresolved_container(&target);
         }
