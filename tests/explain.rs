@@ -283,6 +283,32 @@ fn a_container_that_ended_cannot_ask() {
 }
 
 #[test]
+fn what_kept_a_container_from_asking_is_named() {
+    let stopped = format!("{SHOP}steps:\n  - docker stop shop-web-1\n  - docker pause shop-db-1\n");
+    let error = ask(&stopped, "web -> db:5432").unwrap_err().to_string();
+    assert!(error.ends_with("cannot send anything: it was stopped by a step (a.yaml:10:5)"), "{error}");
+    let error = ask(&stopped, "db -> host").unwrap_err().to_string();
+    assert!(
+        error.contains("it was paused by a step (a.yaml:11:5); `docker unpause shop-db-1`"),
+        "{error}"
+    );
+}
+
+#[test]
+fn addresses_that_are_nobodys_are_told() {
+    for (question, text) in [
+        ("web -> 0.0.0.0:81", "0.0.0.0 means web itself"),
+        ("web -> 255.255.255.255:80", "255.255.255.255 is everybody on the link"),
+        ("web -> 224.0.0.5:5000/udp", "224.0.0.5 is the address of a group"),
+        ("web -> 300.1.1.1:80", "300.1.1.1 is no IPv4 address"),
+        ("web -> 10.0.0.1.2:80", "10.0.0.1.2 is no IPv4 address"),
+    ] {
+        let (_, found, _) = cause(SHOP, question);
+        assert!(found.starts_with(text), "{question}: {found}");
+    }
+}
+
+#[test]
 fn machines_and_containers_may_be_named_in_full() {
     for from in ["bank", "world:bank"] {
         assert!(ask(SHOP, &format!("{from} -> host")).unwrap().outcome.is_reached(), "{from}");
@@ -314,7 +340,7 @@ networks: {n: , secret: {internal: true}, v6: {enable_ipv6: true}}
     let (_, text_of, _) = cause(text, "world:outside -> [2001:db8::10]:80");
     assert!(text_of.starts_with("outside has no IPv6 address"), "{text_of}");
     let error = ask(text, "web-2 -> six:80").unwrap_err().to_string();
-    assert!(error.contains("did you mean `s-web-2`?; there are web, s-web-1, s-web-2,"), "{error}");
+    assert!(error.contains("did you mean `s-web-2`? Else there are web, s-web-1, s-web-2,"), "{error}");
 }
 
 #[test]

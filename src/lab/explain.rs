@@ -11,10 +11,11 @@ use crate::observe::explain::{
     self, Attempt as Asked, Cause, Drop, DropReason, Events, Explanation, Observed, Outcome, Part, Protocol,
 };
 use crate::observe::story::{Palette, Story, Verbosity};
+use crate::scenario::causes::Causes;
 use crate::scenario::diagnostic::nearest;
 use crate::scenario::report::{StepReport, Why};
 use crate::scenario::run::{FailedCheck, Tried};
-use crate::scenario::{Diagnostic, Place, Scenario, Target, run};
+use crate::scenario::{Diagnostic, Place, Scenario, Span, Target, run};
 use crate::world::probe::{Attempt, Detail, ProbeOutcome, ProbeReport};
 use crate::world::{HostId, Location, World, WorldError};
 
@@ -41,7 +42,7 @@ pub enum ExplainError {
     Scenario(Box<Diagnostic>),
     /// There is no such place to ask from.
     #[error(
-        "there is no container, host or machine `{name}`{}; there are {}{}",
+        "there is no container, host or machine `{name}`{} there are {}{}",
         hint(.nearest), known.join(", "), .note.as_ref().map(|note| format!("; {note}")).unwrap_or_default()
     )]
     NoPlace {
@@ -71,7 +72,7 @@ pub enum ExplainError {
 }
 
 fn hint(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    nearest.as_ref().map_or_else(|| ";".to_owned(), |name| format!("; did you mean `{name}`? Else"))
 }
 
 impl From<WorldError> for ExplainError {
@@ -132,6 +133,7 @@ pub fn explain_in(
 ) -> Result<Explanation, ExplainError> {
     let mut inquiry = Inquiry { world, host, scenario };
     let from = inquiry.locate(&question.from)?;
+    inquiry.able(&from, !options.before_steps)?;
     let target = inquiry.target(question)?;
     inquiry.world.watch(true);
     drop(inquiry.world.take_events());
@@ -283,6 +285,29 @@ impl Inquiry<'_> {
             Target::Host(Some(name)) => Err(self.unknown(&format!("host:{name}"))),
             Target::World(name) => Err(self.unknown(&format!("world:{name}"))),
         }
+    }
+
+    /// Whether programs of a place run: a container that a step stopped, or one that is paused, sends nothing.
+    fn able(&self, from: &Location, steps_done: bool) -> Result<(), ExplainError> {
+        let Location::Container(_, name) = from else { return Ok(()) };
+        let container = self.world.daemon(self.host).and_then(|daemon| daemon.container(name).ok());
+        let causes = Causes::new(self.scenario, steps_done);
+        let by = |span: Option<Span>| {
+            let at = self.scenario.sources.position(span?)?;
+            Some(format!(" by a step ({at})"))
+        };
+        let why = match container.map(|container| container.state.name()) {
+            Some("paused") => {
+                let step = by(causes.command(&["docker", "pause", name])).unwrap_or_default();
+                format!("it was paused{step}; `docker unpause {name}` lets its programs go on")
+            }
+            Some("exited") => match by(causes.stopped(name)) {
+                Some(step) => format!("it was stopped{step}"),
+                None => return Ok(()),
+            },
+            Some(_) | None => return Ok(()),
+        };
+        Err(ExplainError::NotRunning { name: name.clone(), why })
     }
 
     fn host_name(&self) -> &str {

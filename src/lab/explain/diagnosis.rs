@@ -61,7 +61,9 @@ impl Facts<'_> {
             Outcome::Refused | Outcome::TimedOut | Outcome::Unreachable | Outcome::NoAnswer => {
                 let root = self.explanation.root();
                 let circles = root.is_some_and(|drop| drop.reason == DropReason::TtlExceeded);
-                let by_hand = || self.wrong_hosts_entry().or_else(|| self.misled());
+                let by_hand = || {
+                    self.nobody_in_particular().or_else(|| self.wrong_hosts_entry()).or_else(|| self.misled())
+                };
                 let by_hand = self.duplicate_address().or_else(|| if circles { None } else { by_hand() });
                 match root {
                     _ if by_hand.is_some() => by_hand,
