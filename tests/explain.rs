@@ -288,10 +288,7 @@ fn what_kept_a_container_from_asking_is_named() {
     let error = ask(&stopped, "web -> db:5432").unwrap_err().to_string();
     assert!(error.ends_with("cannot send anything: it was stopped by a step (a.yaml:10:5)"), "{error}");
     let error = ask(&stopped, "db -> host").unwrap_err().to_string();
-    assert!(
-        error.contains("it was paused by a step (a.yaml:11:5); `docker unpause shop-db-1`"),
-        "{error}"
-    );
+    assert!(error.contains("it was paused by a step (a.yaml:11:5); `docker unpause shop-db-1`"), "{error}");
 }
 
 #[test]
