@@ -500,6 +500,13 @@ fn syntax_error(text: &str, file: FileId, local: usize, skipped: usize, info: &s
         return diagnostic
             .help("a quote further up may be missing: here text ends that began there".to_owned());
     }
+    if info.contains("unknown escape character") {
+        return diagnostic.help(
+            "in double quotes a backslash is YAML's own: write `\\\\` for one, use single quotes, or put the text on lines of its \
+             own behind `|`"
+                .to_owned(),
+        );
+    }
     if info.contains("quoted scalar") {
         return diagnostic.help("the quote that begins here is not closed".to_owned());
     }

@@ -303,13 +303,21 @@ fn describe(shape: &Shape) -> String {
         Shape::Number => "a number".into(),
         Shape::Scalar => "a single value".into(),
         Shape::Null => "nothing".into(),
-        Shape::Choice(words) => format!("one of {}", words.join(", ")),
+        Shape::Choice(words) => format!("one of {}", spelled(words).join(", ")),
         Shape::List(_) | Shape::Set(_) => "a list".into(),
         Shape::Map(_) => "a mapping".into(),
         Shape::Object(table) => format!("a mapping ({})", table.name),
         Shape::Either(shapes) => shapes.iter().map(describe).collect::<Vec<_>>().join(" or "),
         Shape::Any => "anything".into(),
     }
+}
+
+/// Choices without the spellings that only YAML's numbers make of them, as 20.1 of 20.10.
+fn spelled(words: &'static [&'static str]) -> Vec<&'static str> {
+    let cut_short = |word: &&&str| {
+        word.parse::<f64>().is_ok() && words.iter().any(|other| other != *word && other.starts_with(**word))
+    };
+    words.iter().filter(|word| !cut_short(word)).copied().collect()
 }
 
 /// A truth value as Compose casts it: YAML's own, or the words after interpolation.
