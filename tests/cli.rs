@@ -127,6 +127,16 @@ fn a_file_that_is_not_there_is_bad_input() {
 }
 
 #[test]
+fn what_is_no_text_is_refused_and_nobody_waits_for_it() {
+    let folder = Folder::new("no-text");
+    std::fs::write(folder.0.join("latin.yaml"), b"name: caf\xe9\n").unwrap();
+    let made = Command::new("mkfifo").arg(folder.0.join("fifo")).status().unwrap();
+    assert!(made.success());
+    has(&folder.linkspan(&["check", "latin.yaml"]).exits(2).err, &["not text in UTF-8: byte 10 is not"]);
+    has(&folder.linkspan(&["check", "fifo"]).exits(2).err, &["cannot read fifo: not a regular file"]);
+}
+
+#[test]
 fn a_broken_file_is_shown_with_its_line() {
     let folder = Folder::new("broken")
         .with("a.yaml", "services:\n  web:\n    image: nginx\n    netwroks: [a]\n")

@@ -25,8 +25,9 @@ Examples:
   linkspan diff --all before.yaml after.yaml                 every attempt that differs, too
   linkspan diff --format json before.yaml after.yaml         pairs, names and every attempt
 
-Words: `lost` and `gained` are by any name or address; `lost-name` still reaches by address alone; `altered` reaches, or does
-not, as before, but the server sees another source or the error is another one; `renamed`, `also by` and `no more by` are other names and networks of those who are reached as before.
+Words: `lost` and `gained` are by any name or address; `lost-name` still reaches by address alone; `altered` reaches, or
+does not, as before, but the server sees another source or the error is another one; `renamed`, `also by` and `no more by`
+are other names and networks of those who are reached as before.
 
 Exit codes: 0 nothing differs, 1 something does, be it only a name, 2 bad input.")]
 pub(super) struct Arguments {
@@ -35,7 +36,7 @@ pub(super) struct Arguments {
     /// The second; absent with --profiles
     #[arg(required_unless_present = "releases", conflicts_with = "releases")]
     after: Option<PathBuf>,
-    /// Compare two Docker releases for one file
+    /// Compare two Docker releases for one file (services of a Compose profile are --profile)
     #[arg(long = "profiles", value_name = "A,B", value_delimiter = ',', conflicts_with = "docker")]
     releases: Vec<Engine>,
     #[command(flatten)]

@@ -49,17 +49,20 @@ pub struct DiskSource;
 impl Source for DiskSource {
     #[allow(clippy::disallowed_methods, reason = "this is the one place that reads files")]
     fn read(&self, path: &Path) -> io::Result<String> {
-        let file = std::fs::File::open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
+        let refused = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
+        // Before it is opened: opening a FIFO waits for somebody to write.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(refused("not a regular file"));
         }
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         let limit = yaml::MAX_INPUT as u64 + 1;
-        let read = file.take(limit).read_to_string(&mut text)?;
+        let read = std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
         if read > yaml::MAX_INPUT {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 8 MiB"));
+            return Err(refused("larger than 8 MiB"));
         }
-        Ok(text)
+        String::from_utf8(bytes).map_err(|error| {
+            refused(&format!("it is not text in UTF-8: byte {} is not", error.utf8_error().valid_up_to() + 1))
+        })
     }
 
     #[allow(clippy::disallowed_methods, reason = "the environment enters here for interpolation")]

@@ -34,7 +34,11 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
     let environment = environment(loader, node);
     let build = node.get("build").map(|build| read_build(loader, build));
     let diagnostics = &mut loader.diagnostics;
-    if build.is_none() && node.get("image").is_none() {
+    // Of a service that is no mapping that is said already.
+    if build.is_none()
+        && node.get("image").is_none()
+        && !matches!(node.value, Value::String(_) | Value::Sequence(_))
+    {
         let message = format!("service `{}` has neither `image` nor `build`", name.value);
         diagnostics.push(Diagnostic::error(name.span, message).label("expected one of them"));
     }

@@ -426,6 +426,13 @@ const BAD: &[(&str, &str, &str)] = &[
     ("steps:\n  - {rnu: a}\n", "did you mean `run`?", ":2:6"),
     ("steps:\n  - check: a -> b:80: ok\n", "a check after `check:` or `done:` is quoted", ":2:"),
     ("x-linkspan: {chekcs: []}\n", "did you mean `checks`?", ":1:14"),
+    ("services: {a: {image: x, ports: 80}}\n", "a list of one is written `[\"80\"]`", ":1:"),
+    ("services: {a: {image: x, ports: {80: 80}}}\n", "each item of a list is written behind `- `", ":1:"),
+    (
+        "services: {a: {image: x, healthcheck: {test: x, interval: 5}}}\n",
+        "a duration has a unit: `5s`",
+        ":1:",
+    ),
     ("daemon: {profile: 27}\n", "must be one of 20.10, 28, 29 or nothing", ":1:"),
     ("services: {a: {image: alpine, user: jo}}\n", "unable to find user jo: no matching entries", ":1:37"),
     ("services: {a: {image: x, user: '-1'}}\n", "uids and gids must be in range 0-2147483647", ":1:"),
