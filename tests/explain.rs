@@ -306,6 +306,40 @@ fn addresses_that_are_nobodys_are_told() {
 }
 
 #[test]
+fn a_step_that_is_not_to_blame_is_not_named() {
+    let routed = "\
+name: routed
+daemon: {profile: '20.10'}
+services:
+  router: {image: alpine, command: sleep 1d, networks: {a: {ipv4_address: 10.1.0.9}, b: {ipv4_address: 10.2.0.9}}}
+  c: {image: busybox, command: sleep 1d, networks: [a], cap_add: [NET_ADMIN]}
+  s: {image: nginx, networks: [b], cap_add: [NET_ADMIN]}
+networks:
+  a: {ipam: {config: [{subnet: 10.1.0.0/24}]}}
+  b: {ipam: {config: [{subnet: 10.2.0.0/24}]}}
+steps:
+  - {in: c, run: ip route add 10.2.0.0/24 via 10.1.0.9}
+  - {in: s, run: ip route add 10.1.0.0/24 via 10.2.0.9}
+";
+    assert!(ask(routed, "c -> 10.2.0.2:80").unwrap().outcome.is_reached(), "the route leads where it should");
+    let (_, text, _) = cause(routed, "c -> 10.2.0.2:81");
+    assert_eq!(text, "s listens on 80/tcp, not on 81");
+    let closed = format!("{routed}  - {{in: s, run: iptables -A INPUT -p tcp -j DROP}}\n");
+    let (_, text, _) = cause(&closed, "c -> 10.2.0.2:80");
+    assert_eq!(text, "a rule that is not Docker's refuses it");
+
+    let resolver =
+        format!("{SHOP}steps:\n  - {{in: web, run: echo nameserver 203.0.113.1 > /etc/resolv.conf}}\n");
+    let (_, text, _) = cause(&resolver, "web -> www.exmaple.test:80");
+    assert_eq!(text, "nothing has the name www.exmaple.test");
+    let (_, text, _) = cause(&resolver, "web -> db:5432");
+    assert!(text.starts_with("/etc/resolv.conf of web, as a step wrote it, names 203.0.113.1"), "{text}");
+    let hosts = format!("{SHOP}steps:\n  - {{in: web, run: echo 203.0.113.60 bank.test >> /etc/hosts}}\n");
+    let (_, text, _) = cause(&hosts, "web -> bank.test:80");
+    assert_eq!(text, "bank does not listen on 80");
+}
+
+#[test]
 fn machines_and_containers_may_be_named_in_full() {
     for from in ["bank", "world:bank"] {
         assert!(ask(SHOP, &format!("{from} -> host")).unwrap().outcome.is_reached(), "{from}");

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use super::{Facts, is_joinable};
-use crate::observe::explain::{Cause, Drop, End, Part, Rule};
+use crate::observe::explain::{Cause, Drop, DropReason, End, Part, Rule};
 use crate::scenario::causes::Spot;
 
 /// Docker's embedded DNS server.
@@ -16,12 +16,29 @@ impl Facts<'_> {
     /// Somebody on the way sends the packets elsewhere, by a route or a neighbour that a step entered.
     pub(super) fn misled(&self) -> Option<Cause> {
         let to = self.target_address()?;
+        if self.arrived(to) {
+            return None;
+        }
         let own = self.explanation.attempt.namespace.as_str();
         let host = self.host_name();
         let places = [own, host];
         let places = &places[..if own == host { 1 } else { 2 }];
         let misled = |place: &&str| self.misrouted(place, to).or_else(|| self.wrong_neighbour(place, to));
         places.iter().find_map(misled)
+    }
+
+    /// Whether the packets came to whom they were meant for, and it is there or by somebody's own rule that they end.
+    fn arrived(&self, to: IpAddr) -> bool {
+        let Some(root) = self.explanation.root() else { return false };
+        match root.reason {
+            DropReason::NoSocket | DropReason::BacklogFull | DropReason::ReceiveBufferFull => {
+                self.world.address_owner(to).is_some_and(|owner| owner == root.place)
+            }
+            DropReason::Filtered | DropReason::Rejected => {
+                root.rule.as_ref().is_some_and(|rule| !rule.docker && rule.number.is_some())
+            }
+            _ => false,
+        }
     }
 
     /// A route that a step added leads a place's packets away.
@@ -168,6 +185,12 @@ impl Facts<'_> {
         let user_defined =
             self.networks(asker).iter().any(|network| is_joinable(network) && network != "bridge");
         if user_defined && servers.contains(&EMBEDDED_DNS) {
+            return None;
+        }
+        // Another server knows names outside as well, and no names of containers are known on the default bridge.
+        let answered = self.explanation.lookup.as_ref().is_some_and(|lookup| !lookup.answers.is_empty());
+        let is_containers = self.container_called(&self.explanation.attempt.target).is_some();
+        if answered && !(user_defined && is_containers) {
             return None;
         }
         let name = self.readable(asker);
