@@ -104,7 +104,7 @@ fn oversized_files_are_refused() {
     let mut big = b"services: {a: {image: nginx}}\n#".to_vec();
     big.resize(9 << 20, b'x');
     refuse("big.yaml", &big, "larger than 8 MiB");
-    refuse("binary.yaml", b"services: {a: {image: '\xff\xfe'}}\n", "valid UTF-8");
+    refuse("binary.yaml", b"services: {a: {image: '\xff\xfe'}}\n", "not text in UTF-8: byte 24");
     refuse("nul.yaml", b"services: {a: {image: 'x\0y'}}\n", "not valid YAML");
     let error = load(&DiskSource, folder, &LoadOptions::default()).map(|_| ()).expect_err("a folder");
     assert!(error.to_string().contains("not a regular file"), "{error}");

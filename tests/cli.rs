@@ -127,6 +127,16 @@ fn a_file_that_is_not_there_is_bad_input() {
 }
 
 #[test]
+fn what_is_no_text_is_refused_and_nobody_waits_for_it() {
+    let folder = Folder::new("no-text");
+    std::fs::write(folder.0.join("latin.yaml"), b"name: caf\xe9\n").unwrap();
+    let made = Command::new("mkfifo").arg(folder.0.join("fifo")).status().unwrap();
+    assert!(made.success());
+    has(&folder.linkspan(&["check", "latin.yaml"]).exits(2).err, &["not text in UTF-8: byte 10 is not"]);
+    has(&folder.linkspan(&["check", "fifo"]).exits(2).err, &["cannot read fifo: not a regular file"]);
+}
+
+#[test]
 fn a_broken_file_is_shown_with_its_line() {
     let folder = Folder::new("broken")
         .with("a.yaml", "services:\n  web:\n    image: nginx\n    netwroks: [a]\n")
@@ -331,6 +341,29 @@ fn captures_are_written_where_asked() {
         // The section header block of pcapng.
         assert_eq!(content.get(..4), Some(&[0x0a, 0x0d, 0x0d, 0x0a][..]), "{}", file.display());
     }
+}
+
+#[test]
+fn a_flood_is_told_at_first_and_counted_then() {
+    let file = "services:\n  web: {image: nginx}\n  attacker: {image: busybox, command: sleep 1d}\nsteps:\n  \
+                - in: attacker\n    run: hping3 -S --flood -c 2000 -p 80 web\n";
+    let folder = Folder::new("flood").with("f/flood.yaml", file);
+    let ran = folder.linkspan(&["run", "f/flood.yaml"]).exits(0);
+    let told = ran.out.lines().filter(|line| line.contains("TCP SYN 172")).count();
+    assert_eq!(told, 12, "{}", ran.out);
+    has(
+        &ran.out,
+        &[
+            "… 1,988 more like this in 0.01987 s: f-attacker-1 → f-web-1  TCP SYN to port 80: delivered\n",
+            "f-web-1 → f-attacker-1  TCP SYN-ACK: refused at eth0 of f-attacker-1: nothing listens on the port\n",
+        ],
+    );
+    assert!(ran.out.lines().count() < 80, "{}", ran.out);
+    let all = folder.linkspan(&["run", "--verbose", "f/flood.yaml"]).exits(0);
+    let headline =
+        |line: &&str| line.contains("f-attacker-1 → f-web-1  TCP SYN 172") && !line.contains("(continued)");
+    assert_eq!(all.out.lines().filter(headline).count(), 2000);
+    assert!(!all.out.contains("more like this"));
 }
 
 #[test]

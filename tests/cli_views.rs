@@ -135,18 +135,40 @@ fn a_comparison_has_the_exit_code_of_diff() {
     let name = ["-p", "shop"];
     let (changed, _, code) = folder.linkspan(&["diff", "shop", "other", name[0], name[1]]);
     assert_eq!(code, 1);
-    assert!(changed.contains("FROM") && changed.contains("unresolved"), "{changed}");
+    let gained = "gained       web, client -> db: ping, 5432/tcp: unresolved, now ok\n             it was not because db is only on `back`";
+    assert!(changed.starts_with(gained) && changed.contains("shop/compose.yaml:"), "{changed}");
+    assert!(!changed.contains("FROM") && changed.ends_with("differ; --all lists them\n"), "{changed}");
+    let (all, _, code) = folder.linkspan(&["diff", "--all", "shop", "other", name[0], name[1]]);
+    assert_eq!(code, 1);
+    assert!(all.starts_with(gained) && all.contains("FROM") && all.contains("unresolved"), "{all}");
+    let (lost, ..) = folder.linkspan(&["diff", "other", "shop", name[0], name[1]]);
+    assert!(
+        lost.starts_with(
+            "lost         web, client -> db: ping, 5432/tcp: ok, now unresolved\n             because "
+        ),
+        "{lost}"
+    );
+    let (renamed, _, code) = folder.linkspan(&["diff", "shop", "other", "--pings-only"]);
+    assert_eq!(code, 1);
+    assert!(renamed.contains("renamed      web: IPv4 on shop_front"), "{renamed}");
     let (json, _, code) = folder.linkspan(&["diff", "--format", "json", "shop", "other", name[0], name[1]]);
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(code, 1);
     assert!(!value["changes"].as_array().unwrap().is_empty());
+    let pair = &value["pairs"][0];
+    assert_eq!(pair["change"], "gained");
+    assert_eq!(
+        (&pair["from"], &pair["to"]),
+        (&serde_json::json!(["web", "client"]), &serde_json::json!("db"))
+    );
+    assert_eq!(pair["attempts"], serde_json::json!(["ping", "5432/tcp"]));
     std::fs::create_dir_all(folder.0.join("less")).unwrap();
     let less =
         FILE.split("steps:").next().unwrap().replace("  db: {image: postgres, networks: [back]}\n", "");
     std::fs::write(folder.0.join("less/compose.yaml"), less).unwrap();
     let (gone, _, code) = folder.linkspan(&["diff", "shop", "less", name[0], name[1]]);
     assert_eq!(code, 1);
-    assert!(gone.contains("db is in shop only: ") && gone.matches("(not there)").count() == 3, "{gone}");
+    assert!(gone.contains("db is in shop only: ") && !gone.contains("lost"), "{gone}");
     let (json, ..) = folder.linkspan(&["diff", "--format", "json", "shop", "less", name[0], name[1]]);
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&value["gone"], &value["come"]), (&serde_json::json!(["db"]), &serde_json::json!([])));

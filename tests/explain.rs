@@ -232,6 +232,8 @@ fn json_has_a_stable_shape() {
         "42-in-the-hosts-namespace",
         "48-default-route-gone",
         "49-not-masqueraded",
+        "54-hosts-file-edited",
+        "59-paused-server",
     ] {
         let value = explained(&Path::new(FOLDER).join(format!("{name}.yaml"))).to_json();
         wrong.extend(hold(&format!("{name}.json"), &format!("{value:#}\n")));
@@ -281,6 +283,63 @@ fn a_container_that_ended_cannot_ask() {
 }
 
 #[test]
+fn what_kept_a_container_from_asking_is_named() {
+    let stopped = format!("{SHOP}steps:\n  - docker stop shop-web-1\n  - docker pause shop-db-1\n");
+    let error = ask(&stopped, "web -> db:5432").unwrap_err().to_string();
+    assert!(error.ends_with("cannot send anything: it was stopped by a step (a.yaml:10:5)"), "{error}");
+    let error = ask(&stopped, "db -> host").unwrap_err().to_string();
+    assert!(error.contains("it was paused by a step (a.yaml:11:5); `docker unpause shop-db-1`"), "{error}");
+}
+
+#[test]
+fn addresses_that_are_nobodys_are_told() {
+    for (question, text) in [
+        ("web -> 0.0.0.0:81", "0.0.0.0 means web itself"),
+        ("web -> 255.255.255.255:80", "255.255.255.255 is everybody on the link"),
+        ("web -> 224.0.0.5:5000/udp", "224.0.0.5 is the address of a group"),
+        ("web -> 300.1.1.1:80", "300.1.1.1 is no IPv4 address"),
+        ("web -> 10.0.0.1.2:80", "10.0.0.1.2 is no IPv4 address"),
+    ] {
+        let (_, found, _) = cause(SHOP, question);
+        assert!(found.starts_with(text), "{question}: {found}");
+    }
+}
+
+#[test]
+fn a_step_that_is_not_to_blame_is_not_named() {
+    let routed = "\
+name: routed
+daemon: {profile: '20.10'}
+services:
+  router: {image: alpine, command: sleep 1d, networks: {a: {ipv4_address: 10.1.0.9}, b: {ipv4_address: 10.2.0.9}}}
+  c: {image: busybox, command: sleep 1d, networks: [a], cap_add: [NET_ADMIN]}
+  s: {image: nginx, networks: [b], cap_add: [NET_ADMIN]}
+networks:
+  a: {ipam: {config: [{subnet: 10.1.0.0/24}]}}
+  b: {ipam: {config: [{subnet: 10.2.0.0/24}]}}
+steps:
+  - {in: c, run: ip route add 10.2.0.0/24 via 10.1.0.9}
+  - {in: s, run: ip route add 10.1.0.0/24 via 10.2.0.9}
+";
+    assert!(ask(routed, "c -> 10.2.0.2:80").unwrap().outcome.is_reached(), "the route leads where it should");
+    let (_, text, _) = cause(routed, "c -> 10.2.0.2:81");
+    assert_eq!(text, "s listens on 80/tcp, not on 81");
+    let closed = format!("{routed}  - {{in: s, run: iptables -A INPUT -p tcp -j DROP}}\n");
+    let (_, text, _) = cause(&closed, "c -> 10.2.0.2:80");
+    assert_eq!(text, "a rule that is not Docker's refuses it");
+
+    let resolver =
+        format!("{SHOP}steps:\n  - {{in: web, run: echo nameserver 203.0.113.1 > /etc/resolv.conf}}\n");
+    let (_, text, _) = cause(&resolver, "web -> www.exmaple.test:80");
+    assert_eq!(text, "nothing has the name www.exmaple.test");
+    let (_, text, _) = cause(&resolver, "web -> db:5432");
+    assert!(text.starts_with("/etc/resolv.conf of web, as a step wrote it, names 203.0.113.1"), "{text}");
+    let hosts = format!("{SHOP}steps:\n  - {{in: web, run: echo 203.0.113.60 bank.test >> /etc/hosts}}\n");
+    let (_, text, _) = cause(&hosts, "web -> bank.test:80");
+    assert_eq!(text, "bank does not listen on 80");
+}
+
+#[test]
 fn machines_and_containers_may_be_named_in_full() {
     for from in ["bank", "world:bank"] {
         assert!(ask(SHOP, &format!("{from} -> host")).unwrap().outcome.is_reached(), "{from}");
@@ -312,7 +371,7 @@ networks: {n: , secret: {internal: true}, v6: {enable_ipv6: true}}
     let (_, text_of, _) = cause(text, "world:outside -> [2001:db8::10]:80");
     assert!(text_of.starts_with("outside has no IPv6 address"), "{text_of}");
     let error = ask(text, "web-2 -> six:80").unwrap_err().to_string();
-    assert!(error.contains("did you mean `s-web-2`?; there are web, s-web-1, s-web-2,"), "{error}");
+    assert!(error.contains("did you mean `s-web-2`? Else there are web, s-web-1, s-web-2,"), "{error}");
 }
 
 #[test]

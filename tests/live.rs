@@ -145,7 +145,7 @@ fn what_cannot_be_attached_is_refused_before_anything_runs() {
         ("client=four".to_owned(), "expected CONTAINER=PID"),
         (
             format!("clint={own}"),
-            "there is no container \"clint\" in this file; it has shop-client-1, shop-web-1",
+            "there is no container \"clint\" in this file; it has client, web, db, shop-client-1, shop-web-1, shop-db-1",
         ),
         ("client=2147483647".to_owned(), "there is no process 2147483647"),
         ("client=4294967295".to_owned(), "there is no process 4294967295"),

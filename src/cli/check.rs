@@ -13,6 +13,10 @@ use super::terminal::Terminal;
 use super::{ComposeFiles, LoadArguments, Verdict};
 
 /// Judge files without running them
+///
+/// Everything that can be known before a run is judged: YAML, keys and their types, names that mean nothing, addresses and
+/// ports that contradict each other, docker commands and programs in steps, capabilities, users, kernel settings. Each
+/// fault has its line, and the nearest word that is right.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

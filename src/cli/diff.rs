@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
-use linkspan::lab::matrix::{self, Change, Difference, Matrix, Scope};
+use linkspan::lab::matrix::{self, Change, Difference, Matrix, PairKind, Scope};
 use linkspan::scenario::Scenario;
 use linkspan::scenario::render::{Style, counted};
 
@@ -14,23 +14,29 @@ use super::{Engine, LoadArguments, Verdict, files};
 /// Show which pairs reach each other differently in two files, or with two Docker releases
 ///
 /// Both sides are measured as `linkspan matrix` does it, and compared by names, networks and ports; addresses may
-/// differ.
+/// differ. Told first is which pairs lost reach and why, then which gained it, then what ends differently, and last what is
+/// only called differently.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   linkspan diff before.yaml after.yaml
   linkspan diff scenarios/docs/13-icc-false.yaml --profiles 20.10,28
   linkspan diff compose.yaml --profiles 20.10,28             what an upgrade changes
-  linkspan diff --format json before.yaml after.yaml
+  linkspan diff --all before.yaml after.yaml                 every attempt that differs, too
+  linkspan diff --format json before.yaml after.yaml         pairs, names and every attempt
 
-Exit codes: 0 all pairs are the same, 1 some differ, 2 bad input.")]
+Words: `lost` and `gained` are by any name or address; `lost-name` still reaches by address alone; `altered` reaches, or
+does not, as before, but the server sees another source or the error is another one; `renamed`, `also by` and `no more by`
+are other names and networks of those who are reached as before.
+
+Exit codes: 0 nothing differs, 1 something does, be it only a name, 2 bad input.")]
 pub(super) struct Arguments {
     /// The first file, or a folder with a Compose file
     before: PathBuf,
     /// The second; absent with --profiles
     #[arg(required_unless_present = "releases", conflicts_with = "releases")]
     after: Option<PathBuf>,
-    /// Compare two Docker releases for one file
+    /// Compare two Docker releases for one file (services of a Compose profile are --profile)
     #[arg(long = "profiles", value_name = "A,B", value_delimiter = ',', conflicts_with = "docker")]
     releases: Vec<Engine>,
     #[command(flatten)]
@@ -38,6 +44,9 @@ pub(super) struct Arguments {
     /// How it is printed
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
+    /// List every attempt that differs
+    #[arg(long)]
+    all: bool,
     /// Ping only, no ports
     #[arg(long)]
     pings_only: bool,
@@ -59,9 +68,9 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
     let Some(sides) = sides(arguments, terminal)? else { return Ok(Verdict::BadInput) };
     let scope = if arguments.pings_only { Scope::Pings } else { Scope::Everything };
     let mut measured: Vec<(String, Matrix)> = Vec::new();
-    for (label, scenario) in sides {
-        match matrix::matrix(&scenario, arguments.seed, scope) {
-            Ok(found) => measured.push((label, found)),
+    for (label, scenario) in &sides {
+        match matrix::matrix(scenario, arguments.seed, scope) {
+            Ok(found) => measured.push((label.clone(), found)),
             Err(diagnostic) => {
                 terminal.error(&diagnostic.render(&scenario.sources, terminal.error_style().is_colour()));
                 return Ok(Verdict::BadInput);
@@ -69,10 +78,13 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
         }
     }
     let [(before, old), (after, new)] = measured.as_slice() else { bail!("two sides are needed") };
-    let difference = matrix::diff((before, old), (after, new));
+    let mut difference = matrix::diff((before, old), (after, new));
+    if let [(_, before), (_, after)] = sides.as_slice() {
+        difference.explain(before, after, arguments.seed);
+    }
     match arguments.format {
         Format::Json => terminal.line(&difference.json().to_string()),
-        Format::Table => terminal.lines(&table(&difference, terminal.style())),
+        Format::Table => terminal.lines(&text(&difference, arguments.all, terminal.style())),
     }
     Ok(if difference.changes.is_empty() { Verdict::Passed } else { Verdict::Failed })
 }
@@ -103,20 +115,73 @@ fn sides(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Result<Optio
     Ok(Some(vec![with(*first), with(*second)]))
 }
 
-fn table(difference: &Difference, style: Style) -> Vec<String> {
+fn text(difference: &Difference, all: bool, style: Style) -> Vec<String> {
     let compared = counted(difference.compared as u64, "attempt");
     if difference.changes.is_empty() {
         return vec![format!("no difference in {compared}")];
     }
+    let mut lines = summary(difference, style);
+    if all {
+        lines.push(String::new());
+        lines.extend(table(difference, style));
+    }
+    lines.push(String::new());
+    let all = if all { "" } else { "; --all lists them" };
+    lines.push(format!("{} of {compared} differ{all}", difference.changes.len()));
+    lines
+}
+
+/// Who lost, who gained, what ends differently, who is there on one side only, and what is only called differently.
+fn summary(difference: &Difference, style: Style) -> Vec<String> {
+    let mut lines = Vec::new();
+    for pair in &difference.pairs {
+        let word = format!("{:<11}", pair.kind.word());
+        let word = match pair.kind {
+            PairKind::Lost | PairKind::LostName => style.bad(&word),
+            PairKind::Gained | PairKind::GainedName => style.good(&word),
+            PairKind::Altered => style.strong(&word),
+        };
+        let (from, attempts) = (pair.from.join(", "), pair.attempts.join(", "));
+        lines.push(format!("{word}  {from} -> {}: {attempts}: {}", pair.to, pair.detail));
+        let side = match pair.kind {
+            PairKind::Gained | PairKind::GainedName => "it was not because ",
+            PairKind::Lost | PairKind::LostName | PairKind::Altered => "because ",
+        };
+        lines.extend(pair.because.iter().map(|because| format!("{:13}{side}{because}", "")));
+        lines.extend(pair.line.iter().map(|line| style.faint(&format!("{:13}{line}", ""))));
+    }
+    let sides = [(&difference.gone, &difference.before), (&difference.come, &difference.after)];
+    let alone = sides.into_iter().flat_map(|(names, side)| names.iter().map(move |name| (name, side)));
+    for (name, side) in alone {
+        let own = difference.changes.iter().filter(|change| change.from == *name || change.to == *name);
+        let attempts = counted(own.count() as u64, "attempt");
+        lines.push(format!("{name} is in {side} only: {attempts} from it or to it"));
+    }
+    for renamed in &difference.renamed {
+        let (before, after) = (renamed.before.join(", "), renamed.after.join(", "));
+        let (word, ways) = match (before.is_empty(), after.is_empty()) {
+            (true, _) => ("also by", after),
+            (_, true) => ("no more by", before),
+            (false, false) => ("renamed", format!("{before}, now {after}")),
+        };
+        lines.push(format!("{word:<11}  {}: {ways}", renamed.party));
+    }
+    lines
+}
+
+/// Every attempt that differs, but not those of who is on one side only.
+fn table(difference: &Difference, style: Style) -> Vec<String> {
     let outcome = |outcome: Option<matrix::Outcome>| match outcome {
         Some(outcome) => outcome.to_string(),
         None => "(not there)".to_owned(),
     };
     let head = ["FROM", "TO", "BY", "TRIED", &difference.before, &difference.after].map(str::to_owned);
-    // Who is on one side only is told once, not attempt by attempt.
     let absent = |name: &String| difference.gone.contains(name) || difference.come.contains(name);
     let kept: Vec<&Change> =
         difference.changes.iter().filter(|change| !absent(&change.from) && !absent(&change.to)).collect();
+    if kept.is_empty() {
+        return Vec::new();
+    }
     let rows = kept.iter().map(|change| {
         [
             change.from.clone(),
@@ -136,17 +201,5 @@ fn table(difference: &Difference, style: Style) -> Vec<String> {
         let line = cells.collect::<Vec<_>>().join("  ").trim_end().to_owned();
         lines.push(if index == 0 { style.strong(&line) } else { line });
     }
-    if kept.is_empty() {
-        lines.clear();
-    }
-    let sides = [(&difference.gone, &difference.before), (&difference.come, &difference.after)];
-    let alone = sides.into_iter().flat_map(|(names, side)| names.iter().map(move |name| (name, side)));
-    for (name, side) in alone {
-        let own = difference.changes.iter().filter(|change| change.from == *name || change.to == *name);
-        let attempts = counted(own.count() as u64, "attempt");
-        lines.push(format!("{name} is in {side} only: {attempts} from it or to it"));
-    }
-    lines.push(String::new());
-    lines.push(format!("{} of {compared} differ", difference.changes.len()));
     lines
 }

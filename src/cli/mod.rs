@@ -114,7 +114,7 @@ struct LoadArguments {
     /// Activate the services of a Compose profile; may be repeated, `*` is all
     #[arg(long = "profile", value_name = "PROFILE")]
     profiles: Vec<String>,
-    /// The Docker Engine to be, whatever the file says
+    /// Do as this Docker Engine does, whatever the file says; with neither, 28
     #[arg(long, value_name = "VERSION")]
     docker: Option<Engine>,
     /// Set by the verb.

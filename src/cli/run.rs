@@ -26,6 +26,9 @@ Examples:
   linkspan run --docker 20.10 lab.yaml   as an older engine would do it
   linkspan run --format json lab.yaml    one JSON object a line, the report last
 
+The story of the packets says of many alike the first twelve and how many more there were. Nothing is left out of
+--verbose (with --format json also as one object for each event) and of the captures that --pcap writes.
+
 Exit codes: 0 all steps and checks held, 1 one did not, 2 the file was refused.")]
 pub(super) struct Arguments {
     /// A scenario or Compose file, or a folder with a Compose file; without it, this folder
@@ -47,7 +50,7 @@ pub(super) struct Arguments {
     /// How the run is told
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
-    /// Tell every hop of every packet, and which keys of the file were not used
+    /// Tell every hop of every packet, also of those in a flood, and which keys of the file were not used
     #[arg(short, long, conflicts_with = "quiet")]
     verbose: bool,
     /// Tell only what did not hold and the summary

@@ -88,14 +88,15 @@ pub(super) fn run(arguments: &Arguments, terminal: &mut Terminal) -> anyhow::Res
     Ok(Verdict::Passed)
 }
 
-/// A moment as people write it: a number and `ms`, `s` or `m`; without a unit, seconds.
+/// A moment as people write it: a number and `ms`, `s`, `m` or `h`; without a unit, seconds.
 fn time(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is no time; write 300ms, 1.5s or 2m");
+    let wrong = || format!("`{text}` is no time; write 300ms, 1.5s, 2m or 1h");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let scale = match &text[digits.len()..] {
         "ms" => 0.001,
         "s" | "" => 1.0,
         "m" => 60.0,
+        "h" => 3_600.0,
         _ => return Err(wrong()),
     };
     let number: f64 = digits.parse().map_err(|_| wrong())?;
@@ -111,8 +112,9 @@ mod tests {
         assert_eq!(time("300ms"), Ok(Duration::from_millis(300)));
         assert_eq!(time("1.5s"), Ok(Duration::from_millis(1_500)));
         assert_eq!(time("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(time("1h"), Ok(Duration::from_secs(3_600)));
         assert_eq!(time("7"), Ok(Duration::from_secs(7)));
-        for wrong in ["", "s", "-1s", "1h", "infs", "1e300s", "½s"] {
+        for wrong in ["", "s", "-1s", "1d", "infs", "1e300s", "½s"] {
             assert!(time(wrong).is_err(), "{wrong}");
         }
     }

@@ -66,8 +66,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
     /// How many run at once; as many as there are processors when absent
-    #[arg(short, long, value_name = "N")]
-    jobs: Option<NonZeroUsize>,
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
     /// How results are told
     #[arg(long, value_name = "FORMAT", default_value = "text")]
     format: Format,
@@ -154,7 +154,7 @@ fn run_all(
     mut done: impl FnMut(&Path, Ran),
 ) -> anyhow::Result<()> {
     let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let workers = arguments.jobs.unwrap_or_else(processors).get().min(files.len());
+    let workers = arguments.jobs.map_or_else(|| processors().get(), usize::from).min(files.len());
     let next = AtomicUsize::new(0);
     let (sender, receiver) = channel::bounded(workers);
     crossbeam::scope(|scope| {

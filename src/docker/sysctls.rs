@@ -96,28 +96,30 @@ pub(super) fn namespace_settings(
     sysctls: &BTreeMap<String, String>,
     interfaces: &[InterfaceName],
 ) -> Result<Vec<Sysctl>, String> {
-    let mut settings = Vec::new();
-    for (key, value) in sysctls {
-        let path = key.replace('.', "/");
-        let is_interface = |name: &str| name == "lo" || interfaces.iter().any(|known| known.as_str() == name);
-        let parsed = Sysctl::parse(&path, value);
-        let there =
-            parsed.as_ref().ok().and_then(Sysctl::device).is_none_or(|device| is_interface(device.as_str()));
-        match parsed {
-            Ok(sysctl) if there => settings.push(sysctl),
-            Ok(_) => return Err(missing(&path)),
-            Err(SettingError::Unknown)
-                if path.starts_with("net/") && !kernel_files::may_exist(&path, is_interface) =>
-            {
-                return Err(missing(&path));
-            }
-            Err(SettingError::Unknown) => {}
-            Err(errno) => {
-                return Err(format!("write /proc/sys/{path}: {}", errno.to_string().to_lowercase()));
-            }
+    let is_interface = |name: &str| name == "lo" || interfaces.iter().any(|known| known.as_str() == name);
+    let judged = sysctls.iter().map(|(key, value)| judge(key, value, is_interface));
+    judged.filter_map(Result::transpose).collect()
+}
+
+/// Why a container that has a network namespace of its own cannot have a setting, whichever interfaces it gets.
+pub fn refusal(key: &str, value: &str) -> Option<String> {
+    judge(key, value, |_| true).err()
+}
+
+/// A setting that acts, nothing for one that does not, or runc's words for one that cannot be written.
+fn judge(key: &str, value: &str, is_interface: impl Fn(&str) -> bool) -> Result<Option<Sysctl>, String> {
+    let path = key.replace('.', "/");
+    match Sysctl::parse(&path, value) {
+        Ok(sysctl) if sysctl.device().is_none_or(|device| is_interface(device.as_str())) => Ok(Some(sysctl)),
+        Ok(_) => Err(missing(&path)),
+        Err(SettingError::Unknown)
+            if path.starts_with("net/") && !kernel_files::may_exist(&path, is_interface) =>
+        {
+            Err(missing(&path))
         }
+        Err(SettingError::Unknown) => Ok(None),
+        Err(errno) => Err(format!("write /proc/sys/{path}: {}", errno.to_string().to_lowercase())),
     }
-    Ok(settings)
 }
 
 /// Whether a setting of a network namespace changes anything here, if it exists.

@@ -8,14 +8,15 @@ use std::net::IpAddr;
 
 use super::way::way;
 use crate::observe::explain::{
-    self, Attempt as Asked, Cause, Events, Explanation, Observed, Outcome, Protocol,
+    self, Attempt as Asked, Cause, Drop, DropReason, Events, Explanation, Observed, Outcome, Part, Protocol,
 };
 use crate::observe::story::{Palette, Story, Verbosity};
+use crate::scenario::causes::Causes;
 use crate::scenario::diagnostic::nearest;
 use crate::scenario::report::{StepReport, Why};
 use crate::scenario::run::{FailedCheck, Tried};
-use crate::scenario::{Diagnostic, Place, Scenario, Target, run};
-use crate::world::probe::{Attempt, ProbeOutcome};
+use crate::scenario::{Diagnostic, Place, Scenario, Span, Target, run};
+use crate::world::probe::{Attempt, Detail, ProbeOutcome, ProbeReport};
 use crate::world::{HostId, Location, World, WorldError};
 
 pub use question::{Question, QuestionError};
@@ -41,7 +42,7 @@ pub enum ExplainError {
     Scenario(Box<Diagnostic>),
     /// There is no such place to ask from.
     #[error(
-        "there is no container, host or machine `{name}`{}; there are {}{}",
+        "there is no container, host or machine `{name}`{} there are {}{}",
         hint(.nearest), known.join(", "), .note.as_ref().map(|note| format!("; {note}")).unwrap_or_default()
     )]
     NoPlace {
@@ -71,7 +72,7 @@ pub enum ExplainError {
 }
 
 fn hint(nearest: &Option<String>) -> String {
-    nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
+    nearest.as_ref().map_or_else(|| ";".to_owned(), |name| format!("; did you mean `{name}`? Else"))
 }
 
 impl From<WorldError> for ExplainError {
@@ -132,23 +133,57 @@ pub fn explain_in(
 ) -> Result<Explanation, ExplainError> {
     let mut inquiry = Inquiry { world, host, scenario };
     let from = inquiry.locate(&question.from)?;
+    inquiry.able(&from, !options.before_steps)?;
     let target = inquiry.target(question)?;
     inquiry.world.watch(true);
     drop(inquiry.world.take_events());
     let addresses = inquiry.world.resolve(&from, &target)?;
     let lookup = inquiry.world.take_events();
-    let outcome = inquiry.attempt(&from, &addresses, question, options.size)?;
-    let observed = inquiry.observed(&from, target, addresses, question, outcome);
+    let report = inquiry.attempt(&from, &addresses, question, options.size)?;
+    let observed = inquiry.observed(&from, target, addresses, question, outcome(report.outcome));
     let attempt = inquiry.world.take_events();
     let events = Events { lookup: &lookup, attempt: &attempt };
     let mut explanation = explain::explain(observed, events, &inquiry.world.names());
     if options.verbose {
         explanation.story = inquiry.story(events);
     }
+    explanation.silent = explanation.outcome.is_reached() && report.detail == Detail::Silent;
     explanation.cause =
         diagnosis::diagnose(inquiry.world, host, scenario, &from, !options.before_steps, &explanation);
+    unsent(&mut explanation, report.detail);
     Ok(explanation)
 }
+
+/// What the program sees where no packet says it: the kernel refuses to send, or a name has no address.
+fn unsent(explanation: &mut Explanation, detail: Detail) {
+    let requested = explanation.passages.iter().any(|passage| passage.part == Part::Request);
+    if requested || !explanation.errors.is_empty() {
+        return;
+    }
+    match (explanation.outcome, detail) {
+        (Outcome::Unreachable, Detail::NoRoute) => {
+            explanation.errors.push(NO_ROUTE.to_owned());
+            explanation.drop.get_or_insert_with(|| Drop {
+                reason: DropReason::NoRoute,
+                place: explanation.attempt.namespace.clone(),
+                device: None,
+                rule: None,
+                behind: None,
+            });
+        }
+        (Outcome::Unresolved, _) => {
+            let answered = explanation.lookup.as_ref().is_some_and(|lookup| !lookup.answers.is_empty());
+            explanation.errors.push(if answered { NO_NAME } else { NO_NAME_SERVER }.to_owned());
+        }
+        _ => {}
+    }
+}
+
+/// ENETUNREACH, as strerror(3) says it.
+const NO_ROUTE: &str = "Network is unreachable";
+/// EAI_NONAME and EAI_AGAIN, as gai_strerror(3) says them.
+const NO_NAME: &str = "Name or service not known";
+const NO_NAME_SERVER: &str = "Temporary failure in name resolution";
 
 /// What was tried in a running world, and what was seen of it.
 pub(super) struct Made<'a> {
@@ -252,6 +287,29 @@ impl Inquiry<'_> {
         }
     }
 
+    /// Whether programs of a place run: a container that a step stopped, or one that is paused, sends nothing.
+    fn able(&self, from: &Location, steps_done: bool) -> Result<(), ExplainError> {
+        let Location::Container(_, name) = from else { return Ok(()) };
+        let container = self.world.daemon(self.host).and_then(|daemon| daemon.container(name).ok());
+        let causes = Causes::new(self.scenario, steps_done);
+        let by = |span: Option<Span>| {
+            let at = self.scenario.sources.position(span?)?;
+            Some(format!(" by a step ({at})"))
+        };
+        let why = match container.map(|container| container.state.name()) {
+            Some("paused") => {
+                let step = by(causes.command(&["docker", "pause", name])).unwrap_or_default();
+                format!("it was paused{step}; `docker unpause {name}` lets its programs go on")
+            }
+            Some("exited") => match by(causes.stopped(name)) {
+                Some(step) => format!("it was stopped{step}"),
+                None => return Ok(()),
+            },
+            Some(_) | None => return Ok(()),
+        };
+        Err(ExplainError::NotRunning { name: name.clone(), why })
+    }
+
     fn host_name(&self) -> &str {
         self.scenario.hosts.first().map_or("host", |host| host.name.value.as_str())
     }
@@ -303,10 +361,12 @@ impl Inquiry<'_> {
         addresses: &[IpAddr],
         question: &Question,
         size: Option<usize>,
-    ) -> Result<Outcome, ExplainError> {
-        let Some(address) = addresses.first() else { return Ok(Outcome::Unresolved) };
+    ) -> Result<ProbeReport, ExplainError> {
+        let Some(address) = addresses.first() else {
+            return Ok(ProbeReport { outcome: ProbeOutcome::Unresolved, detail: Detail::Plain });
+        };
         let (_, attempt) = means(question);
-        Ok(outcome(self.world.probe_sized(from, &address.to_string(), attempt, size)?))
+        Ok(self.world.probe_sized(from, &address.to_string(), attempt, size)?)
     }
 
     fn observed(

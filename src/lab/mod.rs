@@ -96,6 +96,24 @@ struct Observer<'a> {
 
 impl Watcher for Observer<'_> {
     fn progress(&mut self, progress: Progress<'_>) {
+        match &progress {
+            // Output comes in the midst of a flood, everything else after it.
+            Progress::Output { .. } => {}
+            Progress::Network(_)
+            | Progress::Container(_)
+            | Progress::Replaced { .. }
+            | Progress::StepStarted { .. }
+            | Progress::StepFinished(_)
+            | Progress::CheckFinished(_)
+            | Progress::Story { .. }
+            | Progress::Json { .. }
+            | Progress::Warning(_) => {
+                let counts = self.story.pause();
+                if !counts.is_empty() {
+                    (self.tell)(Progress::Story { lines: &counts });
+                }
+            }
+        }
         (self.tell)(progress);
     }
 

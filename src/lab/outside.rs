@@ -31,6 +31,8 @@ pub fn container(scenario: &Scenario, name: &str) -> Result<String, UnknownConta
         scenario.service(name).and_then(|service| scenario.container_names(service).into_iter().next());
     let known: Vec<String> = scenario.services.iter().flat_map(|s| scenario.container_names(s)).collect();
     let found = first.or_else(|| known.iter().find(|known| *known == name).cloned());
+    let services = scenario.services.iter().map(|service| service.name.value.clone());
+    let known = services.chain(known).collect();
     found.ok_or_else(|| UnknownContainer { name: name.to_owned(), known })
 }
 

@@ -137,7 +137,12 @@ impl<'a> Causes<'a> {
             Request::ContainerKill(kill) => kill.containers.iter().any(|container| container == name),
             _ => false,
         });
-        asked.or_else(|| self.event(|event| matches!(event, Event::Crash(crashed) if self.is(crashed, name))))
+        asked
+            .or_else(|| self.event(|event| matches!(event, Event::Crash(crashed) if self.is(crashed, name))))
+            .or_else(|| {
+                let inside = Spot::Containers(vec![name.to_owned()]);
+                ["kill", "pkill", "killall"].iter().find_map(|word| self.done_in(&inside, &[word]))
+            })
     }
 
     /// What made a network.
@@ -209,16 +214,51 @@ impl<'a> Causes<'a> {
 
     /// The last step that did one simple command that has all of these words in a place.
     pub fn done_in(&self, spot: &Spot, wanted: &[&str]) -> Option<Span> {
-        let does = |command: &str| {
-            // Words of a script, as far as spaces and separators tell them apart.
-            let mut simple = command.split([';', '&', '|', '\n']);
-            simple.any(|command| {
-                let blank = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '(' | ')' | '{' | '}');
-                let written: Vec<&str> = command.split(blank).collect();
-                wanted.iter().all(|word| written.contains(word))
+        self.last(|step| {
+            self.does(step, spot, &|command| simple(command, |written| has_all(written, wanted)))
+        })
+    }
+
+    /// What set the policy of a built-in chain to DROP in a place: a step, or the host's rules from before Docker.
+    pub fn policy(&self, spot: &Spot, chain: &str) -> Option<Span> {
+        let sets = |command: &str| {
+            simple(command, |written| {
+                ["-P", "--policy"].iter().any(|verb| has_all(written, &[verb, chain, "DROP"]))
             })
         };
-        self.last(|step| match &step.action {
+        let step = self.last(|step| self.does(step, spot, &sets));
+        step.or_else(|| {
+            let hosts = self.scenario.hosts.iter();
+            let mut rules = hosts.filter(|_| matches!(spot, Spot::Host(_))).flat_map(|host| &host.rules);
+            rules.find(|rule| sets(&rule.value)).map(|rule| rule.span)
+        })
+    }
+
+    /// The last step in a place that wrote a file there, as far as a command shows it.
+    pub fn wrote(&self, spot: &Spot, path: &str) -> Option<Span> {
+        let writes = |command: &str| {
+            command.contains(path)
+                && simple(command, |written| {
+                    written.iter().any(|word| word.contains('>'))
+                        || written
+                            .iter()
+                            .any(|word| ["tee", "sed", "cp", "mv", "rm", "truncate"].contains(word))
+                })
+        };
+        self.last(|step| self.does(step, spot, &writes))
+    }
+
+    /// The last step in a place, before another, whose command mentions a word.
+    pub fn mentioned_before(&self, spot: &Spot, word: &str, before: Span) -> Option<Span> {
+        let mentions =
+            |command: &str| command.split(|c: char| !c.is_ascii_alphanumeric()).any(|part| part == word);
+        let earlier = self.steps.iter().enumerate().filter(|(_, step)| self.does(step, spot, &mentions));
+        earlier.map(|(at, _)| self.step(at)).rfind(|span| span.start < before.start)
+    }
+
+    /// Whether a step's command in a place does what is asked.
+    fn does(&self, step: &Step, spot: &Spot, does: &dyn Fn(&str) -> bool) -> bool {
+        match &step.action {
             Action::Run { target, command } => self.is_at(target, spot) && does(command),
             Action::Docker { command, .. } => {
                 let parsed = words::split(command).ok().and_then(|words| cli::parse(&words).ok());
@@ -230,7 +270,7 @@ impl<'a> Causes<'a> {
                 }
             }
             Action::Event(_) | Action::Check(_) => false,
-        })
+        }
     }
 
     fn is_at(&self, target: &Target, spot: &Spot) -> bool {
@@ -312,6 +352,16 @@ impl<'a> Causes<'a> {
         let written = ["run", "event"].iter().find_map(|key| self.key(&["steps", &number, key]));
         written.unwrap_or(self.steps[at].span)
     }
+}
+
+/// Whether one of a script's simple commands is as asked: its words, as far as spaces and separators tell them apart.
+fn simple(script: &str, asked: impl Fn(&[&str]) -> bool) -> bool {
+    let blank = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '(' | ')' | '{' | '}');
+    script.split([';', '&', '|', '\n']).any(|command| asked(&command.split(blank).collect::<Vec<_>>()))
+}
+
+fn has_all(written: &[&str], wanted: &[&str]) -> bool {
+    wanted.iter().all(|word| written.contains(word))
 }
 
 #[cfg(test)]

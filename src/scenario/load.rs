@@ -6,9 +6,15 @@
 //! one tree that results is handed to the typed readers. Cycles are refused; the number and size of files and the
 //! growth through `extends` are bounded.
 
+mod others;
+mod paths;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
+
+use paths::{folder_of, resolve_paths};
+pub use paths::{normalise, project_name};
 
 use super::diagnostic::{Diagnostic, Diagnostics, LoadError, SourceMap, Span, did_you_mean};
 use super::interpolate::{interpolate, parse_env_file};
@@ -16,7 +22,7 @@ use super::keys::linkspan::LINKSPAN;
 use super::merge::{merge, strip_resets, unify};
 use super::model::Scenario;
 use super::read;
-use super::yaml::{self, Entry, Node, Value};
+use super::yaml::{self, Node, Value};
 
 /// Most files one scenario may read.
 const MAX_FILES: usize = 256;
@@ -49,17 +55,20 @@ pub struct DiskSource;
 impl Source for DiskSource {
     #[allow(clippy::disallowed_methods, reason = "this is the one place that reads files")]
     fn read(&self, path: &Path) -> io::Result<String> {
-        let file = std::fs::File::open(path)?;
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "not a regular file"));
+        let refused = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why);
+        // Before it is opened: opening a FIFO waits for somebody to write.
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(refused("not a regular file"));
         }
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         let limit = yaml::MAX_INPUT as u64 + 1;
-        let read = file.take(limit).read_to_string(&mut text)?;
+        let read = std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
         if read > yaml::MAX_INPUT {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, "larger than 8 MiB"));
+            return Err(refused("larger than 8 MiB"));
         }
-        Ok(text)
+        String::from_utf8(bytes).map_err(|error| {
+            refused(&format!("it is not text in UTF-8: byte {} is not", error.utf8_error().valid_up_to() + 1))
+        })
     }
 
     #[allow(clippy::disallowed_methods, reason = "the environment enters here for interpolation")]
@@ -166,9 +175,6 @@ pub(super) struct Loader<'a> {
     nodes: usize,
     text: usize,
 }
-
-/// A service found while following `extends`.
-type Resolved = BTreeMap<(PathBuf, String), Node>;
 
 impl<'a> Loader<'a> {
     fn new(source: &'a dyn Source, path: &Path, options: &LoadOptions) -> Self {
@@ -418,200 +424,6 @@ impl<'a> Loader<'a> {
         self.scopes.push(scope);
     }
 
-    /// Replaces every service that extends another.
-    fn extended(&mut self, mut tree: Node, path: &Path, folder: &Path) -> Node {
-        let services = tree.get("services").cloned();
-        let (Some(services), Value::Mapping(entries)) = (services, &mut tree.value) else { return tree };
-        if !services.entries().iter().any(|entry| entry.value.get("extends").is_some()) {
-            return tree;
-        }
-        let mut resolved = Resolved::new();
-        let mut all = Vec::new();
-        for entry in services.entries() {
-            let mut chain = Vec::new();
-            let value = self.extend_service(
-                &entry.value,
-                &entry.key,
-                (path, folder),
-                &services,
-                &mut chain,
-                &mut resolved,
-            );
-            all.push(Entry {
-                value: value.unwrap_or_else(|| without_extends(&entry.value)),
-                ..entry.clone()
-            });
-        }
-        if let Some(entry) = entries.iter_mut().find(|entry| entry.key == "services") {
-            entry.value = Node::new(Value::Mapping(all), services.span);
-        }
-        tree
-    }
-
-    fn extend_service(
-        &mut self,
-        service: &Node,
-        name: &str,
-        (path, folder): (&Path, &Path),
-        services: &Node,
-        chain: &mut Vec<(PathBuf, String)>,
-        resolved: &mut Resolved,
-    ) -> Option<Node> {
-        let Some(extends) = service.get("extends") else { return Some(service.clone()) };
-        let key = (normalise(path), name.to_owned());
-        if let Some(known) = resolved.get(&key) {
-            return Some(known.clone());
-        }
-        if chain.contains(&key) {
-            let names: Vec<&str> = chain.iter().map(|(_, name)| name.as_str()).chain([name]).collect();
-            let message = format!("`extends` runs in a circle: {}", names.join(" -> "));
-            self.diagnostics.error(extends.span, message);
-            return None;
-        }
-        if chain.len() >= MAX_EXTENDS {
-            let first = chain.first().map_or(name, |(_, name)| name.as_str());
-            let message = format!("`extends` goes more than {MAX_EXTENDS} services deep, from `{first}` on");
-            self.diagnostics.error(extends.span, message);
-            return None;
-        }
-        chain.push(key.clone());
-        let text = |node: Option<&Node>| node.and_then(Node::text).map(|text| text.into_owned());
-        let base_name = text(Some(extends)).or_else(|| text(extends.get("service")));
-        let Some(base_name) = base_name else {
-            self.diagnostics.push(Diagnostic::error(extends.span, "`extends` needs the key `service`"));
-            return None;
-        };
-        let mut base_path = path.to_path_buf();
-        let mut base_folder = folder.to_path_buf();
-        let mut base_services = services.clone();
-        if let Some(file) = extends.get("file")
-            && let Some(name) = file.text()
-        {
-            base_path = folder.join(name.as_ref());
-            base_folder = folder_of(&base_path);
-            let tree = self.file_tree(&base_path, &base_folder, Some(file.span))?;
-            base_services = tree.get("services").cloned().unwrap_or(tree);
-        }
-        let Some(base) = base_services.get(&base_name) else {
-            let names = base_services.entries().iter().map(|entry| entry.key.as_str());
-            let message = format!("cannot extend `{base_name}`: {} has no such service", base_path.display());
-            let span = extends.get("service").map_or(extends.span, |node| node.span);
-            self.diagnostics.push(Diagnostic::error(span, message).help(did_you_mean(&base_name, names)));
-            return None;
-        };
-        let place = (base_path.as_path(), base_folder.as_path());
-        let base = self.extend_service(base, &base_name, place, &base_services, chain, resolved)?;
-        let merged = merge(base, without_extends(service));
-        self.nodes += merged.size();
-        if self.nodes > MAX_TOTAL_NODES {
-            self.diagnostics
-                .error(extends.span, format!("`extends` makes more than {MAX_TOTAL_NODES} values"));
-            return None;
-        }
-        resolved.insert(key, merged.clone());
-        Some(merged)
-    }
-
-    /// Brings in what `include:` names. A name in both must say the same, as in Compose.
-    fn included(&mut self, mut tree: Node, folder: &Path) -> Option<Node> {
-        let Some(include) = tree.get("include").cloned() else { return Some(tree) };
-        let mut sum: Option<Node> = None;
-        for item in include.items() {
-            let list =
-                |node: Option<&Node>| read::texts(node).into_iter().map(|text| folder.join(text)).collect();
-            let paths: Vec<PathBuf> =
-                if item.text().is_some() { list(Some(item)) } else { list(item.get("path")) };
-            let Some(first) = paths.first() else { continue };
-            if self.including.contains(&normalise(first)) {
-                let message = format!("`include` runs in a circle through {}", first.display());
-                self.diagnostics.error(item.span, message);
-                return None;
-            }
-            let inner = item.get("project_directory").and_then(Node::text);
-            let inner = inner.map_or_else(|| folder_of(first), |text| folder.join(text.as_ref()));
-            let env_files: Vec<PathBuf> = list(item.get("env_file"));
-            self.push_env(&inner, &env_files, Some(item.span));
-            let part = self.project_tree(&paths, &inner, Some(item.span));
-            self.scopes.pop();
-            let part = part?;
-            if self.nodes > MAX_TOTAL_NODES {
-                self.diagnostics
-                    .error(item.span, format!("`include` makes more than {MAX_TOTAL_NODES} values"));
-                return None;
-            }
-            sum = Some(match sum {
-                None => part,
-                Some(sum) => self.import(sum, part),
-            });
-        }
-        if let Value::Mapping(entries) = &mut tree.value {
-            entries.retain(|entry| entry.key != "include");
-        }
-        let Some(mut sum) = sum else { return Some(tree) };
-        if let Value::Mapping(entries) = &mut sum.value {
-            entries.retain(|entry| entry.key != "name" && entry.key != "version");
-        }
-        let span = tree.span;
-        let mut all = self.import(sum, tree);
-        all.span = span;
-        Some(all)
-    }
-
-    /// Two projects as one: named things may not differ, steps, checks and tasks follow each other.
-    fn import(&mut self, mut base: Node, over: Node) -> Node {
-        let Value::Mapping(more) = over.value else { return base };
-        let Value::Mapping(entries) = &mut base.value else { return base };
-        for entry in more {
-            let Some(at) = entries.iter().position(|known| known.key == entry.key) else {
-                entries.push(entry);
-                continue;
-            };
-            match entry.key.as_str() {
-                "services" | "networks" | "volumes" | "configs" | "secrets" | "models" | "hosts"
-                | "images" => {
-                    self.import_named(&mut entries[at].value, entry);
-                }
-                "steps" | "checks" | "tasks" => {
-                    if let (Value::Sequence(items), Value::Sequence(more)) =
-                        (&mut entries[at].value.value, entry.value.value)
-                    {
-                        items.extend(more);
-                    }
-                }
-                _ => {
-                    let old =
-                        std::mem::replace(&mut entries[at].value, Node::new(Value::Null, entry.key_span));
-                    entries[at].value = merge(old, entry.value);
-                }
-            }
-        }
-        base
-    }
-
-    fn import_named(&mut self, base: &mut Node, section: Entry) {
-        let Value::Mapping(more) = section.value.value else { return };
-        if base.is_null() {
-            base.value = Value::Mapping(Vec::new());
-        }
-        let Value::Mapping(entries) = &mut base.value else { return };
-        let index: BTreeMap<String, usize> =
-            entries.iter().enumerate().map(|(i, entry)| (entry.key.clone(), i)).collect();
-        for entry in more {
-            match index.get(&entry.key) {
-                None => entries.push(entry),
-                Some(at) if same(&entries[*at].value, &entry.value) => {}
-                Some(_) => {
-                    let message = format!("`{}.{}` is also in an included file", section.key, entry.key);
-                    self.diagnostics.push(
-                        Diagnostic::error(entry.key_span, message)
-                            .label("differs from the included one")
-                            .help("rename it, or use `include: [{path: [FILE, OVERRIDE]}]`".to_owned()),
-                    );
-                }
-            }
-        }
-    }
-
     /// A file that may be absent, as a Dockerfile.
     pub(super) fn optional(&mut self, path: &Path) -> io::Result<String> {
         self.files_read += 1;
@@ -629,98 +441,4 @@ fn plain(error: &io::Error) -> String {
         Some((words, _)) => words.to_owned(),
         None => text,
     }
-}
-
-/// Same value, whatever its place.
-fn same(a: &Node, b: &Node) -> bool {
-    match (&a.value, &b.value) {
-        (Value::Sequence(a), Value::Sequence(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
-        }
-        (Value::Mapping(a), Value::Mapping(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.key == b.key && same(&a.value, &b.value))
-        }
-        (a, b) => a == b,
-    }
-}
-
-fn without_extends(service: &Node) -> Node {
-    let mut service = service.clone();
-    if let Value::Mapping(entries) = &mut service.value {
-        entries.retain(|entry| entry.key != "extends");
-    }
-    service
-}
-
-/// Makes `build` and `env_file` paths relative to where the program runs instead of to the file.
-fn resolve_paths(tree: &mut Node, folder: &Path) {
-    let Value::Mapping(top) = &mut tree.value else { return };
-    let Some(services) = top.iter_mut().find(|entry| entry.key == "services") else { return };
-    let Value::Mapping(services) = &mut services.value.value else { return };
-    for service in services {
-        let Value::Mapping(keys) = &mut service.value.value else { continue };
-        for entry in keys {
-            match (entry.key.as_str(), &mut entry.value.value) {
-                ("build", Value::String(text)) => join(text, folder),
-                ("build", Value::Mapping(_)) => join_under(&mut entry.value, "context", folder),
-                ("env_file", Value::String(text)) => join(text, folder),
-                ("env_file", Value::Sequence(items)) => {
-                    for item in items {
-                        match &mut item.value {
-                            Value::String(text) => join(text, folder),
-                            _ => join_under(item, "path", folder),
-                        }
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-}
-
-fn join_under(node: &mut Node, key: &str, folder: &Path) {
-    let Value::Mapping(entries) = &mut node.value else { return };
-    if let Some(entry) = entries.iter_mut().find(|entry| entry.key == key)
-        && let Value::String(text) = &mut entry.value.value
-    {
-        join(text, folder);
-    }
-}
-
-fn join(text: &mut String, folder: &Path) {
-    let remote = text.contains("://") || text.starts_with("git@") || text.starts_with("github.com/");
-    if !remote {
-        *text = folder.join(&*text).to_string_lossy().into_owned();
-    }
-}
-
-fn folder_of(path: &Path) -> PathBuf {
-    path.parent().map(Path::to_path_buf).unwrap_or_default()
-}
-
-/// A path without `.` and `..`, as far as that can be done without looking at the disk: to know a file again.
-#[must_use]
-pub fn normalise(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir if matches!(out.components().next_back(), Some(Component::Normal(_))) => {
-                out.pop();
-            }
-            other => out.push(other),
-        }
-    }
-    out
-}
-
-/// Compose's project name for a folder: lower case, only `a-z0-9_-`, no leading `_` or `-`.
-#[must_use]
-pub fn project_name(folder: &str) -> String {
-    let name: String = folder
-        .chars()
-        .flat_map(char::to_lowercase)
-        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'))
-        .collect();
-    name.trim_start_matches(['_', '-']).to_owned()
 }

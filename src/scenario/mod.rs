@@ -24,6 +24,7 @@ mod merge;
 pub mod model;
 pub mod places;
 mod ports;
+mod privileges;
 pub mod project;
 mod read;
 mod refusals;

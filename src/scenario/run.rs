@@ -4,8 +4,10 @@
 //! order and compares. What is seen on the way goes to a [`Watcher`]; the result is a [`Report`].
 
 mod checking;
+mod dependencies;
 mod outside;
 mod standing;
+mod stepping;
 
 use std::time::Duration;
 
@@ -14,19 +16,17 @@ pub use self::outside::{Attachment, Begin, run_outside};
 pub use self::standing::Standing;
 use super::build;
 use super::diagnostic::{Diagnostic, Span};
-use super::model::{Condition, ListenPort, NetworkMode, Protocol, Scenario, Service};
-use super::places::{DockerAnswer, DockerCommand, DockerCommandError, Places};
+use super::model::{ListenPort, NetworkMode, Protocol, Scenario, Service};
+use super::places::Places;
 use super::report::{
     ContainerCondition, ContainerReport, NetworkReport, Progress, Report, StartedContainer, StepReport,
     Totals, Why,
 };
-use super::steps::{Action, Event, Expect, Step, Target};
+use super::steps::{Action, Step};
 use super::translate;
 use crate::docker::cli::ports;
 use crate::docker::container::State;
-use crate::docker::daemon::Daemon;
 use crate::docker::endpoint::Endpoint as DockerEndpoint;
-use crate::docker::health::HealthStatus;
 use crate::docker::request::Request;
 use crate::world::{HostId, Job, World, WorldError};
 
@@ -273,100 +273,6 @@ impl<'a> Runner<'a> {
         ports
     }
 
-    /// Waits until what a service wants completed has ended with success.
-    fn await_completed(&mut self, host: HostId, service: &str) -> Result<(), Stop> {
-        let Some(service) = self.scenario.service(service) else { return Ok(()) };
-        let wanted = service.depends_on.iter().filter(|d| d.condition == Condition::CompletedSuccessfully);
-        for dependency in wanted {
-            let (name, span) = (&dependency.service.value, dependency.service.span);
-            let Some(needed) = self.scenario.service(name) else { continue };
-            for container in self.scenario.container_names(needed) {
-                match self.exit_status(host, &container, span)? {
-                    Some(0) => {}
-                    // Compose goes on without what is not required.
-                    _ if !dependency.required => {}
-                    Some(status) => {
-                        let message =
-                            format!("service \"{name}\" didn't complete successfully: exit {status}");
-                        return Err(Box::new(Diagnostic::error(span, message).label("needed here")));
-                    }
-                    None => {
-                        let limit = STEP_LIMIT.as_secs();
-                        let message =
-                            format!("service \"{name}\" still runs after {limit} s of virtual time");
-                        let label = "wanted completed here";
-                        return Err(Box::new(Diagnostic::error(span, message).label(label)));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until what a service wants healthy is. A container without a health check is taken at its word: its
-    /// image may have one that nobody here knows.
-    fn await_healthy(&mut self, host: HostId, service: &str) -> Result<(), Stop> {
-        let Some(service) = self.scenario.service(service) else { return Ok(()) };
-        for dependency in service.depends_on.iter().filter(|d| d.condition == Condition::Healthy) {
-            let span = dependency.service.span;
-            let Some(needed) = self.scenario.service(&dependency.service.value) else { continue };
-            for container in self.scenario.container_names(needed) {
-                let why = match self.health_verdict(host, &container, span)? {
-                    Verdict::Healthy => continue,
-                    Verdict::Unhealthy => "is unhealthy".to_owned(),
-                    Verdict::Ended(status) => format!("exited ({status})"),
-                    Verdict::Undecided => {
-                        format!("is neither healthy nor unhealthy after {} s", STEP_LIMIT.as_secs())
-                    }
-                };
-                if dependency.required {
-                    let message = format!("dependency failed to start: container {container} {why}");
-                    return Err(Box::new(Diagnostic::error(span, message).label("wanted healthy here")));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn health_verdict(&mut self, host: HostId, container: &str, span: Span) -> Result<Verdict, Stop> {
-        let until = self.world.now().saturating_add(STEP_LIMIT);
-        self.world.settle().map_err(|error| stopped(span, &error))?;
-        loop {
-            self.flush();
-            let Some(found) = self.world.daemon(host).and_then(|daemon| daemon.container(container).ok())
-            else {
-                return Ok(Verdict::Healthy);
-            };
-            match found.health.map(|health| health.status) {
-                _ if found.state == State::Exited => return Ok(Verdict::Ended(found.exit_code)),
-                None | Some(HealthStatus::Healthy) => return Ok(Verdict::Healthy),
-                Some(HealthStatus::Unhealthy) => return Ok(Verdict::Unhealthy),
-                Some(HealthStatus::Starting) => {}
-            }
-            if !self.world.step(until).map_err(|error| stopped(span, &error))? {
-                return Ok(Verdict::Undecided);
-            }
-        }
-    }
-
-    /// Runs until a container has ended; `None`: it does not.
-    fn exit_status(&mut self, host: HostId, container: &str, span: Span) -> Result<Option<u8>, Stop> {
-        let until = self.world.now().saturating_add(STEP_LIMIT);
-        self.world.settle().map_err(|error| stopped(span, &error))?;
-        loop {
-            self.flush();
-            let found = self.world.daemon(host).and_then(|daemon| daemon.container(container).ok());
-            if let Some(found) = found
-                && found.state == State::Exited
-            {
-                return Ok(Some(found.exit_code));
-            }
-            if !self.world.step(until).map_err(|error| stopped(span, &error))? {
-                return Ok(None);
-            }
-        }
-    }
-
     /// Hands what happened to the watcher.
     fn flush(&mut self) {
         let events = self.world.take_events();
@@ -437,161 +343,6 @@ impl<'a> Runner<'a> {
         }
     }
 
-    fn step(&mut self, host: HostId, step: &Step) -> Result<(), Stop> {
-        if let Action::Run { target, command } = &step.action
-            && self.left_out(host, &[target], command, step.span)
-        {
-            return Ok(());
-        }
-        let began = self.world.now();
-        let (place, written) = match &step.action {
-            Action::Run { target, command } => (target.to_string(), command.clone()),
-            Action::Docker { command, .. } => ("host".to_owned(), command.clone()),
-            Action::Event(event) => (String::new(), event.to_string()),
-            Action::Check(checks) => {
-                for check in checks {
-                    self.check(host, check)?;
-                }
-                return Ok(());
-            }
-        };
-        let title = step.name.clone().unwrap_or(written);
-        self.watcher.progress(Progress::StepStarted { place: &place, title: &title, time: began });
-        let (output, status, mut failures) = match &step.action {
-            Action::Run { target, command } => self.run_command(host, target, command, step.span)?,
-            Action::Docker { command, .. } => self.run_docker(host, command, step.span)?,
-            Action::Event(event) => {
-                self.event(host, event, step.span)?;
-                (String::new(), None, Vec::new())
-            }
-            Action::Check(_) => (String::new(), None, Vec::new()),
-        };
-        if failures.is_empty() && !matches!(step.action, Action::Event(_)) {
-            failures = unmet(&step.expect, &output, status);
-        }
-        let time = (began, self.world.now());
-        let report = StepReport { title, place, output, status, failures, time, span: step.span };
-        self.watcher.progress(Progress::StepFinished(&report));
-        self.report.steps.push(report);
-        Ok(())
-    }
-
-    fn run_command(
-        &mut self,
-        host: HostId,
-        target: &Target,
-        command: &str,
-        span: Span,
-    ) -> Result<(String, Option<u8>, Vec<String>), Stop> {
-        let location = self.places(host).locate(target);
-        let arguments = vec!["sh".to_owned(), "-c".to_owned(), command.to_owned()];
-        match self.world.start(&location, arguments) {
-            Ok(mut job) => {
-                let (output, status) = self.drive(&mut job, span, STEP_LIMIT, true)?;
-                let failures = overdue(&output, status);
-                Ok((output, status, failures))
-            }
-            Err(error) => Ok((String::new(), None, vec![error.to_string()])),
-        }
-    }
-
-    fn run_docker(
-        &mut self,
-        host: HostId,
-        command: &str,
-        span: Span,
-    ) -> Result<(String, Option<u8>, Vec<String>), Stop> {
-        let aloud = |runner: &mut Self, text: &str| {
-            if !text.is_empty() {
-                runner.watcher.progress(Progress::Output { text });
-            }
-        };
-        let answer = self.places(host).docker(self.world, command);
-        let DockerCommand { mut said, then } = match answer {
-            Ok(answer) => answer,
-            Err(DockerCommandError::Words(message)) => {
-                return Err(Box::new(Diagnostic::error(span, message)));
-            }
-            Err(DockerCommandError::World(error @ (WorldError::Storm(_) | WorldError::Spinning(_)))) => {
-                return Err(stopped(span, &error));
-            }
-            Err(error @ DockerCommandError::World(_)) => {
-                return Ok((String::new(), None, vec![error.to_string()]));
-            }
-        };
-        aloud(self, &said);
-        match then {
-            DockerAnswer::Refused(status) => Ok((said, Some(status), Vec::new())),
-            DockerAnswer::Asked(mut job) => {
-                let (output, status) = self.drive(&mut job, span, STEP_LIMIT, true)?;
-                said.push_str(&output);
-                let failures = overdue(&output, status);
-                Ok((said, status, failures))
-            }
-        }
-    }
-
-    fn event(&mut self, host: HostId, event: &Event, span: Span) -> Result<(), Stop> {
-        let done = match event {
-            Event::Wait(duration) => {
-                let until = self.world.now().saturating_add(*duration);
-                self.world.settle().map_err(|error| stopped(span, &error))?;
-                while self.world.step(until).map_err(|error| stopped(span, &error))? {
-                    self.flush();
-                }
-                self.world.advance(until)
-            }
-            Event::LinkDown(name) => self.places(host).set_link(self.world, name, true),
-            Event::LinkUp(name) => self.places(host).set_link(self.world, name, false),
-            Event::Crash(name) => {
-                let name = self.places(host).container_name(name);
-                self.world.crash(host, &name)
-            }
-            Event::DaemonRestart => {
-                self.daemon(span, |world| world.stop_daemon(host))?;
-                return self.daemon(span, |world| world.start_daemon(host));
-            }
-            Event::DaemonStop => return self.daemon(span, |world| world.stop_daemon(host)),
-            Event::DaemonStart => return self.daemon(span, |world| world.start_daemon(host)),
-            Event::FirewalldReload => return self.daemon(span, |world| world.reload_firewall(host)),
-            Event::HostReboot(name) => {
-                self.check_host_name(name.as_deref(), span)?;
-                if self.world.daemon(host).is_some_and(Daemon::is_running) {
-                    self.daemon(span, |world| world.stop_daemon(host))?;
-                }
-                return self.daemon(span, |world| world.boot(host));
-            }
-        };
-        self.flush();
-        done.map_err(|error| stopped(span, &error))
-    }
-
-    /// Something done to the daemon, to its end.
-    fn daemon(
-        &mut self,
-        span: Span,
-        ask: impl FnOnce(&mut World) -> Result<Job, WorldError>,
-    ) -> Result<(), Stop> {
-        let mut job = ask(self.world).map_err(|error| stopped(span, &error))?;
-        let (output, status) = self.drive(&mut job, span, STEP_LIMIT, false)?;
-        if status == Some(0) {
-            return Ok(());
-        }
-        let why = output.trim().trim_start_matches("Error response from daemon: ").to_owned();
-        Err(Box::new(Diagnostic::error(span, why).label("asked for here")))
-    }
-
-    fn check_host_name(&self, name: Option<&str>, span: Span) -> Result<(), Stop> {
-        let known = self.scenario.hosts.first().map_or(build::HOST, |host| host.name.value.as_str());
-        match name.filter(|name| *name != known) {
-            None => Ok(()),
-            Some(name) => {
-                let message = format!("there is no Docker host `{name}`");
-                Err(Box::new(Diagnostic::error(span, message).label(format!("the host is `{known}`"))))
-            }
-        }
-    }
-
     fn network_report(&self, host: HostId, name: &str) -> Option<NetworkReport> {
         let network = self.world.daemon(host)?.network(name).ok()?;
         Some(NetworkReport {
@@ -617,52 +368,6 @@ impl<'a> Runner<'a> {
     }
 }
 
-/// What became of a container that others want healthy.
-enum Verdict {
-    Healthy,
-    Unhealthy,
-    Ended(u8),
-    Undecided,
-}
-
 fn stopped(span: impl Into<Option<Span>>, error: &WorldError) -> Stop {
     Box::new(Diagnostic::error(span, error.to_string()).label("the run ended here"))
-}
-
-fn overdue(output: &str, status: Option<u8>) -> Vec<String> {
-    match status {
-        Some(_) => Vec::new(),
-        None if output.len() >= OUTPUT_LIMIT => {
-            vec![format!("it printed {} MiB or more and was stopped", OUTPUT_LIMIT >> 20)]
-        }
-        None => vec![format!(
-            "still running after {} s of virtual time; end it with `timeout`, `-c` or `&`",
-            STEP_LIMIT.as_secs()
-        )],
-    }
-}
-
-/// What of an expectation a command did not meet.
-fn unmet(expect: &Expect, output: &str, status: Option<u8>) -> Vec<String> {
-    let mut failures = Vec::new();
-    let texts = !expect.contains.is_empty() || !expect.lacks.is_empty() || expect.output.is_some();
-    let wanted = expect.exit.or((!texts).then_some(0));
-    if let Some(wanted) = wanted
-        && status.map(i32::from) != Some(wanted)
-    {
-        let found = status.map_or("none".to_owned(), |s| s.to_string());
-        failures.push(format!("expected exit status {wanted}, found {found}"));
-    }
-    for text in expect.contains.iter().filter(|text| !output.contains(text.as_str())) {
-        failures.push(format!("expected the output to contain {text:?}"));
-    }
-    for text in expect.lacks.iter().filter(|text| output.contains(text.as_str())) {
-        failures.push(format!("expected the output not to contain {text:?}"));
-    }
-    if let Some(whole) = &expect.output
-        && output.trim_end_matches('\n') != whole.trim_end_matches('\n')
-    {
-        failures.push(format!("expected the output {whole:?}, found {output:?}"));
-    }
-    failures
 }

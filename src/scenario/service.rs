@@ -14,11 +14,12 @@ use super::model::{
     Link, ListenPort, Mac, NetworkMode, PublishedPort, Restart, Service,
 };
 use super::ports;
+use super::privileges;
 use super::read::{ADDRESS_FORM, pairs, parsed, parsed_list, scalars, settings, texts};
 use super::steps::duration;
 use super::yaml::{Entry, Node, Value};
 use crate::docker::container::{valid_container_name, valid_hostname};
-use crate::docker::{capability, reference, sysctls};
+use crate::docker::reference;
 
 const MAC_FORM: &str = "a MAC address, as 02:42:ac:11:00:02";
 /// Longest part of a DNS name (RFC 1035 section 2.3.4).
@@ -33,7 +34,11 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
     let environment = environment(loader, node);
     let build = node.get("build").map(|build| read_build(loader, build));
     let diagnostics = &mut loader.diagnostics;
-    if build.is_none() && node.get("image").is_none() {
+    // Of a service that is no mapping that is said already.
+    if build.is_none()
+        && node.get("image").is_none()
+        && !matches!(node.value, Value::String(_) | Value::Sequence(_))
+    {
         let message = format!("service `{}` has neither `image` nor `build`", name.value);
         diagnostics.push(Diagnostic::error(name.span, message).label("expected one of them"));
     }
@@ -44,7 +49,7 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
         let plain = |name: String| name.trim_start_matches("CAP_").to_owned();
         texts(node.get(key)).into_iter().map(|name| plain(name.to_ascii_uppercase())).collect()
     };
-    check_capabilities(node, diagnostics);
+    privileges::check_capabilities(node, diagnostics);
     let deploy = node.get("deploy");
     let mac_address: Option<Mac> = parsed(node.get("mac_address"), MAC_FORM, diagnostics);
     let mut network = read_network_mode(node, diagnostics);
@@ -54,6 +59,7 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
     {
         first.mac_address = mac_address;
     }
+    let sysctls = privileges::read_sysctls(node.get("sysctls"), &network, diagnostics);
     Service {
         image: read_image(spanned("image"), diagnostics),
         build,
@@ -85,28 +91,16 @@ pub(super) fn read_service(loader: &mut Loader<'_>, entry: &Entry, budget: &mut 
         profiles: texts(node.get("profiles")),
         healthcheck: node.get("healthcheck").map(|check| read_healthcheck(check, diagnostics)),
         restart: node.get("restart").map_or(Restart::No, |restart| read_restart(restart, diagnostics)),
-        sysctls: read_sysctls(node.get("sysctls"), diagnostics),
+        sysctls,
         labels: settings(node.get("labels")),
         privileged: flag("privileged"),
-        user: text("user"),
+        user: privileges::read_user(node, diagnostics),
         cap_add: capabilities("cap_add"),
         cap_drop: capabilities("cap_drop"),
         tty: flag("tty"),
         stdin_open: flag("stdin_open"),
         name,
     }
-}
-
-/// Kernel settings; those of the network that nothing here asks for are warned of.
-fn read_sysctls(node: Option<&Node>, diagnostics: &mut Diagnostics) -> Vec<(String, String)> {
-    let settings = settings(node);
-    for (name, _) in settings.iter().filter(|(name, _)| name.starts_with("net.") && !sysctls::acts(name)) {
-        diagnostics.push(Diagnostic::warning(
-            node.map(|node| node.span),
-            format!("the kernel setting `{name}` has no effect in this release"),
-        ));
-    }
-    settings
 }
 
 /// Env files first, `environment` over them; a name without a value takes it from the environment or is left out.
@@ -399,19 +393,6 @@ fn read_hostname(name: Option<Spanned<String>>, diagnostics: &mut Diagnostics) -
         diagnostics.push(Diagnostic::error(name.span, message).label("Linux takes 64"));
     }
     Some(name.value)
-}
-
-/// Capabilities that Docker does not know keep it from making the container.
-fn check_capabilities(node: &Node, diagnostics: &mut Diagnostics) {
-    for (key, option) in [("cap_add", "CapAdd"), ("cap_drop", "CapDrop")] {
-        for item in node.get(key).map(Node::items).unwrap_or_default() {
-            let Some(name) = item.text() else { continue };
-            if let Some(unknown) = capability::unknown(&[name.into_owned()]) {
-                let message = format!("invalid {option}: unknown capability: \"{unknown}\"");
-                diagnostics.push(Diagnostic::error(item.span, message).label("not one of capabilities(7)"));
-            }
-        }
-    }
 }
 
 /// Aliases. Docker takes any text; one that no name server can be asked for is of no use.

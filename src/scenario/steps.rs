@@ -107,7 +107,9 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, String> {
         let (prefix, name) = text.split_once(':').map_or((None, text), |(prefix, name)| (Some(prefix), name));
         if !is_name(name) {
-            return Err(format!("`{text}` is not a container, `host`, `host:NAME` or `world:NAME`"));
+            let what =
+                if text.is_empty() { "a name is missing".to_owned() } else { format!("`{text}` is no name") };
+            return Err(format!("{what}: expected one container, `host`, `host:NAME` or `world:NAME`"));
         }
         match prefix {
             Some("host") => Ok(Self::Host(Some(name.to_owned()))),

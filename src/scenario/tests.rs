@@ -426,7 +426,32 @@ const BAD: &[(&str, &str, &str)] = &[
     ("steps:\n  - {rnu: a}\n", "did you mean `run`?", ":2:6"),
     ("steps:\n  - check: a -> b:80: ok\n", "a check after `check:` or `done:` is quoted", ":2:"),
     ("x-linkspan: {chekcs: []}\n", "did you mean `checks`?", ":1:14"),
-    ("daemon: {profile: 27}\n", "must be one of 20.10", ":1:"),
+    ("services: {a: {image: x, ports: 80}}\n", "a list of one is written `[\"80\"]`", ":1:"),
+    ("services: {a: {image: x, ports: {80: 80}}}\n", "each item of a list is written behind `- `", ":1:"),
+    (
+        "services: {a: {image: x, healthcheck: {test: x, interval: 5}}}\n",
+        "a duration has a unit: `5s`",
+        ":1:",
+    ),
+    ("daemon: {profile: 27}\n", "must be one of 20.10, 28, 29 or nothing", ":1:"),
+    ("services: {a: {image: alpine, user: jo}}\n", "unable to find user jo: no matching entries", ":1:37"),
+    ("services: {a: {image: x, user: '-1'}}\n", "uids and gids must be in range 0-2147483647", ":1:"),
+    (
+        "services: {a: {image: x, sysctls: {net.ipv4.x: 1}}}\n",
+        "open /proc/sys/net/ipv4/x: no such file",
+        ":1:36",
+    ),
+    (
+        "services: {a: {image: x, sysctls: [net.ipv4.ip_forward=z]}}\n",
+        "ip_forward: invalid argument",
+        ":1:36",
+    ),
+    (
+        "services: {a: {image: x, network_mode: host, sysctls: {net.ipv4.ip_forward: 1}}}\n",
+        "\"net.ipv4.ip_forward\" not allowed in host network namespace",
+        ":1:56",
+    ),
+    ("steps:\n  - run: \"grep a\\. x\"\n", "a backslash is YAML's own", ":2:"),
     ("world: {machines: {m: {addresses: [x]}}}\n", "is not an address", ":1:"),
     ("world: {links: {l: {loss: 200%}}}\n", "not a share", ":1:"),
 ];

@@ -142,7 +142,7 @@ impl World {
         target: &str,
         attempt: Attempt,
     ) -> Result<ProbeOutcome, WorldError> {
-        self.probe_sized(from, target, attempt, None)
+        Ok(self.probe_sized(from, target, attempt, None)?.outcome)
     }
 
     /// As [`World::probe`], with so many bytes of payload in the echo request, the datagram or the TCP stream.
@@ -152,12 +152,12 @@ impl World {
         target: &str,
         attempt: Attempt,
         size: Option<usize>,
-    ) -> Result<ProbeOutcome, WorldError> {
+    ) -> Result<ProbeReport, WorldError> {
         let origin = self.probe_origin(from)?;
         let mut probe = self.start_attempts(&origin, target, &[attempt], size, None);
         self.finish(&mut probe.job, RESOLVE_LIMIT)?;
         let report = probe.reports().and_then(|reports| reports.first().copied());
-        Ok(report.map_or(ProbeOutcome::Timeout, |report| report.outcome))
+        Ok(report.unwrap_or(plain(ProbeOutcome::Timeout)))
     }
 
     /// Looks up a place for many probes.

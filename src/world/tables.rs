@@ -3,6 +3,7 @@
 //!
 //! Copies, taken once: nothing of the world is held on to, so a run can go on and the tables of an instant stay.
 
+use std::cmp::Reverse;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::docker::container::SandboxKind;
 use crate::docker::daemon::Daemon;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::NamespaceName;
-use crate::engine::sys::Family;
+use crate::engine::sys::{Family, NeighbourState};
 use crate::engine::view::{
     Connection, ConnectionId, FdbView, InterfaceView, NeighbourView, RouteView, RuleSet, SocketView,
 };
@@ -68,6 +69,22 @@ impl PlaceKind {
             PlaceKind::Machine => "machine",
             PlaceKind::Lan => "LAN",
         }
+    }
+}
+
+impl Tables {
+    /// The route by which packets to an address leave: the longest prefix, the lowest metric.
+    #[must_use]
+    pub fn route_to(&self, to: IpAddr) -> Option<&RouteView> {
+        let covering = self.routes.iter().filter(|route| route.destination.contains(&to));
+        covering.max_by_key(|route| (route.destination.prefix_len(), Reverse(route.metric)))
+    }
+
+    /// The entry that somebody made by hand for a neighbour: it is never asked for, and never forgotten.
+    #[must_use]
+    pub fn entered_by_hand(&self, neighbour: IpAddr) -> Option<&NeighbourView> {
+        let mut entries = self.neighbours.iter().filter(|entry| entry.address == neighbour);
+        entries.find(|entry| entry.state == NeighbourState::Permanent)
     }
 }
 

@@ -13,8 +13,12 @@ impl World {
             cable.namespace.as_str() == machine && card.is_none_or(|name| cable.name.as_str() == name)
         });
         let Some(device) = found.cloned() else {
-            let card = card.map(|c| format!(" with a card {c}")).unwrap_or_default();
-            return Err(WorldError::NoPlace(format!("machine {machine}{card} that is plugged in")));
+            let card = card.map(|card| format!("card {card}")).unwrap_or_else(|| "card".to_owned());
+            let plugged = match self.cards(machine).as_slice() {
+                [] => "none is plugged in".to_owned(),
+                cards => format!("plugged in are {}", cards.join(", ")),
+            };
+            return Err(WorldError::NoPlace(format!("{card} on {machine}; {plugged}")));
         };
         let quality = self.quality_of(&device)?;
         self.change(device, LinkQuality { cut, ..quality })

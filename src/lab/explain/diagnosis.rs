@@ -9,6 +9,7 @@ mod names;
 mod ports;
 mod routes;
 mod rules;
+mod steps;
 mod ways;
 
 use std::net::IpAddr;
@@ -53,13 +54,19 @@ struct Facts<'a> {
 impl Facts<'_> {
     fn diagnose(&self) -> Option<Cause> {
         match self.explanation.outcome {
+            Outcome::Reached(_) if self.explanation.silent => self.taken_and_left(),
             Outcome::Reached(_) => None,
             Outcome::Unresolved => self.unresolved(),
             Outcome::Closed => self.behind_proxy(),
             Outcome::Refused | Outcome::TimedOut | Outcome::Unreachable | Outcome::NoAnswer => {
-                let twice = self.duplicate_address();
-                match self.explanation.root() {
-                    _ if twice.is_some() => twice,
+                let root = self.explanation.root();
+                let circles = root.is_some_and(|drop| drop.reason == DropReason::TtlExceeded);
+                let by_hand = || {
+                    self.nobody_in_particular().or_else(|| self.wrong_hosts_entry()).or_else(|| self.misled())
+                };
+                let by_hand = self.duplicate_address().or_else(|| if circles { None } else { by_hand() });
+                match root {
+                    _ if by_hand.is_some() => by_hand,
                     Some(drop) => self.dropped(drop),
                     None if self.explanation.passages.is_empty() => self.no_way_out(),
                     None => self.silent(),
@@ -70,7 +77,7 @@ impl Facts<'_> {
 
     fn dropped(&self, drop: &Drop) -> Option<Cause> {
         match drop.reason {
-            DropReason::Filtered | DropReason::Rejected => self.filtered(drop.rule.as_ref()?),
+            DropReason::Filtered | DropReason::Rejected => self.filtered(drop, drop.rule.as_ref()?),
             DropReason::NoSocket if self.is_of_an_answer(drop) => self.not_translated_back(),
             DropReason::NoSocket => self.no_socket(drop),
             DropReason::BacklogFull | DropReason::ReceiveBufferFull => {

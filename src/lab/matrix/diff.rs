@@ -4,10 +4,15 @@
 //! family, because two engines number networks differently. The source that a server sees is compared by whose address
 //! it is, for the same reason.
 
+mod pairs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+pub use pairs::{PairChange, PairKind, Renamed};
+
 use super::{By, Matrix, Outcome, Tried};
+use crate::scenario::Scenario;
 
 /// The result of a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +25,10 @@ pub struct Difference {
     pub compared: usize,
     /// Those that differ, in the order of the first matrix, then those that only the second has.
     pub changes: Vec<Change>,
+    /// What that comes to for each pair; who lost something first.
+    pub pairs: Vec<PairChange>,
+    /// Who is only called differently.
+    pub renamed: Vec<Renamed>,
     /// Who is in the first matrix only.
     pub gone: Vec<String>,
     /// Who is in the second only.
@@ -60,14 +69,27 @@ pub fn diff(before: (&str, &Matrix), after: (&str, &Matrix)) -> Difference {
             changes.push(new.change(key, tried, None, Some(tried.outcome)));
         }
     }
+    let (gone, come) = (absent(before.1, after.1), absent(after.1, before.1));
+    let alone = |label: &str| gone.iter().chain(&come).any(|name| name == label);
+    let (pairs, renamed) = pairs::pairs(&old, &new, alone);
     let only_new = new.in_order.iter().filter(|(key, _)| !old.by_key.contains_key(key)).count();
     Difference {
         before: before.0.to_owned(),
         after: after.0.to_owned(),
         compared: old.in_order.len() + only_new,
         changes,
-        gone: absent(before.1, after.1),
-        come: absent(after.1, before.1),
+        pairs,
+        renamed,
+        gone,
+        come,
+    }
+}
+
+impl Difference {
+    /// Finds why pairs do not reach each other on one of the sides: one attempt for each entry, by the scenarios that
+    /// were compared.
+    pub fn explain(&mut self, before: &Scenario, after: &Scenario, seed: u64) {
+        pairs::explain(&mut self.pairs, before, after, seed);
     }
 }
 

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{By, Change, Difference, Matrix, Outcome, Party, PartyKind, PartyState, Tried};
+use super::{
+    By, Change, Difference, Matrix, Outcome, PairChange, Party, PartyKind, PartyState, Renamed, Tried,
+};
 use crate::scenario::report::Totals;
 
 impl Matrix {
@@ -46,10 +48,24 @@ impl Difference {
                 "after": change.after.map(|outcome| outcome.to_string()),
             })
         };
+        let pair = |pair: &PairChange| {
+            json!({
+                "change": pair.kind.word(),
+                "from": pair.from,
+                "to": pair.to,
+                "attempts": pair.attempts,
+                "detail": pair.detail,
+                "because": pair.because,
+                "line": pair.line,
+            })
+        };
+        let renamed = |one: &Renamed| json!({ "party": one.party, "before": one.before, "after": one.after });
         json!({
             "before": self.before,
             "after": self.after,
             "attempts": self.compared,
+            "pairs": self.pairs.iter().map(pair).collect::<Vec<_>>(),
+            "renamed": self.renamed.iter().map(renamed).collect::<Vec<_>>(),
             "changes": self.changes.iter().map(change).collect::<Vec<_>>(),
             "gone": self.gone,
             "come": self.come,

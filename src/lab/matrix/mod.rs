@@ -11,7 +11,7 @@
 //! | `plan` | which attempts are made |
 //! | `drive` | makes them |
 //! | `table`, `json`, `junit`, `oracle` | what is printed |
-//! | `diff` | what differs between two matrices |
+//! | `diff` | what differs between two matrices, attempt by attempt, and in `diff/pairs` by pair |
 //!
 //! Limits: machines do not try each other, a party does not try itself, SCTP ports are not tried, and a paused
 //! container is a target but not a source.
@@ -29,7 +29,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-pub use diff::{Change, Difference, diff};
+pub use diff::{Change, Difference, PairChange, PairKind, Renamed, diff};
 pub use survey::{Subject, subjects};
 
 use crate::scenario::report::Totals;

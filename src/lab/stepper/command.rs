@@ -111,6 +111,9 @@ impl FromStr for Command {
                 .parse()
                 .map(Command::Explain)
                 .map_err(|error: super::super::QuestionError| error.to_string()),
+            "do" if rest.is_empty() => {
+                Err("`do` needs a line: a docker command, an event, or PLACE$ COMMAND".to_owned())
+            }
             "do" => typed(rest).map(|_| Command::Do(rest.to_owned())),
             "text" => alone(Command::Text),
             "tasks" => alone(Command::Tasks),
@@ -124,6 +127,11 @@ impl FromStr for Command {
             "grade" => alone(Command::Grade),
             "help" | "?" => alone(Command::Help),
             "quit" | "q" | "exit" => alone(Command::Quit),
+            _ if line.ends_with('$') && rest.is_empty() => Err(format!(
+                "`{}` needs a command behind it, such as {}$ ip route",
+                short(line),
+                short(line.trim_end_matches('$'))
+            )),
             _ => match typed(line) {
                 Ok(_) => Ok(Command::Do(line.to_owned())),
                 Err(message) => Err(unknown(word, line, message)),
@@ -168,6 +176,8 @@ mod tests {
         assert_eq!(read("b 3"), Ok(Command::Back(3)));
         assert_eq!(read(""), Ok(Command::Nothing));
         assert_eq!(read("to 0"), Ok(Command::To(0)));
+        assert_eq!(read("web$ ").unwrap_err(), "`web$` needs a command behind it, such as web$ ip route");
+        assert!(read("do").unwrap_err().starts_with("`do` needs a line"));
         assert_eq!(
             read("tables web routes"),
             Ok(Command::Tables(vec!["web".to_owned(), "routes".to_owned()]))
@@ -191,7 +201,7 @@ mod tests {
             ("answer 1", "needs a task and what you say"),
             ("explain web", "expected `FROM -> TO"),
             ("wait", "is not an event"),
-            ("web$", "PLACE$ COMMAND"),
+            ("web$", "needs a command behind it"),
             ("do", "PLACE$ COMMAND"),
             ("\u{0}", "`help` lists them"),
         ] {

@@ -117,6 +117,10 @@ impl<'a> Teller<'a> {
 
 impl Watcher for Teller<'_> {
     fn progress(&mut self, progress: Progress<'_>) {
+        if !matches!(progress, Progress::Output { .. }) {
+            let counts = self.short.pause();
+            self.tell(&Progress::Story { lines: &counts });
+        }
         self.tell(&progress);
     }
 

@@ -51,6 +51,7 @@ pub(super) fn explain(observed: Observed, events: Events<'_>, setting: &dyn Sett
         lookup,
         passages,
         outcome,
+        silent: false,
         errors,
         drop,
         cause: None,

@@ -22,6 +22,7 @@ pub(super) fn value(explanation: &Explanation) -> Value {
         "outcome": explanation.outcome.word(),
         "seen": seen,
         "sentence": explanation.sentence(),
+        "silent": explanation.silent,
         "errors": explanation.errors,
         "drop": explanation.drop.as_ref().map(drop),
         "cause": explanation.cause.as_ref().map(cause),

@@ -170,7 +170,9 @@ pub struct Explanation {
     pub passages: Vec<Passage>,
     /// How it ended.
     pub outcome: Outcome,
-    /// What the program saw, in the words of `strerror(3)`.
+    /// The connection opened, and then the other side said nothing.
+    pub silent: bool,
+    /// What the program saw, in the words of `strerror(3)` and, of names, `gai_strerror(3)`.
     pub errors: Vec<String>,
     /// The drop that decided.
     pub drop: Option<Drop>,
@@ -472,7 +474,8 @@ impl Explanation {
     /// outcome    ok | closed | refused | timeout | unreachable | unresolved | no-answer
     /// seen       the source address the server saw, or null
     /// sentence   the verdict in words
-    /// errors     [what the program saw, as strerror(3)]
+    /// silent     true if the connection opened and the other side said nothing
+    /// errors     [what the program saw, as strerror(3) and, of names, gai_strerror(3)]
     /// drop       null, or DROP: {reason, text, place, device: name|null, rule: RULE|null, behind: DROP|null}
     /// cause      null, or {text, suggestion, line: null | {file, line, column, text}}
     /// lookup     null, or {name, answers: [..], addresses: [..]}

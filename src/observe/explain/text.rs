@@ -209,6 +209,9 @@ impl Explanation {
         let (from, to) = (&self.attempt.from, &self.attempt.to);
         match self.outcome {
             Outcome::Reached(Some(seen)) => format!("{from} reaches {to}, where it is seen as {seen}"),
+            Outcome::Reached(None) if self.silent => {
+                format!("{from} is connected to {to}, and then hears nothing")
+            }
             Outcome::Reached(None) => format!("{from} reaches {to}"),
             Outcome::Closed => format!("{from} is connected, and the connection is closed at once"),
             Outcome::Refused => format!("{from} is told at once that {to} does not take it"),
@@ -260,6 +263,7 @@ mod tests {
             lookup: None,
             passages: Vec::new(),
             outcome: Outcome::TimedOut,
+            silent: false,
             errors: Vec::new(),
             drop: None,
             cause: Some(cause),

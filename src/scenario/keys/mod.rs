@@ -145,8 +145,20 @@ impl Walk<'_> {
             };
             let help = match (shape, &node.value) {
                 (Shape::Choice(words), Value::String(word)) => did_you_mean(word, words.iter().copied()),
+                (_, Value::Int(_) | Value::Float(_))
+                    if self.path.last().is_some_and(|key| is_duration(key)) =>
+                {
+                    let number = node.text().unwrap_or_default();
+                    Some(format!("a duration has a unit: `{number}s`"))
+                }
                 (_, Value::Int(_) | Value::Float(_) | Value::Bool(_)) if fits_text(shape) => {
                     Some("quote it to make it text".to_owned())
+                }
+                (_, Value::Int(_) | Value::Float(_)) if is_list(shape) => {
+                    Some(format!("a list of one is written `[\"{}\"]`", node.text().unwrap_or_default()))
+                }
+                (_, Value::Mapping(_)) if is_list(shape) => {
+                    Some("each item of a list is written behind `- `, on a line of its own".to_owned())
                 }
                 (_, Value::String(text)) if is_list(shape) && text.starts_with('-') => {
                     Some("a space belongs between the `-` and what follows".to_owned())
@@ -303,13 +315,26 @@ fn describe(shape: &Shape) -> String {
         Shape::Number => "a number".into(),
         Shape::Scalar => "a single value".into(),
         Shape::Null => "nothing".into(),
-        Shape::Choice(words) => format!("one of {}", words.join(", ")),
+        Shape::Choice(words) => format!("one of {}", spelled(words).join(", ")),
         Shape::List(_) | Shape::Set(_) => "a list".into(),
         Shape::Map(_) => "a mapping".into(),
         Shape::Object(table) => format!("a mapping ({})", table.name),
         Shape::Either(shapes) => shapes.iter().map(describe).collect::<Vec<_>>().join(" or "),
         Shape::Any => "anything".into(),
     }
+}
+
+/// Keys of Compose whose values are times.
+fn is_duration(key: &str) -> bool {
+    matches!(key, "interval" | "timeout" | "start_period" | "start_interval" | "stop_grace_period" | "delay")
+}
+
+/// Choices without the spellings that only YAML's numbers make of them, as 20.1 of 20.10.
+fn spelled(words: &'static [&'static str]) -> Vec<&'static str> {
+    let cut_short = |word: &&&str| {
+        word.parse::<f64>().is_ok() && words.iter().any(|other| other != *word && other.starts_with(**word))
+    };
+    words.iter().filter(|word| !cut_short(word)).copied().collect()
 }
 
 /// A truth value as Compose casts it: YAML's own, or the words after interpolation.

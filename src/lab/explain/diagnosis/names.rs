@@ -16,6 +16,11 @@ impl Facts<'_> {
     /// A name without an address.
     pub(super) fn unresolved(&self) -> Option<Cause> {
         let name = self.explanation.attempt.target.as_str();
+        if self.from.container().is_some()
+            && let Some(cause) = self.own_name_server().or_else(|| self.lookup_refused())
+        {
+            return Some(cause);
+        }
         if let Some(target) = self.container_called(name) {
             return self.unresolved_container(&target);
         }
@@ -48,6 +53,13 @@ impl Facts<'_> {
                 suggestion: format!("say `extra_hosts: [\"{name}:host-gateway\"]` in {from}"),
             });
         }
+        if name.contains('.') && name.chars().all(|c| c.is_ascii_digit() || c == '.') {
+            return Some(Cause {
+                text: format!("{name} is no IPv4 address, and nothing has that name"),
+                line: None,
+                suggestion: "write four numbers from 0 to 255 with dots between them".to_owned(),
+            });
+        }
         let suggestion = match nearest(name, self.names().iter().map(String::as_str)) {
             Some(near) => format!("did you mean `{near}`?"),
             None => {
@@ -55,6 +67,24 @@ impl Facts<'_> {
             }
         };
         Some(Cause { text: format!("nothing has the name {name}"), line: None, suggestion })
+    }
+
+    /// An address that stands for whoever asks, for everybody or for a group.
+    pub(super) fn nobody_in_particular(&self) -> Option<Cause> {
+        let address = self.explanation.attempt.target.parse::<IpAddr>().ok()?;
+        let from = self.readable(&self.explanation.attempt.from);
+        let text = match address {
+            _ if address.is_unspecified() => format!("{address} means {from} itself, not all places"),
+            IpAddr::V4(v4) if v4.is_broadcast() => {
+                format!("{address} is everybody on the link, and nobody in particular")
+            }
+            _ if address.is_multicast() => {
+                format!("{address} is the address of a group, which nobody here has joined")
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => return None,
+        };
+        let suggestion = "ask for the address or the name of one place".to_owned();
+        Some(Cause { text, line: None, suggestion })
     }
 
     /// A service whose container is there no more.

@@ -53,6 +53,9 @@ impl Facts<'_> {
                 suggestion: format!("let the program listen on 0.0.0.0:{port}, or on {name}'s own address"),
             });
         }
+        if let Some(cause) = self.ended_by_step(&container.name, port) {
+            return Some(cause);
+        }
         let service = self.causes.service_of(&container.name);
         let image = service.and_then(|s| self.causes.key(&["services", &s.name.value, "image"]));
         // TCP needs no mention unless the number alone would not tell the two apart.
@@ -104,6 +107,36 @@ impl Facts<'_> {
         self.leads_nowhere(&drop.place)
     }
 
+    /// A connection that a kernel took and no program speaks on: the container is paused, or dockerd holds a published
+    /// port that no rule and no proxy leads on from.
+    pub(super) fn taken_and_left(&self) -> Option<Cause> {
+        let daemon = self.world.daemon(self.host)?;
+        let taker = self.explanation.passages.iter().find_map(|passage| match &passage.end {
+            End::Delivered { place } if passage.part == Part::Request => Some(place.as_str()),
+            End::Delivered { .. } | End::Dropped(_) | End::Unfinished => None,
+        })?;
+        if daemon.container(taker).is_ok() {
+            return self.not_running(taker);
+        }
+        let port = self.explanation.attempt.port.filter(|_| self.is_host(taker))?;
+        let settings = &self.scenario.daemon;
+        if settings.iptables != Some(false) || settings.userland_proxy != Some(false) {
+            return None;
+        }
+        let mut bindings = daemon.containers().flat_map(|c| c.bindings.iter().map(move |b| (c, b)));
+        let (container, _) = bindings.find(|(_, binding)| binding.host.port() == port)?;
+        Some(Cause {
+            text: format!(
+                "dockerd holds port {port} for {}, but without rules (`iptables: false`) and without the userland proxy \
+                 nothing leads there",
+                self.readable(&container.name)
+            ),
+            line: self.line(self.causes.key(&["daemon", "iptables"])),
+            suggestion: "let one of the two be: take `iptables: false` or `userland-proxy: false` away"
+                .to_owned(),
+        })
+    }
+
     /// A published port that leads to a port of a container where nothing listens.
     pub(super) fn leads_nowhere(&self, place: &str) -> Option<Cause> {
         let container = self.world.daemon(self.host)?.container(place).ok()?;
@@ -128,6 +161,22 @@ impl Facts<'_> {
         };
         if let Some((name, binding)) = bindings().find(|(_, binding)| binding.host.port() == port) {
             let only = binding.host.ip();
+            let without_proxy = self.scenario.daemon.userland_proxy == Some(false) && only.is_unspecified();
+            if let (true, Some(line)) = (without_proxy, self.causes.key(&["daemon", "userland-proxy"])) {
+                return Some(Cause {
+                    text: format!(
+                        "port {port} of {} is published by rules for {} alone, and without the userland proxy nothing \
+                         else takes it",
+                        self.readable(name),
+                        if only.is_ipv4() { "IPv4" } else { "IPv6" },
+                    ),
+                    line: self.line(Some(line)),
+                    suggestion: format!(
+                        "let the proxy be (`userland-proxy: true`, as without the key), or ask for {} on the host",
+                        if only.is_ipv4() { format!("127.0.0.1:{port}") } else { format!("[::1]:{port}") }
+                    ),
+                });
+            }
             return Some(Cause {
                 text: format!("port {port} of {} is published on {only} alone", self.readable(name)),
                 line: self.line(self.causes.published(name, binding.container.port())),

@@ -20,10 +20,10 @@ const MASQUERADE: &str = "com.docker.network.bridge.enable_ip_masquerade";
 
 /// What a place was given to reach others by.
 #[derive(Default)]
-struct Given {
+pub(super) struct Given {
     /// The devices' names, where they are known, and their addresses.
     addresses: Vec<(Option<String>, IpNet)>,
-    gateways: Vec<IpAddr>,
+    pub(super) gateways: Vec<IpAddr>,
 }
 
 /// Whether a place has an address.
@@ -131,6 +131,7 @@ impl Facts<'_> {
             options.get(MASQUERADE).filter(|value| *value == "false")?;
             self.causes.network_setting(network, &["driver_opts", MASQUERADE])
         });
+        let off = off.or_else(|| self.daemon_without(network.as_deref()));
         let host = Spot::host(self.host_name());
         let words: [&[&str]; 5] = [
             &["iptables", "nat", "-F"],
@@ -154,7 +155,7 @@ impl Facts<'_> {
                 )
             }
             (Some(_), _) => {
-                format!("take the option away, or give {place} a route to {from}'s network by the host")
+                format!("take the setting away, or give {place} a route to {from}'s network by the host")
             }
             (None, None) => format!("give {place} a route to {from}'s network"),
         };
@@ -166,6 +167,17 @@ impl Facts<'_> {
             line: self.line(off.or(step)),
             suggestion,
         })
+    }
+
+    /// The key by which dockerd makes no rules, or does not masquerade for its default network.
+    fn daemon_without(&self, network: Option<&str>) -> Option<Span> {
+        let daemon = &self.scenario.daemon;
+        let key = match (daemon.iptables, daemon.ip_masq) {
+            (Some(false), _) => "iptables",
+            (_, Some(false)) if network == Some("bridge") => "ip-masq",
+            _ => return None,
+        };
+        self.causes.key(&["daemon", key])
     }
 
     /// An address that nobody in the world has, asked for outside.
@@ -245,12 +257,12 @@ impl Facts<'_> {
     }
 
     /// What a place is now.
-    fn now(&self, place: &str) -> Option<Tables> {
+    pub(super) fn now(&self, place: &str) -> Option<Tables> {
         self.world.tables().into_iter().find(|table| table.name == place)
     }
 
     /// What Docker gave a container, and the file a host.
-    fn given(&self, place: &str) -> Given {
+    pub(super) fn given(&self, place: &str) -> Given {
         let mut given = Given::default();
         let container = self.world.daemon(self.host).and_then(|daemon| daemon.container(place).ok());
         for active in
@@ -274,7 +286,7 @@ impl Facts<'_> {
     }
 
     /// Where steps name a place.
-    fn spot(&self, place: &str, shared_by: &[String]) -> Spot {
+    pub(super) fn spot(&self, place: &str, shared_by: &[String]) -> Spot {
         if self.is_host(place) {
             return Spot::host(place);
         }
@@ -285,12 +297,12 @@ impl Facts<'_> {
         Spot::Containers([place.to_owned()].into_iter().chain(shared_by.iter().cloned()).collect())
     }
 
-    fn host_name(&self) -> &str {
+    pub(super) fn host_name(&self) -> &str {
         self.scenario.hosts.first().map_or("host", |host| host.name.value.as_str())
     }
 
     /// The last step that did any of these in a place.
-    fn last_done(&self, spot: &Spot, any: &[&[&str]]) -> Option<Span> {
+    pub(super) fn last_done(&self, spot: &Spot, any: &[&[&str]]) -> Option<Span> {
         any.iter().filter_map(|words| self.causes.done_in(spot, words)).max_by_key(|span| span.start)
     }
 

@@ -11,27 +11,27 @@ const MASQUERADE: &str = "translate the source too (`-t nat -A POSTROUTING ... -
 
 impl Facts<'_> {
     /// A rule said no.
-    pub(super) fn filtered(&self, rule: &Rule) -> Option<Cause> {
-        if !rule.docker && rule.number.is_some() {
-            return Some(Cause {
-                text: "a rule that is not Docker's refuses it".to_owned(),
-                line: self.line(self.causes.rule(&rule.chain, &rule.text)),
-                suggestion: format!(
-                    "remove the rule, or put one that accepts this before it in {}",
-                    rule.chain
-                ),
-            });
+    pub(super) fn filtered(&self, drop: &Drop, rule: &Rule) -> Option<Cause> {
+        if let Some(cause) = self.own_rule(rule) {
+            return Some(cause);
         }
         let target = self.target_container();
         if let Some(cause) = target.as_deref().and_then(|target| self.apart(target)) {
             return Some(cause);
         }
+        let policy = || self.policy(drop, rule);
         if let (Some(from), Some(target)) = (self.from.container(), &target) {
-            return self.no_icc(from, target).or_else(|| self.other_address(from, target));
+            return self.no_icc(from, target).or_else(policy).or_else(|| self.other_address(from, target));
         }
         if let Some(from) = self.from.container() {
-            let network = self.only_internal()?;
-            return Some(self.internal(&self.readable(from), &network));
+            let internal = || {
+                let network = self.only_internal()?;
+                Some(self.internal(&self.readable(from), &network))
+            };
+            return policy().or_else(internal);
+        }
+        if let Some(cause) = policy() {
+            return Some(cause);
         }
         let target = target?;
         let name = self.readable(&target);
@@ -39,6 +39,15 @@ impl Facts<'_> {
             text: format!("{name}'s own address is for its network; others reach it by published ports"),
             line: self.line(self.causes.container(&target)),
             suggestion: self.way_from_outside(&target),
+        })
+    }
+
+    /// A rule that is not Docker's.
+    pub(super) fn own_rule(&self, rule: &Rule) -> Option<Cause> {
+        (!rule.docker && rule.number.is_some()).then(|| Cause {
+            text: "a rule that is not Docker's refuses it".to_owned(),
+            line: self.line(self.causes.rule(&rule.chain, &rule.text)),
+            suggestion: format!("remove the rule, or put one that accepts this before it in {}", rule.chain),
         })
     }
 

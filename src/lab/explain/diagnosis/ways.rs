@@ -98,7 +98,8 @@ impl Facts<'_> {
 
     /// Two containers with the address that was asked for.
     pub(super) fn duplicate_address(&self) -> Option<Cause> {
-        let (address, target) = (self.target_address()?, self.target_container()?);
+        let address = self.target_address()?;
+        let target = self.container_having(address, true)?;
         let cards = |container: &str| {
             let location = Location::Container(self.host, container.to_owned());
             let own = self.world.holder(&location).is_ok_and(|holder| holder == location);
