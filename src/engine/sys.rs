@@ -44,6 +44,9 @@ pub use super::view::{
     SettingsView, SocketView, UpperView,
 };
 
+/// Bytes whose moving takes as long as starting a process.
+const LAUNCH: usize = 32 << 10;
+
 /// A process's handle to its namespace. Cheap to clone.
 #[derive(Clone)]
 pub struct Sys {
@@ -124,6 +127,47 @@ impl Sys {
         Ok(())
     }
 
+    /// Waits for data on standard input, at most `limit` bytes, after the time that what was read before takes; empty at
+    /// the end. Whoever gives up waiting has lost nothing.
+    pub async fn read(&self, limit: usize) -> Vec<u8> {
+        self.read_from(&self.process.stdin, limit).await
+    }
+
+    /// The same of any pipe.
+    pub async fn read_from(&self, pipe: &Pipe, limit: usize) -> Vec<u8> {
+        self.rest().await;
+        let data = pipe.read(limit).await;
+        self.looked_at(&data);
+        data
+    }
+
+    /// Reads a piece of a file as [`Self::read_file_at`] does, after the time that what was read before takes.
+    pub async fn read_piece(&self, path: &str, offset: usize, limit: usize) -> Result<Vec<u8>, Errno> {
+        self.rest().await;
+        let data = self.read_file_at(path, offset, limit)?;
+        self.looked_at(&data);
+        Ok(data)
+    }
+
+    fn looked_at(&self, text: &[u8]) {
+        let Process { busy, effort, .. } = &*self.process;
+        busy.set(effort.read(self.now(), busy.get(), text).unwrap_or(busy.get()));
+    }
+
+    /// Counts work that takes as long as moving so many bytes. It takes its time at the next [`Self::rest`] or read.
+    pub fn worked(&self, bytes: usize) {
+        let Process { busy, effort, .. } = &*self.process;
+        busy.set(effort.work(self.now(), busy.get(), bytes).unwrap_or(busy.get()));
+    }
+
+    /// Waits until what the process has read and worked is done.
+    pub async fn rest(&self) {
+        let until = self.process.busy.get();
+        if self.now() < until {
+            Box::pin(self.sleep_until(until)).await;
+        }
+    }
+
     /// Reads a file, the kernel's own (`/proc/sys/...`, `/proc/net/dev`, `/sys/class/net/...`) included.
     pub fn read_file(&self, path: &str) -> Result<Vec<u8>, Errno> {
         let kernel = self.engine.borrow().read_kernel_file(self.namespace, path);
@@ -171,6 +215,7 @@ impl Sys {
 
     /// Starts a child process in the same container.
     pub fn launch(&self, launch: Launch) -> Result<Child, Errno> {
+        self.worked(LAUNCH);
         self.process.launcher.launch(launch)
     }
 

@@ -134,6 +134,7 @@ impl Here {
             powers: self.powers,
             user,
             effort: self.kernel.effort.clone(),
+            busy: std::cell::Cell::default(),
         };
         let exit: Rc<RefCell<ExitSlot>> = Rc::default();
         let task = Task {

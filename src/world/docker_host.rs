@@ -52,9 +52,9 @@ pub(super) struct DockerHost {
 
 /// A container's processes and files.
 pub(super) struct ContainerRuntime {
-    daemon: usize,
-    place: Rc<Place>,
-    main: ProcessId,
+    pub(super) daemon: usize,
+    pub(super) place: Rc<Place>,
+    pub(super) main: ProcessId,
     exit: Rc<RefCell<ExitSlot>>,
     output: Pipe,
     log: Rc<RefCell<String>>,

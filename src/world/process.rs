@@ -2,7 +2,7 @@
 //!
 //! One queue, first in first out; a task runs when something it waits for woke it, and only between drains of the
 //! engine, so a system call always finds the engine free. No thread, no clock. A task that keeps waking itself
-//! without time moving on is stopped after [`SPIN_LIMIT`] turns and reported, so that it cannot hang a run.
+//! without time moving on is killed after [`SPIN_LIMIT`] turns and reported, so that it cannot hang a run.
 //!
 //! Programs that start programs without end are bounded three ways: children alive in one place, children started at
 //! one instant, and children started in a run. Past a limit starting one fails with `EAGAIN`, as fork(2) does at the
@@ -57,7 +57,7 @@ pub(crate) struct Place {
     pub(crate) user: User,
     /// Programs that whoever owns the world brought along.
     pub(crate) own: OwnPrograms,
-    /// What its programs have written lately.
+    /// What its programs have done lately.
     pub(crate) effort: Rc<Effort>,
 }
 
@@ -133,7 +133,7 @@ pub(crate) struct Processes {
     instant: u64,
     ready: Arc<ReadyQueue>,
     requests: Rc<RefCell<Requests>>,
-    /// Ended by another process, and not asked for yet.
+    /// Ended by another process or for spinning, and not asked for yet.
     killed: Vec<ProcessId>,
 }
 
@@ -232,6 +232,14 @@ pub(crate) struct Started {
     pub(crate) exit: Rc<RefCell<ExitSlot>>,
 }
 
+/// A process that never stopped asking for its turn while time stood still, and was killed.
+pub(crate) struct Spun {
+    pub(crate) place: u32,
+    pub(crate) process: Rc<Process>,
+    /// Started by another process.
+    pub(crate) child: bool,
+}
+
 /// Streams of a process.
 pub(crate) struct Streams {
     pub(crate) stdin: Pipe,
@@ -284,8 +292,8 @@ impl Processes {
         Started { id, exit }
     }
 
-    /// Runs what is ready; true if anything ran. The error names a process that never stops asking for a turn.
-    pub(crate) fn run(&mut self) -> Result<bool, String> {
+    /// Runs what is ready; true if anything ran. The error is a process that never stopped asking for a turn.
+    pub(crate) fn run(&mut self) -> Result<bool, Spun> {
         let mut any = self.take_requests();
         while let Some(id) = self.ready.pop() {
             any = true;
@@ -300,9 +308,10 @@ impl Processes {
             }
             task.turns.1 += 1;
             if task.turns.1 > SPIN_LIMIT {
-                let name = task.process.arguments.join(" ");
+                let (place, process, child) = (task.place, task.process.clone(), task.child);
                 self.kill(id, 9);
-                return Err(name);
+                self.killed.push(id);
+                return Err(Spun { place, process, child });
             }
             let waker = Waker::from(task.waker.clone());
             let polled = task.future.as_mut().poll(&mut Context::from_waker(&waker));
@@ -329,7 +338,7 @@ impl Processes {
             || !self.requests.borrow().kills.is_empty()
     }
 
-    /// The processes that others have ended since the last call.
+    /// The processes that did not end by themselves since the last call.
     pub(crate) fn take_killed(&mut self) -> Vec<ProcessId> {
         std::mem::take(&mut self.killed)
     }
@@ -441,6 +450,7 @@ impl Spawner {
             powers: place.powers,
             user: place.user,
             effort: place.effort.clone(),
+            busy: std::cell::Cell::default(),
         });
         let sys = Sys::new(self.engine.clone(), place.namespace, process.clone());
         let waker = Arc::new(TaskWaker { id, ready: self.ready.clone(), queued: AtomicBool::new(true) });

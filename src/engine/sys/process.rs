@@ -3,12 +3,13 @@
 //! These are contracts; `world` fulfils them. The identity, the powers and the user of a process are what
 //! `credentials(7)` and `capabilities(7)` describe, as far as networking asks for them.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use super::{Effort, Environment, Errno, Pipe, Sys};
 
@@ -177,8 +178,10 @@ pub struct Process {
     pub powers: Powers,
     /// Whom it runs as.
     pub user: User,
-    /// What the programs of its place have written lately.
+    /// What the programs of its place have done lately.
     pub effort: Rc<Effort>,
+    /// Until when what it has read keeps it busy.
+    pub busy: Cell<Duration>,
 }
 
 /// What a process may do in its namespace that others may not.

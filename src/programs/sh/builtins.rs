@@ -327,7 +327,7 @@ impl Shell {
     async fn read_line(&self, raw: bool) -> (String, bool) {
         let (mut bytes, mut escaped) = (Vec::new(), false);
         loop {
-            let part = self.streams.stdin.read(1).await;
+            let part = self.sys.read_from(&self.streams.stdin, 1).await;
             let Some(byte) = part.first().copied().filter(|_| bytes.len() < LARGEST) else {
                 return (String::from_utf8_lossy(&bytes).into_owned(), false);
             };

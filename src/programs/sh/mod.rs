@@ -45,6 +45,9 @@ pub(super) use wants::{Words, programs};
 /// The shell's status for a text it does not understand, and when it ends because of an error.
 const ERROR: ExitCode = ExitCode(2);
 
+/// Bytes whose moving takes as long as a line of standard input that is a command.
+const COMMAND: usize = 4 << 10;
+
 /// Compound commands and functions running inside one another: each takes some of the stack.
 const DEEPEST: u32 = 32;
 
@@ -219,13 +222,14 @@ impl Shell {
         let mut pending = String::new();
         let mut bytes = Vec::new();
         while self.leaving.is_none() {
-            let part = self.sys.stdin().read(1).await;
+            let part = self.sys.read(1).await;
             let ended = part.is_empty();
             bytes.extend(part);
             if !ended && bytes.last() != Some(&b'\n') {
                 continue;
             }
             pending += &String::from_utf8_lossy(&std::mem::take(&mut bytes));
+            self.sys.worked(COMMAND);
             match parse(&pending) {
                 Err(SyntaxError::Incomplete(_)) if !ended => continue,
                 _ => self.run_text(&std::mem::take(&mut pending)).await,

@@ -490,10 +490,12 @@ impl Shell {
                 Target::Document(word) => holding(self.single(word).await?.as_bytes()).await,
                 Target::Read(word) => {
                     let path = self.single(word).await?;
+                    self.sys.rest().await;
                     let content = match path.as_str() {
                         "/dev/null" => Ok(Vec::new()),
                         path => self.sys.read_file(path),
                     };
+                    self.sys.worked(content.as_ref().map_or(0, Vec::len));
                     let failed = |errno| Stop::Failed(format!("can't open {path}: {}", reason(errno)));
                     holding(&content.map_err(failed)?).await
                 }
