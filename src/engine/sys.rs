@@ -219,7 +219,7 @@ impl Sys {
         self.process.launcher.launch(launch)
     }
 
-    /// Ends a process.
+    /// Sends a signal to a process. The first of a PID namespace takes none that it has no handler for, nor SIGKILL.
     pub fn kill(&self, process: ProcessId, signal: u8) {
         self.process.launcher.kill(process, signal);
     }
@@ -229,9 +229,14 @@ impl Sys {
         self.process.launcher.processes()
     }
 
-    /// Its own identity.
+    /// Its own number.
     pub fn process_id(&self) -> ProcessId {
         self.process.id
+    }
+
+    /// The number of who started it; 0 for somebody outside the PID namespace.
+    pub fn parent_id(&self) -> ProcessId {
+        self.process.parent
     }
 
     /// Whom it runs as.

@@ -138,6 +138,7 @@ impl Connection<'_> {
             stdin: stdin.clone(),
             stdout: stdout.clone(),
             stderr: stdout.clone(),
+            replaces: false,
         };
         let name = served.first().map_or("", String::as_str);
         let child =

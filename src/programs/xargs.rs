@@ -98,6 +98,7 @@ impl Run<'_> {
             stdin: Pipe::empty(),
             stdout: sys.stdout().clone(),
             stderr: sys.stderr().clone(),
+            replaces: false,
         };
         let child = sys.launch(launch).map_err(|errno| Failure {
             text: format!("{program}: {name}: {errno}\n"),

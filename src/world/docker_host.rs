@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use super::disposition::Disposition;
 use super::environment;
 use super::files::{FileTable, Image};
-use super::process::{Executable, Place, Streams, Tools};
+use super::process::{Executable, Place, Streams, TaskId, Tools};
 use super::stage::MachineSpec;
 use super::{Job, Location, OUTPUT_LIMIT, World, WorldError};
 use crate::docker::capability::{NetworkCapabilities, NetworkCapability};
@@ -35,7 +35,7 @@ use crate::docker::user::{self, GROUP, PASSWD};
 use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::{Owner, Transport, VlanId};
-use crate::engine::sys::{Environment, ExitCode, ExitSlot, Family, Pipe, Powers, Privilege, ProcessId, User};
+use crate::engine::sys::{Environment, ExitCode, ExitSlot, Family, Pipe, Powers, Privilege, User};
 
 /// What dockerd remembers for `docker events --since`: its newest 256 events.
 const EVENTS_KEPT: usize = 256;
@@ -54,12 +54,12 @@ pub(super) struct DockerHost {
 pub(super) struct ContainerRuntime {
     pub(super) daemon: usize,
     pub(super) place: Rc<Place>,
-    pub(super) main: ProcessId,
+    pub(super) main: TaskId,
     exit: Rc<RefCell<ExitSlot>>,
     output: Pipe,
     log: Rc<RefCell<String>>,
-    running: bool,
-    disposition: Disposition,
+    pub(super) running: bool,
+    pub(super) disposition: Disposition,
 }
 
 impl World {
@@ -443,6 +443,15 @@ impl World {
         let exited = self.exited.clone();
         let name = id.clone();
         let missing = missing_program(&Spawn::Container(process.clone()), &self.known_programs()).is_some();
+        if process.init {
+            let words = ["/sbin/docker-init", "--"].map(str::to_owned).into_iter();
+            let arguments = words.chain(process.argv.iter().cloned()).collect();
+            let streams = Streams { stdin: Pipe::empty(), stdout: output.clone(), stderr: output.clone() };
+            // It hands signals on (`disposition`) and ends with the container.
+            self.processes.start_future(&place, arguments, Environment::default(), streams, |_| {
+                Box::pin(std::future::pending())
+            });
+        }
         let started = self.processes.start_future(&place, arguments, environment, streams, move |sys| {
             let main = program.map(|program| program.run(sys));
             Box::pin(async move {
@@ -495,18 +504,6 @@ impl World {
         if let Ok(started) = self.processes.start(&place, arguments, Environment::default(), streams) {
             self.proxies.insert(owner, started);
         }
-    }
-
-    fn signal_container(&mut self, id: &str, signal: Signal) {
-        let Some((id, runtime)) = self.containers.get_key_value(id).filter(|(_, r)| r.running) else {
-            return;
-        };
-        let id = id.clone();
-        let (main, place) = (runtime.main, runtime.place.number);
-        let Some(status) = runtime.disposition.effect(signal) else { return };
-        self.processes.end(main, status);
-        self.processes.kill_place(place, 9);
-        self.exited.borrow_mut().push(id);
     }
 
     fn files_of(&mut self, id: &Id) -> Rc<FileTable> {

@@ -373,6 +373,7 @@ impl World {
                 Ok(ran) => ran,
                 Err(spun) => self.killed_for_spinning(&spun).map(|()| true)?,
             };
+            self.deliver_signals();
             let drained = self.engine.borrow_mut().drain(DRAIN_BUDGET)?;
             let carried = self.carry();
             let ended = self.collect_exits()? | self.collect_probes()?;
@@ -388,7 +389,7 @@ impl World {
     fn killed_for_spinning(&mut self, spun: &Spun) -> Result<(), WorldError> {
         let program = spun.process.arguments.join(" ");
         let container = self.containers.iter().find(|(_, runtime)| runtime.place.number == spun.place);
-        let main = container.is_some_and(|(_, runtime)| runtime.main == spun.process.id);
+        let main = container.is_some_and(|(_, runtime)| runtime.main == spun.id);
         if !main && !spun.child {
             return Err(WorldError::Spinning(program));
         }

@@ -61,7 +61,7 @@ pub(crate) fn piece(content: &[u8], offset: usize, limit: usize) -> &[u8] {
 pub trait Launcher {
     /// Starts a program in the same container; [`Errno::NoSuchFile`] if there is none of that name.
     fn launch(&self, launch: Launch) -> Result<Child, Errno>;
-    /// Ends a process; its sockets close, its exit status is 128 plus the signal.
+    /// Sends a signal to a process. One that has no handler ends: its sockets close, its exit status is 128 plus the signal.
     fn kill(&self, process: ProcessId, signal: u8);
     /// The processes of the container, oldest first.
     fn processes(&self) -> Vec<ProcessView>;
@@ -70,8 +70,10 @@ pub trait Launcher {
 /// What others of its container see of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessView {
-    /// Its identity.
+    /// Its number.
     pub id: ProcessId,
+    /// Who started it; 0 for somebody outside the PID namespace.
+    pub parent: ProcessId,
     /// Program name and arguments.
     pub arguments: Vec<String>,
     /// Whom it runs as.
@@ -99,9 +101,11 @@ pub struct Launch {
     pub stdout: Pipe,
     /// Standard error.
     pub stderr: Pipe,
+    /// It takes the place and the number of whoever starts it (`execve(2)`), who waits for it and ends with it.
+    pub replaces: bool,
 }
 
-/// Identity of a process in its world.
+/// Number of a process in its PID namespace (`pid_namespaces(7)`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessId(pub u32);
 
@@ -131,7 +135,7 @@ impl ExitSlot {
 
 /// A started process.
 pub struct Child {
-    /// Its identity.
+    /// Its number.
     pub id: ProcessId,
     /// Where its status appears.
     pub exit: Rc<RefCell<ExitSlot>>,
@@ -156,8 +160,10 @@ impl Child {
 
 /// What the world supplies to one process.
 pub struct Process {
-    /// Its identity.
+    /// Its number.
     pub id: ProcessId,
+    /// Who started it; 0 for somebody outside the PID namespace.
+    pub parent: ProcessId,
     /// Program name and arguments.
     pub arguments: Vec<String>,
     /// Environment.
