@@ -478,6 +478,38 @@ fn a_step_without_end_is_stopped() {
     assert!(failures[0].starts_with("still running"), "{failures:?}");
 }
 
+/// Reading and looping take time, and more and more of it: whoever says nothing meets the limit as well.
+#[test]
+fn a_reader_without_end_is_stopped() {
+    for endless in [
+        "yes | grep -c y",
+        "yes | xargs -n1 true",
+        "yes : | sh",
+        "yes | nc web 80",
+        "while true; do awk 'BEGIN { while (1); }'; done 2>/dev/null",
+        "seq 1 1000000 >/a; while true; do read line </a; done",
+    ] {
+        let (_, failures) = command(endless);
+        assert!(
+            failures[0].starts_with("still running after 600 s of virtual time"),
+            "{endless}: {failures:?}"
+        );
+    }
+}
+
+#[test]
+fn reading_a_few_megabytes_takes_no_time() {
+    let report = passes(&format!(
+        "{BASE}steps:
+  - {{in: client, run: 'seq 1000000 1300000 >/a'}}
+  - wait 10s
+  - {{in: client, run: 'grep -c 1 /a; wc -l /a; tail -n 1 /a; awk \"NR == 7\" /a'}}
+"
+    ));
+    let (began, ended) = report.steps[2].time;
+    assert_eq!(ended - began, Duration::ZERO);
+}
+
 #[test]
 fn output_without_end_is_stopped() {
     let (output, failures) =

@@ -972,15 +972,88 @@ fn a_large_answer_comes_by_tcp() {
 }
 
 /// A main process that one of its container's processes ends takes the container with it, and the restart policy hears of it.
+/// The first process of a PID namespace cannot be ended from inside, so this one is the child of an init.
 #[test]
 fn a_main_process_killed_from_inside_ends_its_container() {
     let mut stage = Stage::new("");
-    stage.ok("docker run -d --name web nginx");
-    stage.ok("docker run -d --name again --restart always nginx");
+    stage.ok("docker run -d --init --name web nginx");
+    stage.ok("docker run -d --init --name again --restart always nginx");
     for name in ["web", "again"] {
         stage.ok(&format!("docker exec {name} pkill -9 httpd"));
     }
     stage.world.wait(Duration::from_secs(2)).unwrap();
     assert_eq!(stage.ok("docker inspect -f '{{.State.Status}} {{.State.ExitCode}}' web"), "exited 137\n");
     assert_eq!(stage.ok("docker inspect -f '{{.State.Status}} {{.RestartCount}}' again"), "running 1\n");
+}
+
+/// Numbers of processes as a real engine's BusyBox shows them, but for the gaps that a runtime leaves between them.
+#[test]
+fn a_container_counts_its_processes_from_one() {
+    let mut stage = Stage::new("");
+    let ps = |stage: &mut Stage, name: &str| {
+        let text = stage.ok(&format!("docker exec {name} ps -o pid,ppid,args"));
+        let rows = text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        rows.collect::<Vec<_>>()
+    };
+    stage.ok("docker run -d --name other busybox sleep 1d");
+    stage.ok("docker run -d --name cc busybox sleep 1d");
+    assert_eq!(ps(&mut stage, "cc"), ["1 0 sleep 1d", "2 0 ps -o pid,ppid,args"]);
+    assert_eq!(ps(&mut stage, "cc"), ["1 0 sleep 1d", "3 0 ps -o pid,ppid,args"]);
+    let numbers =
+        "sleep 100 & echo $! $$ $PPID; (echo $$; sh -c 'echo $$ $PPID'); kill $!; sh -c 'echo $$'; echo";
+    let text = stage.ok(&format!("docker exec cc sh -c \"{}\"", numbers.replace('$', "\\$")));
+    assert_eq!(text, "5 4 0\n4\n6 4\n7\n\n");
+    // The last command takes the shell's place.
+    for (name, command, first) in [
+        ("last", "sh -c 'echo a; sleep 1d'", "1 0 sleep 1d"),
+        ("and", "sh -c 'echo a && sleep 1d'", "1 0 sleep 1d"),
+        ("exec", "sh -c 'exec sleep 1d; echo'", "1 0 sleep 1d"),
+        ("env", "env A=b sleep 1d", "1 0 sleep 1d"),
+        ("more", "sh -c 'sleep 1d; echo'", "1 0 sh -c sleep 1d; echo"),
+        ("init", "--init", "1 0 /sbin/docker-init -- sleep 1d"),
+    ] {
+        match command {
+            "--init" => stage.ok("docker run -d --init --name init busybox sleep 1d"),
+            command => stage.ok(&format!("docker run -d --name {name} busybox {command}")),
+        };
+        assert_eq!(ps(&mut stage, name)[0], first, "{command}");
+    }
+    assert_eq!(ps(&mut stage, "more")[1], "2 1 sleep 1d");
+    assert_eq!(ps(&mut stage, "init")[1], "2 0 sleep 1d");
+    // A host's numbers go on from those of its system.
+    let text = stage.on_host("echo $$").stdout;
+    assert!(text.trim().parse::<u32>().unwrap() > 1_000, "{text}");
+}
+
+/// Signals from inside to the first process of a container (pid_namespaces(7)): SIGKILL never acts, others where it has a
+/// handler. From outside they act as before.
+#[test]
+fn the_first_process_is_safe_from_inside() {
+    let mut stage = Stage::new("");
+    let state = |stage: &mut Stage, name: &str| {
+        stage.world.wait(Duration::from_secs(1)).unwrap();
+        stage.ok(&format!("docker inspect -f '{{{{.State.Status}}}} {{{{.State.ExitCode}}}}' {name}"))
+    };
+    stage.ok("docker run -d --name cc busybox sleep 1d");
+    let kills =
+        "kill 1; echo $?; kill -9 1; echo $?; kill -0 1; echo $?; kill -HUP 1; echo $?; kill 9999; echo $?";
+    let text = stage.ok(&format!("docker exec cc sh -c \"{}\"", kills.replace('$', "\\$")));
+    assert_eq!(text, "0\n0\n0\n0\nsh: can't kill pid 9999: No such process\n1\n");
+    assert_eq!(state(&mut stage, "cc"), "running 0\n");
+    stage.ok("docker kill cc");
+    assert_eq!(state(&mut stage, "cc"), "exited 137\n");
+    stage.ok("docker run -d --name web nginx");
+    stage.ok("docker exec web kill -9 1");
+    assert_eq!(state(&mut stage, "web"), "running 0\n");
+    stage.ok("docker exec web kill 1");
+    assert_eq!(state(&mut stage, "web"), "exited 0\n");
+    stage.ok("docker run -d --init --name ii busybox sleep 1d");
+    stage.ok("docker exec ii kill 1");
+    assert_eq!(state(&mut stage, "ii"), "exited 143\n");
+    // Not the first: ended by what ends processes, not by what does not.
+    stage.ok("docker run -d --init --name jj busybox sleep 1d");
+    stage.ok("docker exec jj kill -28 2");
+    assert_eq!(state(&mut stage, "jj"), "running 0\n");
+    stage.ok("docker exec jj kill 2");
+    assert_eq!(state(&mut stage, "jj"), "exited 143\n");
 }

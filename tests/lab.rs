@@ -435,6 +435,30 @@ fn a_spinning_program_is_an_error_that_names_it() {
     lab.ping("web", "db").assert_ok();
 }
 
+/// The main process of one container never waits: it is killed, its container ends with it, and the others are served.
+#[test]
+fn a_spinning_main_process_ends_its_container_only() {
+    let spinning = async |sys: linkspan::lab::Sys| {
+        sys.sleep(Duration::from_secs(5)).await;
+        loop {
+            sys.yield_now().await;
+        }
+    };
+    let services = "services:\n  spinner: {image: 'registry.example/spinner:1'}\n  \
+        parent: {image: busybox, command: 'sh -c \"registry.example/spinner:1; sleep 1d\"'}\n  \
+        web: {image: nginx}\n  client: {image: busybox, command: sleep 1d}\n";
+    let mut lab =
+        Lab::builder().program("registry.example/spinner:1", spinning).text(services).build().unwrap();
+    lab.advance(Duration::from_secs(10)).unwrap();
+    let state = "inspect -f {{.State.Status}}/{{.State.ExitCode}}";
+    lab.docker(&format!("{state} spinner")).assert_contains("exited/137");
+    let said = "the program `registry.example/spinner:1` of lab-spinner-1 kept asking for its turn without time moving on";
+    lab.docker("logs spinner").assert_contains(said);
+    lab.docker(&format!("{state} parent")).assert_contains("running/0");
+    lab.docker("logs parent").assert_contains("`registry.example/spinner:1` of lab-parent-1 kept asking");
+    lab.connect("client", "web:80").assert_ok();
+}
+
 #[test]
 fn an_images_program_lives_and_dies_with_its_container() {
     let counter = async |sys: linkspan::lab::Sys| {

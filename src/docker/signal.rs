@@ -38,6 +38,11 @@ impl Signal {
     /// Please end.
     pub const TERM: Signal = Signal(15);
 
+    /// The signal of a number, if there is one.
+    pub fn numbered(number: u8) -> Option<Signal> {
+        (1..=LARGEST).contains(&number).then_some(Signal(number))
+    }
+
     /// The number.
     pub fn number(self) -> u8 {
         self.0

@@ -52,25 +52,31 @@ impl Pipe {
     pub async fn write_all(&self, data: &[u8]) -> Result<(), Errno> {
         let mut written = 0;
         std::future::poll_fn(|context| {
-            let mut state = self.0.borrow_mut();
-            if state.reader_closed {
+            if self.0.borrow().reader_closed {
                 return Poll::Ready(Err(Errno::BrokenPipe));
             }
-            let capacity = state.capacity;
-            let traffic = state.traffic.get_or_insert_default();
-            let room = capacity.saturating_sub(traffic.buffer.len()).min(data.len() - written);
-            traffic.buffer.extend(&data[written..written + room]);
-            written += room;
-            if room > 0 {
-                wake(&mut traffic.readers);
-            }
+            written += self.put(&data[written..]);
             if written == data.len() {
                 return Poll::Ready(Ok(()));
             }
-            traffic.writers.push(context.waker().clone());
+            let mut state = self.0.borrow_mut();
+            state.traffic.get_or_insert_default().writers.push(context.waker().clone());
             Poll::Pending
         })
         .await
+    }
+
+    /// Writes as much as there is room for, and says how much that is.
+    pub fn put(&self, data: &[u8]) -> usize {
+        let mut state = self.0.borrow_mut();
+        let capacity = state.capacity;
+        let traffic = state.traffic.get_or_insert_default();
+        let room = capacity.saturating_sub(traffic.buffer.len()).min(data.len());
+        traffic.buffer.extend(&data[..room]);
+        if room > 0 {
+            wake(&mut traffic.readers);
+        }
+        room
     }
 
     /// Waits for data, at most `limit` bytes; empty at the end.

@@ -32,6 +32,7 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
         stdin: sys.stdin().clone(),
         stdout: sys.stdout().clone(),
         stderr: sys.stderr().clone(),
+        replaces: true,
     };
     match sys.launch(launch) {
         Ok(child) => child.wait().await,

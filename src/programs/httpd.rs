@@ -89,6 +89,7 @@ fn detach(sys: &Sys, program: &str, words: &[String]) -> Result<ExitCode, Failur
         stdin: crate::engine::sys::Pipe::empty(),
         stdout: sys.stdout().clone(),
         stderr: sys.stderr().clone(),
+        replaces: false,
     };
     sys.launch(launch).map_err(|errno| Failure::new(program, format!("fork: {errno}")))?;
     Ok(ExitCode::SUCCESS)

@@ -76,7 +76,7 @@ async fn restore(sys: &Sys, family: Family) -> Result<ExitCode, Failure> {
         None => {
             let mut text = Vec::new();
             loop {
-                let piece = sys.stdin().read(65_536).await;
+                let piece = sys.read(65_536).await;
                 if piece.is_empty() {
                     break text;
                 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::options::{Failure, Options, Syntax, duration, finish, invalid_number};
 use super::resolver::{Want, remote_host, resolve};
 use super::tasks::{First, Tasks, first};
+use super::text::SENDING;
 use super::{arguments, httpd, listen};
 use crate::engine::sys::{Child, Errno, ExitCode, Launch, Pipe, Sys, TcpStream};
 
@@ -137,6 +138,7 @@ impl Connection<'_> {
             stdin: stdin.clone(),
             stdout: stdout.clone(),
             stderr: stdout.clone(),
+            replaces: false,
         };
         let name = served.first().map_or("", String::as_str);
         let child =
@@ -160,7 +162,8 @@ impl Connection<'_> {
         let _ = self.sys.write(&datagram.payload).await;
         let send = async {
             loop {
-                let data = self.sys.stdin().read(MAX_DATAGRAM).await;
+                let data = self.sys.read(MAX_DATAGRAM).await;
+                self.sys.worked(SENDING * data.len());
                 if data.is_empty() || socket.send_to(&data, datagram.source).is_err() {
                     std::future::pending::<()>().await;
                 }
@@ -237,7 +240,8 @@ impl Connection<'_> {
         }
         let send = async {
             loop {
-                let data = self.sys.stdin().read(MAX_DATAGRAM).await;
+                let data = self.sys.read(MAX_DATAGRAM).await;
+                self.sys.worked(SENDING * data.len());
                 if data.is_empty() {
                     break;
                 }
@@ -353,7 +357,8 @@ const MAX_DATAGRAM: usize = 65_507;
 async fn join(sys: &Sys, stream: &TcpStream) {
     let send = async {
         loop {
-            let data = sys.stdin().read(65_536).await;
+            let data = sys.read(65_536).await;
+            sys.worked(SENDING * data.len());
             if data.is_empty() {
                 let _ = stream.shutdown();
                 return;

@@ -1,13 +1,13 @@
 //! `ps`, `pgrep`, `pkill`, `pidof` and `kill`: the processes of a container, as Alpine's BusyBox shows them.
 //!
-//! Numbers are those that a shell's `$!` has, which count all processes of the world: the first of a container is not 1.
-//! What a process computes takes no time here, so `TIME` stands still.
+//! A shell of its own that a shell started for a part of its text shows the words of that shell, as a fork does. What a process computes takes no time here, so `TIME` stands still.
 
 use super::arguments;
 use super::base_name;
 use super::id::user_name;
 use super::options::{Failure, Options, Syntax, finish, signal_number};
 use super::regex::{Dialect, Expression, Whole};
+use super::sh::SUBSHELL;
 use crate::engine::sys::{ExitCode, ProcessView, Sys};
 
 pub(super) const PS: Syntax = Syntax {
@@ -49,8 +49,28 @@ const KILL_USAGE: &str = "kill [-l] [-SIG] PID...\n\n\
             Send a signal (default: TERM) to given PIDs\n\n\
             \t-l\tList all signal names and numbers";
 
-const COLUMNS: [(&str, &str); 5] =
-    [("pid", "PID"), ("user", "USER"), ("time", "TIME"), ("comm", "COMMAND"), ("args", "COMMAND")];
+const COLUMNS: [(&str, &str); 6] = [
+    ("pid", "PID"),
+    ("ppid", "PPID"),
+    ("user", "USER"),
+    ("time", "TIME"),
+    ("comm", "COMMAND"),
+    ("args", "COMMAND"),
+];
+
+/// The processes as others see them.
+fn processes(sys: &Sys) -> Vec<ProcessView> {
+    let mut all = sys.processes();
+    // Oldest first, so that a shell has its words before those it started.
+    for at in 0..all.len() {
+        if all[at].arguments.get(1).is_some_and(|word| word == SUBSHELL) {
+            let parent = all.iter().find(|process| process.id == all[at].parent);
+            let shell = || vec!["sh".to_owned()];
+            all[at].arguments = parent.map_or_else(shell, |parent| parent.arguments.clone());
+        }
+    }
+    all
+}
 
 fn name(process: &ProcessView) -> &str {
     process.arguments.first().map_or("", |program| base_name(program))
@@ -71,7 +91,7 @@ pub(crate) async fn ps(sys: Sys) -> ExitCode {
         match COLUMNS.iter().find(|(known, _)| *known == key) {
             Some((key, title)) => columns.push((*key, header.unwrap_or(title))),
             None => {
-                let known = "supported are pid,user,time,comm,args";
+                let known = "supported are pid,ppid,user,time,comm,args";
                 let failure = Failure::new(program, format!("bad -o argument '{key}', {known}"));
                 return finish(&sys, Err(failure)).await;
             }
@@ -86,8 +106,8 @@ pub(crate) async fn ps(sys: Sys) -> ExitCode {
             let cell = cell(key, title);
             let last = index + 1 == columns.len();
             text += &match *key {
-                "pid" if titles => format!("{cell:<5}"),
-                "pid" => format!("{cell:>5}"),
+                "pid" | "ppid" if titles => format!("{cell:<5}"),
+                "pid" | "ppid" => format!("{cell:>5}"),
                 "user" => format!("{:<8.8}", cell),
                 "time" if titles => format!("{cell:<5}"),
                 "time" => format!("{cell:>5}"),
@@ -99,9 +119,10 @@ pub(crate) async fn ps(sys: Sys) -> ExitCode {
         text
     };
     let mut text = row(&|_, title| title.to_owned(), true);
-    for process in sys.processes() {
+    for process in processes(&sys) {
         let cell = |key: &str, _: &str| match key {
             "pid" => process.id.0.to_string(),
+            "ppid" => process.parent.0.to_string(),
             "user" => user_name(&sys, process.user.id).unwrap_or_else(|| process.user.id.to_string()),
             "time" => "0:00".to_owned(),
             "comm" => name(&process).to_owned(),
@@ -158,7 +179,7 @@ fn selected(sys: &Sys, program: &str, words: &[String]) -> Result<(Options, Vec<
     let whole = if options.has('x') { Whole::Line } else { Whole::Part };
     let expression = Expression::new(pattern, Dialect::Extended, false, whole)
         .map_err(|reason| Failure::new(program, format!("bad regex '{pattern}': {reason}")))?;
-    let mut found = sys.processes();
+    let mut found = processes(sys);
     found.retain(|process| {
         let subject = if options.has('f') { process.arguments.join(" ") } else { name(process).to_owned() };
         process.id != sys.process_id() && expression.is_in(&subject) != options.has('v')
@@ -178,8 +199,7 @@ pub(crate) async fn pidof(sys: Sys) -> ExitCode {
         Ok(options) => options,
         Err(failure) => return finish(&sys, Err(failure)).await,
     };
-    let mut found: Vec<String> = sys
-        .processes()
+    let mut found: Vec<String> = processes(&sys)
         .iter()
         .rev()
         .filter(|process| options.operands.iter().any(|wanted| base_name(wanted) == name(process)))

@@ -9,7 +9,7 @@ use super::arguments;
 use super::options::{Failure, Options, Syntax, finish};
 use super::resolver::{Want, resolve};
 use super::tasks::{First, first};
-use super::text::CHUNK;
+use super::text::{CHUNK, SENDING};
 use crate::engine::sys::{ExitCode, Sys};
 
 pub(super) const SYNTAX: Syntax = Syntax {
@@ -47,7 +47,8 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     sys.print(format!("Connected to {host}\n")).await;
     let send = async {
         loop {
-            let part = sys.stdin().read(CHUNK).await;
+            let part = sys.read(CHUNK).await;
+            sys.worked(SENDING * part.len());
             if part.is_empty() {
                 return;
             }

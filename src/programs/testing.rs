@@ -114,10 +114,12 @@ impl Here {
         let name = NamespaceName::new(&self.namespace);
         let namespace = self.engine.borrow().namespace(&name).unwrap();
         let user = if self.namespace == "host" { User::default() } else { User { id: 1000, group: 1000 } };
-        let seen = ProcessView { id, arguments: launch.arguments.clone(), user };
+        let parent = ProcessId(0);
+        let seen = ProcessView { id, parent, arguments: launch.arguments.clone(), user };
         self.kernel.alive.borrow_mut().push((self.namespace.clone(), seen));
         let process = Process {
             id,
+            parent,
             arguments: launch.arguments,
             environment: Environment::default().of_child(&launch.environment),
             hostname: self.namespace.as_str().into(),
@@ -134,6 +136,7 @@ impl Here {
             powers: self.powers,
             user,
             effort: self.kernel.effort.clone(),
+            busy: std::cell::Cell::default(),
         };
         let exit: Rc<RefCell<ExitSlot>> = Rc::default();
         let task = Task {
@@ -254,6 +257,7 @@ impl World {
             stdin: stdin.clone(),
             stdout: output.clone(),
             stderr: output.clone(),
+            replaces: false,
         };
         let child = here.spawn(program, launch);
         Started { stdin, output, exit: child.exit }

@@ -14,6 +14,9 @@ use crate::engine::sys::{Errno, ExitCode, Sys};
 /// Bytes taken from a pipe or a file at once.
 pub(crate) const CHUNK: usize = 65_536;
 
+/// Bytes whose moving takes as long as sending one to another machine, with what that keeps busy.
+pub(crate) const SENDING: usize = 4;
+
 /// Bytes of the longest line.
 pub(crate) const LONGEST: usize = 1 << 20;
 
@@ -79,9 +82,9 @@ impl<'a> Input<'a> {
                 }
             };
             let read = match open.path.as_str() {
-                STDIN => Ok(self.sys.stdin().read(CHUNK).await),
+                STDIN => Ok(self.sys.read(CHUNK).await),
                 "/dev/null" => Ok(Vec::new()),
-                path => self.sys.read_file_at(path, open.offset, CHUNK),
+                path => self.sys.read_piece(path, open.offset, CHUNK).await,
             };
             if read.is_ok() && self.name != open.path {
                 self.name.clone_from(&open.path);

@@ -154,6 +154,7 @@ fn launch(sys: &Sys, command: &[String]) -> Launch {
         stdin: sys.stdin().clone(),
         stdout: sys.stdout().clone(),
         stderr: sys.stderr().clone(),
+        replaces: false,
     }
 }
 

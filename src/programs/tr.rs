@@ -25,7 +25,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     };
     let mut last = None;
     loop {
-        let part = sys.stdin().read(text::CHUNK).await;
+        let part = sys.read(text::CHUNK).await;
         if part.is_empty() {
             return Ok(ExitCode::SUCCESS);
         }

@@ -98,6 +98,7 @@ impl Run<'_> {
             stdin: Pipe::empty(),
             stdout: sys.stdout().clone(),
             stderr: sys.stderr().clone(),
+            replaces: false,
         };
         let child = sys.launch(launch).map_err(|errno| Failure {
             text: format!("{program}: {name}: {errno}\n"),
@@ -106,7 +107,9 @@ impl Run<'_> {
         let ended = |what: String, status| {
             Err(Failure { text: format!("{program}: {what}\n"), status: ExitCode(status) })
         };
-        match child.wait().await {
+        let status = child.wait().await;
+        sys.rest().await;
+        match status {
             // Whatever the program made of it: SIGPIPE is what it would have met, or will.
             _ if sys.stdout().is_broken() => ended(format!("'{name}' terminated by signal 13"), 125),
             ExitCode::SUCCESS => Ok(()),

@@ -282,6 +282,10 @@ impl<'a> Runner<'a> {
                 held.extend(events);
             }
         }
+        for (message, count) in self.world.take_spun() {
+            let times = if count > 1 { format!(" ({count} times)") } else { String::new() };
+            self.warn(Diagnostic::warning(None, message + &times));
+        }
     }
 
     /// A request that has to succeed.

@@ -7,6 +7,7 @@
 //! command line names has none. With `--init` the first process hands every signal on to a child that is subject to
 //! default actions.
 
+use super::World;
 use crate::docker::outcome::ContainerProcess;
 use crate::docker::signal::Signal;
 use crate::engine::sys::ExitCode;
@@ -44,5 +45,30 @@ impl Disposition {
             }
             Disposition::Child => signal.ends_by_default().then_some(killed),
         }
+    }
+}
+
+impl World {
+    /// Delivers what processes of containers sent to the first of their namespace: SIGKILL has no effect from inside.
+    pub(super) fn deliver_signals(&mut self) {
+        for (place, signal) in self.processes.take_signals().into_iter().filter(|(_, s)| *s != Signal::KILL) {
+            let container = self.containers.iter().find(|(_, runtime)| runtime.place.number == place);
+            if let Some(id) = container.map(|(id, _)| id.clone()) {
+                self.signal_container(id.as_str(), signal);
+            }
+        }
+    }
+
+    /// Sends a signal to a container's main process from outside.
+    pub(super) fn signal_container(&mut self, id: &str, signal: Signal) {
+        let Some((id, runtime)) = self.containers.get_key_value(id).filter(|(_, r)| r.running) else {
+            return;
+        };
+        let id = id.clone();
+        let (main, place) = (runtime.main, runtime.place.number);
+        let Some(status) = runtime.disposition.effect(signal) else { return };
+        self.processes.end(main, status);
+        self.processes.kill_place(place, 9);
+        self.exited.borrow_mut().push(id);
     }
 }

@@ -17,7 +17,7 @@ use spawning::{missing_program, numbers, powers};
 
 use super::disposition::Disposition;
 use super::environment;
-use super::process::{Place, Tools};
+use super::process::{Place, TaskId, Tools};
 use super::stage::MachineSpec;
 use super::{Job, Location, World, WorldError};
 use crate::docker::cli::ports::Protocol;
@@ -36,7 +36,7 @@ use crate::docker::signal::Signal;
 use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
 use crate::engine::plan::{Transport, VlanId};
-use crate::engine::sys::{Environment, ExitCode, ExitSlot, Family, Pipe, Powers, ProcessId};
+use crate::engine::sys::{Environment, ExitCode, ExitSlot, Family, Pipe, Powers};
 
 /// What dockerd remembers for `docker events --since`: its newest 256 events.
 const EVENTS_KEPT: usize = 256;
@@ -53,14 +53,14 @@ pub(super) struct DockerHost {
 
 /// A container's processes and files.
 pub(super) struct ContainerRuntime {
-    daemon: usize,
-    place: Rc<Place>,
-    main: ProcessId,
+    pub(super) daemon: usize,
+    pub(super) place: Rc<Place>,
+    pub(super) main: TaskId,
     exit: Rc<RefCell<ExitSlot>>,
     output: Pipe,
     log: Rc<RefCell<String>>,
-    running: bool,
-    disposition: Disposition,
+    pub(super) running: bool,
+    pub(super) disposition: Disposition,
 }
 
 impl World {

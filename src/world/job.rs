@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::process::Started;
+use super::process::{Started, TaskId};
 use crate::docker::outcome::Output;
-use crate::engine::sys::{ExitCode, ExitSlot, Pipe, ProcessId};
+use crate::engine::sys::{ExitCode, ExitSlot, Pipe};
 
 /// A running command. Its output is taken piece by piece; its status appears when it has ended.
 pub struct Job {
@@ -21,7 +21,7 @@ pub(super) type Log = Rc<RefCell<String>>;
 /// What a job waits for.
 enum Wait {
     /// A process whose output and status are the job's.
-    Process { id: ProcessId, exit: Rc<RefCell<ExitSlot>>, output: Pipe, log: Option<Log> },
+    Process { id: TaskId, exit: Rc<RefCell<ExitSlot>>, output: Pipe, log: Option<Log> },
     /// A container whose status is printed (`docker wait`).
     Status(Rc<RefCell<ExitSlot>>),
     /// A container that has to end before anything is printed (`docker stop`).
@@ -60,13 +60,7 @@ impl Job {
     }
 
     /// The job ends with this process, too. What it prints goes to the container's log as well.
-    pub(super) fn follow(
-        &mut self,
-        id: ProcessId,
-        exit: Rc<RefCell<ExitSlot>>,
-        output: Pipe,
-        log: Option<Log>,
-    ) {
+    pub(super) fn follow(&mut self, id: TaskId, exit: Rc<RefCell<ExitSlot>>, output: Pipe, log: Option<Log>) {
         self.status = None;
         self.waits.push(Wait::Process { id, exit, output, log });
     }
@@ -102,7 +96,7 @@ impl Job {
     }
 
     /// The processes it waits for.
-    pub(super) fn processes(&self) -> impl Iterator<Item = ProcessId> + '_ {
+    pub(super) fn processes(&self) -> impl Iterator<Item = TaskId> + '_ {
         self.waits.iter().filter_map(|w| match w {
             Wait::Process { id, .. } => Some(*id),
             Wait::Status(_) | Wait::End(_) | Wait::Print { .. } => None,

@@ -45,7 +45,7 @@ use docker_host::{ContainerRuntime, DockerHost};
 use files::FileTable;
 use health::HealthChecks;
 use outside::Outdoors;
-use process::{OwnPrograms, Place, Processes, Started, Streams, Tools};
+use process::{OwnPrograms, Place, Processes, Spun, Started, Streams, Tools};
 use resolvers::Resolvers;
 use stage::{Lan, MachineSpec};
 
@@ -91,6 +91,8 @@ pub struct World {
     /// What waits for deadlines and plays containers; `None`: time is virtual and nothing is outside.
     outside: Option<Outdoors>,
     own_programs: OwnPrograms,
+    /// What was said of programs that never waited, and how often.
+    spun: BTreeMap<String, u32>,
 }
 
 /// Why the world cannot do something.
@@ -199,6 +201,7 @@ impl World {
             names: BTreeMap::new(),
             outside: None,
             own_programs: OwnPrograms::default(),
+            spun: BTreeMap::new(),
         }
     }
 
@@ -366,7 +369,11 @@ impl World {
     /// Runs everything that can run at this instant.
     pub fn settle(&mut self) -> Result<(), WorldError> {
         loop {
-            let ran = self.processes.run().map_err(WorldError::Spinning)?;
+            let ran = match self.processes.run() {
+                Ok(ran) => ran,
+                Err(spun) => self.killed_for_spinning(&spun).map(|()| true)?,
+            };
+            self.deliver_signals();
             let drained = self.engine.borrow_mut().drain(DRAIN_BUDGET)?;
             let carried = self.carry();
             let ended = self.collect_exits()? | self.collect_probes()?;
@@ -375,6 +382,31 @@ impl World {
                 return Ok(());
             }
         }
+    }
+
+    /// A program that never waits was killed. Whoever asked for it hears so; that of a container, or of another program,
+    /// says so itself, and everything else goes on.
+    fn killed_for_spinning(&mut self, spun: &Spun) -> Result<(), WorldError> {
+        let program = spun.process.arguments.join(" ");
+        let container = self.containers.iter().find(|(_, runtime)| runtime.place.number == spun.place);
+        let main = container.is_some_and(|(_, runtime)| runtime.main == spun.id);
+        if !main && !spun.child {
+            return Err(WorldError::Spinning(program));
+        }
+        let place = container
+            .and_then(|(id, runtime)| self.daemons[runtime.daemon].container(id.as_str()).ok())
+            .map_or_else(|| spun.process.hostname.to_string(), |container| container.name.clone());
+        let message = format!(
+            "the program `{program}` of {place} kept asking for its turn without time moving on; it was killed"
+        );
+        spun.process.stderr.put(format!("linkspan: {message}\n").as_bytes());
+        *self.spun.entry(message).or_default() += 1;
+        Ok(())
+    }
+
+    /// What was said of programs that were killed because they never waited, since the last call, and how often.
+    pub fn take_spun(&mut self) -> BTreeMap<String, u32> {
+        std::mem::take(&mut self.spun)
     }
 
     /// When something happens next; `None`: never.

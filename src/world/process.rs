@@ -2,7 +2,12 @@
 //!
 //! One queue, first in first out; a task runs when something it waits for woke it, and only between drains of the
 //! engine, so a system call always finds the engine free. No thread, no clock. A task that keeps waking itself
-//! without time moving on is stopped after [`SPIN_LIMIT`] turns and reported, so that it cannot hang a run.
+//! without time moving on is killed after [`SPIN_LIMIT`] turns and reported, so that it cannot hang a run.
+//!
+//! A process has a number in its PID namespace, as programs see it: the main process of a container has 1 there and the
+//! others count on; on hosts and machines, where a kernel's own and much else run, they count on from [`SYSTEM`] whatever
+//! place they are in. Nothing else numbers processes inside a container, so that they are 2, 3, ..., where a real runtime
+//! leaves gaps.
 //!
 //! Programs that start programs without end are bounded three ways: children alive in one place, children started at
 //! one instant, and children started in a run. Past a limit starting one fails with `EAGAIN`, as fork(2) does at the
@@ -20,6 +25,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use hashbrown::HashMap;
 
 use super::files::FileTable;
+use crate::docker::signal::Signal;
 use crate::engine::Engine;
 use crate::engine::id::NamespaceId;
 use crate::engine::sys::{
@@ -40,6 +46,16 @@ const CHILDREN_PER_INSTANT: u32 = 32_768;
 /// Processes that others may start in a whole run.
 const CHILDREN_PER_RUN: u32 = 1_000_000;
 
+/// The last number that a system's own processes have on a host or machine.
+const SYSTEM: u32 = 1_000;
+
+/// Identity of a process in its world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TaskId(u32);
+
+/// The first process of a PID namespace.
+const FIRST: ProcessId = ProcessId(1);
+
 /// Where processes run: a container, a host or an outside machine.
 #[derive(Clone)]
 pub(crate) struct Place {
@@ -57,7 +73,7 @@ pub(crate) struct Place {
     pub(crate) user: User,
     /// Programs that whoever owns the world brought along.
     pub(crate) own: OwnPrograms,
-    /// What its programs have written lately.
+    /// What its programs have done lately.
     pub(crate) effort: Rc<Effort>,
 }
 
@@ -128,13 +144,15 @@ impl Place {
 pub(crate) struct Processes {
     engine: Rc<RefCell<Engine>>,
     /// Never iterated.
-    tasks: HashMap<ProcessId, Box<Task>>,
+    tasks: HashMap<TaskId, Box<Task>>,
     /// Moments so far.
     instant: u64,
     ready: Arc<ReadyQueue>,
     requests: Rc<RefCell<Requests>>,
-    /// Ended by another process, and not asked for yet.
-    killed: Vec<ProcessId>,
+    /// Ended by another process or for spinning, and not asked for yet.
+    killed: Vec<TaskId>,
+    /// Signals from inside to the first process of a place, not asked for yet.
+    to_first: Vec<(u32, Signal)>,
 }
 
 struct Task {
@@ -157,9 +175,12 @@ struct Task {
 struct Requests {
     next: u32,
     /// The processes that run, by place.
-    places: BTreeMap<(u32, ProcessId), Weak<Process>>,
-    starts: Vec<(ProcessId, Task)>,
-    kills: Vec<(ProcessId, u8)>,
+    places: BTreeMap<(u32, TaskId), Weak<Process>>,
+    starts: Vec<(TaskId, Task)>,
+    /// Signals: the place, the process's number there, the signal.
+    kills: Vec<(u32, ProcessId, u8)>,
+    /// The last number that was given in a container.
+    numbers: BTreeMap<u32, u32>,
     /// Children alive, by place.
     children: BTreeMap<u32, u32>,
     /// Children started since time moved on, and since the run began.
@@ -167,6 +188,18 @@ struct Requests {
 }
 
 impl Requests {
+    /// The number of the next process of a place.
+    fn number(&mut self, place: &Place, id: TaskId) -> ProcessId {
+        match place.tools {
+            Tools::Machine => ProcessId(SYSTEM.saturating_add(id.0)),
+            Tools::BusyBox => {
+                let last = self.numbers.entry(place.number).or_default();
+                *last = last.saturating_add(1);
+                ProcessId(*last)
+            }
+        }
+    }
+
     /// Counts one more child in a place, if it may have one.
     fn admit(&mut self, place: u32) -> Result<(), Errno> {
         let alive = self.children.entry(place).or_default();
@@ -180,8 +213,8 @@ impl Requests {
     }
 
     /// The processes of a place, oldest first.
-    fn in_place(&self, place: u32) -> impl Iterator<Item = (ProcessId, &Weak<Process>)> {
-        let range = (place, ProcessId(0))..=(place, ProcessId(u32::MAX));
+    fn in_place(&self, place: u32) -> impl Iterator<Item = (TaskId, &Weak<Process>)> {
+        let range = (place, TaskId(0))..=(place, TaskId(u32::MAX));
         self.places.range(range).map(|((_, id), process)| (*id, process))
     }
 
@@ -196,14 +229,14 @@ impl Requests {
 }
 
 #[derive(Default)]
-struct ReadyQueue(Mutex<VecDeque<ProcessId>>);
+struct ReadyQueue(Mutex<VecDeque<TaskId>>);
 
 impl ReadyQueue {
-    fn push(&self, id: ProcessId) {
+    fn push(&self, id: TaskId) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(id);
     }
 
-    fn pop(&self) -> Option<ProcessId> {
+    fn pop(&self) -> Option<TaskId> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
@@ -213,7 +246,7 @@ impl ReadyQueue {
 }
 
 struct TaskWaker {
-    id: ProcessId,
+    id: TaskId,
     ready: Arc<ReadyQueue>,
     queued: AtomicBool,
 }
@@ -228,8 +261,17 @@ impl Wake for TaskWaker {
 
 /// A started process.
 pub(crate) struct Started {
-    pub(crate) id: ProcessId,
+    pub(crate) id: TaskId,
     pub(crate) exit: Rc<RefCell<ExitSlot>>,
+}
+
+/// A process that never stopped asking for its turn while time stood still, and was killed.
+pub(crate) struct Spun {
+    pub(crate) id: TaskId,
+    pub(crate) place: u32,
+    pub(crate) process: Rc<Process>,
+    /// Started by another process.
+    pub(crate) child: bool,
 }
 
 /// Streams of a process.
@@ -248,6 +290,7 @@ impl Processes {
             ready: Arc::default(),
             requests: Rc::new(RefCell::new(Requests { next: 1, ..Requests::default() })),
             killed: Vec::new(),
+            to_first: Vec::new(),
         }
     }
 
@@ -278,14 +321,15 @@ impl Processes {
             requests: self.requests.clone(),
             ready: self.ready.clone(),
         };
-        let (id, task) = context.task(place, arguments, environment, streams, main);
+        let numbers = Numbers::of_next(ProcessId(0));
+        let (id, task) = context.task(place, numbers, arguments, environment, streams, main);
         let exit = task.exit.clone();
         self.insert(id, task);
         Started { id, exit }
     }
 
-    /// Runs what is ready; true if anything ran. The error names a process that never stops asking for a turn.
-    pub(crate) fn run(&mut self) -> Result<bool, String> {
+    /// Runs what is ready; true if anything ran. The error is a process that never stopped asking for a turn.
+    pub(crate) fn run(&mut self) -> Result<bool, Spun> {
         let mut any = self.take_requests();
         while let Some(id) = self.ready.pop() {
             any = true;
@@ -300,9 +344,10 @@ impl Processes {
             }
             task.turns.1 += 1;
             if task.turns.1 > SPIN_LIMIT {
-                let name = task.process.arguments.join(" ");
+                let (place, process, child) = (task.place, task.process.clone(), task.child);
                 self.kill(id, 9);
-                return Err(name);
+                self.killed.push(id);
+                return Err(Spun { id, place, process, child });
             }
             let waker = Waker::from(task.waker.clone());
             let polled = task.future.as_mut().poll(&mut Context::from_waker(&waker));
@@ -327,26 +372,44 @@ impl Processes {
         !self.ready.is_empty()
             || !self.requests.borrow().starts.is_empty()
             || !self.requests.borrow().kills.is_empty()
+            || !self.to_first.is_empty()
     }
 
-    /// The processes that others have ended since the last call.
-    pub(crate) fn take_killed(&mut self) -> Vec<ProcessId> {
+    /// The processes that did not end by themselves since the last call.
+    pub(crate) fn take_killed(&mut self) -> Vec<TaskId> {
         std::mem::take(&mut self.killed)
     }
 
+    /// The signals that processes sent to the first one of their place since the last call.
+    pub(crate) fn take_signals(&mut self) -> Vec<(u32, Signal)> {
+        std::mem::take(&mut self.to_first)
+    }
+
     /// Ends a process; its sockets close.
-    pub(crate) fn kill(&mut self, id: ProcessId, signal: u8) {
+    pub(crate) fn kill(&mut self, id: TaskId, signal: u8) {
         self.end(id, ExitCode(128u8.saturating_add(signal)));
     }
 
     /// Ends a process with a status; its sockets close.
-    pub(crate) fn end(&mut self, id: ProcessId, status: ExitCode) {
-        if let Some(task) = self.remove(id) {
-            task.exit.borrow_mut().set(status);
+    pub(crate) fn end(&mut self, id: TaskId, status: ExitCode) {
+        let Some(task) = self.remove(id) else { return };
+        task.exit.borrow_mut().set(status);
+        // What has taken its place is the same process.
+        for other in self.numbered(task.place, task.process.id) {
+            self.end(other, status);
         }
     }
 
-    fn remove(&mut self, id: ProcessId) -> Option<Box<Task>> {
+    /// Who has a number in a place: more than one if a program has taken another's place, the first of them first.
+    fn numbered(&self, place: u32, number: ProcessId) -> Vec<TaskId> {
+        let requests = self.requests.borrow();
+        let having = requests
+            .in_place(place)
+            .filter(|(_, process)| process.upgrade().is_some_and(|process| process.id == number));
+        having.map(|(id, _)| id).collect()
+    }
+
+    fn remove(&mut self, id: TaskId) -> Option<Box<Task>> {
         let task = self.tasks.remove(&id)?;
         let mut requests = self.requests.borrow_mut();
         requests.places.remove(&(task.place, id));
@@ -361,8 +424,11 @@ impl Processes {
     pub(crate) fn kill_place(&mut self, place: u32, signal: u8) {
         self.take_requests();
         for id in self.in_place(place) {
-            self.kill(id, signal);
+            if let Some(task) = self.remove(id) {
+                task.exit.borrow_mut().set(ExitCode(128u8.saturating_add(signal)));
+            }
         }
+        self.requests.borrow_mut().numbers.remove(&place);
     }
 
     /// Suspends or resumes every process of a place.
@@ -377,11 +443,11 @@ impl Processes {
     }
 
     /// The processes of a place, oldest first.
-    fn in_place(&self, place: u32) -> Vec<ProcessId> {
+    fn in_place(&self, place: u32) -> Vec<TaskId> {
         self.requests.borrow().in_place(place).map(|(id, _)| id).collect()
     }
 
-    fn insert(&mut self, id: ProcessId, task: Task) {
+    fn insert(&mut self, id: TaskId, task: Task) {
         self.requests.borrow_mut().places.insert((task.place, id), Rc::downgrade(&task.process));
         self.tasks.insert(id, Box::new(task));
         self.ready.push(id);
@@ -396,11 +462,32 @@ impl Processes {
         for (id, task) in starts {
             self.insert(id, task);
         }
-        for (id, signal) in kills {
-            self.kill(id, signal);
-            self.killed.push(id);
+        for (place, number, signal) in kills {
+            let Some(signal) = Signal::numbered(signal) else { continue };
+            if number == FIRST {
+                self.to_first.push((place, signal));
+            } else if signal.ends_by_default()
+                && let Some(id) = self.numbered(place, number).first().copied()
+            {
+                self.kill(id, signal.number());
+                self.killed.push(id);
+            }
         }
         any
+    }
+}
+
+/// What numbers a process has.
+#[derive(Clone, Copy)]
+struct Numbers {
+    /// `None`: the next one of its place.
+    own: Option<ProcessId>,
+    parent: ProcessId,
+}
+
+impl Numbers {
+    fn of_next(parent: ProcessId) -> Numbers {
+        Numbers { own: None, parent }
     }
 }
 
@@ -416,20 +503,28 @@ impl Spawner {
     fn task(
         &self,
         place: &Rc<Place>,
+        numbers: Numbers,
         arguments: Vec<String>,
         environment: Environment,
         streams: Streams,
         main: impl FnOnce(Sys) -> Pin<Box<dyn Future<Output = ExitCode>>>,
-    ) -> (ProcessId, Task) {
-        let id = {
+    ) -> (TaskId, Task) {
+        let (id, number) = {
             let mut requests = self.requests.borrow_mut();
             requests.next += 1;
-            ProcessId(requests.next - 1)
+            let id = TaskId(requests.next - 1);
+            (id, numbers.own.unwrap_or_else(|| requests.number(place, id)))
         };
-        let launcher =
-            PlaceLauncher { spawner: self.clone(), place: place.clone(), environment: environment.clone() };
+        let launcher = PlaceLauncher {
+            spawner: self.clone(),
+            place: place.clone(),
+            environment: environment.clone(),
+            parent: number,
+            grandparent: numbers.parent,
+        };
         let process = Rc::new(Process {
-            id,
+            id: number,
+            parent: numbers.parent,
             arguments,
             environment,
             hostname: place.hostname.clone(),
@@ -441,6 +536,7 @@ impl Spawner {
             powers: place.powers,
             user: place.user,
             effort: place.effort.clone(),
+            busy: std::cell::Cell::default(),
         });
         let sys = Sys::new(self.engine.clone(), place.namespace, process.clone());
         let waker = Arc::new(TaskWaker { id, ready: self.ready.clone(), queued: AtomicBool::new(true) });
@@ -465,6 +561,8 @@ struct PlaceLauncher {
     place: Rc<Place>,
     /// The parent's.
     environment: Environment,
+    parent: ProcessId,
+    grandparent: ProcessId,
 }
 
 impl Launcher for PlaceLauncher {
@@ -474,30 +572,39 @@ impl Launcher for PlaceLauncher {
         self.spawner.requests.borrow_mut().admit(self.place.number)?;
         let streams = Streams { stdin: launch.stdin, stdout: launch.stdout, stderr: launch.stderr };
         let environment = self.environment.of_child(&launch.environment);
+        let numbers = match launch.replaces {
+            true => Numbers { own: Some(self.parent), parent: self.grandparent },
+            false => Numbers::of_next(self.parent),
+        };
+        let main = |sys| program.run(sys);
         let (id, mut task) =
-            self.spawner.task(&self.place, launch.arguments, environment, streams, |sys| program.run(sys));
+            self.spawner.task(&self.place, numbers, launch.arguments, environment, streams, main);
         task.child = true;
-        let exit = task.exit.clone();
+        let child = Child { id: task.process.id, exit: task.exit.clone() };
         self.spawner.requests.borrow_mut().starts.push((id, task));
-        Ok(Child { id, exit })
+        Ok(child)
     }
 
     fn kill(&self, process: ProcessId, signal: u8) {
-        self.spawner.requests.borrow_mut().kills.push((process, signal));
+        self.spawner.requests.borrow_mut().kills.push((self.place.number, process, signal));
     }
 
     fn processes(&self) -> Vec<ProcessView> {
         let requests = self.spawner.requests.borrow();
         let alive = requests.in_place(self.place.number).filter_map(|(_, process)| process.upgrade());
-        let view = |process: &Rc<Process>| ProcessView {
-            id: process.id,
-            arguments: process.arguments.clone(),
-            user: process.user,
-        };
-        let mut all: Vec<ProcessView> = alive.map(|process| view(&process)).collect();
         // Those that were started in this turn.
         let new = requests.starts.iter().filter(|(_, task)| task.place == self.place.number);
-        all.extend(new.map(|(_, task)| view(&task.process)));
-        all
+        let mut all = BTreeMap::new();
+        for process in alive.chain(new.map(|(_, task)| task.process.clone())) {
+            let view = ProcessView {
+                id: process.id,
+                parent: process.parent,
+                arguments: process.arguments.clone(),
+                user: process.user,
+            };
+            // Who took another's place is what is seen of both.
+            all.insert(process.id, view);
+        }
+        all.into_values().collect()
     }
 }

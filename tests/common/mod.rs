@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail by panicking")]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -274,6 +274,7 @@ impl Bench {
         let id = self.engine.borrow().namespace(&NamespaceName::new(namespace)).unwrap();
         let process = Process {
             id: ProcessId(1),
+            parent: ProcessId(0),
             arguments: vec!["test".to_owned()],
             environment: Environment::default(),
             hostname: namespace.into(),
@@ -285,6 +286,7 @@ impl Bench {
             stdout: Pipe::new(),
             stderr: Pipe::new(),
             effort: Rc::default(),
+            busy: Cell::default(),
         };
         Sys::new(self.engine.clone(), id, process)
     }

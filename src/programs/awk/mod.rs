@@ -31,9 +31,13 @@ pub(super) const SYNTAX: Syntax = Syntax {
             \t-F SEP\t\tUse SEP as field separator",
 };
 
+/// Bytes whose moving takes as long as a step.
+const STEP: usize = 256;
+
 /// Runs a program over the records of its input.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
     let result = run(&sys).await;
+    sys.rest().await;
     finish(&sys, result).await
 }
 
@@ -58,7 +62,9 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         };
         machine.assign(name, &echo::expand(value).0).map_err(stopped)?;
     }
-    let mut flow = machine.begin(&parsed).map_err(stopped)?;
+    let begun = machine.begin(&parsed);
+    sys.worked(machine.spent() * STEP);
+    let mut flow = begun.map_err(stopped)?;
     if sys.write(machine.take_output().as_bytes()).await.is_err() {
         return Ok(BROKEN_PIPE);
     }
@@ -66,7 +72,9 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     if flow != Flow::Exit && parsed.reads_input() {
         let mut lines = Lines::new(Input::new(sys, program, files, Complaint::Name));
         while let Some(Line { text, .. }) = lines.line().await? {
-            flow = machine.record(&parsed, text, lines.input.name()).map_err(stopped)?;
+            let done = machine.record(&parsed, text, lines.input.name());
+            sys.worked(machine.spent() * STEP);
+            flow = done.map_err(stopped)?;
             let output = machine.take_output();
             if !output.is_empty() && sys.write(output.as_bytes()).await.is_err() {
                 return Ok(BROKEN_PIPE);
@@ -78,7 +86,9 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         complete = lines.input.complete;
     }
     if !machine.is_over() {
-        machine.end(&parsed).map_err(stopped)?;
+        let ended = machine.end(&parsed);
+        sys.worked(machine.spent() * STEP);
+        ended.map_err(stopped)?;
         if sys.write(machine.take_output().as_bytes()).await.is_err() {
             return Ok(BROKEN_PIPE);
         }

@@ -81,6 +81,11 @@ impl Machine {
         std::mem::take(&mut self.output)
     }
 
+    /// Steps that the last record took.
+    pub(super) fn spent(&self) -> usize {
+        (STEPS - self.steps) as usize
+    }
+
     /// Whether `END` is left out.
     pub(super) fn is_over(&self) -> bool {
         self.over

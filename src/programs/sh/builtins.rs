@@ -327,7 +327,7 @@ impl Shell {
     async fn read_line(&self, raw: bool) -> (String, bool) {
         let (mut bytes, mut escaped) = (Vec::new(), false);
         loop {
-            let part = self.streams.stdin.read(1).await;
+            let part = self.sys.read_from(&self.streams.stdin, 1).await;
             let Some(byte) = part.first().copied().filter(|_| bytes.len() < LARGEST) else {
                 return (String::from_utf8_lossy(&bytes).into_owned(), false);
             };
@@ -362,7 +362,7 @@ impl Shell {
             Some((name, _)) if is_builtin(name) && name != "command" => {
                 Box::pin(self.builtin(words, None)).await
             }
-            Some((name, _)) => match self.launch(words, Default::default(), self.streams.clone()) {
+            Some((name, _)) => match self.launch(words, Default::default(), self.streams.clone(), false) {
                 Ok(child) => child.wait().await,
                 Err(errno) => self.cannot_start(name, errno, &self.streams.stderr).await,
             },
@@ -395,7 +395,9 @@ impl Shell {
                     }
                 }
                 None => {
-                    self.complain_in("kill", &format!("can't kill pid {word}: No such process")).await;
+                    // BusyBox's program of that name says it, as part of the shell.
+                    let text = format!("sh: can't kill pid {word}: No such process\n");
+                    let _ = self.streams.stderr.write_all(text.as_bytes()).await;
                     status = ExitCode::FAILURE;
                 }
             }

@@ -45,8 +45,14 @@ pub(super) use wants::{Words, programs};
 /// The shell's status for a text it does not understand, and when it ends because of an error.
 const ERROR: ExitCode = ExitCode(2);
 
+/// Bytes whose moving takes as long as a line of standard input that is a command.
+const COMMAND: usize = 4 << 10;
+
 /// Compound commands and functions running inside one another: each takes some of the stack.
 const DEEPEST: u32 = 32;
+
+/// The option of a shell that another one started for a part of its text.
+pub(super) const SUBSHELL: &str = "--subshell";
 
 /// Runs a shell.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
@@ -72,18 +78,23 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
         last_turn: None,
         spins: 0,
         at_exit: None,
+        last: false,
     };
-    if let [option, status, line, prelude, source, positional @ ..] = words
-        && option == "--subshell"
+    if let [option, status, line, process, prelude, source, positional @ ..] = words
+        && option == SUBSHELL
     {
+        shell.variables.process = process.parse().unwrap_or_default();
         shell.run_text(prelude).await;
         shell.variables.positional = positional.to_vec();
         shell.variables.status = status.parse().unwrap_or_default();
         shell.named = line != "-";
         shell.first_line = line.parse().unwrap_or_default();
-        shell.run_text(source).await;
+        shell.run_last(source).await;
         return shell.end().await;
     }
+    shell.variables.process = sys.process_id().0;
+    // There is room: an environment has its bounds.
+    let _ = shell.variables.set("PPID", &sys.parent_id().0.to_string());
     let (mut command, mut rest) = (false, words);
     while let Some((option, after)) = rest.split_first()
         && let Some(letters) = option.strip_prefix('-').filter(|letters| !letters.is_empty())
@@ -117,7 +128,7 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
             shell.variables.positional = rest.to_vec();
             shell.named = true;
         }
-        shell.run_text(text).await;
+        shell.run_last(text).await;
     } else if let Some(file) = rest.first() {
         shell.variables.positional = rest.to_vec();
         match sys.read_file(file) {
@@ -161,6 +172,8 @@ struct Shell {
     spins: u32,
     /// What `trap` runs when the shell ends.
     at_exit: Option<String>,
+    /// The shell has nothing to do behind the command that runs next.
+    last: bool,
 }
 
 /// Why commands are skipped.
@@ -186,12 +199,24 @@ type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
 impl Shell {
     async fn run_text(&mut self, text: &str) {
+        self.run_script(text, false).await;
+    }
+
+    /// The same for a text behind which the shell ends.
+    async fn run_last(&mut self, text: &str) {
+        self.run_script(text, true).await;
+    }
+
+    async fn run_script(&mut self, text: &str, ends: bool) {
         let mut script = Script::new(text);
         while self.leaving.is_none()
             && let Some(next) = script.next()
         {
             match next {
-                Ok(list) => self.run_list(&list).await,
+                Ok(list) => {
+                    self.last = ends && script.is_at_end();
+                    self.run_list(&list).await;
+                }
                 Err((SyntaxError::Incomplete(message) | SyntaxError::Invalid(message), line)) => {
                     self.line = self.first_line + line;
                     self.fail(&format!("syntax error: {message}")).await;
@@ -219,13 +244,14 @@ impl Shell {
         let mut pending = String::new();
         let mut bytes = Vec::new();
         while self.leaving.is_none() {
-            let part = self.sys.stdin().read(1).await;
+            let part = self.sys.read(1).await;
             let ended = part.is_empty();
             bytes.extend(part);
             if !ended && bytes.last() != Some(&b'\n') {
                 continue;
             }
             pending += &String::from_utf8_lossy(&std::mem::take(&mut bytes));
+            self.sys.worked(COMMAND);
             match parse(&pending) {
                 Err(SyntaxError::Incomplete(_)) if !ended => continue,
                 _ => self.run_text(&std::mem::take(&mut pending)).await,
@@ -263,15 +289,21 @@ impl Shell {
     }
 
     fn run_list<'a>(&'a mut self, list: &'a List) -> Boxed<'a, ()> {
+        let last = std::mem::take(&mut self.last);
         Box::pin(async move {
             let mut skipped = false;
-            for (pipeline, joint) in &list.0 {
+            for (index, (pipeline, joint)) in list.0.iter().enumerate() {
                 if self.leaving.is_some() {
                     return;
                 }
                 if !skipped {
                     let tested = matches!(joint, Joint::And | Joint::Or) || pipeline.negated;
                     self.tested += u32::from(tested);
+                    self.last = last
+                        && index + 1 == list.0.len()
+                        && *joint == Joint::Then
+                        && !pipeline.negated
+                        && pipeline.commands.len() == 1;
                     let status = self.run_pipeline(pipeline, *joint == Joint::Background).await;
                     self.tested -= u32::from(tested);
                     if self.leaving.is_some() {

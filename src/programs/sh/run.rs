@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::command::{Command, Compound, CompoundKind, List, Pipeline, Redirection, Simple, Target};
 use super::expand::{Stop, out_of_memory};
-use super::{Boxed, DEEPEST, ERROR, Leave, Shell, Streams, builtins, pattern};
+use super::{Boxed, DEEPEST, ERROR, Leave, SUBSHELL, Shell, Streams, builtins, pattern};
 use crate::engine::sys::{Child, Errno, ExitCode, Launch, Pipe, Sys};
 use crate::programs::tasks::{First, Tasks, both, first};
 
@@ -135,7 +135,7 @@ impl Shell {
                 self.variables.positional = parameters;
                 launched
             }
-            _ => self.launch(&words, assignments, streams),
+            _ => self.launch(&words, assignments, streams, false),
         };
         match launched {
             Ok(child) => Running { child: Some(child), status: ExitCode::SUCCESS, written, read: Vec::new() },
@@ -148,9 +148,10 @@ impl Shell {
 
     /// Runs one command and waits for it; what can run inside the shell does.
     async fn run_command(&mut self, command: &Command) -> ExitCode {
+        let last = std::mem::take(&mut self.last) && self.at_exit.is_none();
         match command {
             // Boxed, so that what holds this future stays small: they run inside one another.
-            Command::Simple(simple) => Box::pin(self.run_simple(simple)).await,
+            Command::Simple(simple) => Box::pin(self.run_simple(simple, last)).await,
             Command::Compound(compound) => Box::pin(self.run_compound(compound)).await,
             Command::Function(name, body) => match self.variables.define(name, body.clone()) {
                 Ok(()) => ExitCode::SUCCESS,
@@ -159,7 +160,8 @@ impl Shell {
         }
     }
 
-    async fn run_simple(&mut self, simple: &Simple) -> ExitCode {
+    /// Runs a simple command. A program takes the shell's place if it is the `last` thing that the shell does.
+    async fn run_simple(&mut self, simple: &Simple, last: bool) -> ExitCode {
         self.line = self.first_line + simple.line;
         self.substituted = None;
         let (words, assignments) = match self.words(simple).await {
@@ -196,7 +198,7 @@ impl Shell {
             self.inside(redirected, async |shell: &mut Shell| shell.builtin(&words, separators).await).await
         } else {
             let stderr = redirected.streams.stderr.clone();
-            match self.launch(&words, assignments, redirected.streams.clone()) {
+            match self.launch(&words, assignments, redirected.streams.clone(), exec || last) {
                 Ok(child) => redirected.until(child.wait()).await,
                 Err(errno) => {
                     let status = self.cannot_start(&words[0], errno, &stderr).await;
@@ -442,10 +444,11 @@ impl Shell {
         words: &[String],
         assignments: BTreeMap<String, String>,
         streams: Streams,
+        replaces: bool,
     ) -> Result<Child, Errno> {
         let mut environment = self.variables.environment();
         environment.extend(assignments);
-        self.launch_with(words.to_vec(), environment, streams)
+        self.launch_with(words.to_vec(), environment, streams, replaces)
     }
 
     /// Starts a shell that knows what this one knows.
@@ -456,10 +459,17 @@ impl Shell {
         streams: Streams,
     ) -> Result<Child, Errno> {
         let line = if self.named { line.to_string() } else { "-".to_owned() };
-        let mut arguments = vec!["sh".to_owned(), "--subshell".to_owned()];
-        arguments.extend([self.variables.status.to_string(), line, self.prelude(), source.to_owned()]);
+        let mut arguments = vec!["sh".to_owned(), SUBSHELL.to_owned()];
+        let process = self.variables.process.to_string();
+        arguments.extend([
+            self.variables.status.to_string(),
+            line,
+            process,
+            self.prelude(),
+            source.to_owned(),
+        ]);
         arguments.extend(self.variables.positional.iter().cloned());
-        self.launch_with(arguments, self.variables.all().clone(), streams)
+        self.launch_with(arguments, self.variables.all().clone(), streams, false)
     }
 
     fn launch_with(
@@ -467,9 +477,10 @@ impl Shell {
         arguments: Vec<String>,
         environment: BTreeMap<String, String>,
         streams: Streams,
+        replaces: bool,
     ) -> Result<Child, Errno> {
         let Streams { stdin, stdout, stderr } = streams;
-        self.sys.launch(Launch { arguments, environment, stdin, stdout, stderr })
+        self.sys.launch(Launch { arguments, environment, stdin, stdout, stderr, replaces })
     }
 
     pub(super) async fn cannot_start(&self, name: &str, errno: Errno, stderr: &Pipe) -> ExitCode {
@@ -495,10 +506,12 @@ impl Shell {
                 Target::Document(word) => holding(self.single(word).await?.as_bytes()).await,
                 Target::Read(word) => {
                     let path = self.single(word).await?;
+                    self.sys.rest().await;
                     let content = match path.as_str() {
                         "/dev/null" => Ok(Vec::new()),
                         path => self.sys.read_file(path),
                     };
+                    self.sys.worked(content.as_ref().map_or(0, Vec::len));
                     let failed = |errno| Stop::Failed(format!("can't open {path}: {}", reason(errno)));
                     holding(&content.map_err(failed)?).await
                 }

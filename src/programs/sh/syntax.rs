@@ -44,6 +44,12 @@ impl Script {
         let past = usize::from(parser.peek(0).is_none() && parser.letters.last() == Some(&'\n'));
         Some(result.map_err(|error| (error, parser.line.saturating_sub(past))))
     }
+
+    /// Whether nothing more comes.
+    pub(super) fn is_at_end(&mut self) -> bool {
+        self.0.skip_lines();
+        self.0.peek(0).is_none()
+    }
 }
 
 /// Reads a whole text.

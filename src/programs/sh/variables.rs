@@ -24,6 +24,8 @@ pub(super) struct Variables {
     pub(super) positional: Vec<String>,
     /// `$?`
     pub(super) status: u8,
+    /// `$$`: the shell's number, in its subshells too.
+    pub(super) process: u32,
     /// `$!`
     pub(super) last_background: Option<u32>,
     functions: BTreeMap<String, Rc<Compound>>,
@@ -97,8 +99,7 @@ impl Variables {
             "?" => Some(self.status.to_string()),
             "#" => Some(self.positional.len().saturating_sub(1).to_string()),
             "@" | "*" => (self.positional.len() > 1).then(|| self.positional[1..].join(" ")),
-            // A process of a container's command is its first one.
-            "$" => Some("1".to_owned()),
+            "$" => Some(self.process.to_string()),
             "!" => self.last_background.map(|id| id.to_string()),
             "-" => Some(String::new()),
             name => match name.parse::<usize>() {

@@ -14,7 +14,6 @@ use crate::docker::cli::ports::Protocol;
 use crate::docker::identity::Id;
 use crate::docker::outcome::{ContainerProcess, Spawn};
 use crate::docker::request::ExposedPort;
-use crate::docker::signal::Signal;
 use crate::docker::user::{self, GROUP, PASSWD};
 use crate::engine::plan::Owner;
 use crate::engine::sys::{Environment, ExitCode, Pipe, Powers, Privilege, User};
@@ -47,6 +46,15 @@ impl World {
         let exited = self.exited.clone();
         let name = id.clone();
         let missing = missing_program(&Spawn::Container(process.clone()), &self.known_programs()).is_some();
+        if process.init {
+            let words = ["/sbin/docker-init", "--"].map(str::to_owned).into_iter();
+            let arguments = words.chain(process.argv.iter().cloned()).collect();
+            let streams = Streams { stdin: Pipe::empty(), stdout: output.clone(), stderr: output.clone() };
+            // It hands signals on (`disposition`) and ends with the container.
+            self.processes.start_future(&place, arguments, Environment::default(), streams, |_| {
+                Box::pin(std::future::pending())
+            });
+        }
         let started = self.processes.start_future(&place, arguments, environment, streams, move |sys| {
             let main = program.map(|program| program.run(sys));
             Box::pin(async move {
@@ -99,18 +107,6 @@ impl World {
         if let Ok(started) = self.processes.start(&place, arguments, Environment::default(), streams) {
             self.proxies.insert(owner, started);
         }
-    }
-
-    pub(super) fn signal_container(&mut self, id: &str, signal: Signal) {
-        let Some((id, runtime)) = self.containers.get_key_value(id).filter(|(_, r)| r.running) else {
-            return;
-        };
-        let id = id.clone();
-        let (main, place) = (runtime.main, runtime.place.number);
-        let Some(status) = runtime.disposition.effect(signal) else { return };
-        self.processes.end(main, status);
-        self.processes.kill_place(place, 9);
-        self.exited.borrow_mut().push(id);
     }
 
     pub(super) fn files_of(&mut self, id: &Id) -> Rc<FileTable> {
