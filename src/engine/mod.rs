@@ -34,6 +34,7 @@ mod fifo;
 mod flow;
 pub mod flow_filter;
 mod icmp_errors;
+mod icmp_limit;
 pub mod id;
 pub mod interface_settings;
 mod ip;
@@ -41,6 +42,7 @@ mod ip_fragments;
 mod link;
 mod local;
 mod namespace;
+pub mod namespace_settings;
 mod ndp;
 mod neighbour;
 mod netfilter;
@@ -85,9 +87,11 @@ use device::Device;
 use event::{DropReason, Event, EventKind};
 use fifo::{Arrival, Fifo};
 use flow::{Draft, Flows};
+use icmp_limit::IcmpLimits;
 use id::{DeviceId, LinkId, NamespaceId, SocketId};
 use link::Link;
 use namespace::Namespace;
+use namespace_settings::NamespaceSettings;
 use payload::Payloads;
 use plan::{DeviceName, NamespaceName, Owner};
 use queue::TimerQueue;
@@ -134,6 +138,8 @@ pub struct Engine {
     sequence: u64,
     drops: BTreeMap<DropReason, u64>,
     snmp: Snmp,
+    namespace_settings: NamespaceSettings,
+    icmp_limits: IcmpLimits,
     guard: StormGuard,
     /// What the guard said about the frame that was just processed.
     storm: Option<StormError>,
@@ -228,6 +234,8 @@ impl Engine {
             sequence: 0,
             drops: BTreeMap::new(),
             snmp: Snmp::default(),
+            namespace_settings: NamespaceSettings::default(),
+            icmp_limits: IcmpLimits::default(),
             guard: StormGuard::new(StormConfig::default()),
             storm: None,
             received: 0,

@@ -13,6 +13,7 @@ use crate::engine::errno::Errno;
 use crate::engine::id::{DeviceId, NamespaceId};
 use crate::engine::interface_settings::{Holder, InterfaceParameter, InterfaceSetting, Ipv4Settings};
 use crate::engine::namespace::Namespace;
+use crate::engine::namespace_settings::NamespaceSetting;
 use crate::engine::plan::{DeviceName, NamespaceName, Sysctl};
 use crate::engine::view::Counters;
 
@@ -73,6 +74,8 @@ impl Engine {
         }
         self.tcp.abort_scope(crate::tcp::Scope(id.0));
         self.snmp.forget(id);
+        self.namespace_settings.forget(id);
+        self.icmp_limits.forget(id);
         if let Some(space) = self.namespaces[id.index()].take() {
             self.names.remove(&space.name);
         }
@@ -111,6 +114,10 @@ impl Engine {
                     self.bring(id, true);
                 }
                 return Ok(Sysctl::DisableIpv6(*interface, before));
+            }
+            Sysctl::Namespace(setting) => {
+                let value = self.namespace_settings.set(id, setting);
+                return Ok(Sysctl::Namespace(NamespaceSetting { value, ..*setting }));
             }
             _ => {}
         }
@@ -160,7 +167,7 @@ impl Engine {
                 let (a, b) = std::mem::replace(&mut space.local_ports, (*first, (*last).max(*first)));
                 Sysctl::LocalPortRange(a, b)
             }
-            Sysctl::Interface(_) | Sysctl::DisableIpv6(..) => sysctl.clone(),
+            Sysctl::Interface(_) | Sysctl::DisableIpv6(..) | Sysctl::Namespace(_) => sysctl.clone(),
         })
     }
 
@@ -199,6 +206,10 @@ impl Engine {
             Sysctl::DisableIpv6All(_) => Sysctl::DisableIpv6All(space.ipv6_disabled),
             Sysctl::BridgeNetfilter(_) => Sysctl::BridgeNetfilter(space.bridge_netfilter),
             Sysctl::LocalPortRange(..) => Sysctl::LocalPortRange(space.local_ports.0, space.local_ports.1),
+            Sysctl::Namespace(setting) => {
+                let value = self.namespace_settings.get(id, setting.parameter);
+                Sysctl::Namespace(NamespaceSetting { value, ..*setting })
+            }
         })
     }
 }
