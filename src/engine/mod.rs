@@ -36,6 +36,7 @@ pub mod flow_filter;
 mod icmp_errors;
 mod icmp_limit;
 pub mod id;
+mod interface_numbers;
 pub mod interface_settings;
 mod ip;
 mod ip_fragments;
@@ -145,7 +146,6 @@ pub struct Engine {
     storm: Option<StormError>,
     received: u64,
     next_trace: u64,
-    next_interface: u32,
 }
 
 /// What the ordered queue holds.
@@ -240,7 +240,6 @@ impl Engine {
             storm: None,
             received: 0,
             next_trace: 0,
-            next_interface: 0,
         }
     }
 

@@ -151,6 +151,9 @@ pub enum DeviceSpec {
         peer: DeviceName,
         /// The other end's hardware address; `None` draws one from the seed.
         peer_mac: Option<MacAddress>,
+        /// Whether the other end is made beside this one and moved to its namespace, with the interface number that it
+        /// got; false makes it there, with that namespace's next number.
+        moved: bool,
     },
     /// A device that drops whatever is sent through it.
     Dummy,

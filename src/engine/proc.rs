@@ -242,7 +242,7 @@ fn parameter(settings: &SettingsView, key: &str) -> Option<String> {
     })
 }
 
-const ATTRIBUTES: [&str; 5] = ["address", "carrier", "ifindex", "mtu", "operstate"];
+const ATTRIBUTES: [&str; 6] = ["address", "carrier", "ifindex", "iflink", "mtu", "operstate"];
 
 const PORT_ATTRIBUTES: [&str; 4] = ["hairpin_mode", "isolated", "learning", "state"];
 const BRIDGE_ATTRIBUTES: [&str; 4] = ["ageing_time", "forward_delay", "multicast_snooping", "stp_state"];
@@ -253,6 +253,7 @@ fn device_attribute(device: &InterfaceView, attribute: &str) -> Option<String> {
         "address" => format!("{}\n", device.mac),
         "carrier" => format!("{}\n", u8::from(running)),
         "ifindex" => format!("{}\n", device.index),
+        "iflink" => format!("{}\n", device.peer.unwrap_or(device.index)),
         "mtu" => format!("{}\n", device.mtu),
         "operstate" if device.name == "lo" => "unknown\n".to_owned(),
         "operstate" => if running { "up\n" } else { "down\n" }.to_owned(),

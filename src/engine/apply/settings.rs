@@ -32,8 +32,6 @@ impl Engine {
         let Ok(lo) = InterfaceName::parse("lo") else {
             return Err(ApplyError::NamespaceExists(name.clone()));
         };
-        // Every namespace has its own lo with index 1.
-        self.next_interface = self.next_interface.max(1);
         let device = Device {
             namespace: id,
             name: lo,
