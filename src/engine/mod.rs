@@ -32,6 +32,7 @@ mod ethernet;
 pub mod event;
 mod fifo;
 mod flow;
+mod flow_events;
 pub mod flow_filter;
 mod icmp_errors;
 mod icmp_limit;
@@ -88,6 +89,7 @@ use device::Device;
 use event::{DropReason, Event, EventKind};
 use fifo::{Arrival, Fifo};
 use flow::{Draft, Flows};
+use flow_events::FlowListeners;
 use icmp_limit::IcmpLimits;
 use id::{DeviceId, LinkId, NamespaceId, SocketId};
 use link::Link;
@@ -141,6 +143,7 @@ pub struct Engine {
     snmp: Snmp,
     namespace_settings: NamespaceSettings,
     icmp_limits: IcmpLimits,
+    flow_listeners: FlowListeners,
     guard: StormGuard,
     /// What the guard said about the frame that was just processed.
     storm: Option<StormError>,
@@ -236,6 +239,7 @@ impl Engine {
             snmp: Snmp::default(),
             namespace_settings: NamespaceSettings::default(),
             icmp_limits: IcmpLimits::default(),
+            flow_listeners: FlowListeners::default(),
             guard: StormGuard::new(StormConfig::default()),
             storm: None,
             received: 0,
@@ -275,6 +279,7 @@ impl Engine {
     pub fn advance(&mut self, now: Duration) {
         if now > self.now {
             self.now = now;
+            self.set_flow_event_time();
         }
         while let Some(timer) = self.timers.pop_due(self.now) {
             self.fire(timer);
@@ -291,6 +296,7 @@ impl Engine {
                 if self.tcp_egress() {
                     continue;
                 }
+                self.wake_flow_listeners();
                 return Ok(Drained::Idle);
             };
             self.received += 1;
