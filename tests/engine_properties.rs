@@ -90,7 +90,7 @@ fn piece(kind: u8, number: u32) -> Vec<Op> {
                 },
                 Op::AddDevice {
                     device: end.clone(),
-                    spec: DeviceSpec::Veth { peer: eth0.clone(), peer_mac: None },
+                    spec: DeviceSpec::Veth { peer: eth0.clone(), peer_mac: None, moved: false },
                     mac: None,
                     mtu: 1_500,
                 },

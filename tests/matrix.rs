@@ -59,7 +59,9 @@ fn many_at_once_end_as_one_at_a_time() {
                 Outcome::Silent | Outcome::Closed => alone == ProbeOutcome::Ok(None),
                 Outcome::Refused => alone == ProbeOutcome::Refused,
                 Outcome::Timeout => alone == ProbeOutcome::Timeout,
-                Outcome::Unreachable | Outcome::NoRoute => alone == ProbeOutcome::Unreachable,
+                Outcome::Unreachable | Outcome::NoRouteBeyond | Outcome::NoRoute => {
+                    alone == ProbeOutcome::Unreachable
+                }
                 Outcome::Unresolved | Outcome::NameTimeout => alone == ProbeOutcome::Unresolved,
                 Outcome::NoAnswer => alone == ProbeOutcome::NoAnswer,
                 Outcome::NotMade => false,

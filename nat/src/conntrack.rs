@@ -14,9 +14,11 @@
 //! but the generic timeout; there are no helpers, expectations or zones.
 
 mod connection;
+mod events;
 mod hash;
 
 pub use connection::{Connection, ConnectionFilter, ConnectionId, ConnectionOwner, FlowCounters, Status};
+pub use events::{ConntrackEvent, EventKind, Heard};
 pub(crate) use hash::{address_bits, fold};
 
 use crate::rule::CtState;
@@ -24,6 +26,7 @@ use crate::tcp_state::{self, TcpState, TcpStep, TcpTracking};
 use crate::timeouts::Timeouts;
 use crate::tuple::Tuple;
 use connection::ProtocolState;
+use events::{EventLog, told};
 use hash::hash;
 use hashbrown::HashTable;
 use std::cmp::Reverse;
@@ -143,6 +146,8 @@ pub struct Conntrack {
     created: u64,
     live: usize,
     statistics: ConntrackStatistics,
+    /// While somebody listens.
+    log: Option<Box<EventLog>>,
 }
 
 #[derive(Debug, Default)]
@@ -174,6 +179,7 @@ impl Conntrack {
             created: 0,
             live: 0,
             statistics: ConntrackStatistics::default(),
+            log: None,
         }
     }
 
@@ -260,6 +266,7 @@ impl Conntrack {
             return false;
         }
         let assured = connection.status.contains(Status::ASSURED);
+        let before = self.log.is_some().then(|| told(connection));
         let timeout = match advance(connection, now, direction, tcp_flags, self.timeouts) {
             Advance::Refresh(timeout) => Some(timeout),
             // What a steady connection's packets do; the others need flags that are excluded.
@@ -274,6 +281,9 @@ impl Conntrack {
         }
         if let Some(timeout) = timeout {
             self.set_expiry(id.slot, now + timeout);
+        }
+        if let Some(before) = before {
+            self.report_update(id.slot, before);
         }
         true
     }
@@ -361,6 +371,7 @@ impl Conntrack {
         self.unassured.insert((connection.created, id.slot));
         let expires = now + connection.initial_timeout(self.timeouts);
         self.set_expiry(id.slot, expires);
+        self.report_new(id.slot);
         Ok(id)
     }
 
@@ -486,6 +497,7 @@ impl Conntrack {
         let state =
             if direction == Direction::Reply || answered { CtState::Established } else { CtState::New };
         let assured = connection.status.contains(Status::ASSURED);
+        let before = self.log.is_some().then(|| told(connection));
         let timeout = match advance(connection, now, direction, packet.tcp_flags, self.timeouts) {
             Advance::Refresh(timeout) => Some(timeout),
             Advance::Keep => None,
@@ -508,6 +520,9 @@ impl Conntrack {
         }
         if let Some(timeout) = timeout {
             self.set_expiry(slot, now + timeout);
+        }
+        if let Some(before) = before {
+            self.report_update(slot, before);
         }
         Some(Tracking::Connection { id, direction, state })
     }
@@ -559,6 +574,9 @@ impl Conntrack {
         self.unassured.remove(&(connection.created, slot));
         if !linked {
             return;
+        }
+        if let Some(log) = &mut self.log {
+            log.push(EventKind::Destroy, connection);
         }
         let tuples = connection.tuples;
         for direction in [Direction::Original, Direction::Reply] {

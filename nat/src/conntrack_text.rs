@@ -1,6 +1,6 @@
-//! The table as `conntrack -L` prints it (conntrack-tools 1.4.7, libnetfilter_conntrack's default output).
+//! The table as `conntrack -L` prints it, and what happens to it as `-E` does (conntrack-tools 1.4.7, libnetfilter_conntrack's default output).
 
-use crate::conntrack::{Connection, Direction, Status};
+use crate::conntrack::{Connection, ConntrackEvent, Direction, EventKind, Status};
 use crate::tuple::Tuple;
 use std::fmt::Write;
 use std::time::Duration;
@@ -20,20 +20,56 @@ pub fn line(connection: &Connection, now: Duration, accounting: Accounting) -> S
     let protocol = connection.original().protocol;
     let seconds = connection.expires().saturating_sub(now).as_secs();
     let mut line = format!("{:<8} {protocol} {seconds} ", protocol_name(protocol));
+    push_state_and_tuples(&mut line, connection, accounting);
+    let _ = write!(line, "mark={} use=1", connection.mark());
+    line
+}
+
+/// One line of `conntrack -E`, without line end; `extended` names the network protocol too.
+pub fn event_line(event: &ConntrackEvent, extended: bool) -> String {
+    let connection = &event.connection;
+    let original = connection.original();
+    let kind = match event.kind {
+        EventKind::New => "[NEW]",
+        EventKind::Update => "[UPDATE]",
+        EventKind::Destroy => "[DESTROY]",
+    };
+    let mut line = format!("{kind:>9} ");
+    if extended {
+        line.push_str(network_protocol(original.source.is_ipv6()));
+    }
+    let _ = write!(line, "{:<8} {} ", protocol_name(original.protocol), original.protocol);
+    let left = connection.expires().saturating_sub(event.at).as_secs();
+    // What ended by itself has no time left.
+    if event.kind != EventKind::Destroy || left > 0 {
+        let _ = write!(line, "{left} ");
+    }
+    push_state_and_tuples(&mut line, connection, Accounting::Hidden);
+    if connection.mark() != 0 {
+        let _ = write!(line, "mark={} ", connection.mark());
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+/// The column that `-o extended` adds: a name and the number of its address family.
+pub fn network_protocol(ipv6: bool) -> &'static str {
+    if ipv6 { "ipv6     10 " } else { "ipv4     2 " }
+}
+
+fn push_state_and_tuples(line: &mut String, connection: &Connection, accounting: Accounting) {
     if let Some(state) = connection.tcp_state() {
         line.push_str(state.name());
         line.push(' ');
     }
-    push_direction(&mut line, connection, Direction::Original, accounting);
+    push_direction(line, connection, Direction::Original, accounting);
     if !connection.status().contains(Status::SEEN_REPLY) {
         line.push_str("[UNREPLIED] ");
     }
-    push_direction(&mut line, connection, Direction::Reply, accounting);
+    push_direction(line, connection, Direction::Reply, accounting);
     if connection.status().contains(Status::ASSURED) {
         line.push_str("[ASSURED] ");
     }
-    let _ = write!(line, "mark={} use=1", connection.mark());
-    line
 }
 
 fn push_direction(line: &mut String, connection: &Connection, direction: Direction, accounting: Accounting) {

@@ -453,6 +453,12 @@ impl Profile {
         self == Profile::Docker20_10
     }
 
+    /// Whether the container's end of a veth pair is made on the host and moved into the container, with its interface number;
+    /// 28 and later make it there.
+    pub fn moves_container_interfaces(self) -> bool {
+        self.is_20_10()
+    }
+
     /// Whether a network that needs no gateway is spared the address of one (28 and later).
     pub fn skips_useless_gateways(self) -> bool {
         self != Self::Docker20_10

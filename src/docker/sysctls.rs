@@ -138,7 +138,16 @@ pub fn acts(key: &str) -> bool {
                 | "rp_filter"
         ),
         ["net", "ipv6", "conf", _, name] => matches!(*name, "disable_ipv6" | "forwarding"),
-        ["net", "ipv4", name] => matches!(*name, "ip_forward" | "ip_local_port_range"),
+        ["net", "ipv4", name] => matches!(
+            *name,
+            "icmp_msgs_burst"
+                | "icmp_msgs_per_sec"
+                | "icmp_ratelimit"
+                | "icmp_ratemask"
+                | "ip_forward"
+                | "ip_local_port_range"
+        ),
+        ["net", "ipv6", "icmp", name] => matches!(*name, "ratelimit" | "ratemask"),
         ["net", "bridge", name] => matches!(*name, "bridge-nf-call-iptables" | "bridge-nf-call-ip6tables"),
         _ => false,
     }

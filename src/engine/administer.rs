@@ -393,7 +393,11 @@ impl Engine {
                         free.ok_or(Errno::FileExists)?
                     }
                 };
-                DeviceSpec::Veth { peer: DeviceName { namespace: space, name: peer }, peer_mac: None }
+                DeviceSpec::Veth {
+                    peer: DeviceName { namespace: space, name: peer },
+                    peer_mac: None,
+                    moved: false,
+                }
             }
         };
         self.carry_out(Op::AddDevice { device, spec, mac, mtu: mtu.unwrap_or(default_mtu) })

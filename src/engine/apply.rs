@@ -248,7 +248,7 @@ impl Engine {
                     Some(
                         Kind::Nic { link: Some((link, end)) } | Kind::Veth { link: Some((link, end)), .. },
                     ) => (*link, *end),
-                    Some(Kind::Veth { peer, link: None }) => (self.wire_veth([id, *peer]), 0),
+                    Some(Kind::Veth { peer, link: None, .. }) => (self.wire_veth([id, *peer]), 0),
                     _ => return Err(wrong_kind(device, WIRED)),
                 };
                 let Some(Some(wire)) = self.links.get_mut(link.index()) else {
@@ -262,7 +262,7 @@ impl Engine {
         }
     }
 
-    fn find_namespace(&self, name: &NamespaceName) -> Result<NamespaceId, ApplyError> {
+    pub(in crate::engine) fn find_namespace(&self, name: &NamespaceName) -> Result<NamespaceId, ApplyError> {
         self.namespace(name).ok_or_else(|| ApplyError::NoNamespace(name.clone()))
     }
 

@@ -68,7 +68,7 @@ impl Engine {
         let refused = |reason| ApplyError::Parent { parent: parent_name.clone(), reason };
         let mtu = mtu.min(below.mtu);
         let port = below.master.is_some();
-        let below_mac = below.mac;
+        let (below_mac, home) = (below.mac, below.namespace);
         let mut uppers = below.uppers.take().unwrap_or_default();
         let made = match upper {
             Upper::Vlan(id) if uppers.vlans.contains_key(&id) => Err(ParentError::VlanExists(id)),
@@ -109,7 +109,9 @@ impl Engine {
         if matches!(kind, Kind::Macvlan { .. }) {
             self.admit(parent, mac);
         }
-        self.insert_device(name, kind, mac, mtu)
+        let space = self.find_namespace(&name.namespace)?;
+        let number = self.take_number(space, home);
+        self.insert_device(name, kind, mac, mtu, number)
     }
 
     /// Takes a device that has been removed off its parent.

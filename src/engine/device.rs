@@ -19,7 +19,7 @@ use super::view::{Counters, InterfaceKind};
 pub(crate) struct Device {
     pub(crate) namespace: NamespaceId,
     pub(crate) name: InterfaceName,
-    /// Interface index as programs see it; unique in the engine and never reused.
+    /// Interface number as programs see it, unique in the namespace: the next of the namespace that the device was made in.
     pub(crate) index: u32,
     pub(crate) mac: MacAddress,
     pub(crate) mtu: u32,
@@ -42,10 +42,12 @@ pub(crate) struct Device {
 pub(crate) enum Kind {
     Loopback,
     Dummy,
-    /// `link` is there once a quality was set: a wire between the two ends.
+    /// `link` is there once a quality was set: a wire between the two ends. `moved` is true if the end that was made as the
+    /// other one's peer came with that one's number.
     Veth {
         peer: DeviceId,
         link: Option<(LinkId, usize)>,
+        moved: bool,
     },
     Nic {
         link: Option<(LinkId, usize)>,
@@ -184,6 +186,14 @@ impl Device {
             | Kind::Nic { .. }
             | Kind::Bridge(_)
             | Kind::External => None,
+        }
+    }
+
+    /// The other end of a veth, or the device that this one stands on.
+    pub(crate) fn beneath(&self) -> Option<DeviceId> {
+        match self.kind {
+            Kind::Veth { peer, .. } => Some(peer),
+            _ => self.parent(),
         }
     }
 

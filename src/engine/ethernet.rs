@@ -123,10 +123,10 @@ impl Engine {
         sender.counters.transmitted_packets += 1;
         sender.counters.transmitted_bytes += frame.len() as u64;
         let next = match &sender.kind {
-            Kind::Veth { peer, link: None } if !self.observed => {
+            Kind::Veth { peer, link: None, .. } if !self.observed => {
                 return self.fifo.push(*peer, frame);
             }
-            Kind::Veth { peer, link: None } => Next::Arrive(*peer),
+            Kind::Veth { peer, link: None, .. } => Next::Arrive(*peer),
             Kind::Loopback => Next::Arrive(device),
             Kind::Bridge(_) => Next::Bridge,
             Kind::Nic { link: Some((link, end)) } | Kind::Veth { link: Some((link, end)), .. } => {

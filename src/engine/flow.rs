@@ -579,7 +579,7 @@ impl Engine {
     pub(super) fn finish_transmit(&mut self, device: DeviceId, frame: &mut Frame) {
         let Some(mut draft) = self.draft.take() else { return };
         let mut exit = Exit { device, peer: None };
-        if let Some(Some(Device { up: true, mtu, kind: Kind::Veth { peer, link: None }, .. })) =
+        if let Some(Some(Device { up: true, mtu, kind: Kind::Veth { peer, link: None, .. }, .. })) =
             self.devices.get(device.index())
         {
             exit.peer = Some(*peer);

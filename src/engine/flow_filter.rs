@@ -1,4 +1,4 @@
-//! Which tracked connections `conntrack -L` shows and `conntrack -D` forgets.
+//! Which tracked connections `conntrack -L` shows, `conntrack -D` forgets and `conntrack -E` tells of.
 
 use ipnet::IpNet;
 use linkspan_nat::conntrack::{Connection, Status};
@@ -29,7 +29,7 @@ pub struct FlowFilter {
 }
 
 impl FlowFilter {
-    fn selects(&self, connection: &Connection) -> bool {
+    pub(super) fn selects(&self, connection: &Connection) -> bool {
         let (original, reply) = (connection.original(), connection.reply());
         let ends = [original.source, original.destination, reply.source, reply.destination];
         let ports =
@@ -51,10 +51,21 @@ impl FlowFilter {
 
 impl Engine {
     /// The tracked connections that a filter selects, oldest first, as `conntrack -L` prints them.
-    pub(super) fn selected_connections(&self, namespace: NamespaceId, filter: &FlowFilter) -> Vec<String> {
+    /// `extended` names their network protocols too.
+    pub(super) fn selected_connections(
+        &self,
+        namespace: NamespaceId,
+        filter: &FlowFilter,
+        extended: bool,
+    ) -> Vec<String> {
         let tracked = self.tracked(namespace);
         let selected = tracked.iter().filter(|(_, connection)| filter.selects(connection));
-        selected.map(|(_, connection)| self.connection_line(connection)).collect()
+        let line = |connection: &Connection| {
+            let ipv6 = connection.original().source.is_ipv6();
+            let network = if extended { conntrack_text::network_protocol(ipv6) } else { "" };
+            format!("{network}{}", self.connection_line(connection))
+        };
+        selected.map(|(_, connection)| line(connection)).collect()
     }
 
     /// Forgets the tracked connections that a filter selects, and returns them as they were.

@@ -4,15 +4,16 @@
 //! An answer belongs to the connection of the packet it answers (`nf_ct_attach`), so that translations are undone on it.
 
 use linkspan_nat::icmp::{self, IcmpError};
-use linkspan_nat::packet::IpVersion;
+use linkspan_nat::packet::{IpVersion, PacketView};
 use linkspan_nat::rule::RejectWith;
 
-use super::id::NamespaceId;
+use super::icmp_limit::Message;
+use super::id::{DeviceId, NamespaceId};
 use super::ip::Packet;
 use super::{Engine, captured};
 
 impl Engine {
-    /// Sends an ICMP error about a packet to its source, unless RFC 1122 section 3.2.2 forbids it.
+    /// Sends an ICMP error about a packet to its source, unless RFC 1122 section 3.2.2 forbids it or there were too many.
     pub(super) fn answer_error(&mut self, namespace: NamespaceId, packet: &Packet, error: IcmpError) {
         let to = packet.source();
         let Some(hop) = self.route_any(namespace, to, packet.destination()) else { return };
@@ -26,8 +27,29 @@ impl Engine {
             self.source_for(namespace, &hop, to)
         };
         let Some(source) = source else { return };
-        if let Some(bytes) = icmp::emit_error(&captured(&packet.frame), error, source) {
+        let Some(bytes) = icmp::emit_error(&captured(&packet.frame), error, source) else { return };
+        if self.may_answer_with(namespace, packet.ingress, &bytes) {
             self.answer(namespace, packet, &bytes);
+        }
+    }
+
+    /// Whether the namespace's limits let this ICMP message go, in answer to a packet that arrived by a device.
+    pub(super) fn may_answer_with(
+        &mut self,
+        namespace: NamespaceId,
+        arrived: Option<DeviceId>,
+        bytes: &[u8],
+    ) -> bool {
+        let Ok(view) = PacketView::parse(bytes) else { return false };
+        let Some(kind) = view.icmp_type_code() else { return false };
+        let message = Message { version: view.layout().version(), kind, to: view.destination() };
+        self.may_send_icmp(namespace, message, arrived)
+    }
+
+    /// Tells the source of a packet that no route leads on.
+    pub(super) fn answer_no_route(&mut self, namespace: NamespaceId, packet: &Packet) {
+        if self.may_report_no_route(namespace, packet.source()) {
+            self.answer_error(namespace, packet, net_unreachable(packet.layout.version()));
         }
     }
 
@@ -90,7 +112,7 @@ pub(super) fn host_unreachable(version: IpVersion) -> IcmpError {
 }
 
 /// No route leads on.
-pub(super) fn net_unreachable(version: IpVersion) -> IcmpError {
+fn net_unreachable(version: IpVersion) -> IcmpError {
     match version {
         IpVersion::V4 => IcmpError::NetUnreachable,
         IpVersion::V6 => IcmpError::NoRoute6,

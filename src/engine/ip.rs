@@ -19,7 +19,7 @@ use linkspan_switch::mac::MacAddress;
 use super::device::Kind;
 use super::event::{DropReason, EventKind, NeighbourState};
 use super::flow::Handle;
-use super::icmp_errors::{host_unreachable, net_unreachable, too_big_error};
+use super::icmp_errors::{host_unreachable, too_big_error};
 use super::id::{DeviceId, NamespaceId};
 use super::neighbour::Resolution;
 use super::route::{is_link_local, is_loopback};
@@ -255,7 +255,7 @@ impl Engine {
             return self.drop_frame(packet.frame, Some(namespace), Some(ingress), reason);
         }
         let Some(hop) = self.route(namespace, destination) else {
-            self.answer_error(namespace, &packet, net_unreachable(packet.layout.version()));
+            self.answer_no_route(namespace, &packet);
             return self.drop_frame(packet.frame, Some(namespace), Some(ingress), DropReason::NoRoute);
         };
         self.event_routed(namespace, &packet, &hop, true);

@@ -97,6 +97,7 @@ impl Engine {
             // RFC 1122 section 3.2.2.6 leaves echo to a broadcast open; Linux ignores it.
             if self.is_local(namespace, view.destination())
                 && let Some(reply) = icmp::emit_echo_reply(packet.frame.bytes())
+                && self.may_answer_with(namespace, packet.ingress, &reply)
             {
                 let frame = self.pool.copy_of(&reply);
                 self.ip_send(namespace, frame);
@@ -132,7 +133,9 @@ impl Engine {
                 } else {
                     icmp::emit_echo_reply(packet.frame.bytes())
                 };
-                if let Some(reply) = reply {
+                if let Some(reply) = reply
+                    && self.may_answer_with(namespace, packet.ingress, &reply)
+                {
                     let frame = self.pool.copy_of(&reply);
                     self.ip_send(namespace, frame);
                 }

@@ -33,15 +33,19 @@ mod ethernet;
 pub mod event;
 mod fifo;
 mod flow;
+mod flow_events;
 pub mod flow_filter;
 mod icmp_errors;
+mod icmp_limit;
 pub mod id;
+mod interface_numbers;
 pub mod interface_settings;
 mod ip;
 mod ip_fragments;
 mod link;
 mod local;
 mod namespace;
+pub mod namespace_settings;
 mod ndp;
 mod neighbour;
 mod netfilter;
@@ -86,9 +90,12 @@ use device::Device;
 use event::{DropReason, Event, EventKind};
 use fifo::{Arrival, Fifo};
 use flow::{Draft, Flows};
+use flow_events::FlowListeners;
+use icmp_limit::IcmpLimits;
 use id::{DeviceId, LinkId, NamespaceId, SocketId};
 use link::Link;
 use namespace::Namespace;
+use namespace_settings::NamespaceSettings;
 use payload::Payloads;
 use plan::{DeviceName, NamespaceName, Owner};
 use queue::TimerQueue;
@@ -136,12 +143,14 @@ pub struct Engine {
     sequence: u64,
     drops: BTreeMap<DropReason, u64>,
     snmp: Snmp,
+    namespace_settings: NamespaceSettings,
+    icmp_limits: IcmpLimits,
+    flow_listeners: FlowListeners,
     guard: StormGuard,
     /// What the guard said about the frame that was just processed.
     storm: Option<StormError>,
     received: u64,
     next_trace: u64,
-    next_interface: u32,
 }
 
 /// What the ordered queue holds.
@@ -235,11 +244,13 @@ impl Engine {
             sequence: 0,
             drops: BTreeMap::new(),
             snmp: Snmp::default(),
+            namespace_settings: NamespaceSettings::default(),
+            icmp_limits: IcmpLimits::default(),
+            flow_listeners: FlowListeners::default(),
             guard: StormGuard::new(StormConfig::default()),
             storm: None,
             received: 0,
             next_trace: 0,
-            next_interface: 0,
         }
     }
 
@@ -275,6 +286,7 @@ impl Engine {
     pub fn advance(&mut self, now: Duration) {
         if now > self.now {
             self.now = now;
+            self.set_flow_event_time();
         }
         while let Some(timer) = self.timers.pop_due(self.now) {
             self.fire(timer);
@@ -291,6 +303,7 @@ impl Engine {
                 if self.tcp_egress() {
                     continue;
                 }
+                self.wake_flow_listeners();
                 return Ok(Drained::Idle);
             };
             self.received += 1;

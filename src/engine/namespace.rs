@@ -14,6 +14,7 @@ use linkspan_nat::netfilter::Netfilter;
 use linkspan_nat::ruleset::RuleSet;
 
 use super::id::DeviceId;
+use super::interface_numbers::InterfaceNumbers;
 use super::interface_settings::Written;
 use super::neighbour::NeighbourTable;
 use super::plan::NamespaceName;
@@ -154,6 +155,7 @@ pub(crate) struct Namespace {
     pub(crate) devices: Vec<DeviceId>,
     pub(crate) by_name: DeviceNames,
     pub(crate) loopback: DeviceId,
+    pub(crate) numbers: InterfaceNumbers,
     /// Addresses of this namespace's devices.
     pub(crate) local: LocalAddresses,
     pub(crate) routes: RouteTable,
@@ -192,6 +194,7 @@ impl Namespace {
             devices: vec![loopback],
             by_name: DeviceNames::default(),
             loopback,
+            numbers: InterfaceNumbers::default(),
             local: LocalAddresses::default(),
             routes: RouteTable::default(),
             neighbours: NeighbourTable::default(),

@@ -22,6 +22,7 @@ pub use linkspan_switch::vlan::VlanId;
 
 use super::id::ServiceId;
 pub use super::interface_settings::{InterfaceParameter, InterfaceSetting, SettingScope};
+pub use super::namespace_settings::NamespaceSetting;
 
 /// The name of a network namespace: unique in an engine, chosen by whoever creates it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -150,6 +151,9 @@ pub enum DeviceSpec {
         peer: DeviceName,
         /// The other end's hardware address; `None` draws one from the seed.
         peer_mac: Option<MacAddress>,
+        /// Whether the other end is made beside this one and moved to its namespace, with the interface number that it
+        /// got; false makes it there, with that namespace's next number.
+        moved: bool,
     },
     /// A device that drops whatever is sent through it.
     Dummy,
@@ -211,6 +215,8 @@ pub enum Sysctl {
     BridgeNetfilter(bool),
     /// `net.ipv4.ip_local_port_range`.
     LocalPortRange(u16, u16),
+    /// A setting of the whole namespace that is none of the others here.
+    Namespace(NamespaceSetting),
 }
 
 /// Why a kernel setting cannot be written, in the words Go's `syscall` has for it.
@@ -249,7 +255,8 @@ impl Sysctl {
             | Self::Interface(_)
             | Self::DisableIpv6All(_)
             | Self::BridgeNetfilter(_)
-            | Self::LocalPortRange(..) => None,
+            | Self::LocalPortRange(..)
+            | Self::Namespace(_) => None,
         }
     }
 

@@ -1,5 +1,5 @@
-//! What a kernel shows as files: `/proc/sys`, `/proc/net/dev`, `/proc/net/snmp`, `/proc/net/netstat` and `/sys/class/net`, as far as the rest of the kernel
-//! here knows the answers. `sysctl` is these files by another name.
+//! What a kernel shows as files: `/proc/sys`, `/proc/net/dev`, `/proc/net/snmp`, `snmp6`, `netstat` and
+//! `/sys/class/net`, as far as the rest of the kernel here knows the answers. `sysctl` is these files by another name.
 
 use std::fmt::Write as _;
 
@@ -12,6 +12,7 @@ use super::administer::Change;
 use super::errno::Errno;
 use super::id::NamespaceId;
 use super::interface_settings::{InterfaceParameter, SettingScope};
+use super::namespace_settings::{NamespaceParameter, integer};
 use super::plan::{SettingError, Sysctl};
 use super::view::{InterfaceKind, InterfaceView, SettingsView};
 
@@ -39,7 +40,12 @@ impl Engine {
         let text = if let Some(key) = path.strip_prefix(PARAMETERS) {
             match key.strip_prefix(INTERFACES_V4).or_else(|| key.strip_prefix(INTERFACES_V6)) {
                 Some(_) => self.interface_parameter(namespace, key).map(|value| format!("{value}\n")),
-                None => self.settings(namespace).and_then(|settings| parameter(&settings, key)),
+                None => match NamespaceParameter::find(key) {
+                    Some(parameter) => {
+                        Some(format!("{}\n", self.namespace_settings.get(namespace, parameter)))
+                    }
+                    None => self.settings(namespace).and_then(|settings| parameter(&settings, key)),
+                },
             }
         } else if matches!(path, "/proc/net/dev" | "/proc/self/net/dev") {
             Some(counters(&self.interfaces(namespace)))
@@ -65,7 +71,10 @@ impl Engine {
             return Vec::new();
         }
         let mut paths: Vec<String> = KEYS.iter().map(|key| format!("{PARAMETERS}{key}")).collect();
-        paths.extend(["/proc/net/dev", "/proc/net/netstat", "/proc/net/snmp"].map(str::to_owned));
+        paths.extend(NamespaceParameter::all().map(|parameter| format!("{PARAMETERS}{}", parameter.key())));
+        paths.extend(
+            ["/proc/net/dev", "/proc/net/netstat", "/proc/net/snmp", "/proc/net/snmp6"].map(str::to_owned),
+        );
         let devices = self.interfaces(namespace);
         for (family, folder) in [(Family::Ipv4, INTERFACES_V4), (Family::Ipv6, INTERFACES_V6)] {
             let scopes =
@@ -145,11 +154,17 @@ impl Sysctl {
     /// # Errors
     /// [`SettingError::Unknown`] if no such parameter is known here, [`SettingError::Value`] if it does not take the value.
     pub fn parse(key: &str, value: &str) -> Result<Sysctl, SettingError> {
-        let number = || integer(value).ok_or(SettingError::Value);
+        let number = || {
+            let number = integer(value).and_then(|number| i32::try_from(number).ok());
+            number.map(i64::from).ok_or(SettingError::Value)
+        };
         let flag = || number().map(|number| number != 0);
         if let Some((scope, parameter)) = interface_key(key) {
             let value = number().ok().filter(|value| parameter.takes(*value)).ok_or(SettingError::Value)?;
             return Ok(Sysctl::interface(scope, parameter, value));
+        }
+        if let Some(parameter) = NamespaceParameter::find(key) {
+            return parameter.parse(value).map(Sysctl::Namespace);
         }
         match key {
             "net/ipv4/ip_forward" => flag().map(Sysctl::Ipv4Forward),
@@ -182,22 +197,6 @@ fn interface_key(key: &str) -> Option<(SettingScope, InterfaceParameter)> {
         interface => SettingScope::Interface(InterfaceName::parse(interface).ok()?),
     };
     Some((scope, InterfaceParameter::find(family, name)?))
-}
-
-/// The first number of a text, as `proc_dointvec` reads it: decimal, `0x` hexadecimal or `0` octal, within 32 bits.
-fn integer(text: &str) -> Option<i64> {
-    let word = text.split_whitespace().next()?;
-    let (sign, digits) = word.strip_prefix('-').map_or((1, word), |digits| (-1, digits));
-    let (radix, digits) = match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
-        Some(digits) => (16, digits),
-        None if digits.len() > 1 && digits.starts_with('0') => (8, &digits[1..]),
-        None => (10, digits),
-    };
-    if digits.starts_with(['+', '-']) {
-        return None;
-    }
-    let number = sign * i64::from_str_radix(digits, radix).ok()?;
-    i32::try_from(number).ok().map(i64::from)
 }
 
 /// A bridge's settings as Docker leaves them, times in hundredths of a second.
@@ -243,7 +242,7 @@ fn parameter(settings: &SettingsView, key: &str) -> Option<String> {
     })
 }
 
-const ATTRIBUTES: [&str; 5] = ["address", "carrier", "ifindex", "mtu", "operstate"];
+const ATTRIBUTES: [&str; 6] = ["address", "carrier", "ifindex", "iflink", "mtu", "operstate"];
 
 const PORT_ATTRIBUTES: [&str; 4] = ["hairpin_mode", "isolated", "learning", "state"];
 const BRIDGE_ATTRIBUTES: [&str; 4] = ["ageing_time", "forward_delay", "multicast_snooping", "stp_state"];
@@ -254,6 +253,7 @@ fn device_attribute(device: &InterfaceView, attribute: &str) -> Option<String> {
         "address" => format!("{}\n", device.mac),
         "carrier" => format!("{}\n", u8::from(running)),
         "ifindex" => format!("{}\n", device.index),
+        "iflink" => format!("{}\n", device.peer.unwrap_or(device.index)),
         "mtu" => format!("{}\n", device.mtu),
         "operstate" if device.name == "lo" => "unknown\n".to_owned(),
         "operstate" => if running { "up\n" } else { "down\n" }.to_owned(),

@@ -282,6 +282,7 @@ impl Engine {
         let connecting = self.tcp.state(connection) == State::SynSent;
         if self.tcp.error(connection, failure).is_ok()
             && connecting
+            && self.tcp.state(connection) != State::SynSent
             && let Some(socket) = self.tcp_socket(connection)
         {
             self.sockets.notify(socket);

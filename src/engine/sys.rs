@@ -33,6 +33,7 @@ pub use super::effort::Effort;
 pub use super::environment::Environment;
 pub use super::errno::Errno;
 pub use super::event::NeighbourState;
+pub use super::flow_events::{FlowEvent, FlowEvents, FlowEventsHeard, FlowWatch};
 pub use super::flow_filter::FlowFilter;
 use super::id::NamespaceId;
 pub use super::packet_socket::{PacketStatistics, PacketType, SeenFrame};
@@ -341,7 +342,20 @@ impl Sys {
 
     /// The tracked connections that a filter selects, as `conntrack -L` prints them.
     pub fn connections(&self, filter: &FlowFilter) -> Vec<String> {
-        self.engine.borrow().selected_connections(self.namespace, filter)
+        self.engine.borrow().selected_connections(self.namespace, filter, false)
+    }
+
+    /// The same as with `-o extended`.
+    pub fn connections_extended(&self, filter: &FlowFilter) -> Vec<String> {
+        self.engine.borrow().selected_connections(self.namespace, filter, true)
+    }
+
+    /// Listens to what happens to tracked connections from now on. [`Errno::PermissionDenied`] without `CAP_NET_ADMIN`.
+    pub fn flow_events(&self, watch: FlowWatch) -> Result<FlowEvents, Errno> {
+        match self.process.powers.privilege {
+            Privilege::Ordinary => Err(Errno::PermissionDenied),
+            Privilege::NetAdmin | Privilege::Full => Ok(FlowEvents::new(&self.engine, self.namespace, watch)),
+        }
     }
 
     /// Forgets the tracked connections that a filter selects, and returns them as they were.

@@ -130,13 +130,7 @@ impl Engine {
 
     fn interface(&self, id: DeviceId) -> Option<InterfaceView> {
         let device = self.living(id)?;
-        let peer = match device.kind {
-            Kind::Veth { peer, .. } => self.living(peer),
-            Kind::Vlan { parent, .. } | Kind::Macvlan { parent } | Kind::Ipvlan { parent } => {
-                self.living(parent)
-            }
-            _ => None,
-        };
+        let peer = device.beneath().and_then(|peer| self.living(peer));
         let plugged = self.plugged(device);
         let held = device.addresses.iter().copied().chain(self.duplicates(id));
         let view = |address: IpNet| {
@@ -147,6 +141,7 @@ impl Engine {
         // As the kernel lists them: IPv4 first; IPv6 newest scope first, link-local last.
         addresses.sort_by_key(|a| (a.address.addr().is_ipv6(), a.scope == Scope::Link));
         Some(InterfaceView {
+            id,
             index: device.index,
             name: device.name.to_string(),
             kind: device.interface_kind(),
@@ -156,6 +151,7 @@ impl Engine {
             mac: device.mac,
             addresses,
             peer: peer.map(|p| p.index),
+            peer_id: device.beneath(),
             upper: self.upper(id, device),
             peer_elsewhere: peer.is_some_and(|p| p.namespace != device.namespace),
             master: device.master.and_then(|(bridge, _)| self.living(bridge)).map(|b| b.name.to_string()),

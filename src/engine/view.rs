@@ -11,6 +11,7 @@ pub use linkspan_nat::ruleset::RuleSet;
 use linkspan_switch::mac::MacAddress;
 
 use super::event::NeighbourState;
+use super::id::DeviceId;
 use super::plan::{IpvlanFlag, IpvlanMode, MacvlanMode, Transport, VlanId};
 
 /// What there is to know of a device without counting anything: for those who look at many.
@@ -33,7 +34,9 @@ pub struct DeviceGist {
 /// A network device.
 #[derive(Debug, Clone, PartialEq)]
 pub struct InterfaceView {
-    /// Interface index, unique in the engine, as `ip link` prints it.
+    /// Which device, unique in the engine.
+    pub id: DeviceId,
+    /// Interface index, unique in the namespace, as `ip link` prints it.
     pub index: u32,
     /// Name.
     pub name: String,
@@ -49,8 +52,10 @@ pub struct InterfaceView {
     pub mac: MacAddress,
     /// Addresses in the order they were added, IPv4 before IPv6.
     pub addresses: Vec<AddressView>,
-    /// Index of the other end of a veth, or of the device that this one stands on.
+    /// Index of the other end of a veth, or of the device that this one stands on, in its own namespace.
     pub peer: Option<u32>,
+    /// Which device that is.
+    pub peer_id: Option<DeviceId>,
     /// What it is to the device that it stands on.
     pub upper: Option<UpperView>,
     /// True if the other end lives in another namespace (`@if7`); false prints its name.

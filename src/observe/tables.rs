@@ -272,6 +272,7 @@ fn seconds(time: Duration) -> String {
 mod tests {
     use super::*;
     use crate::engine::event::NeighbourState;
+    use crate::engine::id::DeviceId;
     use crate::engine::plan::Transport;
     use crate::engine::view::{AddressState, AddressView, Counters, Scope};
     use linkspan_nat::conntrack::{Conntrack, TrackedPacket};
@@ -284,6 +285,7 @@ mod tests {
     #[test]
     fn views_become_tables() {
         let eth0 = InterfaceView {
+            id: DeviceId(1),
             index: 2,
             name: "eth0".to_owned(),
             kind: InterfaceKind::Veth,
@@ -298,6 +300,7 @@ mod tests {
             }],
             upper: None,
             peer: Some(5),
+            peer_id: None,
             peer_elsewhere: true,
             master: None,
             port: None,

@@ -2,7 +2,8 @@
 //!
 //! It prints what changed since it was called last, which it keeps in a file, or with `-a` the counters themselves.
 //! `-z` shows those that are zero too, `-s` leaves the file as it is, `-n` prints nothing, `-r` begins again. Averages over
-//! time (`-d`) are not reproduced, and only the counters of `/proc/net/snmp` and `/proc/net/netstat` that are there.
+//! time (`-d`) are not reproduced, and only the counters of `/proc/net/snmp`, `snmp6` and
+//! `netstat` that are there.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +25,8 @@ pub(super) const SYNTAX: Syntax = Syntax {
     usage: "nstat [ -h?vVzrnasd:t:jp: ] [ PATTERN [ PATTERN ] ]\nHere only -a, -s, -z, -n and -r are known.",
 };
 
-const FILES: [&str; 2] = ["/proc/net/snmp", "/proc/net/netstat"];
+/// The second has a line for each counter.
+const FILES: [&str; 3] = ["/proc/net/snmp", "/proc/net/snmp6", "/proc/net/netstat"];
 
 /// Where what was printed last is kept, as of root.
 const HISTORY: &str = "/tmp/.nstat.u0";
@@ -72,10 +74,17 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Pairs of lines: names, then numbers, each after the protocol and a colon.
+/// Pairs of lines: names, then numbers, each after the protocol and a colon; or lines of a name and a number.
 fn parse(text: &[u8]) -> Vec<(String, u64)> {
     let text = String::from_utf8_lossy(text);
     let lines: Vec<&str> = text.lines().collect();
+    if !text.contains(':') {
+        let counter = |line: &str| {
+            let (name, number) = line.split_once(char::is_whitespace)?;
+            Some((name.to_owned(), number.trim().parse().ok()?))
+        };
+        return lines.into_iter().filter_map(counter).collect();
+    }
     let mut counters = Vec::new();
     for pair in lines.chunks_exact(2) {
         let (Some((protocol, names)), Some((_, numbers))) =

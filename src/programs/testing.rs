@@ -194,7 +194,7 @@ impl World {
         for (name, address) in [("a", "10.0.0.2/24"), ("b", "10.0.0.3/24"), ("far", "10.1.0.2/24")] {
             let (end, eth0) = (device("host", &format!("v{name}")), device(name, "eth0"));
             let mac = format!("02:42:0a:00:00:0{}", &address[address.len() - 4..address.len() - 3]);
-            let spec = DeviceSpec::Veth { peer: eth0.clone(), peer_mac: mac.parse().ok() };
+            let spec = DeviceSpec::Veth { peer: eth0.clone(), peer_mac: mac.parse().ok(), moved: false };
             push(Op::AddDevice { device: end.clone(), spec, mac: None, mtu: 1500 });
             if name == "far" {
                 push(Op::add_address(end.clone(), "10.1.0.1/24".parse().unwrap()));

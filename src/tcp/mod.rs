@@ -447,13 +447,17 @@ impl TcpStack {
         Ok(())
     }
 
-    /// Tells the connection of an ICMP error about one of its segments. While connecting it fails at once;
-    /// later the error only names the reason if it times out.
+    /// Tells the connection of an ICMP error about one of its segments. While connecting it fails at once; later the error
+    /// only names the reason if it times out. So does one at the very moment of the first SYN: without a wire that delays,
+    /// Linux hears it inside of `connect`, whose lock keeps it from ending the connection (`sk_err_soft`), and the next
+    /// SYN, a second later, is the first that can.
     pub fn error(&mut self, id: ConnectionId, error: SocketError) -> Result<(), TcpError> {
+        let now = self.now;
         let connection = self.get_mut(id)?;
         match connection.state() {
-            State::SynSent => self.fail(id, error, false),
-            State::Pending
+            State::SynSent if connection.heard < now => self.fail(id, error, false),
+            State::SynSent
+            | State::Pending
             | State::SynReceived
             | State::Established
             | State::FinWait1

@@ -474,6 +474,9 @@ fn a_reset_that_crosses_a_fin_ends_both_sides() {
 fn an_icmp_error_fails_a_connecting_socket_only() {
     let mut link = Link::with(Box::new(|_| vec![]));
     let client = link.connect("10.0.0.1:1000", "10.0.0.2:80");
+    // As long as `connect` is at it, the error waits for the next SYN.
+    link.stack.error(client, SocketError::NetworkUnreachable).unwrap();
+    assert_eq!(link.stack.state(client), State::SynSent);
     link.run(ms(10));
     link.stack.error(client, SocketError::HostUnreachable).unwrap();
     assert_eq!(link.changes(), [Change::Connection(client)]);

@@ -93,8 +93,44 @@ pub enum Detail {
     Silent,
     /// The namespace the probe left from has no route to the address.
     NoRoute,
+    /// A router said that it has no route to the address.
+    NoRouteBeyond,
     /// No name server answered for so long that a person would have given up.
     NameTimeout,
+}
+
+/// How the attempts at one target are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// Before the first.
+    pub launch: Duration,
+    /// Whether each resolves the name for itself.
+    pub resolves_again: bool,
+    /// Whether an ICMP error does not end the wait for an echo: `ping` does not look at those.
+    pub waits_for_echoes: bool,
+    /// How long an echo, or the answer to a datagram, is waited for.
+    pub ping: Duration,
+    /// How long a connection is waited for; with its name, if it resolves that.
+    pub tcp: Duration,
+}
+
+impl Manner {
+    /// As long as it takes to tell what went wrong.
+    pub const PATIENT: Manner = Manner {
+        launch: Duration::ZERO,
+        resolves_again: false,
+        waits_for_echoes: false,
+        ping: PATIENCE,
+        tcp: PATIENCE,
+    };
+    /// As the recordings of a real engine: `docker exec`, then `ping -W1` and `timeout 2 wget`.
+    pub const RECORDER: Manner = Manner {
+        launch: Duration::from_millis(200),
+        resolves_again: true,
+        waits_for_echoes: true,
+        ping: Duration::from_secs(1),
+        tcp: Duration::from_secs(2),
+    };
 }
 
 /// A place that probes leave from, looked up once.
@@ -154,7 +190,7 @@ impl World {
         size: Option<usize>,
     ) -> Result<ProbeReport, WorldError> {
         let origin = self.probe_origin(from)?;
-        let mut probe = self.start_attempts(&origin, target, &[attempt], size, None);
+        let mut probe = self.start_attempts(&origin, target, &[attempt], size, Manner::PATIENT, None);
         self.finish(&mut probe.job, RESOLVE_LIMIT)?;
         let report = probe.reports().and_then(|reports| reports.first().copied());
         Ok(report.unwrap_or(plain(ProbeOutcome::Timeout)))
@@ -165,17 +201,18 @@ impl World {
         Ok(ProbeOrigin(self.locate(from)?))
     }
 
-    /// Starts attempts at one target, one after the other, its name resolved once. They go on while the world does; when
-    /// the last has ended, `ended` has the number.
+    /// Starts attempts at one target, one after the other. They go on while the world does; when the last has ended,
+    /// `ended` has the number.
     pub fn start_probe(
         &mut self,
         from: &ProbeOrigin,
         target: &str,
         attempts: &[Attempt],
+        manner: Manner,
         number: u64,
         ended: &EndedProbes,
     ) -> PendingProbe {
-        self.start_attempts(from, target, attempts, None, Some((number, ended.clone())))
+        self.start_attempts(from, target, attempts, None, manner, Some((number, ended.clone())))
     }
 
     fn start_attempts(
@@ -184,27 +221,47 @@ impl World {
         target: &str,
         attempts: &[Attempt],
         size: Option<usize>,
+        manner: Manner,
         ended: Option<(u64, EndedProbes)>,
     ) -> PendingProbe {
         let reports: Rc<RefCell<Vec<ProbeReport>>> = Rc::default();
         let (slot, name, list) = (reports.clone(), target.to_owned(), attempts.to_vec());
         let job = self.start_task_at(&from.0, "probe", move |sys| async move {
-            let began = sys.now();
-            // What not every probe does is on the heap while it is done: thousands of probes are under way at a time.
-            let address = match name.parse() {
-                Ok(address) => Some(address),
-                Err(_) => {
-                    let found = Box::pin(resolver::resolve(&sys, &name, Want::Any)).await;
-                    found.ok().and_then(|addresses| addresses.first().copied())
-                }
-            };
-            let late = sys.now().saturating_sub(began) > NAME_PATIENCE;
-            let detail = if late { Detail::NameTimeout } else { Detail::Plain };
-            let unresolved = ProbeReport { outcome: ProbeOutcome::Unresolved, detail };
+            if !manner.launch.is_zero() {
+                sys.sleep(manner.launch).await;
+            }
+            let mut found = None;
             for attempt in list {
+                let limit = match attempt {
+                    Attempt::Ping | Attempt::Udp(_) => manner.ping,
+                    Attempt::Tcp(_) => manner.tcp,
+                };
+                let began = sys.now();
+                let (address, late) = match found {
+                    Some(found) if !manner.resolves_again => found,
+                    // What not every probe does is on the heap while it is done: thousands are under way at a time.
+                    _ => *found.insert(Box::pin(address_of(&sys, &name)).await),
+                };
+                let spent = sys.now().saturating_sub(began);
+                let left = match attempt {
+                    Attempt::Tcp(_) if manner.resolves_again => limit.saturating_sub(spent),
+                    _ => limit,
+                };
                 let report = match address {
-                    Some(address) => probe(&sys, address, attempt, size).await,
-                    None => unresolved,
+                    Some(address) => {
+                        let sent = sys.now();
+                        let report = probe(&sys, address, attempt, size, left).await;
+                        let told =
+                            report.outcome == ProbeOutcome::Unreachable && report.detail == Detail::Plain;
+                        if told && attempt == Attempt::Ping && manner.waits_for_echoes {
+                            sys.sleep(left.saturating_sub(sys.now().saturating_sub(sent))).await;
+                        }
+                        report
+                    }
+                    None => {
+                        let detail = if late { Detail::NameTimeout } else { Detail::Plain };
+                        ProbeReport { outcome: ProbeOutcome::Unresolved, detail }
+                    }
                 };
                 slot.borrow_mut().push(report);
             }
@@ -234,8 +291,25 @@ impl World {
     }
 }
 
-async fn probe(sys: &Sys, address: IpAddr, attempt: Attempt, size: Option<usize>) -> ProbeReport {
-    let tried = sys.timeout(PATIENCE, async {
+/// The first address of a name, and whether a person would have given up before.
+async fn address_of(sys: &Sys, name: &str) -> (Option<IpAddr>, bool) {
+    if let Ok(address) = name.parse() {
+        return (Some(address), false);
+    }
+    let began = sys.now();
+    let found = resolver::resolve(sys, name, Want::Any).await;
+    let address = found.ok().and_then(|addresses| addresses.first().copied());
+    (address, sys.now().saturating_sub(began) > NAME_PATIENCE)
+}
+
+async fn probe(
+    sys: &Sys,
+    address: IpAddr,
+    attempt: Attempt,
+    size: Option<usize>,
+    patience: Duration,
+) -> ProbeReport {
+    let tried = sys.timeout(patience, async {
         match attempt {
             Attempt::Ping => ping(sys, address, size).await,
             Attempt::Tcp(port) => Box::pin(tcp(sys, SocketAddr::new(address, port), size)).await,
@@ -249,6 +323,9 @@ async fn probe(sys: &Sys, address: IpAddr, attempt: Attempt, size: Option<usize>
         // A router's answer has the same error code.
         (Some(Err(Errno::NetworkUnreachable)), _) if sys.route_to(address).is_err() => {
             ProbeReport { outcome: ProbeOutcome::Unreachable, detail: Detail::NoRoute }
+        }
+        (Some(Err(Errno::NetworkUnreachable)), Attempt::Tcp(_)) => {
+            ProbeReport { outcome: ProbeOutcome::Unreachable, detail: Detail::NoRouteBeyond }
         }
         (Some(Err(_)), _) => plain(ProbeOutcome::Unreachable),
         (None, Attempt::Udp(_)) => plain(ProbeOutcome::NoAnswer),

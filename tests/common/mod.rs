@@ -154,7 +154,7 @@ impl Bench {
         let mut ops = vec![
             Op::AddDevice {
                 device: end.clone(),
-                spec: DeviceSpec::Veth { peer: eth0.clone(), peer_mac: None },
+                spec: DeviceSpec::Veth { peer: eth0.clone(), peer_mac: None, moved: false },
                 mac: None,
                 mtu: 1_500,
             },
@@ -218,7 +218,7 @@ impl Bench {
         let ends = [device(namespace, &format!("x{number}")), device(namespace, &format!("y{number}"))];
         let mut ops = vec![Op::AddDevice {
             device: ends[0].clone(),
-            spec: DeviceSpec::Veth { peer: ends[1].clone(), peer_mac: None },
+            spec: DeviceSpec::Veth { peer: ends[1].clone(), peer_mac: None, moved: false },
             mac: None,
             mtu: 1_500,
         }];

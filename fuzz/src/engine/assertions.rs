@@ -65,11 +65,11 @@ fn wires_are_balanced(system: &System) {
     let mut ends = BTreeMap::new();
     for namespace in engine.namespace_ids() {
         for interface in engine.interfaces(namespace) {
-            ends.insert(interface.index, interface);
+            ends.insert(interface.id, interface);
         }
     }
     for end in ends.values() {
-        let Some(peer) = end.peer.and_then(|index| ends.get(&index)) else { continue };
+        let Some(peer) = end.peer_id.and_then(|peer| ends.get(&peer)) else { continue };
         let received = peer.counters.received_packets + peer.counters.received_dropped;
         assert!(
             (peer.counters.received_packets..=received).contains(&end.counters.transmitted_packets),

@@ -131,7 +131,7 @@ impl System {
             Op::AddNamespace { namespace: namespace.clone(), disable_ipv6: false, ipv4_forward: false },
             Op::AddDevice {
                 device: end.clone(),
-                spec: DeviceSpec::Veth { peer: eth0.clone(), peer_mac: Some(mac) },
+                spec: DeviceSpec::Veth { peer: eth0.clone(), peer_mac: Some(mac), moved: false },
                 mac: None,
                 mtu: 1_500,
             },

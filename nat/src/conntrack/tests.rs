@@ -301,3 +301,53 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_happens_is_told_while_somebody_listens() {
+    let mut table = Conntrack::default();
+    pass(&mut table, seconds(0), udp(1));
+    let mut from = table.listen(seconds(1));
+    let mut heard = |table: &mut Conntrack| {
+        let heard = table.events_from(from);
+        from = heard.next;
+        assert_eq!(heard.lost, 0);
+        let line = |event| crate::conntrack_text::event_line(event, false);
+        heard.events.iter().map(line).collect::<Vec<_>>()
+    };
+    // It began before.
+    pass(&mut table, seconds(1), answer(udp(1)));
+    assert!(heard(&mut table).is_empty());
+    pass(&mut table, seconds(1), udp(2));
+    let ends = "src=10.0.0.2 dst=10.0.1.1 sport=1000 dport=53";
+    let back = "src=10.0.1.1 dst=10.0.0.2 sport=53 dport=1000";
+    assert_eq!(heard(&mut table), [format!("    [NEW] udp      17 30 {ends} [UNREPLIED] {back}")]);
+    table.set_event_time(seconds(2));
+    pass(&mut table, seconds(2), answer(udp(2)));
+    pass(&mut table, seconds(2), answer(udp(2)));
+    assert_eq!(heard(&mut table), [format!(" [UPDATE] udp      17 30 {ends} {back}")], "once");
+    table.set_event_time(seconds(5));
+    pass(&mut table, seconds(5), udp(2));
+    assert_eq!(heard(&mut table), [format!(" [UPDATE] udp      17 120 {ends} {back} [ASSURED]")]);
+    table.set_event_time(seconds(125));
+    table.expire(seconds(125));
+    assert_eq!(heard(&mut table), [format!("[DESTROY] udp      17 {ends} {back} [ASSURED]")]);
+    // What is taken away has time left.
+    let (id, _) = pass(&mut table, seconds(125), udp(3));
+    table.remove(id);
+    assert!(heard(&mut table)[1].starts_with("[DESTROY] udp      17 30 src="));
+    table.stop_listening();
+    pass(&mut table, seconds(126), udp(4));
+    assert!(table.events_from(0).events.is_empty());
+}
+
+#[test]
+fn events_that_nobody_fetches_are_lost_and_counted() {
+    let mut table = Conntrack::default();
+    let from = table.listen(seconds(0));
+    for number in 0..6_000 {
+        let packet = TrackedPacket { tuple: tuple(UDP, 1, number, 53), ..udp(1) };
+        pass(&mut table, seconds(0), packet);
+    }
+    let heard = table.events_from(from);
+    assert_eq!((heard.lost, heard.events.len(), heard.next), (1_904, 4_096, 6_000));
+}

@@ -78,6 +78,7 @@ impl Daemon {
             (Driver::Bridge(config), Some(name), _) => {
                 let Ok(host_device) = InterfaceName::parse(&veth) else { return Ok(()) };
                 let attachment = Attachment {
+                    moved: profile.moves_container_interfaces(),
                     host: &self.host.namespace,
                     container: &sandbox.namespace,
                     bridge: name,

@@ -224,6 +224,8 @@ pub(in super::super) struct Attachment<'a> {
     pub(in super::super) host_device: InterfaceName,
     pub(in super::super) device: InterfaceName,
     pub(in super::super) mac: MacAddress,
+    /// Whether the container's end is made on the host and moved.
+    pub(in super::super) moved: bool,
     pub(in super::super) mtu: u32,
     pub(in super::super) hairpin: bool,
     pub(in super::super) addresses: Vec<IpNet>,
@@ -255,7 +257,8 @@ pub(super) fn add_addresses(
 pub(in super::super) fn join(plan: &mut Plan, owner: Owner, attachment: &Attachment<'_>) {
     let host = DeviceName { namespace: attachment.host.clone(), name: attachment.host_device };
     let device = DeviceName { namespace: attachment.container.clone(), name: attachment.device };
-    let spec = DeviceSpec::Veth { peer: device.clone(), peer_mac: Some(attachment.mac) };
+    let (peer_mac, moved) = (Some(attachment.mac), attachment.moved);
+    let spec = DeviceSpec::Veth { peer: device.clone(), peer_mac, moved };
     plan.push(owner, Op::AddDevice { device: host.clone(), spec, mac: None, mtu: attachment.mtu });
     let (bridge, hairpin) = (attachment.bridge, attachment.hairpin);
     plan.push(owner, Op::SetMaster { device: host.clone(), bridge, hairpin, isolated: false });

@@ -40,7 +40,8 @@ impl Engine {
                 // A station's address by construction, unless the plan names a group: then nothing is local.
                 let _ = switch.add_local(mac);
                 let device = BridgeDevice::new(switch, (mtu != ETHERNET_MTU).then_some(mtu));
-                let id = self.insert_device(name, Kind::Bridge(Box::new(device)), mac, mtu)?;
+                let number = self.next_number_of(name)?;
+                let id = self.insert_device(name, Kind::Bridge(Box::new(device)), mac, mtu, number)?;
                 return Ok(Undo::Device(id));
             }
             DeviceSpec::Dummy => Kind::Dummy,
@@ -58,23 +59,34 @@ impl Engine {
                 let upper = Upper::Ipvlan(*mode, *flag);
                 return self.add_upper(name, parent, upper, mac, mtu).map(Undo::Device);
             }
-            DeviceSpec::Veth { peer, peer_mac } => {
+            DeviceSpec::Veth { peer, peer_mac, moved } => {
                 self.check_free(peer)?;
                 if peer == name {
                     return Err(ApplyError::DeviceExists(peer.clone()));
                 }
-                self.find_namespace(&name.namespace)?;
+                let (here, there) =
+                    (self.find_namespace(&name.namespace)?, self.find_namespace(&peer.namespace)?);
                 let own = DeviceId(self.devices.len() as u32);
                 let other = DeviceId(self.devices.len() as u32 + 1);
                 let peer_mac = peer_mac.unwrap_or_else(|| self.random_mac());
                 let mac = mac.unwrap_or_else(|| self.random_mac());
-                self.insert_device(name, Kind::Veth { peer: other, link: None }, mac, mtu)?;
-                self.insert_device(peer, Kind::Veth { peer: own, link: None }, peer_mac, mtu)?;
+                // The kernel makes the peer first.
+                let peer_number = self.take_number(there, if *moved { here } else { there });
+                let number = self.take_number(here, here);
+                let kind = |peer| Kind::Veth { peer, link: None, moved: *moved };
+                self.insert_device(name, kind(other), mac, mtu, number)?;
+                self.insert_device(peer, kind(own), peer_mac, mtu, peer_number)?;
                 return Ok(Undo::Device(own));
             }
         };
         let mac = mac.unwrap_or_else(|| self.random_mac());
-        Ok(Undo::Device(self.insert_device(name, kind, mac, mtu)?))
+        let number = self.next_number_of(name)?;
+        Ok(Undo::Device(self.insert_device(name, kind, mac, mtu, number)?))
+    }
+
+    fn next_number_of(&mut self, name: &DeviceName) -> Result<u32, ApplyError> {
+        let namespace = self.find_namespace(&name.namespace)?;
+        Ok(self.take_number(namespace, namespace))
     }
 
     pub(super) fn check_free(&self, name: &DeviceName) -> Result<(), ApplyError> {
@@ -96,14 +108,13 @@ impl Engine {
         kind: Kind,
         mac: MacAddress,
         mtu: u32,
+        index: u32,
     ) -> Result<DeviceId, ApplyError> {
         let namespace = self.find_namespace(&name.namespace)?;
         let space = self.namespaces[namespace.index()].as_ref();
         let ipv6_disabled = space.is_some_and(|n| n.ipv6_disabled_default);
         let ipv4_forward = space.is_some_and(|n| n.ipv4_forward_default);
         let id = DeviceId(self.devices.len() as u32);
-        self.next_interface += 1;
-        let index = self.next_interface;
         self.push_device(Device {
             namespace,
             name: name.name,
@@ -166,7 +177,7 @@ impl Engine {
         self.departed.insert(id, (namespace, device.name));
         self.leave_parent(id, &device);
         match device.kind {
-            Kind::Veth { peer, link } => {
+            Kind::Veth { peer, link, .. } => {
                 if let Some((link, _)) = link {
                     self.remove_link(link);
                 }
@@ -236,7 +247,7 @@ impl Engine {
     pub fn wire_end(&self, device: &DeviceName) -> Option<(DeviceName, LinkQuality)> {
         let id = self.find_device(device).ok()?;
         let (other, link) = match &self.devices.get(id.index())?.as_ref()?.kind {
-            Kind::Veth { peer, link } => (*peer, *link),
+            Kind::Veth { peer, link, .. } => (*peer, *link),
             Kind::Nic { link: Some((link, end)) } => {
                 (self.links.get(link.index())?.as_ref()?.ends[1 - end], Some((*link, *end)))
             }

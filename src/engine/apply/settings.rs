@@ -14,6 +14,7 @@ use crate::engine::errno::Errno;
 use crate::engine::id::{DeviceId, NamespaceId};
 use crate::engine::interface_settings::{Holder, InterfaceParameter, InterfaceSetting, Ipv4Settings};
 use crate::engine::namespace::Namespace;
+use crate::engine::namespace_settings::NamespaceSetting;
 use crate::engine::plan::{DeviceName, DuplicateDetection, NamespaceName, Sysctl};
 use crate::engine::view::Counters;
 
@@ -32,8 +33,6 @@ impl Engine {
         let Ok(lo) = InterfaceName::parse("lo") else {
             return Err(ApplyError::NamespaceExists(name.clone()));
         };
-        // Every namespace has its own lo with index 1.
-        self.next_interface = self.next_interface.max(1);
         let device = Device {
             namespace: id,
             name: lo,
@@ -75,6 +74,8 @@ impl Engine {
         }
         self.tcp.abort_scope(crate::tcp::Scope(id.0));
         self.snmp.forget(id);
+        self.namespace_settings.forget(id);
+        self.icmp_limits.forget(id);
         if let Some(space) = self.namespaces[id.index()].take() {
             self.names.remove(&space.name);
         }
@@ -113,6 +114,10 @@ impl Engine {
                     self.enable_ipv6(id);
                 }
                 return Ok(Sysctl::DisableIpv6(*interface, before));
+            }
+            Sysctl::Namespace(setting) => {
+                let value = self.namespace_settings.set(id, setting);
+                return Ok(Sysctl::Namespace(NamespaceSetting { value, ..*setting }));
             }
             _ => {}
         }
@@ -162,7 +167,7 @@ impl Engine {
                 let (a, b) = std::mem::replace(&mut space.local_ports, (*first, (*last).max(*first)));
                 Sysctl::LocalPortRange(a, b)
             }
-            Sysctl::Interface(_) | Sysctl::DisableIpv6(..) => sysctl.clone(),
+            Sysctl::Interface(_) | Sysctl::DisableIpv6(..) | Sysctl::Namespace(_) => sysctl.clone(),
         })
     }
 
@@ -201,6 +206,10 @@ impl Engine {
             Sysctl::DisableIpv6All(_) => Sysctl::DisableIpv6All(space.ipv6_disabled),
             Sysctl::BridgeNetfilter(_) => Sysctl::BridgeNetfilter(space.bridge_netfilter),
             Sysctl::LocalPortRange(..) => Sysctl::LocalPortRange(space.local_ports.0, space.local_ports.1),
+            Sysctl::Namespace(setting) => {
+                let value = self.namespace_settings.get(id, setting.parameter);
+                Sysctl::Namespace(NamespaceSetting { value, ..*setting })
+            }
         })
     }
 }

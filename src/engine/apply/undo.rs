@@ -57,7 +57,10 @@ impl Engine {
     pub(super) fn undo(&mut self, undo: Undo) {
         match undo {
             Undo::Namespace(id) => self.remove_namespace(id),
-            Undo::Device(id) => self.remove_device(id),
+            Undo::Device(id) => {
+                self.take_visitor_back(id);
+                self.remove_device(id);
+            }
             Undo::Link(id) => self.remove_link(id),
             Undo::Master(id) => self.clear_master(id),
             Undo::Up(id) => self.bring(id, false),
@@ -235,9 +238,9 @@ impl Engine {
             Kind::Dummy => DeviceSpec::Dummy,
             Kind::Nic { .. } => DeviceSpec::Nic,
             Kind::External => DeviceSpec::External,
-            Kind::Veth { peer, .. } => {
+            Kind::Veth { peer, moved, .. } => {
                 let peer_mac = Some(self.device_of_id(*peer)?.mac);
-                DeviceSpec::Veth { peer: self.full_name(*peer)?, peer_mac }
+                DeviceSpec::Veth { peer: self.full_name(*peer)?, peer_mac, moved: *moved }
             }
             Kind::Bridge(bridge) => {
                 mtu = bridge.fixed_mtu.unwrap_or(ETHERNET_MTU);

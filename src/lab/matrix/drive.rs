@@ -13,22 +13,19 @@ use std::time::Duration;
 
 use super::plan::Trial;
 use super::survey::PartyPlace;
-use super::{Outcome, PartyId, PartyState, Scope};
-use crate::world::probe::{EndedProbes, PendingProbe, ProbeOrigin};
+use super::{Outcome, PartyId, PartyState};
+use crate::world::probe::{EndedProbes, Manner, PendingProbe, ProbeOrigin};
 use crate::world::{World, WorldError};
 
 /// Probes that start between two looks. A name server's receive buffer holds about 270 queries (212,992 bytes by
 /// default on Linux), and a probe may ask twice.
 const BURST: usize = 64;
-/// The same for the recordings of a real engine, whose script has six hands: more at once than the backlog of BusyBox's
-/// web server, of nine, and a connection is not made.
-const RECORDER: usize = 6;
 /// Probes of one source that wait at a time: less than a neighbour's queue of unresolved packets holds (101 on Linux).
 const PER_SOURCE: usize = 48;
 /// Probes that wait at a time.
 const IN_FLIGHT: usize = 4_096;
 /// Longest that a trial may take in virtual time: resolving, and each attempt.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a burst may travel before the next one leaves: longer than most wires delay, shorter than the timers of
 /// silence (TCP and ARP try again after 1 s).
@@ -39,21 +36,14 @@ pub(super) fn drive(
     world: &mut World,
     places: &[PartyPlace],
     trials: &[Trial],
-    scope: Scope,
 ) -> Result<Vec<Vec<Outcome>>, WorldError> {
-    let mut outcomes: Vec<Vec<Outcome>> =
-        trials.iter().map(|trial| vec![Outcome::NotMade; trial.attempts.len()]).collect();
-    let burst = match scope {
-        Scope::Oracle => RECORDER,
-        Scope::Everything | Scope::Pings | Scope::PingAll => BURST,
-    };
+    let mut outcomes = not_made(trials);
     let mut run = Run {
         sources: sources(world, places, trials),
         next: 0,
         started: 0,
         in_flight: BTreeMap::new(),
         ended: EndedProbes::default(),
-        burst,
     };
     loop {
         let started = run.start(world, trials);
@@ -79,8 +69,6 @@ struct Run {
     /// By number, which is the order of their starts.
     in_flight: BTreeMap<u64, Waiting>,
     ended: EndedProbes,
-    /// Probes that start between two looks.
-    burst: usize,
 }
 
 struct Source {
@@ -105,12 +93,7 @@ fn sources(world: &World, places: &[PartyPlace], trials: &[Trial]) -> Vec<Source
         let source = match known[from] {
             Some(source) => source,
             None => {
-                let place = &places[from];
-                let origin = match place.party.state {
-                    PartyState::Up => world.probe_origin(&place.location).ok(),
-                    PartyState::Down(_) | PartyState::Missing => None,
-                };
-                let Some(origin) = origin else { continue };
+                let Some(origin) = origin(world, &places[from]) else { continue };
                 sources.push(Source { origin, trials: VecDeque::new(), waiting: 0 });
                 known[from] = Some(sources.len() - 1);
                 sources.len() - 1
@@ -126,11 +109,24 @@ fn sources(world: &World, places: &[PartyPlace], trials: &[Trial]) -> Vec<Source
     sources
 }
 
+/// What every trial has before it is made.
+pub(super) fn not_made(trials: &[Trial]) -> Vec<Vec<Outcome>> {
+    trials.iter().map(|trial| vec![Outcome::NotMade; trial.attempts.len()]).collect()
+}
+
+/// Where a party's attempts leave from, if it runs.
+pub(super) fn origin(world: &World, place: &PartyPlace) -> Option<ProbeOrigin> {
+    match place.party.state {
+        PartyState::Up => world.probe_origin(&place.location).ok(),
+        PartyState::Down(_) | PartyState::Missing => None,
+    }
+}
+
 impl Run {
     /// Starts a burst, one probe of each source in turn; how many were started.
     fn start(&mut self, world: &mut World, trials: &[Trial]) -> usize {
         let (mut started, mut idle) = (0, 0);
-        while started < self.burst && self.in_flight.len() < IN_FLIGHT && idle < self.sources.len() {
+        while started < BURST && self.in_flight.len() < IN_FLIGHT && idle < self.sources.len() {
             let index = self.next;
             self.next = (index + 1) % self.sources.len();
             let source = &mut self.sources[index];
@@ -142,8 +138,14 @@ impl Run {
             idle = 0;
             let trial = &trials[number];
             self.started += 1;
-            let probe =
-                world.start_probe(&source.origin, &trial.target, &trial.attempts, self.started, &self.ended);
+            let probe = world.start_probe(
+                &source.origin,
+                &trial.target,
+                &trial.attempts,
+                Manner::PATIENT,
+                self.started,
+                &self.ended,
+            );
             source.waiting += 1;
             let until = world.now().saturating_add(LIMIT);
             self.in_flight.insert(self.started, Waiting { trial: number, source: index, probe, until });

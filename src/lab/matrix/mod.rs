@@ -22,6 +22,7 @@ mod json;
 mod junit;
 mod oracle;
 mod plan;
+mod record;
 mod survey;
 mod table;
 
@@ -195,6 +196,8 @@ pub enum Outcome {
     Unreachable,
     /// The source has no route.
     NoRoute,
+    /// A router on the way has no route, and said so to a connection.
+    NoRouteBeyond,
     /// The name does not resolve.
     Unresolved,
     /// No name server answers.
@@ -227,7 +230,7 @@ impl Outcome {
             Outcome::Closed => "closed",
             Outcome::Refused => "refused",
             Outcome::Timeout => "timeout",
-            Outcome::Unreachable => "unreachable",
+            Outcome::Unreachable | Outcome::NoRouteBeyond => "unreachable",
             Outcome::NoRoute => "no-route",
             Outcome::Unresolved => "unresolved",
             Outcome::NameTimeout => "name-timeout",
@@ -255,6 +258,7 @@ impl From<ProbeReport> for Outcome {
             (ProbeOutcome::Refused, _) => Outcome::Refused,
             (ProbeOutcome::Timeout, _) => Outcome::Timeout,
             (ProbeOutcome::Unreachable, Detail::NoRoute) => Outcome::NoRoute,
+            (ProbeOutcome::Unreachable, Detail::NoRouteBeyond) => Outcome::NoRouteBeyond,
             (ProbeOutcome::Unreachable, _) => Outcome::Unreachable,
             (ProbeOutcome::Unresolved, Detail::NameTimeout) => Outcome::NameTimeout,
             (ProbeOutcome::Unresolved, _) => Outcome::Unresolved,
@@ -326,7 +330,10 @@ pub fn measure(
     let trials = plan::trials(&parties, scope);
     let dropped = |world: &World| -> u64 { world.drops().values().sum() };
     let before = (world.frames(), dropped(world), world.now());
-    let outcomes = drive::drive(world, &parties, &trials, scope)?;
+    let outcomes = match scope {
+        Scope::Oracle => record::record(world, &parties, &trials)?,
+        Scope::Everything | Scope::Pings | Scope::PingAll => drive::drive(world, &parties, &trials)?,
+    };
     let totals = Totals {
         frames: world.frames() - before.0,
         drops: dropped(world) - before.1,

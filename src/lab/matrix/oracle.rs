@@ -1,8 +1,9 @@
 //! The text of the recordings: what `env/matrix.py` of the recorded oracle prints of a topology.
 //!
 //! `ADDR` lines name each container's addresses, `PORT` lines its published ports, the others are attempts. The words are
-//! those that a person reads off `ping -c1 -W1` and `timeout 2 wget`: `unreachable` is a missing route alone; an ICMP
-//! error, a neighbour that does not answer, and a connection without an answer all count as `timeout`.
+//! those that a person reads off `ping -c1 -W1` and `timeout 2 wget`: `unreachable` is a missing route, of the
+//! source or of a router that says so to `wget`; every other ICMP error, a neighbour that does not answer, and a connection
+//! without an answer count as `timeout`.
 
 use super::{By, Matrix, Outcome, PartyKind, PartyState, Tried};
 use crate::world::probe::Attempt;
@@ -62,7 +63,7 @@ fn verdict(tried: &Tried) -> &'static str {
     match tried.outcome {
         Outcome::Ok(_) => "ok",
         Outcome::Refused => "refused",
-        Outcome::NoRoute => "unreachable",
+        Outcome::NoRoute | Outcome::NoRouteBeyond => "unreachable",
         Outcome::Unresolved => "unresolved",
         // `ping` waits for the resolver to give up; `timeout 2 wget` does not.
         Outcome::NameTimeout if tried.attempt == Attempt::Ping => "unresolved",

@@ -365,7 +365,7 @@ fn mark(outcome: Outcome) -> char {
         Outcome::Ok(_) | Outcome::Silent => '+',
         Outcome::Refused | Outcome::Closed => 'x',
         Outcome::Timeout | Outcome::NoAnswer | Outcome::NotMade => '.',
-        Outcome::Unreachable | Outcome::NoRoute => '!',
+        Outcome::Unreachable | Outcome::NoRoute | Outcome::NoRouteBeyond => '!',
         Outcome::Unresolved | Outcome::NameTimeout => '?',
     }
 }
