@@ -159,7 +159,7 @@ fn a_comparison_has_the_exit_code_of_diff() {
     assert_eq!(pair["change"], "gained");
     assert_eq!(
         (&pair["from"], &pair["to"]),
-        (&serde_json::json!(["web", "client"]), &serde_json::json!("db"))
+        (&serde_json::json!(["web", "client"]), &serde_json::json!(["db"]))
     );
     assert_eq!(pair["attempts"], serde_json::json!(["ping", "5432/tcp"]));
     std::fs::create_dir_all(folder.0.join("less")).unwrap();

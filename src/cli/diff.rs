@@ -141,8 +141,8 @@ fn summary(difference: &Difference, style: Style) -> Vec<String> {
             PairKind::Gained | PairKind::GainedName => style.good(&word),
             PairKind::Altered => style.strong(&word),
         };
-        let (from, attempts) = (pair.from.join(", "), pair.attempts.join(", "));
-        lines.push(format!("{word}  {from} -> {}: {attempts}: {}", pair.to, pair.detail));
+        let (from, to, attempts) = (pair.from.join(", "), pair.to.join(", "), pair.attempts.join(", "));
+        lines.push(format!("{word}  {from} -> {to}: {attempts}: {}", pair.detail));
         let side = match pair.kind {
             PairKind::Gained | PairKind::GainedName => "it was not because ",
             PairKind::Lost | PairKind::LostName | PairKind::Altered => "because ",

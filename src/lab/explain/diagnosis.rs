@@ -104,7 +104,10 @@ impl Facts<'_> {
             DropReason::BridgeBadSource => self.group_address(),
             DropReason::BridgeSamePort => self.twins(),
             DropReason::DeviceDown => self.taken_down(),
-            DropReason::TtlExceeded => self.circle(),
+            DropReason::TtlExceeded => {
+                let own = self.target_address().and_then(|to| self.misrouted(&drop.place, to));
+                own.or_else(|| self.circle())
+            }
             DropReason::NoFreePort => self.translation(
                 "let the rule choose among more ports, or remove it: Docker masquerades by itself",
             ),

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use super::Facts;
 use crate::observe::explain::{Cause, Drop, End, Part, Protocol};
+use crate::scenario::causes::Spot;
 
 impl Facts<'_> {
     /// Nothing listens.
@@ -120,11 +121,24 @@ impl Facts<'_> {
         }
         let port = self.explanation.attempt.port.filter(|_| self.is_host(taker))?;
         let settings = &self.scenario.daemon;
-        if settings.iptables != Some(false) || settings.userland_proxy != Some(false) {
+        if settings.userland_proxy != Some(false) {
             return None;
         }
         let mut bindings = daemon.containers().flat_map(|c| c.bindings.iter().map(move |b| (c, b)));
         let (container, _) = bindings.find(|(_, binding)| binding.host.port() == port)?;
+        if settings.iptables != Some(false) {
+            let words: [&[&str]; 3] = [&["nat", "-F"], &["nat", "--flush"], &["nat", "-D", "DOCKER"]];
+            let step = self.last_done(&Spot::host(self.host_name()), &words)?;
+            return Some(Cause {
+                text: format!(
+                    "dockerd holds port {port} for {}, but a step removed the rule that leads there, and there is no \
+                     userland proxy",
+                    self.readable(&container.name)
+                ),
+                line: self.line(Some(step)),
+                suggestion: "leave Docker's rules alone: `daemon restart` makes them anew".to_owned(),
+            });
+        }
         Some(Cause {
             text: format!(
                 "dockerd holds port {port} for {}, but without rules (`iptables: false`) and without the userland proxy \

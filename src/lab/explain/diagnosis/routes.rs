@@ -104,6 +104,34 @@ impl Facts<'_> {
         })
     }
 
+    /// A container that runs and that Docker gave an address, and that cannot be reached by it: its device is down, or the
+    /// address gone from it.
+    pub(super) fn unplugged(&self, address: IpAddr) -> Option<Cause> {
+        let container = self.container_having(address, true)?;
+        let holder = self.shares(&container).unwrap_or(container);
+        let (now, given) = (self.now(&holder)?, self.given(&holder));
+        let (card, net) = given.addresses.into_iter().find(|(_, net)| net.addr() == address)?;
+        let card = card?;
+        let (name, spot) = (self.readable(&holder), self.spot(&holder, &now.shared_by));
+        if now.interfaces.iter().any(|view| view.name == card && !view.up) {
+            return Some(Cause {
+                text: format!("{card} of {name}, which has the address {address}, is down"),
+                line: self.line(self.last_done(&spot, &[&["down", &card]])),
+                suggestion: format!("bring it up again in {name}: `ip link set {card} up`"),
+            });
+        }
+        if has_address(&now, address) {
+            return None;
+        }
+        let written = net.to_string();
+        let words: [&[&str]; 3] = [&["flush", &card], &["addr", "flush"], &["addr", "del", &written]];
+        Some(Cause {
+            text: format!("{name} does not have its address {net} any more, and nobody else answers for it"),
+            line: self.line(self.last_done(&spot, &words)),
+            suggestion: format!("give it back in {name}: `ip addr add {net} dev {card}`"),
+        })
+    }
+
     /// An answer that finds no way to where the question came from.
     pub(super) fn no_way_back(&self, drop: &Drop) -> Option<Cause> {
         let ended = |passage: &&Passage| matches!(&passage.end, End::Dropped(found) if found == drop);

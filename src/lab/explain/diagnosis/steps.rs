@@ -42,7 +42,7 @@ impl Facts<'_> {
     }
 
     /// A route that a step added leads a place's packets away.
-    fn misrouted(&self, place: &str, to: IpAddr) -> Option<Cause> {
+    pub(super) fn misrouted(&self, place: &str, to: IpAddr) -> Option<Cause> {
         let now = self.now(place)?;
         let route = now.route_to(to)?;
         let given = self.given(place);

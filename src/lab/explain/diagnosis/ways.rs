@@ -38,6 +38,9 @@ impl Facts<'_> {
     pub(super) fn no_neighbour(&self, drop: &Drop) -> Option<Cause> {
         let address = self.target_address()?;
         let lost = || self.lost_gateway(&drop.place);
+        if let Some(cause) = self.unplugged(address) {
+            return Some(cause);
+        }
         if let Some(cause) = self.vanished().or_else(|| self.behind_a_parent()).or_else(lost) {
             return Some(cause);
         }

@@ -25,7 +25,7 @@ pub struct PairChange {
     /// Who tried.
     pub from: Vec<String>,
     /// Whom it was meant for.
-    pub to: String,
+    pub to: Vec<String>,
     /// What was tried; of a published port also what it leads to.
     pub attempts: Vec<String>,
     /// How it ended before and how it ends now.
@@ -240,7 +240,7 @@ fn change(before: &Side<'_>, after: &Side<'_>, thing: &Thing) -> Option<PairChan
         PairKind::Altered => None,
     };
     let (from, to, attempt) = thing.clone();
-    let (from, attempts) = (vec![from], vec![attempt]);
+    let (from, to, attempts) = (vec![from], vec![to], vec![attempt]);
     Some(PairChange { kind, from, to, attempts, detail, because: None, line: None, question })
 }
 
@@ -258,31 +258,45 @@ fn altered(before: &Side<'_>, after: &Side<'_>, thing: &Thing) -> Option<String>
     })
 }
 
-/// One entry for what one pair tried alike, then one for all who changed alike.
+/// One entry for what one pair tried alike, then one for all who changed alike towards one target, then one for all
+/// targets that the same ones changed alike towards.
 fn fold(single: Vec<PairChange>) -> Vec<PairChange> {
-    let mut pairs: Vec<PairChange> = Vec::new();
-    for change in single {
-        let alike = |other: &&mut PairChange| {
-            (other.kind, &other.from, &other.to, family(&other.detail))
-                == (change.kind, &change.from, &change.to, family(&change.detail))
-        };
-        match pairs.iter_mut().find(alike) {
-            Some(pair) => pair.attempts.extend(change.attempts),
-            None => pairs.push(change),
+    let pairs = group(
+        single,
+        |change| (change.kind, change.from.clone(), change.to.clone(), family(&change.detail).to_owned()),
+        |known, other| known.attempts.extend(other.attempts),
+    );
+    let from_all = group(
+        pairs,
+        |change| (change.kind, change.to.clone(), change.attempts.clone(), change.detail.clone()),
+        |known, other| known.from.extend(other.from),
+    );
+    group(
+        from_all,
+        |change| (change.kind, change.from.clone(), change.attempts.clone(), change.detail.clone()),
+        |known, other| known.to.extend(other.to),
+    )
+}
+
+/// What changes have in common that become one.
+type Common = (PairKind, Vec<String>, Vec<String>, String);
+
+/// Joins changes with something in common to the first of them.
+fn group(
+    changes: Vec<PairChange>,
+    common: fn(&PairChange) -> Common,
+    join: fn(&mut PairChange, PairChange),
+) -> Vec<PairChange> {
+    let mut places: BTreeMap<Common, usize> = BTreeMap::new();
+    let mut joined: Vec<PairChange> = Vec::new();
+    for change in changes {
+        let place = *places.entry(common(&change)).or_insert(joined.len());
+        match joined.get_mut(place) {
+            Some(known) => join(known, change),
+            None => joined.push(change),
         }
     }
-    let mut entries: Vec<PairChange> = Vec::new();
-    for pair in pairs {
-        let alike = |other: &&mut PairChange| {
-            (other.kind, &other.to, &other.attempts, &other.detail)
-                == (pair.kind, &pair.to, &pair.attempts, &pair.detail)
-        };
-        match entries.iter_mut().find(alike) {
-            Some(entry) => entry.from.extend(pair.from),
-            None => entries.push(pair),
-        }
-    }
-    entries
+    joined
 }
 
 /// A detail up to how it was: a ping and a port that are lost alike may end in different ways before.
