@@ -53,6 +53,7 @@ mod payload;
 mod pipe;
 pub mod plan;
 mod proc;
+mod proc_net;
 mod queue;
 mod receive_buffer;
 mod resolution;
@@ -63,6 +64,7 @@ mod source;
 mod stream;
 pub mod sys;
 mod tables;
+mod time_to_live;
 mod udp;
 pub mod view;
 

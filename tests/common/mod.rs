@@ -113,7 +113,15 @@ impl Bench {
     fn namespace(&mut self, name: &str) {
         let namespace = NamespaceName::new(name);
         if self.engine.borrow().namespace(&namespace).is_none() {
-            self.apply(name, vec![Op::AddNamespace { namespace, disable_ipv6: false, ipv4_forward: false }]);
+            self.apply(
+                name,
+                vec![Op::AddNamespace {
+                    namespace,
+                    disable_ipv6: false,
+                    ipv4_forward: false,
+                    unprivileged: false,
+                }],
+            );
         }
     }
 
