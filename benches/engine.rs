@@ -104,7 +104,12 @@ impl Lab {
         let mut plan = Plan::new();
         plan.push(
             Owner::Machine(1),
-            Op::AddNamespace { namespace: host.clone(), disable_ipv6: false, ipv4_forward: false },
+            Op::AddNamespace {
+                namespace: host.clone(),
+                disable_ipv6: false,
+                ipv4_forward: false,
+                unprivileged: false,
+            },
         );
         engine.apply(&plan).expect("an empty engine takes a namespace");
         let identity = HostIdentity { number: 0, namespace: host.clone(), hostname: "host".to_owned() };

@@ -155,7 +155,10 @@ fn plan() -> Plan {
     };
     for namespace in ["client", "router", "server"] {
         let namespace = NamespaceName::new(namespace);
-        plan.push(owner, Op::AddNamespace { namespace, disable_ipv6: true, ipv4_forward: false });
+        plan.push(
+            owner,
+            Op::AddNamespace { namespace, disable_ipv6: true, ipv4_forward: false, unprivileged: false },
+        );
     }
     let cards = [
         ("client", "eth0", "10.1.0.2/24"),

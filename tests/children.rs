@@ -62,6 +62,7 @@ fn bench(spec: &dyn Fn() -> DeviceSpec, reflects: bool, routed: bool) -> Bench {
                 namespace: NamespaceName::new(name),
                 disable_ipv6: false,
                 ipv4_forward: false,
+                unprivileged: false,
             },
             Op::AddDevice { device: eth0.clone(), spec: spec(), mac: None, mtu: 1_500 },
             Op::add_address(eth0.clone(), address.parse().unwrap()),
@@ -183,7 +184,12 @@ fn a_passthru_child_is_its_parent_to_the_lan() {
     let spec = DeviceSpec::Macvlan { parent: device("host", "eth0"), mode: MacvlanMode::Passthru };
     let eth0 = device("a", "eth0");
     let ops = vec![
-        Op::AddNamespace { namespace: NamespaceName::new("a"), disable_ipv6: false, ipv4_forward: false },
+        Op::AddNamespace {
+            namespace: NamespaceName::new("a"),
+            disable_ipv6: false,
+            ipv4_forward: false,
+            unprivileged: false,
+        },
         Op::AddDevice { device: eth0.clone(), spec, mac: None, mtu: 1_500 },
         Op::add_address(eth0.clone(), "10.0.0.2/24".parse().unwrap()),
         Op::SetUp { device: eth0 },

@@ -49,7 +49,12 @@ impl Stage {
         let machine = Owner::Machine(1);
         plan.push(
             machine,
-            Op::AddNamespace { namespace: namespace.clone(), disable_ipv6: false, ipv4_forward: false },
+            Op::AddNamespace {
+                namespace: namespace.clone(),
+                disable_ipv6: false,
+                ipv4_forward: false,
+                unprivileged: false,
+            },
         );
         let mut interfaces = Vec::new();
         for (name, address) in [("eth0", "203.0.113.10/24"), ("lan0", "192.168.50.2/24")] {

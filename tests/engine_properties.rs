@@ -87,6 +87,7 @@ fn piece(kind: u8, number: u32) -> Vec<Op> {
                     namespace: NamespaceName::new(&name),
                     disable_ipv6: number.is_multiple_of(2),
                     ipv4_forward: number.is_multiple_of(3),
+                    unprivileged: false,
                 },
                 Op::AddDevice {
                     device: end.clone(),

@@ -2,7 +2,7 @@
 //! writes once the interface is there.
 //!
 //! Reference: `api/server/router/container` and `daemon/container_operations.go`, libnetwork `osl/interface_linux.go`.
-//! Settings of files that a namespace has and nothing here asks for, as `net.core.somaxconn`, are shown by inspect and do
+//! Settings of files that a namespace has and nothing here asks for, as `net.core.optmem_max`, are shown by inspect and do
 //! nothing; those of files that it has not are refused.
 
 use std::collections::BTreeMap;
@@ -140,14 +140,21 @@ pub fn acts(key: &str) -> bool {
         ["net", "ipv6", "conf", _, name] => matches!(*name, "disable_ipv6" | "forwarding"),
         ["net", "ipv4", name] => matches!(
             *name,
-            "icmp_msgs_burst"
+            "icmp_echo_ignore_all"
+                | "icmp_echo_ignore_broadcasts"
+                | "icmp_msgs_burst"
                 | "icmp_msgs_per_sec"
                 | "icmp_ratelimit"
                 | "icmp_ratemask"
+                | "ip_default_ttl"
                 | "ip_forward"
                 | "ip_local_port_range"
+                | "ip_local_reserved_ports"
         ),
-        ["net", "ipv6", "icmp", name] => matches!(*name, "ratelimit" | "ratemask"),
+        ["net", "ipv6", "icmp", name] => {
+            matches!(*name, "echo_ignore_all" | "echo_ignore_multicast" | "ratelimit" | "ratemask")
+        }
+        ["net", "core", name] => *name == "somaxconn",
         ["net", "bridge", name] => matches!(*name, "bridge-nf-call-iptables" | "bridge-nf-call-ip6tables"),
         _ => false,
     }
@@ -181,7 +188,8 @@ mod tests {
                 .map(|set| set.len())
         };
         assert_eq!(set("net.ipv4.conf.eth0.rp_filter"), Ok(1));
-        assert_eq!(set("net.core.somaxconn"), Ok(0));
+        assert_eq!(set("net.core.somaxconn"), Ok(1));
+        assert_eq!(set("net.core.optmem_max"), Ok(0));
         assert_eq!(set("net.ipv4.neigh.default.base_reachable_time_ms"), Ok(0));
         assert_eq!(set("kernel.msgmax"), Ok(0));
         for path in

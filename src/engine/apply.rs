@@ -124,8 +124,8 @@ impl Engine {
 
     pub(super) fn apply_op(&mut self, op: &Op, owner: Owner) -> Result<Undo, ApplyError> {
         match op {
-            Op::AddNamespace { namespace, disable_ipv6, ipv4_forward } => {
-                self.add_namespace(namespace, *disable_ipv6, *ipv4_forward)
+            Op::AddNamespace { namespace, disable_ipv6, ipv4_forward, unprivileged } => {
+                self.add_namespace(namespace, *disable_ipv6, *ipv4_forward, *unprivileged)
             }
             Op::AddDevice { device, spec, mac, mtu } => self.add_device(device, spec, *mac, *mtu),
             Op::Connect { a, b, quality } => self.connect(a, b, **quality),

@@ -29,7 +29,7 @@ impl Engine {
         let Some(source) = source else { return };
         let Some(bytes) = icmp::emit_error(&captured(&packet.frame), error, source) else { return };
         if self.may_answer_with(namespace, packet.ingress, &bytes) {
-            self.answer(namespace, packet, &bytes);
+            self.answer(namespace, packet, bytes);
         }
     }
 
@@ -54,10 +54,11 @@ impl Engine {
     }
 
     /// Sends the answer to a packet; it belongs to the packet's connection, so that translations are undone on it.
-    fn answer(&mut self, namespace: NamespaceId, packet: &Packet, bytes: &[u8]) {
+    fn answer(&mut self, namespace: NamespaceId, packet: &Packet, mut bytes: Vec<u8>) {
+        self.set_default_ttl(namespace, &mut bytes);
         let space = self.namespaces.get(namespace.index()).and_then(Option::as_ref);
         let connection = packet.tracked.and_then(|c| space.and_then(|s| s.netfilter.answer_connection(c)));
-        let frame = self.pool.copy_of(bytes);
+        let frame = self.pool.copy_of(&bytes);
         self.ip_send_tracked(namespace, frame, connection);
     }
 
@@ -65,7 +66,7 @@ impl Engine {
     pub(super) fn reject(&mut self, namespace: NamespaceId, packet: &Packet, with: RejectWith) {
         if with == RejectWith::TcpReset {
             if let Some(bytes) = icmp::emit_tcp_reset(packet.frame.bytes()) {
-                self.answer(namespace, packet, &bytes);
+                self.answer(namespace, packet, bytes);
             }
             return;
         }

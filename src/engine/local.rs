@@ -18,6 +18,7 @@ use super::errno::Errno;
 use super::event::{DropReason, EventKind, Receiver};
 use super::id::{DeviceId, NamespaceId};
 use super::ip::Packet;
+use super::namespace_settings::NamespaceParameter;
 use super::ndp::{self, Kind, NeighbourMessage};
 use super::receive_buffer::Ends;
 use super::stream::TcpReceiver;
@@ -94,11 +95,15 @@ impl Engine {
         self.delivered_to_stack(namespace, &packet);
         let Some(view) = packet.view() else { return };
         if view.icmp_type_code().is_some_and(|(kind, _)| kind == 8) {
-            // RFC 1122 section 3.2.2.6 leaves echo to a broadcast open; Linux ignores it.
-            if self.is_local(namespace, view.destination())
-                && let Some(reply) = icmp::emit_echo_reply(packet.frame.bytes())
+            let (source, destination) = (view.source(), view.destination());
+            let reply = match self.echo_source(namespace, source, destination) {
+                Some(own) => icmp::emit_echo_reply_from(packet.frame.bytes(), own),
+                None => None,
+            };
+            if let Some(mut reply) = reply
                 && self.may_answer_with(namespace, packet.ingress, &reply)
             {
+                self.set_default_ttl(namespace, &mut reply);
                 let frame = self.pool.copy_of(&reply);
                 self.ip_send(namespace, frame);
             }
@@ -107,6 +112,23 @@ impl Engine {
         if let Some(error) = IcmpErrorMessage::of(&view) {
             self.icmp_error(namespace, &packet, &error);
         }
+    }
+
+    /// The address that answers an echo request of IPv4, if it is answered. RFC 1122 section 3.2.2.6 leaves one to a broadcast open;
+    /// Linux ignores it unless told otherwise.
+    fn echo_source(&self, namespace: NamespaceId, asker: IpAddr, asked: IpAddr) -> Option<IpAddr> {
+        let set = |parameter| self.namespace_settings.number(namespace, parameter) != 0;
+        if set(NamespaceParameter::ICMP_ECHO_IGNORE_ALL) {
+            return None;
+        }
+        if self.is_local(namespace, asked) {
+            return Some(asked);
+        }
+        if set(NamespaceParameter::ICMP_ECHO_IGNORE_BROADCASTS) {
+            return None;
+        }
+        let hop = self.route_any(namespace, asker, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED))?;
+        self.source_for(namespace, &hop, asker)
     }
 
     fn icmpv6_receive(&mut self, namespace: NamespaceId, device: DeviceId, packet: Packet) {
@@ -125,7 +147,12 @@ impl Engine {
             Some((128, _)) => {
                 self.delivered_to_stack(namespace, &packet);
                 let destination = view.destination();
-                let reply = if destination.is_multicast() {
+                let set = |parameter| self.namespace_settings.number(namespace, parameter) != 0;
+                let ignored = set(NamespaceParameter::ICMP6_ECHO_IGNORE_ALL)
+                    || destination.is_multicast() && set(NamespaceParameter::ICMP6_ECHO_IGNORE_MULTICAST);
+                let reply = if ignored {
+                    None
+                } else if destination.is_multicast() {
                     let hop =
                         self.route_any(namespace, view.source(), IpAddr::V6(std::net::Ipv6Addr::UNSPECIFIED));
                     let own = hop.and_then(|hop| self.source_for(namespace, &hop, view.source()));
@@ -292,7 +319,8 @@ impl Engine {
                 }
             }
             None => {
-                if let Some(reset) = icmp::emit_tcp_reset(packet.frame.bytes()) {
+                if let Some(mut reset) = icmp::emit_tcp_reset(packet.frame.bytes()) {
+                    self.set_default_ttl(namespace, &mut reset);
                     let frame = self.pool.copy_of(&reset);
                     self.drop_frame(packet.frame, Some(namespace), Some(device), DropReason::NoSocket);
                     self.ip_send(namespace, frame);

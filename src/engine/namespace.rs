@@ -166,6 +166,8 @@ pub(crate) struct Namespace {
     pub(crate) ipv4_forward: bool,
     /// What new devices start with.
     pub(crate) ipv4_forward_default: bool,
+    /// Begins with `ping_group_range` and `ip_unprivileged_port_start` of everybody.
+    pub(crate) unprivileged: bool,
     pub(crate) ipv6_forward: bool,
     pub(crate) ipv6_disabled: bool,
     /// What new devices start with.
@@ -202,6 +204,7 @@ impl Namespace {
             reassembler: None,
             ipv4_forward: false,
             ipv4_forward_default: false,
+            unprivileged: false,
             ipv6_forward: false,
             ipv6_disabled,
             ipv6_disabled_default: ipv6_disabled,

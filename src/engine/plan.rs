@@ -345,6 +345,9 @@ pub enum Op {
         disable_ipv6: bool,
         /// `net.ipv4.ip_forward` from the start: a new namespace has the host's (`devconf_inherit_init_net`).
         ipv4_forward: bool,
+        /// `net.ipv4.ping_group_range` of everybody and `net.ipv4.ip_unprivileged_port_start` of 0 from the start: no program
+        /// needs a privilege to ping or to listen.
+        unprivileged: bool,
     },
     /// Makes a device, down and without addresses.
     AddDevice {

@@ -1,4 +1,4 @@
-//! What a kernel shows as files: `/proc/sys`, `/proc/net/dev`, `/proc/net/snmp`, `snmp6`, `netstat` and
+//! What a kernel shows as files: `/proc/sys`, `/proc/net/dev`, `/proc/net/snmp`, `snmp6`, `netstat`, the tables of `proc_net`, and
 //! `/sys/class/net`, as far as the rest of the kernel here knows the answers. `sysctl` is these files by another name.
 
 use std::fmt::Write as _;
@@ -14,6 +14,7 @@ use super::id::NamespaceId;
 use super::interface_settings::{InterfaceParameter, SettingScope};
 use super::namespace_settings::{NamespaceParameter, integer};
 use super::plan::{SettingError, Sysctl};
+use super::proc_net::FILES;
 use super::view::{InterfaceKind, InterfaceView, SettingsView};
 
 /// Parameters that can be read besides those of interfaces, as files below [`PARAMETERS`].
@@ -41,14 +42,14 @@ impl Engine {
             match key.strip_prefix(INTERFACES_V4).or_else(|| key.strip_prefix(INTERFACES_V6)) {
                 Some(_) => self.interface_parameter(namespace, key).map(|value| format!("{value}\n")),
                 None => match NamespaceParameter::find(key) {
-                    Some(parameter) => {
-                        Some(format!("{}\n", self.namespace_settings.get(namespace, parameter)))
-                    }
+                    Some(parameter) => Some(format!("{}\n", self.namespace_setting(namespace, parameter))),
                     None => self.settings(namespace).and_then(|settings| parameter(&settings, key)),
                 },
             }
         } else if matches!(path, "/proc/net/dev" | "/proc/self/net/dev") {
             Some(counters(&self.interfaces(namespace)))
+        } else if let Some(text) = net_file(path).and_then(|name| self.table_file(namespace, name)) {
+            Some(text)
         } else if let Some(text) = self.snmp.file(namespace, path) {
             Some(text)
         } else if let Some(rest) = path.strip_prefix(DEVICES) {
@@ -75,6 +76,7 @@ impl Engine {
         paths.extend(
             ["/proc/net/dev", "/proc/net/netstat", "/proc/net/snmp", "/proc/net/snmp6"].map(str::to_owned),
         );
+        paths.extend(FILES.map(|name| format!("/proc/net/{name}")));
         let devices = self.interfaces(namespace);
         for (family, folder) in [(Family::Ipv4, INTERFACES_V4), (Family::Ipv6, INTERFACES_V6)] {
             let scopes =
@@ -227,6 +229,11 @@ pub(super) fn change_of(path: &str, content: &[u8]) -> Option<Result<Change, Err
         SettingError::Value => Errno::InvalidArgument,
     });
     Some(sysctl.map(Change::SetSysctl))
+}
+
+/// The name of a file below `/proc/net`.
+fn net_file(path: &str) -> Option<&str> {
+    path.strip_prefix("/proc/net/").or_else(|| path.strip_prefix("/proc/self/net/"))
 }
 
 fn parameter(settings: &SettingsView, key: &str) -> Option<String> {

@@ -363,7 +363,7 @@ impl Engine {
             return Err(Errno::NetworkUnreachable);
         }
         let mut header = self.header(namespace, own, remote, protocol, message.len());
-        header.ttl = ttl.unwrap_or(header.ttl);
+        header.ttl = ttl.or_else(|| self.default_ttl(namespace, remote.is_ipv4())).unwrap_or(header.ttl);
         if protocol != ICMPV6 || message.len() < 4 {
             return self.send_segment(namespace, &header, message);
         }

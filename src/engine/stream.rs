@@ -15,6 +15,7 @@ use super::errno::Errno;
 use super::flow::Handle;
 use super::id::{NamespaceId, SocketId};
 use super::ip::Packet;
+use super::namespace_settings::NamespaceParameter;
 use super::route::unspecified_like;
 use super::socket::{SocketKind, free_port, meant};
 use crate::tcp::{
@@ -48,6 +49,8 @@ impl Engine {
             port => port,
         };
         let local = SocketAddr::new(address.ip(), port);
+        let most = self.namespace_settings.number(namespace, NamespaceParameter::SOMAXCONN);
+        let backlog = backlog.min(usize::try_from(most).unwrap_or(0));
         let options = ListenOptions { backlog, dual_stack, ..ListenOptions::default() };
         let listener = self.tcp.listen(scope, local, options).map_err(errno)?;
         let id = self.sockets.insert(namespace, SocketKind::Listener(listener));
@@ -234,7 +237,10 @@ impl Engine {
             packets.push((NamespaceId(scope.0), frame, sender));
         });
         let any = !packets.is_empty();
-        for (namespace, frame, sender) in packets.drain(..) {
+        for (namespace, mut frame, sender) in packets.drain(..) {
+            if self.default_ttl(namespace, true).is_some() {
+                self.set_default_ttl(namespace, frame.bytes_mut());
+            }
             let known = sender.map_or(Handle::default(), |sender| Handle::from_bits(sender.way));
             let by = self.ip_send_along(known, namespace, frame);
             if let Some(Sender { connection, .. }) = sender
@@ -290,6 +296,11 @@ impl Engine {
         }
     }
 
+    /// Whether a port is never given to whoever asks for any (`net.ipv4.ip_local_reserved_ports`).
+    pub(super) fn is_reserved(&self, namespace: NamespaceId, port: u16) -> bool {
+        self.namespace_settings.has(namespace, NamespaceParameter::IP_LOCAL_RESERVED_PORTS, port)
+    }
+
     fn pick_port(
         &mut self,
         namespace: NamespaceId,
@@ -297,8 +308,8 @@ impl Engine {
     ) -> Result<u16, Errno> {
         let space =
             self.namespaces.get(namespace.index()).and_then(Option::as_ref).ok_or(Errno::BadDescriptor)?;
-        let port = free_port(space.local_ports, space.next_port, |port| free(self, port))
-            .ok_or(Errno::AddressInUse)?;
+        let free = |port| !self.is_reserved(namespace, port) && free(self, port);
+        let port = free_port(space.local_ports, space.next_port, free).ok_or(Errno::AddressInUse)?;
         if let Some(Some(space)) = self.namespaces.get_mut(namespace.index()) {
             space.next_port = port.wrapping_add(1);
         }

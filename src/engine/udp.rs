@@ -172,6 +172,7 @@ impl Engine {
                 .get(namespace.index())
                 .and_then(Option::as_ref)
                 .ok_or(Errno::BadDescriptor)?;
+            let free = |port| !self.is_reserved(namespace, port) && free(port);
             free_port(space.local_ports, space.next_port, free).ok_or(Errno::AddressInUse)?
         };
         if local.port() == 0
@@ -336,7 +337,8 @@ impl Engine {
         let (mtu, until) = space.path_mtu_until(self.now, remote.ip(), device_mtu);
         let source = SocketAddr::new(source, local.map_or(0, |local| local.port()));
         let basis = self.basis(namespace).ok_or(Errno::BadDescriptor)?;
-        let mut way = Towards::new(source, remote, ttl, mtu, basis, until)?;
+        let used = ttl.or_else(|| self.default_ttl(namespace, remote.is_ipv4()));
+        let mut way = Towards { ttl, ..Towards::new(source, remote, used, mtu, basis, until)? };
         if let Some(first) = self.first_decision(&basis, UDP, source, remote) {
             way.leave_by(first);
         }

@@ -183,6 +183,7 @@ impl World {
                 namespace: NamespaceName::new(namespace),
                 disable_ipv6: true,
                 ipv4_forward: false,
+                unprivileged: false,
             });
         }
         let namespace = NamespaceName::new("host");

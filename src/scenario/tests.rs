@@ -301,10 +301,10 @@ fn a_service_named_like_a_place_is_warned_of_when_it_could_be_meant() {
 
 #[test]
 fn kernel_settings_without_effect_are_warned_of() {
-    let text = "services:\n  web:\n    image: nginx\n    sysctls: {net.core.somaxconn: 9, net.ipv4.conf.all.rp_filter: 1}\n";
+    let text = "services:\n  web:\n    image: nginx\n    sysctls: {net.ipv4.tcp_syncookies: 9, net.ipv4.conf.all.rp_filter: 1}\n";
     let scenario = load_text(text).unwrap();
     let messages: Vec<&str> = scenario.warnings.iter().map(|w| w.message.as_str()).collect();
-    assert_eq!(messages, ["the kernel setting `net.core.somaxconn` has no effect in this release"]);
+    assert_eq!(messages, ["the kernel setting `net.ipv4.tcp_syncookies` has no effect in this release"]);
 }
 
 #[test]

@@ -80,7 +80,12 @@ impl World {
         let mut plan = Plan::new();
         plan.push(
             owner,
-            Op::AddNamespace { namespace: namespace.clone(), disable_ipv6: true, ipv4_forward: false },
+            Op::AddNamespace {
+                namespace: namespace.clone(),
+                disable_ipv6: true,
+                ipv4_forward: false,
+                unprivileged: false,
+            },
         );
         plan.push(
             owner,
@@ -99,7 +104,12 @@ impl World {
         let mut plan = Plan::new();
         plan.push(
             owner,
-            Op::AddNamespace { namespace: namespace.clone(), disable_ipv6: false, ipv4_forward: false },
+            Op::AddNamespace {
+                namespace: namespace.clone(),
+                disable_ipv6: false,
+                ipv4_forward: false,
+                unprivileged: false,
+            },
         );
         let device = |name: &str| -> Result<DeviceName, WorldError> {
             Ok(DeviceName { namespace: namespace.clone(), name: interface(name)? })

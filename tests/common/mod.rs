@@ -120,7 +120,12 @@ impl Bench {
             self.apply(
                 name,
                 vec![
-                    Op::AddNamespace { namespace, disable_ipv6: false, ipv4_forward: false },
+                    Op::AddNamespace {
+                        namespace,
+                        disable_ipv6: false,
+                        ipv4_forward: false,
+                        unprivileged: false,
+                    },
                     Op::SetSysctl { namespace: space, sysctl },
                 ],
             );

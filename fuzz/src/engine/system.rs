@@ -128,7 +128,12 @@ impl System {
         let end = device("host", &format!("veth{one}"));
         let any = SocketAddr::from(([0, 0, 0, 0], PORT));
         let ops = vec![
-            Op::AddNamespace { namespace: namespace.clone(), disable_ipv6: false, ipv4_forward: false },
+            Op::AddNamespace {
+                namespace: namespace.clone(),
+                disable_ipv6: false,
+                ipv4_forward: false,
+                unprivileged: false,
+            },
             Op::AddDevice {
                 device: end.clone(),
                 spec: DeviceSpec::Veth { peer: eth0.clone(), peer_mac: Some(mac), moved: false },

@@ -10,5 +10,8 @@ pub(in super::super) fn sandbox(
     disable_ipv6: bool,
     ipv4_forward: bool,
 ) {
-    plan.push(owner, Op::AddNamespace { namespace: namespace.clone(), disable_ipv6, ipv4_forward });
+    // So that programs may ping and listen below port 1024 whoever they are (`daemon/oci_linux.go`).
+    let unprivileged = true;
+    let namespace = namespace.clone();
+    plan.push(owner, Op::AddNamespace { namespace, disable_ipv6, ipv4_forward, unprivileged });
 }

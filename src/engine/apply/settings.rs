@@ -24,6 +24,7 @@ impl Engine {
         name: &NamespaceName,
         disable_ipv6: bool,
         ipv4_forward: bool,
+        unprivileged: bool,
     ) -> Result<Undo, ApplyError> {
         if self.names.contains_key(name) {
             return Err(ApplyError::NamespaceExists(name.clone()));
@@ -53,6 +54,7 @@ impl Engine {
         let rules = self.blank_rules.clone();
         let mut space = Namespace::new(name.clone(), loopback, disable_ipv6, rules, self.seed);
         (space.ipv4_forward, space.ipv4_forward_default) = (ipv4_forward, ipv4_forward);
+        space.unprivileged = unprivileged;
         space.by_name.insert(lo, loopback);
         self.namespaces.push(Some(Box::new(space)));
         self.names.insert(name.clone(), id);
@@ -116,7 +118,8 @@ impl Engine {
                 return Ok(Sysctl::DisableIpv6(*interface, before));
             }
             Sysctl::Namespace(setting) => {
-                let value = self.namespace_settings.set(id, setting);
+                let value = self.namespace_setting(id, setting.parameter);
+                self.namespace_settings.set(id, setting);
                 return Ok(Sysctl::Namespace(NamespaceSetting { value, ..*setting }));
             }
             _ => {}
@@ -207,7 +210,7 @@ impl Engine {
             Sysctl::BridgeNetfilter(_) => Sysctl::BridgeNetfilter(space.bridge_netfilter),
             Sysctl::LocalPortRange(..) => Sysctl::LocalPortRange(space.local_ports.0, space.local_ports.1),
             Sysctl::Namespace(setting) => {
-                let value = self.namespace_settings.get(id, setting.parameter);
+                let value = self.namespace_setting(id, setting.parameter);
                 Sysctl::Namespace(NamespaceSetting { value, ..*setting })
             }
         })

@@ -129,6 +129,7 @@ impl Engine {
                     namespace: space.name.clone(),
                     disable_ipv6: space.ipv6_disabled,
                     ipv4_forward: space.ipv4_forward,
+                    unprivileged: space.unprivileged,
                 }
             }
             Undo::Device(id) => self.redo_device(*id)?,
