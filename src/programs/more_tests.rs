@@ -26,6 +26,12 @@ fn awk_prints_fields_that_a_pattern_selects() {
     assert_eq!(awk(&["!/x/"], "x\ny\n"), text("y\n", 0));
     assert_eq!(awk(&["NR > 1 && $1 ~ \"^b\""], "b1\nb2\nc\n"), text("b2\n", 0));
     assert_eq!(awk(&["-v", "n=2", "NR == n"], "a\nb\n"), text("b\n", 0));
+    let lines = "1\na\n2\nb\n3\na b\n4\na\n5\n";
+    assert_eq!(awk(&["/a/,/b/"], lines), text("a\n2\nb\na b\na\n5\n", 0));
+    assert_eq!(
+        awk(&["NR == 2, NR == 3 {print NR}  /4/,\n/9/ {n++} END {print n}"], lines),
+        text("2\n3\n3\n", 0)
+    );
 }
 
 #[test]
@@ -66,7 +72,6 @@ fn awk_refuses_by_name() {
     refused("{\nprint | \"sort\"}", "2: output into and input from commands ('|') is not supported");
     refused("{print > \"/f\"}", "1: output into files ('>') is not supported");
     refused("function f(x) {return x}", "1: 'function' is not supported");
-    refused("/a/,/b/", "1: a range of patterns (',') is not supported");
     refused("{print frob(1)}", "1: function 'frob' is not supported");
     refused("{print", "1: Unexpected token");
     refused("{prin $1}}", "1: Unexpected token");
