@@ -326,6 +326,7 @@ impl Engine {
                     state: if remote.is_some() { "ESTABLISHED" } else { "" }.to_owned(),
                     receive_queue: socket.received_bytes(),
                     send_queue: 0,
+                    backlog: None,
                     program,
                 },
                 SocketKind::Udp { local: None, .. } | SocketKind::Raw { .. } | SocketKind::Packet(_) => {
@@ -341,6 +342,7 @@ impl Engine {
                         state: "LISTEN".to_owned(),
                         receive_queue: entry.accept_queue,
                         send_queue: 0,
+                        backlog: Some(entry.backlog),
                         program,
                     }
                 }
@@ -354,6 +356,7 @@ impl Engine {
                         state: entry.state.to_string(),
                         receive_queue: entry.receive_queue,
                         send_queue: entry.send_queue,
+                        backlog: None,
                         program,
                     }
                 }
@@ -372,6 +375,7 @@ impl Engine {
             state: entry.state.to_string(),
             receive_queue: 0,
             send_queue: 0,
+            backlog: None,
             program: None,
         }));
         views.sort_by_key(|v| v.transport == Transport::Udp);

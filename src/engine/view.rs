@@ -255,6 +255,8 @@ pub struct SocketView {
     pub receive_queue: usize,
     /// Bytes written and not acknowledged yet.
     pub send_queue: usize,
+    /// Of a listening socket: connections that may wait to be accepted.
+    pub backlog: Option<usize>,
     /// The program that opened it, as `netstat -p` prints it: id and name.
     pub program: Option<String>,
 }

@@ -335,6 +335,7 @@ mod tests {
             state: "LISTEN".to_owned(),
             receive_queue: 0,
             send_queue: 0,
+            backlog: Some(511),
             program: Some("1/nginx".to_owned()),
         };
         let text = [

@@ -74,6 +74,7 @@ mod sh;
 mod sleep;
 mod sort;
 mod ss;
+mod ss_filter;
 mod status;
 mod sysctl;
 mod tail;

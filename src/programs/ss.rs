@@ -1,12 +1,14 @@
-//! `ss [-tulnpaH46]`: sockets, as iproute2 6.1 prints them into a pipe.
+//! `ss [-tulnpaH46] [FILTER]`: sockets, as iproute2 6.1 prints them into a pipe; what it is asked for is in `ss_filter`.
 //!
-//! Limits: ports are always numbers, UDP and TCP are the only sockets there are, a listening socket's backlog is not
-//! known and shown as 0, and filters (`state`, `sport`) are refused.
+//! A listening socket has in `Recv-Q` the connections that wait to be accepted, in `Send-Q` how many may.
+//!
+//! Limits: ports are always numbers, UDP and TCP are the only sockets there are.
 
 use std::net::SocketAddr;
 
 use super::arguments;
 use super::options::{Failure, Mistake, Options, Syntax, finish};
+use super::ss_filter::Filter;
 use crate::engine::sys::{ExitCode, SocketView, Sys, Transport};
 
 pub(super) const SYNTAX: Syntax = Syntax {
@@ -25,7 +27,7 @@ pub(super) const SYNTAX: Syntax = Syntax {
         ("oneline", 'O'),
     ],
     stop_at_operand: false,
-    usage: "ss [ OPTIONS ]\n   \
+    usage: "ss [ OPTIONS ] [ FILTER ]\n   \
             -n, --numeric       don't resolve service names\n   \
             -a, --all           display all sockets\n   \
             -l, --listening     display listening sockets\n   \
@@ -54,9 +56,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         Mistake::Unknown(option) => wrong(format!("{program}: unrecognized option '--{option}'")),
         Mistake::NoValue(option) => wrong(format!("{program}: option requires an argument -- '{option}'")),
     })?;
-    if let Some(word) = options.operands.first() {
-        return Err(Failure::new(program, format!("filters are not supported, found '{word}'")));
-    }
+    let filter = Filter::parse(&options.operands, SYNTAX.usage)?;
     let sockets = sys.sockets();
     let any = !options.has('t') && !options.has('u');
     let any_family = options.has('4') == options.has('6');
@@ -66,9 +66,11 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
             Transport::Udp => any || options.has('u'),
         };
         let server = socket.remote.is_none();
+        let state = filter.wants(&state_of(socket));
         transport
             && (any_family || socket.local.is_ipv6() == options.has('6'))
-            && (options.has('a') || options.has('l') == server)
+            && state.unwrap_or(options.has('a') || options.has('l') == server)
+            && filter.fits(socket)
     };
     let mut shown: Vec<&SocketView> = sockets.iter().filter(is_shown).collect();
     // UDP before TCP, IPv4 before IPv6.
@@ -85,7 +87,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let rows: Vec<Row> =
         shown.iter().map(|socket| Row::new(socket, dual(socket), options.has('p'))).collect();
     let with_transport = any || options.has('t') && options.has('u');
-    sys.print(table(&rows, with_transport, !options.has('H'))).await;
+    sys.print(table(&rows, with_transport, !filter.is_one_state(), !options.has('H'))).await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -100,14 +102,6 @@ struct Row {
 
 impl Row {
     fn new(socket: &SocketView, dual: bool, process: bool) -> Row {
-        let state = match (socket.state.as_str(), socket.transport, socket.remote) {
-            ("ESTABLISHED", ..) | (_, Transport::Udp, Some(_)) => "ESTAB".to_owned(),
-            (_, Transport::Udp, None) | ("CLOSE" | "CLOSED", ..) => "UNCONN".to_owned(),
-            ("FIN_WAIT1", ..) => "FIN-WAIT-1".to_owned(),
-            ("FIN_WAIT2", ..) => "FIN-WAIT-2".to_owned(),
-            ("SYN_RECV" | "SYN_RECEIVED", ..) => "SYN-RECV".to_owned(),
-            (state, ..) => state.replace('_', "-"),
-        };
         let process = match socket.program.as_deref().and_then(|program| program.split_once('/')) {
             // Which descriptor it is nobody knows: 3 is the first that a program opens.
             Some((id, name)) if process => format!(" users:((\"{name}\",pid={id},fd=3))"),
@@ -120,12 +114,27 @@ impl Row {
         };
         Row {
             transport: socket.transport.to_string(),
-            state,
-            queues: [socket.receive_queue.to_string(), socket.send_queue.to_string()],
+            state: state_of(socket),
+            queues: [
+                socket.receive_queue.to_string(),
+                socket.backlog.unwrap_or(socket.send_queue).to_string(),
+            ],
             local: end(socket.local, dual),
             peer: socket.remote.map_or((nobody.to_owned(), "*".to_owned()), |remote| end(remote, false)),
             process,
         }
+    }
+}
+
+/// A socket's state as `ss` prints it.
+fn state_of(socket: &SocketView) -> String {
+    match (socket.state.as_str(), socket.transport, socket.remote) {
+        ("ESTABLISHED", ..) | (_, Transport::Udp, Some(_)) => "ESTAB".to_owned(),
+        (_, Transport::Udp, None) | ("CLOSE" | "CLOSED", ..) => "UNCONN".to_owned(),
+        ("FIN_WAIT1", ..) => "FIN-WAIT-1".to_owned(),
+        ("FIN_WAIT2", ..) => "FIN-WAIT-2".to_owned(),
+        ("SYN_RECV" | "SYN_RECEIVED", ..) => "SYN-RECV".to_owned(),
+        (state, ..) => state.replace('_', "-"),
     }
 }
 
@@ -138,7 +147,7 @@ fn end(address: SocketAddr, dual: bool) -> (String, String) {
     }
 }
 
-fn table(rows: &[Row], with_transport: bool, header: bool) -> String {
+fn table(rows: &[Row], with_transport: bool, with_state: bool, header: bool) -> String {
     let width = |title: &str, cell: &dyn Fn(&Row) -> usize, least: usize| {
         rows.iter().map(cell).chain([least, if header { title.len() } else { 0 }]).max().unwrap_or(0)
     };
@@ -153,7 +162,10 @@ fn table(rows: &[Row], with_transport: bool, header: bool) -> String {
     let process = if header { "Process".len() } else { 0 };
     let line = |cells: [&str; 9]| {
         let mut text = if with_transport { format!("{:<transport$} ", cells[0]) } else { String::new() };
-        text += &format!("{:<state$} {:<receive$} {:<send$} ", cells[1], cells[2], cells[3]);
+        if with_state {
+            text += &format!("{:<state$} ", cells[1]);
+        }
+        text += &format!("{:<receive$} {:<send$} ", cells[2], cells[3]);
         text += &format!("{:>local$}:{:<local_port$} ", cells[4], cells[5]);
         text + &format!("{:>peer$}:{:<peer_port$}{:<process$}\n", cells[6], cells[7], cells[8])
     };

@@ -1,7 +1,7 @@
 //! From the text of an awk program to what it does.
 
 use super::lex::{Lexer, Token};
-use super::tree::{Comparison, Expr, Function, Operator, Parsed, Place, Statement};
+use super::tree::{Comparison, Expr, Function, Operator, Parsed, Pattern, Place, Statement};
 use crate::programs::regex::{Dialect, Expression, Whole};
 
 /// Expressions and statements inside one another.
@@ -113,10 +113,19 @@ impl<'a> Parser<'a> {
                 }
                 continue;
             }
-            let pattern = if self.is("{") { None } else { Some(self.expression()?) };
-            if self.is(",") {
-                return Err("a range of patterns (',') is not supported".to_owned());
-            }
+            let pattern = match self.is("{") {
+                true => Pattern::Every,
+                false => {
+                    let first = self.expression()?;
+                    match self.take(",")? {
+                        true => {
+                            while self.take("\n")? {}
+                            Pattern::Range(first, self.expression()?)
+                        }
+                        false => Pattern::When(first),
+                    }
+                }
+            };
             let action = if self.is("{") { self.block()? } else { vec![Statement::Print(Vec::new())] };
             parsed.rules.push((pattern, action));
         }

@@ -4,12 +4,12 @@ mod functions;
 mod value;
 mod variables;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::format::{self, Argument};
 use super::parse::regex;
-use super::tree::{Expr, Parsed, Statement};
+use super::tree::{Expr, Parsed, Pattern, Statement};
 use crate::programs::regex::Expression;
 use crate::programs::text::{LONGEST, MOST};
 use value::{Value, calculate, holds, truth};
@@ -46,6 +46,8 @@ pub(super) struct Machine {
     number: f64,
     output: String,
     steps: u32,
+    /// The rules whose range of records has begun.
+    ranges: BTreeSet<usize>,
     expressions: BTreeMap<String, Rc<Expression>>,
 }
 
@@ -67,6 +69,7 @@ impl Machine {
             number: 0.0,
             output: String::new(),
             steps: 0,
+            ranges: BTreeSet::new(),
             expressions: BTreeMap::new(),
         }
     }
@@ -107,10 +110,19 @@ impl Machine {
         let name = if file == "-" { "" } else { file };
         self.variables.insert("FILENAME".to_owned(), Value::Text(name.to_owned()));
         self.set_record(record);
-        for (pattern, action) in &parsed.rules {
+        for (index, (pattern, action)) in parsed.rules.iter().enumerate() {
             let selected = match pattern {
-                Some(pattern) => self.value(pattern)?.truth(),
-                None => true,
+                Pattern::Every => true,
+                Pattern::When(pattern) => self.value(pattern)?.truth(),
+                Pattern::Range(first, last) => {
+                    let inside = self.ranges.contains(&index) || self.value(first)?.truth();
+                    if inside && !self.value(last)?.truth() {
+                        self.ranges.insert(index);
+                    } else {
+                        self.ranges.remove(&index);
+                    }
+                    inside
+                }
             };
             if !selected {
                 continue;

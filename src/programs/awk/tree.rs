@@ -6,7 +6,7 @@ use crate::programs::regex::Expression;
 #[derive(Debug, Default)]
 pub(super) struct Parsed {
     pub(super) begin: Vec<Vec<Statement>>,
-    pub(super) rules: Vec<(Option<Expr>, Vec<Statement>)>,
+    pub(super) rules: Vec<(Pattern, Vec<Statement>)>,
     pub(super) end: Vec<Vec<Statement>>,
 }
 
@@ -15,6 +15,15 @@ impl Parsed {
     pub(super) fn reads_input(&self) -> bool {
         !self.rules.is_empty() || !self.end.is_empty()
     }
+}
+
+/// Which records a rule concerns.
+#[derive(Debug)]
+pub(super) enum Pattern {
+    Every,
+    When(Expr),
+    /// From a record that fits the first to one that fits the second, which may be the same.
+    Range(Expr, Expr),
 }
 
 #[derive(Debug)]
