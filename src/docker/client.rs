@@ -71,15 +71,10 @@ impl Client {
             Shown::RunStart => {
                 (format!("docker: Error response from daemon: {message}{}\n", hint("run")), 125)
             }
-            Shown::Create => match self.version {
-                ClientVersion::V20_10 => (format!("Error response from daemon: {message}\n"), 1),
-                ClientVersion::V28 => {
-                    (format!("docker: Error response from daemon: {message}{}\n", hint("create")), 1)
-                }
-            },
             Shown::Unreachable { run: true } => (format!("docker: {message}{}\n", hint("run")), 125),
             Shown::Unreachable { run: false } => (format!("{message}\n"), 1),
             Shown::Client => (format!("Error: {message}\n"), 1),
+            Shown::Alone => (format!("{message}\n"), 1),
             Shown::Template { parsed } => (format!("{message}\n"), if parsed { 1 } else { 64 }),
             Shown::Unsupported => (format!("linkspan: {message}\n"), 1),
         };

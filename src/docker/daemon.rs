@@ -3,16 +3,17 @@
 //! The daemon keeps Docker's objects (networks, containers, endpoints), its address and port allocators and the records of
 //! the embedded DNS server. Every object has a number from one counter, and the number is also its owner's in the plans,
 //! so that removing an object is removing an owner. The files of `daemon/` follow the objects: `config` (daemon.json), `kernel`
-//! (what is set on the host), `networks` (create, remove), `subnets` (what they are given), `containers` (create, remove),
+//! (what is set on the host), `networks` (create, remove), `prune`, `subnets` (what they are given), `containers` (create, remove),
 //! `lifecycle` (start, stop, exit), `processes` (exec, logs, pause), `health`, `restart` (the daemon's own end and beginning),
 //! `reload` (its rules after firewalld's), `links`, `attach` (endpoints), `publish` (default routes and published ports),
-//! `resolve` (files and DNS), `query` (lists and inspect), `happenings` (events), `about` (info and version).
+//! `resolve` (files and DNS), `query` (lists and inspect), `container_filters` (of `docker ps`), `happenings` (events), `about` (info and version).
 //!
 //! Limits: a host has 16 million numbers; they are not reused.
 
 mod about;
 mod attach;
 mod config;
+mod container_filters;
 mod containers;
 mod devices;
 mod happenings;
@@ -20,9 +21,11 @@ mod health;
 mod kernel;
 mod lifecycle;
 mod links;
+mod name_pattern;
 mod networks;
 mod parents;
 mod processes;
+mod prune;
 mod publish;
 mod query;
 mod reload;
@@ -45,7 +48,7 @@ use super::alike::Alike;
 use super::blueprint::Blueprint;
 use super::client::{Client, ClientVersion};
 use super::container::{Container, SandboxKind};
-use super::error::{DockerError, Shown};
+use super::error::DockerError;
 use super::identity::{Id, Source};
 use super::ipam::{Ipam, Runs, bounds};
 use super::names::Names;
@@ -53,7 +56,7 @@ use super::network::Network;
 use super::outcome::{Ask, HostView, Outcome, Output};
 use super::ports::Ports;
 use super::profile::Profile;
-use super::request::{EndpointConfig, NetworkMode, Request};
+use super::request::{EndpointConfig, Request};
 use super::resolv_conf;
 use super::rules::{Firewall, ResolverRules};
 use crate::engine::plan::{NamespaceName, Owner};
@@ -233,9 +236,7 @@ impl Daemon {
             Request::ContainerRun(create) => self.container_run(now, create, view),
             Request::ContainerCreate(create) => {
                 let mut outcome = Outcome::default();
-                let number = self
-                    .container_create(now, create, view, &mut outcome)
-                    .map_err(|error| error.shown_as(Shown::Create))?;
+                let number = self.container_create(now, create, view, &mut outcome)?;
                 if let Some(container) = self.containers.get(&number) {
                     outcome.say(container.id.as_str());
                 }
@@ -249,12 +250,13 @@ impl Daemon {
             Request::ContainerRename(rename) => Ok(self.container_rename(now, rename)),
             Request::ContainerPause(list) => Ok(self.container_pause(now, list, true)),
             Request::ContainerUnpause(list) => Ok(self.container_pause(now, list, false)),
+            Request::ContainerUpdate(update) => Ok(self.container_update(now, update)),
             Request::ContainerWait(list) => Ok(self.container_wait(list)),
             Request::ContainerExec(exec) => self.container_exec(now, exec),
             Request::ContainerList(list) => self.container_list(now, list),
             Request::ContainerPort(port) => self.container_port(port),
             Request::ContainerLogs(logs) => self.container_logs(logs),
-            Request::ContainerPrune(prune) => Ok(self.container_prune(now, prune)),
+            Request::ContainerPrune(prune) => self.container_prune(now, prune),
             Request::Inspect(inspect) => self.inspect(inspect),
             Request::Events(events) => {
                 Ok(Outcome { asks: vec![Ask::Events(events.clone())], ..Outcome::default() })
@@ -451,11 +453,6 @@ impl Daemon {
     /// The default bridge, unless there is none.
     fn default_bridge(&self) -> Option<&Network> {
         self.network_names.get("bridge").and_then(|number| self.networks.get(number))
-    }
-
-    /// Whether a mode's network is the container's whole world: no other may be joined.
-    fn is_exclusive(mode: &NetworkMode) -> bool {
-        matches!(mode, NetworkMode::Host | NetworkMode::Container(_))
     }
 }
 

@@ -69,6 +69,8 @@ pub(super) enum Function {
     Index,
     Join,
     Json,
+    /// A method, not a function: `.Label "x"`.
+    Label,
     Le,
     Len,
     Lower,
@@ -125,6 +127,7 @@ impl Function {
             Self::Index => "index",
             Self::Join => "join",
             Self::Json => "json",
+            Self::Label => "Label",
             Self::Le => "le",
             Self::Len => "len",
             Self::Lower => "lower",
@@ -491,6 +494,14 @@ impl Parser<'_> {
         while let Some(operand) = self.operand()? {
             operands.push(operand);
         }
+        let function = match (function, operands.as_mut_slice()) {
+            // The only method that takes something.
+            (None, [Operand { fields, .. }, _]) if fields.last().is_some_and(|(name, _)| name == "Label") => {
+                fields.pop();
+                Some(Function::Label)
+            }
+            (function, _) => function,
+        };
         if function.is_none() {
             match operands.len() {
                 0 => return Err(self.error(offset, "missing value for command")),
