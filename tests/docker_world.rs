@@ -170,7 +170,7 @@ fn settings_of_interfaces_are_refused_in_the_engines_words() {
             "docker: Error response from daemon: failed to create shim task: OCI runtime create failed: runc create failed: \
              unable to start container process: open /proc/sys/net/ipv4/conf/eth5/rp_filter: no such file or directory: \
              unknown",
-            125
+            127
         )
     );
     let missing = stage.docker("docker run --rm --sysctl net.foo.bar=1 alpine true");

@@ -2,10 +2,10 @@
 //!
 //! Fields and chains (`.A.B`, `$v.A`), variables, literals, parentheses and pipes; `range` (one or two variables,
 //! `else`), `if`, `else if`, `with`; trimming (`{{-`, `-}}`) and comments; Docker's and Go's functions: json, join,
-//! split, lower, upper, title, truncate, pad, println, print, printf (`%s %v %d %q %t %%`), len, index, index,
+//! split, lower, upper, title, truncate, pad, println, print, printf (`%s %v %d %q %t %%`), len, index, slice,
 //! eq, ne, lt, le, gt, ge, and, or, not. Data is JSON: a field is a key, objects are ranged over in the order of their sorted
 //! keys as Go does with maps. What Go knows of its types is said in `shape`; without it a null prints as `<no value>` and an
-//! object as a map. Anything else (define, template, block, break, slice, assignment to an outer variable, method calls) is refused by name. Nesting,
+//! object as a map. Anything else (define, template, block, break, assignment to an outer variable, method calls) is refused by name. Nesting,
 //! steps and output are bounded.
 
 mod datum;
@@ -181,6 +181,7 @@ mod tests {
                 "{{printf \"%q %d %v%%\" .Name .Count .On}} {{truncate .Name 2}} {{pad .Name 1 2}}|{{`raw`}}",
                 "\"web\" 3 true% we  web  |raw",
             ),
+            ("{{slice .Name 1}} {{slice .Name 0 2}} {{slice .Args 1 2}} {{slice .Name}}", "eb we [b] web"),
             ("{{index .Labels \"missing\"}}|{{. | json | len}}", "|331"),
             ("plain", "plain"),
         ];
@@ -263,6 +264,18 @@ mod tests {
             ("{{\"abc}}", "template: :1: unterminated quoted string"),
             ("{{}}", "template: :1: missing value for command"),
             ("{{template \"x\"}}", "template: :1: template is not supported"),
+            (
+                "{{index .Args 2}}",
+                "template: :1:2: executing \"\" at <index .Args 2>: error calling index: reflect: slice index out of range",
+            ),
+            (
+                "{{slice .Name 2 1}}",
+                "template: :1:2: executing \"\" at <slice .Name 2 1>: error calling slice: invalid slice index: 2 > 1",
+            ),
+            (
+                "{{slice .Name 0 4}}",
+                "template: :1:2: executing \"\" at <slice .Name 0 4>: error calling slice: index out of range: 4",
+            ),
             (
                 "{{index .Args 7}}",
                 "template: :1:2: executing \"\" at <index .Args 7>: error calling index: index out of range: 7",

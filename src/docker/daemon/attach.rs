@@ -26,6 +26,10 @@ use crate::engine::plan::Owner;
 /// A container in another one's namespace, or the host's, was to join a network.
 pub(super) const SHARED_NETWORK: &str = "container sharing network namespace with another container or host cannot be connected to any other network";
 
+/// A container was to be on `none` and another network.
+pub(super) const NONE_AMONG_OTHERS: &str =
+    "container cannot be connected to multiple networks with one of the networks in private (none) mode";
+
 /// How many ports a Linux bridge takes (`BR_MAX_PORTS` less the one that is never handed out).
 const BRIDGE_PORTS: usize = 1023;
 
@@ -55,6 +59,9 @@ impl Daemon {
                 return Ok(Outcome::default());
             }
         };
+        if running {
+            self.check_mode_network(number, &request.endpoint.network)?;
+        }
         self.check_connect(number, network, running)?;
         self.check_endpoint(Some(network), &request.endpoint)?;
         if running {
@@ -76,6 +83,23 @@ impl Daemon {
             return Err(error);
         }
         Ok(outcome)
+    }
+
+    /// Newer engines look for the network that a container was made for before they put it on another one.
+    pub(super) fn check_mode_network(&self, number: u32, joined: &str) -> Result<(), DockerError> {
+        let mode = self.containers.get(&number).map(|container| &container.made_from.config.network_mode);
+        match (self.profile(), mode) {
+            (Profile::Docker28 | Profile::Docker29, Some(NetworkMode::Network(name))) if name != joined => {
+                self.network_number(name).map(drop).map_err(|error| DockerError {
+                    message: format!(
+                        "could not find a network matching network mode {name}: {}",
+                        error.message
+                    ),
+                    ..error
+                })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Without a default bridge, newer engines take connecting to it for a wish to have no network at all, which the next
@@ -123,9 +147,7 @@ impl Daemon {
         let others = container.endpoints.iter().any(|endpoint| endpoint.network_name != network.name);
         let in_private = container.endpoints.iter().any(|endpoint| private(&endpoint.network_name));
         if others && (private(&network.name) || in_private) {
-            return Err(DockerError::bad_parameter(
-                "container cannot be connected to multiple networks with one of the networks in private (none) mode",
-            ));
+            return Err(DockerError::bad_parameter(NONE_AMONG_OTHERS));
         }
         if matches!(network.driver, Driver::Host) {
             return Err(DockerError::bad_parameter(match self.profile() {

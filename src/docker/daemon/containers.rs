@@ -134,7 +134,11 @@ impl Daemon {
         let kind = (image.clone(), config.network_mode.to_string());
         let image = self.config.images.get(&image).cloned().unwrap_or_default();
         let made_from = self.blueprints.share(kind, Blueprint::new(config, image));
-        let hostname = made_from.config.hostname.clone().unwrap_or_else(|| id.short().to_owned());
+        let hostname =
+            made_from.config.hostname.clone().unwrap_or_else(|| match made_from.config.network_mode {
+                NetworkMode::Host => self.host.hostname.clone(),
+                _ => id.short().to_owned(),
+            });
         let container = Container {
             number,
             id: id.clone(),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Daemon;
-use super::attach::SHARED_NETWORK;
+use super::attach::{NONE_AMONG_OTHERS, SHARED_NETWORK};
 use super::publish::Occasion;
 use crate::docker::capability::NetworkCapabilities;
 use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State, valid_hostname};
@@ -264,8 +264,19 @@ impl Daemon {
             if self.networks.get(&network).is_some_and(|network| network.config_only) {
                 return Err(DockerError::forbidden("cannot create endpoint on configuration-only network"));
             }
+            self.check_mode_network(number, &endpoint.network_name)?;
             self.check_endpoint(Some(network), &endpoint.config)?;
             found.push(Some(network));
+        }
+        let drivers = || {
+            let numbers = found.iter().flatten();
+            numbers.filter_map(|number| self.networks.get(number)).map(|network| &network.driver)
+        };
+        if found.len() > 1 && drivers().any(|driver| matches!(driver, Driver::Host)) {
+            return Err(DockerError::bad_parameter(SHARED_NETWORK));
+        }
+        if found.len() > 1 && drivers().any(|driver| matches!(driver, Driver::None)) {
+            return Err(DockerError::bad_parameter(NONE_AMONG_OTHERS));
         }
         let resolved: Vec<_> = found
             .iter()

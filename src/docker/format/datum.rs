@@ -148,8 +148,12 @@ impl<'data> Datum<'data> {
                 let number = whole(key)?;
                 let at = usize::try_from(number)
                     .ok()
-                    .filter(|at| *at < items.len())
+                    .filter(|at| *at <= items.len())
                     .ok_or_else(|| format!("index out of range: {number}"))?;
+                // Go's own check lets the place behind the last one pass.
+                if at == items.len() {
+                    return Err("reflect: slice index out of range".to_owned());
+                }
                 let item = match self.value {
                     Cow::Borrowed(value) => Cow::Borrowed(&value[at]),
                     Cow::Owned(value) => Cow::Owned(value[at].clone()),
@@ -171,6 +175,34 @@ impl<'data> Datum<'data> {
             (Value::Null, _) => Err("index of untyped nil".to_owned()),
             (other, _) => Err(format!("can't index item of type {}", type_name(other))),
         }
+    }
+
+    /// `slice`: from one place up to another.
+    pub(super) fn slice(self, bounds: &[i64]) -> Result<Self, String> {
+        let length = match &*self.value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.len(),
+            _ => return Err(format!("can't slice item of type {}", self.type_name())),
+        };
+        let place = |bound: Option<&i64>, default: usize| match bound {
+            None => Ok(default),
+            Some(bound) => usize::try_from(*bound)
+                .ok()
+                .filter(|at| *at <= length)
+                .ok_or_else(|| format!("index out of range: {bound}")),
+        };
+        let (from, to) = (place(bounds.first(), 0)?, place(bounds.get(1), length)?);
+        if from > to {
+            return Err(format!("invalid slice index: {from} > {to}"));
+        }
+        let value = match &*self.value {
+            Value::String(text) => Value::from(
+                String::from_utf8_lossy(text.as_bytes().get(from..to).unwrap_or_default()).as_ref(),
+            ),
+            Value::Array(items) => Value::from(items.get(from..to).unwrap_or_default()),
+            _ => Value::Null,
+        };
+        Ok(Self { value: Cow::Owned(value), shape: self.shape })
     }
 
     /// Whether `if` takes it for true.

@@ -295,6 +295,10 @@ fn apply<'data>(function: Function, arguments: Vec<Datum<'data>>) -> Result<Datu
                     .map_or(String::new(), |first| first.to_uppercase().chain(characters).collect()),
             )
         }
+        (Function::Slice, [_, bounds @ ..]) if bounds.len() <= 2 => {
+            let bounds: Vec<i64> = bounds.iter().map(|bound| whole(bound)).collect::<Result<_, _>>()?;
+            arguments.into_iter().next().unwrap_or(Datum::nothing()).slice(&bounds)
+        }
         (Function::Split, [value, separator]) => {
             let (value, separator) = (string(value)?, string(separator)?);
             let pieces: Vec<Value> = match separator.is_empty() {

@@ -82,6 +82,7 @@ pub(super) enum Function {
     Print,
     Printf,
     Println,
+    Slice,
     Split,
     Title,
     Truncate,
@@ -109,6 +110,7 @@ impl Function {
             "print" => Self::Print,
             "printf" => Self::Printf,
             "println" => Self::Println,
+            "slice" => Self::Slice,
             "split" => Self::Split,
             "title" => Self::Title,
             "truncate" => Self::Truncate,
@@ -139,6 +141,7 @@ impl Function {
             Self::Print => "print",
             Self::Printf => "printf",
             Self::Println => "println",
+            Self::Slice => "slice",
             Self::Split => "split",
             Self::Title => "title",
             Self::Truncate => "truncate",
@@ -372,7 +375,7 @@ impl Parser<'_> {
                     nodes.push(self.control(&keyword, offset)?);
                 }
                 "template" | "block" | "define" | "break" | "continue" | "call" | "html" | "js"
-                | "urlquery" | "slice" => {
+                | "urlquery" => {
                     let (line, _) = position(self.source, offset);
                     return Err(FormatError::Unsupported { line, construct: keyword });
                 }
