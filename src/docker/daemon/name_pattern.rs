@@ -132,8 +132,8 @@ impl Alternative {
 
     /// Marks a place, and those behind it that can be had by leaving some out.
     fn reach(&self, places: &mut [bool], from: usize) {
-        for place in from..places.len() {
-            places[place] = true;
+        for (place, marked) in places.iter_mut().enumerate().skip(from) {
+            *marked = true;
             if !self.items.get(place).is_some_and(|item| item.optional) {
                 break;
             }
