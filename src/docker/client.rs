@@ -66,20 +66,16 @@ impl Client {
             Shown::Run => (format!("docker: Error response from daemon: {message}{}\n", hint("run")), 125),
             // Only a refusal to create earned the hint then.
             Shown::RunStart if self.version == ClientVersion::V20_10 => {
-                (format!("docker: Error response from daemon: {message}.\n"), 125)
+                (format!("docker: Error response from daemon: {message}.\n"), start_status(message))
             }
             Shown::RunStart => {
-                (format!("docker: Error response from daemon: {message}{}\n", hint("run")), 125)
+                let text = format!("docker: Error response from daemon: {message}{}\n", hint("run"));
+                (text, start_status(message))
             }
-            Shown::Create => match self.version {
-                ClientVersion::V20_10 => (format!("Error response from daemon: {message}\n"), 1),
-                ClientVersion::V28 => {
-                    (format!("docker: Error response from daemon: {message}{}\n", hint("create")), 1)
-                }
-            },
             Shown::Unreachable { run: true } => (format!("docker: {message}{}\n", hint("run")), 125),
             Shown::Unreachable { run: false } => (format!("{message}\n"), 1),
             Shown::Client => (format!("Error: {message}\n"), 1),
+            Shown::Alone => (format!("{message}\n"), 1),
             Shown::Template { parsed } => (format!("{message}\n"), if parsed { 1 } else { 64 }),
             Shown::Unsupported => (format!("linkspan: {message}\n"), 1),
         };
@@ -95,5 +91,18 @@ impl Client {
             Some(name) => Some(format!("No such network: {name}")),
             None => error.message.starts_with("No such container: ").then(|| error.message.clone()),
         }
+    }
+}
+
+/// The status of `docker run` for a container that did not start: that of a shell where the words tell of a program that
+/// is not there or cannot run.
+fn start_status(message: &str) -> u8 {
+    let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
+    if says(&["executable file not found", "no such file or directory"]) {
+        127
+    } else if says(&["permission denied", "is a directory"]) {
+        126
+    } else {
+        125
     }
 }

@@ -12,7 +12,7 @@ use super::endpoint::Endpoint;
 use super::health::Health;
 use super::identity::{Digits, Id};
 use super::render::{PortBinding, ports_column};
-use super::request::ExposedPort;
+use super::request::{ExposedPort, NetworkMode};
 use crate::engine::plan::{NamespaceName, Owner};
 
 /// A container.
@@ -46,6 +46,8 @@ pub struct Container {
     pub restarts: u32,
     /// `docker stop` or a kill ended it; a start makes up for that.
     pub(super) stopped_by_hand: bool,
+    /// Its networks are notes: it starts with a loopback interface alone.
+    pub(super) network_disabled: bool,
     /// What happens when the main process has ended.
     pub(super) after: AfterExit,
     /// The endpoints in the order in which they were asked for.
@@ -194,6 +196,17 @@ impl Container {
     /// The command line as it was asked for, even where a stand-in runs.
     pub fn shown_argv(&self) -> &[String] {
         self.made_from.config.stood_in_for.as_deref().unwrap_or(&self.made_from.argv)
+    }
+
+    /// Whether a start brings its endpoints up.
+    pub(super) fn has_network(&self) -> bool {
+        !self.network_disabled && !matches!(self.made_from.config.network_mode, NetworkMode::Container(_))
+    }
+
+    /// The numbers of the networks whose endpoints are up.
+    pub(super) fn connected_networks(&self) -> Vec<u32> {
+        let up = self.endpoints.iter().filter(|endpoint| endpoint.active.is_some());
+        up.filter_map(|endpoint| endpoint.network_number).collect()
     }
 
     /// The endpoint on a network, by the network's number.

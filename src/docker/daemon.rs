@@ -2,23 +2,30 @@
 //!
 //! The daemon keeps Docker's objects (networks, containers, endpoints), its address and port allocators and the records of
 //! the embedded DNS server. Every object has a number from one counter, and the number is also its owner's in the plans,
-//! so that removing an object is removing an owner. The files of `daemon/` follow the objects: `networks`
-//! (create, remove), `subnets` (what they are given), `containers` (create, remove), `lifecycle` (start, stop, exit),
-//! `health`, `restart` (the daemon's own end and beginning), `reload` (its rules after firewalld's), `links`, `attach`
-//! (endpoints), `publish` (default routes and published ports), `resolve` (files and DNS), `query` (lists and inspect),
-//! `about` (info and version).
+//! so that removing an object is removing an owner. The files of `daemon/` follow the objects: `config` (daemon.json), `kernel`
+//! (what is set on the host), `networks` (create, remove), `prune`, `subnets` (what they are given), `containers` (create, remove),
+//! `lifecycle` (start, stop, exit), `processes` (exec, logs, pause), `health`, `restart` (the daemon's own end and beginning),
+//! `reload` (its rules after firewalld's), `links`, `attach` (endpoints), `publish` (default routes and published ports),
+//! `resolve` (files and DNS), `query` (lists and inspect), `container_filters` (of `docker ps`), `happenings` (events), `about` (info and version).
 //!
 //! Limits: a host has 16 million numbers; they are not reused.
 
 mod about;
 mod attach;
+mod config;
+mod container_filters;
 mod containers;
 mod devices;
+mod happenings;
 mod health;
+mod kernel;
 mod lifecycle;
 mod links;
+mod name_pattern;
 mod networks;
 mod parents;
+mod processes;
+mod prune;
 mod publish;
 mod query;
 mod reload;
@@ -27,7 +34,7 @@ mod restart;
 mod subnets;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::ops::Bound;
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,132 +43,23 @@ use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 
+pub use self::config::{DaemonConfig, Proxies};
 use super::alike::Alike;
 use super::blueprint::Blueprint;
-use super::capability::NetworkCapabilities;
 use super::client::{Client, ClientVersion};
-use super::container::{Container, SandboxKind, State};
-use super::error::{DockerError, Shown};
+use super::container::{Container, SandboxKind};
+use super::error::DockerError;
 use super::identity::{Id, Source};
-use super::images::ImageCatalogue;
 use super::ipam::{Ipam, Runs, bounds};
 use super::names::Names;
 use super::network::Network;
-use super::outcome::{Ask, DockerEvent, EventKind, HostView, Kill, Outcome, Output};
+use super::outcome::{Ask, HostView, Outcome, Output};
 use super::ports::Ports;
 use super::profile::Profile;
-use super::request::{ContainerExec, ContainerLogs, Containers, EndpointConfig, NetworkMode, Request};
+use super::request::{EndpointConfig, Request};
 use super::resolv_conf;
 use super::rules::{Firewall, ResolverRules};
-use super::user;
-use crate::engine::plan::{NamespaceName, Op, Owner, Sysctl};
-
-/// daemon.json, as far as networking goes. The defaults are dockerd's.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DaemonConfig {
-    /// The engine reproduced.
-    pub profile: Profile,
-    /// `bridge`: `none`, or the name of a bridge that stands in for docker0.
-    pub bridge: Option<String>,
-    /// `bip`: the default bridge's address and prefix.
-    pub bip: Option<IpNet>,
-    /// `bip6`.
-    pub bip6: Option<IpNet>,
-    /// `fixed-cidr`: the range of the default bridge's containers.
-    pub fixed_cidr: Option<IpNet>,
-    /// `fixed-cidr-v6`: the default bridge's IPv6 subnet.
-    pub fixed_cidr_v6: Option<IpNet>,
-    /// `default-gateway`.
-    pub default_gateway: Option<IpAddr>,
-    /// `default-gateway-v6`.
-    pub default_gateway_v6: Option<IpAddr>,
-    /// `mtu` of the default bridge.
-    pub mtu: u32,
-    /// `icc` of the default bridge.
-    pub icc: bool,
-    /// `ip`: the default bridge's default host address for published ports.
-    pub ip: IpAddr,
-    /// `ip-masq` of the default bridge.
-    pub ip_masq: bool,
-    /// `ipv6` of the default bridge.
-    pub ipv6: bool,
-    /// `iptables`.
-    pub iptables: bool,
-    /// `ip6tables`; `None` is the release's default.
-    pub ip6tables: Option<bool>,
-    /// `ip-forward`.
-    pub ip_forward: bool,
-    /// `ip-forward-no-drop`.
-    pub ip_forward_no_drop: bool,
-    /// `userland-proxy`.
-    pub userland_proxy: bool,
-    /// `allow-direct-routing`.
-    pub allow_direct_routing: bool,
-    /// `default-address-pools`: base and size.
-    pub default_address_pools: Vec<(IpNet, u8)>,
-    /// `default-network-opts`: options of new networks by driver.
-    pub default_network_opts: BTreeMap<String, BTreeMap<String, String>>,
-    /// `dns`.
-    pub dns: Vec<IpAddr>,
-    /// `dns-search`.
-    pub dns_search: Vec<String>,
-    /// `dns-opts`.
-    pub dns_opts: Vec<String>,
-    /// `host-gateway-ips`.
-    pub host_gateway_ips: Vec<IpAddr>,
-    /// `live-restore`.
-    pub live_restore: bool,
-    /// `proxies`: what the daemon itself pulls images through. There is no registry, so they are only shown.
-    pub proxies: Proxies,
-    /// What images run and expose.
-    pub images: ImageCatalogue,
-}
-
-/// The daemon's own HTTP proxies.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Proxies {
-    /// `http-proxy`.
-    pub http: Option<String>,
-    /// `https-proxy`.
-    pub https: Option<String>,
-    /// `no-proxy`.
-    pub no: Option<String>,
-}
-
-impl Default for DaemonConfig {
-    fn default() -> Self {
-        Self {
-            profile: Profile::default(),
-            bridge: None,
-            bip: None,
-            bip6: None,
-            fixed_cidr: None,
-            fixed_cidr_v6: None,
-            default_gateway: None,
-            default_gateway_v6: None,
-            mtu: 1500,
-            icc: true,
-            ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            ip_masq: true,
-            ipv6: false,
-            iptables: true,
-            ip6tables: None,
-            ip_forward: true,
-            ip_forward_no_drop: false,
-            userland_proxy: true,
-            allow_direct_routing: false,
-            default_address_pools: Vec::new(),
-            default_network_opts: BTreeMap::new(),
-            dns: Vec::new(),
-            dns_search: Vec::new(),
-            dns_opts: Vec::new(),
-            host_gateway_ips: Vec::new(),
-            live_restore: false,
-            proxies: Proxies::default(),
-            images: ImageCatalogue::default(),
-        }
-    }
-}
+use crate::engine::plan::{NamespaceName, Owner};
 
 /// The host a daemon runs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -290,7 +188,7 @@ impl Daemon {
             let message = format!("failed to start daemon: {what}{}", error.message);
             DockerError { message, ..error }
         };
-        self.verify_settings().map_err(|error| refused("", error))?;
+        self.config.verify().map_err(|error| refused("", error))?;
         let mut outcome = Outcome::default();
         self.set_up_host(view, &mut outcome);
         self.predefined_networks(view, &mut outcome)
@@ -299,80 +197,6 @@ impl Daemon {
         self.running = true;
         self.saw_forwarding = self.host_forwards(view);
         Ok(outcome)
-    }
-
-    /// Settings that contradict each other.
-    fn verify_settings(&self) -> Result<(), DockerError> {
-        let config = &self.config;
-        let refuse = |text: &str| Err(DockerError::bad_parameter(text));
-        if config.bridge.as_deref().is_some_and(|name| !name.is_empty()) && config.bip.is_some() {
-            return refuse("You specified -b & --bip, mutually exclusive options. Please specify only one");
-        }
-        if !config.iptables && !config.icc {
-            return refuse(
-                "You specified --iptables=false with --icc=false. ICC=false uses iptables to function. Please set \
-                 --icc or --iptables to true",
-            );
-        }
-        let without_subnet = config.bip6.or(config.fixed_cidr_v6).is_none();
-        if config.ipv6 && without_subnet && !self.profile().default_ipv6_pool() && config.bridge.is_none() {
-            return refuse(
-                "Error initializing network controller: IPv6 is enabled for the default bridge, but no subnet is \
-                 configured. Specify an IPv6 subnet using --fixed-cidr-v6",
-            );
-        }
-        Ok(())
-    }
-
-    /// The kernel settings and the daemon's own chains.
-    fn set_up_host(&mut self, view: &HostView, outcome: &mut Outcome) {
-        if self.config.iptables {
-            let (namespace, sysctl) = (self.host.namespace.clone(), Sysctl::BridgeNetfilter(true));
-            outcome.plan.push(self.kernel, Op::SetSysctl { namespace, sysctl });
-        }
-        if !self.profile().forwards_when_a_network_needs_it() {
-            self.forward(Family::Ipv4, view, outcome);
-            if self.config.ip_forward && self.filters(Family::Ipv6) {
-                self.drop_forward(Family::Ipv6, outcome);
-            }
-        }
-        for family in [Family::Ipv4, Family::Ipv6] {
-            if self.filters(family) {
-                if !self.user_chains {
-                    self.firewall().user_chain(&mut outcome.plan, self.kernel, family);
-                }
-                self.firewall().start(&mut outcome.plan, self.owner, family);
-            }
-        }
-        self.user_chains = true;
-    }
-
-    /// Makes the host forward packets of a family. Where the daemon is the one who turns that on, what no rule lets
-    /// through is dropped.
-    fn forward(&mut self, family: Family, view: &HostView, outcome: &mut Outcome) {
-        if !self.config.ip_forward || std::mem::replace(&mut self.forwarding[index_of(family)], true) {
-            return;
-        }
-        let sysctl = match family {
-            Family::Ipv4 if view.ip_forward => return,
-            Family::Ipv4 => Sysctl::Ipv4Forward(true),
-            Family::Ipv6 => Sysctl::Ipv6Forward(true),
-        };
-        outcome.plan.push(self.kernel, Op::SetSysctl { namespace: self.host.namespace.clone(), sysctl });
-        let by_network = family == Family::Ipv4 || self.profile().forwards_when_a_network_needs_it();
-        if by_network && self.filters(family) && !self.config.ip_forward_no_drop {
-            self.drop_forward(family, outcome);
-        }
-    }
-
-    /// Whether the host forwards IPv4, as it was or because the daemon saw to it.
-    fn host_forwards(&self, view: &HostView) -> bool {
-        view.ip_forward || self.config.ip_forward && self.forwarding[index_of(Family::Ipv4)]
-    }
-
-    fn drop_forward(&mut self, family: Family, outcome: &mut Outcome) {
-        self.drops_forward[index_of(family)] = true;
-        self.firewall().drop_forward(&mut outcome.plan, self.kernel, family);
     }
 
     /// The version of the client whose requests follow: what they print is in its words.
@@ -412,9 +236,7 @@ impl Daemon {
             Request::ContainerRun(create) => self.container_run(now, create, view),
             Request::ContainerCreate(create) => {
                 let mut outcome = Outcome::default();
-                let number = self
-                    .container_create(now, create, view, &mut outcome)
-                    .map_err(|error| error.shown_as(Shown::Create))?;
+                let number = self.container_create(now, create, view, &mut outcome)?;
                 if let Some(container) = self.containers.get(&number) {
                     outcome.say(container.id.as_str());
                 }
@@ -428,12 +250,13 @@ impl Daemon {
             Request::ContainerRename(rename) => Ok(self.container_rename(now, rename)),
             Request::ContainerPause(list) => Ok(self.container_pause(now, list, true)),
             Request::ContainerUnpause(list) => Ok(self.container_pause(now, list, false)),
+            Request::ContainerUpdate(update) => Ok(self.container_update(now, update)),
             Request::ContainerWait(list) => Ok(self.container_wait(list)),
             Request::ContainerExec(exec) => self.container_exec(now, exec),
             Request::ContainerList(list) => self.container_list(now, list),
             Request::ContainerPort(port) => self.container_port(port),
             Request::ContainerLogs(logs) => self.container_logs(logs),
-            Request::ContainerPrune(prune) => Ok(self.container_prune(now, prune)),
+            Request::ContainerPrune(prune) => self.container_prune(now, prune),
             Request::Inspect(inspect) => self.inspect(inspect),
             Request::Events(events) => {
                 Ok(Outcome { asks: vec![Ask::Events(events.clone())], ..Outcome::default() })
@@ -594,153 +417,6 @@ impl Daemon {
         }
     }
 
-    fn network_event(
-        &self,
-        now: Duration,
-        action: &str,
-        number: u32,
-        container: Option<&Id>,
-    ) -> Option<DockerEvent> {
-        let network = self.networks.get(&number)?;
-        let mut attributes = BTreeMap::from([
-            ("name".to_owned(), network.name.clone()),
-            ("type".to_owned(), network.driver.name().to_owned()),
-        ]);
-        if let Some(container) = container {
-            attributes.insert("container".to_owned(), container.to_string());
-        }
-        let (kind, id) = (EventKind::Network, network.id.clone());
-        Some(DockerEvent { time: now, kind, action: action.to_owned(), id, attributes })
-    }
-
-    fn container_event(
-        &self,
-        now: Duration,
-        action: &str,
-        number: u32,
-        more: &[(&str, String)],
-    ) -> Option<DockerEvent> {
-        let container = self.containers.get(&number)?;
-        let labels = container.made_from.config.labels.iter();
-        let mut attributes: BTreeMap<String, String> =
-            labels.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        attributes.insert("image".to_owned(), container.made_from.config.image.clone());
-        attributes.insert("name".to_owned(), container.name.clone());
-        attributes.extend(more.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
-        let (kind, id) = (EventKind::Container, container.id.clone());
-        Some(DockerEvent { time: now, kind, action: action.to_owned(), id, attributes })
-    }
-
-    fn container_wait(&self, list: &Containers) -> Outcome {
-        self.each(&list.containers, |container, outcome| {
-            let ended = (!container.state.is_up()).then_some(container.exit_code);
-            outcome.asks.push(Ask::Wait { container: container.id.clone(), ended });
-            Ok(())
-        })
-    }
-
-    /// Why a running container takes no `docker exec`, if so.
-    pub fn exec_refusal(&self, container: &str) -> Option<DockerError> {
-        let number = self.container_number(container).ok()?;
-        self.check_linked_run(number).err()
-    }
-
-    fn container_exec(&self, now: Duration, exec: &ContainerExec) -> Result<Outcome, DockerError> {
-        let container = self.container(&exec.container)?;
-        let name = &exec.container;
-        match (container.state, &container.sandbox) {
-            (State::Paused, _) => Err(DockerError::conflict(format!(
-                "Container {name} is paused, unpause the container before exec"
-            ))),
-            (State::Running, Some(sandbox)) => {
-                self.check_linked_run(container.number)?;
-                let mut outcome = Outcome::default();
-                let line = exec.command.join(" ");
-                for action in ["exec_create", "exec_start"] {
-                    let action = format!("{action}: {line}");
-                    outcome.events.extend(self.container_event(now, &action, container.number, &[]));
-                }
-                let mut env = self.environment(container.number, exec.tty);
-                env.extend(exec.env.iter().cloned());
-                let config = &container.made_from.config;
-                let whom = exec.user.as_ref().or(config.user.as_ref()).map_or("", String::as_str);
-                let user = user::resolve(whom, &config.image);
-                let is_root = user.as_ref().is_ok_and(|user| user.id == 0);
-                outcome.asks.push(Ask::Exec {
-                    container: container.id.clone(),
-                    namespace: sandbox.namespace.clone(),
-                    argv: exec.command.clone(),
-                    env,
-                    detach: exec.detach,
-                    capabilities: match (is_root, exec.privileged) {
-                        (false, _) => NetworkCapabilities::NONE,
-                        (true, true) => NetworkCapabilities::ALL,
-                        (true, false) => NetworkCapabilities::of(config),
-                    },
-                    user,
-                });
-                Ok(outcome)
-            }
-            _ => {
-                let id = &container.id;
-                let text = match self.profile() {
-                    Profile::Docker20_10 => format!("Container {id} is not running"),
-                    Profile::Docker28 | Profile::Docker29 => format!("container {id} is not running"),
-                };
-                Err(DockerError::conflict(text))
-            }
-        }
-    }
-
-    fn container_logs(&self, logs: &ContainerLogs) -> Result<Outcome, DockerError> {
-        let container = self.container(&logs.container)?.id.clone();
-        let ask = Ask::Logs { container, tail: logs.tail, follow: logs.follow };
-        Ok(Outcome { asks: vec![ask], ..Outcome::default() })
-    }
-
-    fn container_pause(&mut self, now: Duration, list: &Containers, frozen: bool) -> Outcome {
-        let mut outcome = Outcome::default();
-        for text in &list.containers {
-            match self.pause_one(now, text, frozen, &mut outcome) {
-                Ok(()) => outcome.say(text),
-                Err(error) => outcome.refuse(self.client, error),
-            }
-        }
-        outcome
-    }
-
-    fn pause_one(
-        &mut self,
-        now: Duration,
-        text: &str,
-        frozen: bool,
-        outcome: &mut Outcome,
-    ) -> Result<(), DockerError> {
-        let number = self.container_number(text)?;
-        let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
-        let (id, state) = (container.id.clone(), container.state);
-        container.state = match (state, frozen) {
-            (State::Running, true) => State::Paused,
-            (State::Paused, false) => State::Running,
-            (State::Paused, true) => {
-                return Err(DockerError::conflict(format!("Container {id} is already paused")));
-            }
-            (State::Running | State::Created | State::Exited, false) => {
-                return Err(DockerError::system(format!("Container {id} is not paused")));
-            }
-            (State::Created | State::Exited, true) => {
-                return Err(DockerError::conflict(format!("Container {id} is not running")));
-            }
-        };
-        outcome.kills.push(Kill::Freeze { container: id, frozen });
-        if !frozen {
-            self.watch_health(now, number, false, outcome);
-        }
-        let action = if frozen { "pause" } else { "unpause" };
-        outcome.events.extend(self.container_event(now, action, number, &[]));
-        Ok(())
-    }
-
     /// Runs a look at each of several containers; those that are not found are refused one by one.
     fn each(
         &self,
@@ -777,11 +453,6 @@ impl Daemon {
     /// The default bridge, unless there is none.
     fn default_bridge(&self) -> Option<&Network> {
         self.network_names.get("bridge").and_then(|number| self.networks.get(number))
-    }
-
-    /// Whether a mode's network is the container's whole world: no other may be joined.
-    fn is_exclusive(mode: &NetworkMode) -> bool {
-        matches!(mode, NetworkMode::Host | NetworkMode::Container(_))
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Endpoint {
     pub network_number: Option<u32>,
     /// It was made by `network connect`.
     pub connected: bool,
+    /// A start or `network connect` has found its network, and with it which names it has there.
+    pub named: bool,
     /// What exists while the container runs.
     pub active: Option<Active>,
 }

@@ -24,10 +24,10 @@ pub enum Shown {
     Run,
     /// The same once the container was made.
     RunStart,
-    /// As [`Shown::Run`] for `docker create`, status 1.
-    Create,
     /// The client's own check: `Error: ...`, status 1.
     Client,
+    /// The client's own words alone, status 1.
+    Alone,
     /// A template that the client cannot use: the text alone. Status 64 if it cannot be parsed, else 1.
     Template {
         /// It can be parsed.

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::cli::duration;
 use super::error::{DockerError, Shown};
-use super::format;
+use super::format::shape::{Shape, Structure, field, renamed};
+use super::format::{FormatError, Template};
 use super::inspect;
 use super::outcome::{DockerEvent, EventKind};
 use super::request::{Events, Filter};
@@ -24,32 +25,58 @@ pub fn list<'a>(
     now: Duration,
     events: impl Iterator<Item = &'a DockerEvent>,
 ) -> Result<String, DockerError> {
-    let since = request.since.as_deref().map(|text| moment("since", text, now)).transpose()?;
-    let until = request.until.as_deref().map(|text| moment("until", text, now)).transpose()?;
-    let known = ["container", "daemon", "event", "image", "label", "network", "scope", "type"];
-    if let Some(filter) = request.filters.iter().find(|filter| !known.contains(&filter.name.as_str())) {
-        return Err(DockerError::bad_parameter(format!("invalid filter '{}'", filter.name)));
-    }
+    let time = |text: &String| moment(text, now).map_err(|error| error.shown_as(Shown::Alone));
+    let since = request.since.as_ref().map(time).transpose()?;
+    let until = request.until.as_ref().map(time).transpose()?;
     let wanted = events
-        .filter(|event| since.is_none_or(|since| event.time >= since))
-        .filter(|event| until.is_none_or(|until| event.time <= until))
+        .filter(|event| since.flatten().is_none_or(|since| event.time >= since))
+        .filter(|event| until.is_none_or(|until| until.is_some_and(|until| event.time <= until)))
         .filter(|event| matches(event, &request.filters));
+    let template = request.format.as_deref().filter(|format| *format != "json");
+    let template = template.map(Template::parse).transpose().map_err(unusable)?;
+    if let Some(template) = &template {
+        // The client tries it out before it asks.
+        template.execute_as(&Value::Null, &MESSAGE).map_err(unusable)?;
+    }
     let mut text = String::new();
     for event in wanted {
-        match request.format.as_deref() {
+        match &template {
+            Some(template) => text += &template.execute_as(&message(event), &MESSAGE).map_err(unusable)?,
+            None if request.format.is_some() => text += &message(event).to_string(),
             None => text += &line(event),
-            Some("json") => text += &message(event).to_string(),
-            Some(template) => {
-                text += &format::format_with_gaps(template, &message(event)).map_err(|error| {
-                    let text = format!("template parsing error: {error}");
-                    DockerError::bad_parameter(text).shown_as(Shown::Client)
-                })?;
-            }
         }
         text.push('\n');
     }
     Ok(text)
 }
+
+/// What the client says of a template that it cannot use.
+fn unusable(error: FormatError) -> DockerError {
+    let text = format!("Error parsing format: {error}");
+    DockerError::bad_parameter(text).shown_as(Shown::Template { parsed: false })
+}
+
+/// What a template sees of an event (`events.Message`).
+static MESSAGE: Shape = Shape::Struct(&Structure {
+    name: "*events.Message",
+    fields: &[
+        renamed("Status", "status", &Shape::Text),
+        renamed("ID", "id", &Shape::Text),
+        renamed("From", "from", &Shape::Text),
+        field("Type", &Shape::Text),
+        field("Action", &Shape::Text),
+        field(
+            "Actor",
+            &Shape::Struct(&Structure {
+                name: "events.Actor",
+                fields: &[field("ID", &Shape::Text), field("Attributes", &Shape::Map(&Shape::Text))],
+            }),
+        ),
+        renamed("Scope", "scope", &Shape::Text),
+        renamed("Time", "time", &Shape::Number),
+        renamed("TimeNano", "timeNano", &Shape::Number),
+    ],
+});
 
 fn line(event: &DockerEvent) -> String {
     let attributes: Vec<String> =
@@ -107,17 +134,17 @@ fn matches(event: &DockerEvent, filters: &[Filter]) -> bool {
     groups.values().all(|held| *held)
 }
 
-/// A moment of the world's time.
-fn moment(option: &str, text: &str, now: Duration) -> Result<Duration, DockerError> {
+/// A moment of the world's time: seconds of the Unix epoch, or how long ago; `None` if the world had not begun.
+///
+/// # Errors
+/// When the text is neither.
+pub(super) fn moment(text: &str, now: Duration) -> Result<Option<Duration>, DockerError> {
     if let Ok(seconds) = text.parse::<f64>()
         && let Ok(since) = Duration::try_from_secs_f64(seconds)
     {
-        return Ok(since.saturating_sub(inspect::since_epoch(Duration::ZERO)));
+        return Ok(since.checked_sub(inspect::since_epoch(Duration::ZERO)));
     }
-    match duration(text) {
-        Ok(ago) => Ok(now.saturating_sub(ago)),
-        Err(_) => Err(DockerError::bad_parameter(format!(
-            "invalid value for \"{option}\": \"{text}\": expected seconds of the Unix epoch or a time such as 10m"
-        ))),
-    }
+    duration(text).map(|ago| now.checked_sub(ago)).map_err(|_| {
+        DockerError::bad_parameter(format!("failed to parse value as time or duration: {text:?}"))
+    })
 }

@@ -2,18 +2,21 @@
 //!
 //! Fields and chains (`.A.B`, `$v.A`), variables, literals, parentheses and pipes; `range` (one or two variables,
 //! `else`), `if`, `else if`, `with`; trimming (`{{-`, `-}}`) and comments; Docker's and Go's functions: json, join,
-//! split, lower, upper, title, truncate, pad, println, print, printf (`%s %v %d %q %t %%`), len, index, index,
+//! split, lower, upper, title, truncate, pad, println, print, printf (`%s %v %d %q %t %%`), len, index, slice,
 //! eq, ne, lt, le, gt, ge, and, or, not. Data is JSON: a field is a key, objects are ranged over in the order of their sorted
-//! keys as Go does with maps. JSON has no types, so a null prints as `<no value>` and an object as a
-//! map, where Go would know better. Anything else (define, template, block, break, slice, assignment to an outer variable, method calls) is refused by name. Nesting,
+//! keys as Go does with maps. What Go knows of its types is said in `shape`; without it a null prints as `<no value>` and an
+//! object as a map. Anything else (define, template, block, break, assignment to an outer variable, method calls) is refused by name. Nesting,
 //! steps and output are bounded.
 
+mod datum;
 mod evaluate;
+pub(in crate::docker) mod shape;
 mod syntax;
 
 use serde_json::Value;
 use thiserror::Error;
 
+use self::shape::Shape;
 use self::syntax::Node;
 
 /// A template ready to run.
@@ -73,7 +76,19 @@ impl Template {
     /// # Errors
     /// When a field does not exist or a function gets something it cannot use.
     pub fn execute(&self, data: &Value) -> Result<String, FormatError> {
-        evaluate::run(&self.nodes, &self.source, data, Missing::Error)
+        evaluate::run(&self.nodes, &self.source, data, &Shape::Any, Missing::Error)
+    }
+
+    /// Runs the template over a value of a type of Go's.
+    ///
+    /// # Errors
+    /// As [`Template::execute`].
+    pub(in crate::docker) fn execute_as(
+        &self,
+        data: &Value,
+        shape: &'static Shape,
+    ) -> Result<String, FormatError> {
+        evaluate::run(&self.nodes, &self.source, data, shape, Missing::NoValue)
     }
 }
 
@@ -86,12 +101,9 @@ enum Missing {
     NoValue,
 }
 
-/// Parses and runs a template in which missing fields print `<no value>`.
-///
-/// # Errors
-/// As [`format()`], but for fields that do not exist.
-pub fn format_with_gaps(source: &str, data: &Value) -> Result<String, FormatError> {
-    evaluate::run(&syntax::parse(source)?, source, data, Missing::NoValue)
+/// What `json` makes of a row of a list.
+pub(super) fn json_of_row(row: &Value, shape: &'static Shape) -> String {
+    datum::Datum::borrowed(row, shape).json()
 }
 
 /// Parses and runs a template in one go.
@@ -169,8 +181,8 @@ mod tests {
                 "{{printf \"%q %d %v%%\" .Name .Count .On}} {{truncate .Name 2}} {{pad .Name 1 2}}|{{`raw`}}",
                 "\"web\" 3 true% we  web  |raw",
             ),
+            ("{{slice .Name 1}} {{slice .Name 0 2}} {{slice .Args 1 2}} {{slice .Name}}", "eb we [b] web"),
             ("{{index .Labels \"missing\"}}|{{. | json | len}}", "|331"),
-            ("{{range .IPAM.Config}}{{.Subnet}} {{.IPRange}}{{.Gateway}}{{end}}", "172.18.0.0/16 172.18.0.1"),
             ("plain", "plain"),
         ];
         for (template, expected) in cases {
@@ -184,6 +196,55 @@ mod tests {
     }
 
     #[test]
+    fn types_say_what_is_not_there() {
+        use super::shape::{Field, Shape, Structure, field, renamed};
+        const TEXT: &Shape = &Shape::Text;
+        const FIELDS: &[Field] = &[
+            field("Name", TEXT),
+            renamed("ID", "Id", TEXT),
+            field("Args", &Shape::List(TEXT)),
+            field("Links", &Shape::List(TEXT)),
+            field("Opts", &Shape::Map(TEXT)),
+            field(
+                "Health",
+                &Shape::Pointer(&Shape::Struct(&Structure {
+                    name: "Health",
+                    fields: &[field("Status", TEXT)],
+                })),
+            ),
+            field("Count", &Shape::Number),
+            field("Off", &Shape::Bool),
+            field("Labels", &Shape::Map(TEXT)),
+        ];
+        static SHAPE: Shape = Shape::Struct(&Structure { name: "Thing", fields: FIELDS });
+        for (template, expected) in [
+            ("{{.Name}}|{{.ID}}|{{.Links}}|{{.Opts}}|{{.Health}}|{{.Off}}", "web||[]|map[]|<nil>|false"),
+            ("{{json .Links}} {{len .Links}} {{range .Opts}}x{{else}}none{{end}}", "null 0 none"),
+            (
+                "{{.Labels.nope}} {{.Labels.nope.deeper}} {{index .Labels \"nope\"}}.",
+                "<no value> <no value> .",
+            ),
+            ("{{if .Health}}yes{{else}}no{{end}} {{if .}}yes{{end}}", "no yes"),
+            ("{{.}}", "{web  [a b] [] map[] <nil> 3 false map[a:1 b:2]}"),
+        ] {
+            let shown = Template::parse(template).unwrap().execute_as(&data(), &SHAPE);
+            assert_eq!(shown.unwrap(), expected, "{template}");
+        }
+        for (template, reason) in [
+            ("{{.Bogus}}", "can't evaluate field Bogus in type Thing"),
+            ("{{.Health.Status}}", "nil pointer evaluating .Status"),
+            ("{{range .Name}}{{end}}", "range can't iterate over web"),
+            (
+                "{{.Label \"a\"}}",
+                "error calling Label: Label has arguments but cannot be invoked as function",
+            ),
+        ] {
+            let error = Template::parse(template).unwrap().execute_as(&data(), &SHAPE).unwrap_err();
+            assert!(error.to_string().ends_with(reason), "{template}: {error}");
+        }
+    }
+
+    #[test]
     fn errors_of_go() {
         let cases = [
             ("{{.Foo}}", "template: :1:2: executing \"\" at <.Foo>: map has no entry for key \"Foo\""),
@@ -193,7 +254,7 @@ mod tests {
             ),
             (
                 "{{.Name.X}}",
-                "template: :1:7: executing \"\" at <.Name.X>: can't evaluate field X in type string",
+                "template: :1:7: executing \"\" at <.Name.X>: can't evaluate field X in type interface {}",
             ),
             ("{{frob .Name}}", "template: :1: function \"frob\" not defined"),
             ("{{.Name", "template: :1: unclosed action"),
@@ -203,6 +264,18 @@ mod tests {
             ("{{\"abc}}", "template: :1: unterminated quoted string"),
             ("{{}}", "template: :1: missing value for command"),
             ("{{template \"x\"}}", "template: :1: template is not supported"),
+            (
+                "{{index .Args 2}}",
+                "template: :1:2: executing \"\" at <index .Args 2>: error calling index: reflect: slice index out of range",
+            ),
+            (
+                "{{slice .Name 2 1}}",
+                "template: :1:2: executing \"\" at <slice .Name 2 1>: error calling slice: invalid slice index: 2 > 1",
+            ),
+            (
+                "{{slice .Name 0 4}}",
+                "template: :1:2: executing \"\" at <slice .Name 0 4>: error calling slice: index out of range: 4",
+            ),
             (
                 "{{index .Args 7}}",
                 "template: :1:2: executing \"\" at <index .Args 7>: error calling index: index out of range: 7",

@@ -109,6 +109,15 @@ impl Source {
     }
 }
 
+/// The id of an image: another one for every name, and the same for the same.
+pub(super) fn image_id(reference: &str) -> String {
+    // FNV-1a spreads the name over the seed.
+    let seed = reference
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+    format!("sha256:{}", Source::new(seed).digits())
+}
+
 /// 02:42 and the four bytes of an IPv4 address.
 pub(super) fn mac_from_ipv4(address: Ipv4Addr) -> MacAddress {
     let [a, b, c, d] = address.octets();

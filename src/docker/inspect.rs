@@ -1,7 +1,11 @@
 //! The JSON of `docker inspect` and `docker network inspect`, fields in the order of each API version.
 //!
-//! Only the fields that networking touches or that people look at are filled in; others that every container has keep
-//! dockerd's defaults where they are short.
+//! The fields that networking touches or that people look at are filled in; others have dockerd's defaults. What a
+//! storage driver says of itself is left out, and so is the log of a health check. An image's id stands for its name:
+//! nobody knows the content that it would be a digest of.
+
+mod config;
+pub(super) mod shapes;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use super::container::{Container, SandboxKind, State};
 use super::endpoint::{Active, Endpoint};
+use super::identity::image_id;
 use super::network::Network;
 use super::profile::Profile;
 use super::request::NetworkMode;
@@ -115,7 +120,8 @@ pub(super) fn container(profile: Profile, container: &Container) -> Value {
         "FinishedAt": time(container.finished),
     });
     if let (Some(health), Some(fields)) = (container.health, state.as_object_mut()) {
-        let shown = json!({"Status": health.status.name(), "FailingStreak": health.failing_streak});
+        let shown =
+            json!({"Status": health.status.name(), "FailingStreak": health.failing_streak, "Log": []});
         fields.insert("Health".to_owned(), shown);
     }
     let base = format!("/var/lib/docker/containers/{}", container.id);
@@ -125,7 +131,7 @@ pub(super) fn container(profile: Profile, container: &Container) -> Value {
         ("Path", json!(container.shown_argv().first())),
         ("Args", json!(container.shown_argv().get(1..).unwrap_or_default())),
         ("State", state),
-        ("Image", json!(config.image)),
+        ("Image", json!(image_id(config.catalogue_key.as_ref().unwrap_or(&config.image)))),
         ("ResolvConfPath", json!(format!("{base}/resolv.conf"))),
         ("HostnamePath", json!(format!("{base}/hostname"))),
         ("HostsPath", json!(format!("{base}/hosts"))),
@@ -134,9 +140,13 @@ pub(super) fn container(profile: Profile, container: &Container) -> Value {
         ("RestartCount", json!(container.restarts)),
         ("Driver", json!("overlay2")),
         ("Platform", json!("linux")),
-        ("HostConfig", host_config(container)),
+        ("MountLabel", json!("")),
+        ("ProcessLabel", json!("")),
+        ("AppArmorProfile", json!("")),
+        ("ExecIDs", Value::Null),
+        ("HostConfig", config::host_config(profile, container)),
         ("Mounts", json!([])),
-        ("Config", config_json(container)),
+        ("Config", config::config(container)),
         ("NetworkSettings", network_settings(profile, container)),
     ])
 }
@@ -158,82 +168,6 @@ pub(super) fn container_for_client(profile: Profile, container: &Container) -> V
         }
     }
     shown
-}
-
-fn host_config(container: &Container) -> Value {
-    let config = &container.made_from.config;
-    let mut bindings: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for port in &config.ports {
-        let host = port.host_port.map(|range| {
-            if range.first == range.last {
-                range.first.to_string()
-            } else {
-                format!("{}-{}", range.first, range.last)
-            }
-        });
-        bindings.entry(port.exposed().to_string()).or_default().push(json!({
-            "HostIp": port.host_ip.map(|ip| ip.to_string()).unwrap_or_default(),
-            "HostPort": host.unwrap_or_default(),
-        }));
-    }
-    let texts = |list: Vec<String>| if list.is_empty() { Value::Null } else { json!(list) };
-    let links = config
-        .links
-        .iter()
-        .map(|link| format!("/{}:/{}/{}", link.container, container.name, link.alias))
-        .collect();
-    object(vec![
-        ("NetworkMode", json!(config.network_mode.to_string())),
-        ("PortBindings", json!(bindings)),
-        (
-            "RestartPolicy",
-            json!({"Name": config.restart.name(), "MaximumRetryCount": match config.restart {
-                super::request::RestartPolicy::OnFailure { maximum_retries } => maximum_retries,
-                super::request::RestartPolicy::No
-                | super::request::RestartPolicy::Always
-                | super::request::RestartPolicy::UnlessStopped => 0,
-            }}),
-        ),
-        ("AutoRemove", json!(config.auto_remove)),
-        ("CapAdd", texts(config.cap_add.clone())),
-        ("CapDrop", texts(config.cap_drop.clone())),
-        // The client sends these lists even when they are empty.
-        ("Dns", json!(config.dns.iter().map(ToString::to_string).collect::<Vec<_>>())),
-        ("DnsOptions", json!(config.dns_options)),
-        ("DnsSearch", json!(config.dns_search)),
-        ("ExtraHosts", texts(config.extra_hosts.iter().map(ToString::to_string).collect())),
-        ("Links", texts(links)),
-        ("Privileged", json!(config.privileged)),
-        ("PublishAllPorts", json!(config.publish_all)),
-        ("Sysctls", if config.sysctls.is_empty() { Value::Null } else { json!(config.sysctls) }),
-    ])
-}
-
-fn config_json(container: &Container) -> Value {
-    let config = &container.made_from.config;
-    let mut fields = vec![
-        ("Hostname", json!(container.hostname)),
-        ("Domainname", json!(config.domainname.as_deref().unwrap_or_default())),
-        ("User", json!(config.user.as_deref().unwrap_or_default())),
-    ];
-    if !container.made_from.exposed.is_empty() {
-        let ports: BTreeMap<String, Value> =
-            container.made_from.exposed.iter().map(|port| (port.to_string(), json!({}))).collect();
-        fields.push(("ExposedPorts", json!(ports)));
-    }
-    fields.extend([
-        ("Tty", json!(config.tty)),
-        ("OpenStdin", json!(config.interactive)),
-        ("Env", json!(container.made_from.env)),
-        ("Cmd", json!(container.shown_argv())),
-        ("Image", json!(config.image)),
-        ("Entrypoint", config.entrypoint.as_ref().map_or(Value::Null, |text| json!([text]))),
-        ("Labels", config.labels.json()),
-    ]);
-    if let Some(mac) = &config.mac {
-        fields.push(("MacAddress", json!(mac)));
-    }
-    object(fields)
 }
 
 fn network_settings(profile: Profile, container: &Container) -> Value {
@@ -379,7 +313,8 @@ fn endpoint_json(profile: Profile, container: &Container, endpoint: &Endpoint) -
         json!(config.driver_opts)
     };
     let network_id = json!(endpoint.network_id.as_ref().map(|id| id.to_string()).unwrap_or_default());
-    let names = if user_defined { json!(container.dns_names(endpoint)) } else { Value::Null };
+    let names =
+        if user_defined && endpoint.named { json!(container.dns_names(endpoint)) } else { Value::Null };
     let parts = Parts::of(endpoint.active.as_ref());
     let addresses = vec![
         ("IPPrefixLen", parts.ipv4_prefix),

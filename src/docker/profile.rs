@@ -212,6 +212,12 @@ impl Profile {
         self.is_20_10()
     }
 
+    /// Whether the address of `host-gateway-ip` is shown as one of IPv6 that stands for it: 28 keeps it in a list that came
+    /// with it and does not shorten it.
+    pub fn maps_the_host_gateway_ip(self) -> bool {
+        self == Self::Docker28
+    }
+
     /// Whether `host-gateway` stands for the default bridge's addresses of both families.
     pub fn host_gateway_of_both_families(self) -> bool {
         !self.is_20_10()

@@ -81,6 +81,13 @@ pub fn validate(reference: &str) -> Result<(), ReferenceError> {
     }
 }
 
+/// A reference with what may be left out of it: the domain of Docker's own registry and its path, and the tag `latest`.
+pub fn familiar(reference: &str) -> &str {
+    let short = ["docker.io/library/", "docker.io/", "index.docker.io/library/", "library/"];
+    let short = short.iter().find_map(|prefix| reference.strip_prefix(prefix)).unwrap_or(reference);
+    short.strip_suffix(":latest").unwrap_or(short)
+}
+
 /// A name with an optional port, or an IPv6 address in brackets.
 fn is_domain(domain: &str) -> bool {
     let (host, port) = match domain.strip_prefix('[').and_then(|rest| rest.split_once(']')) {

@@ -7,11 +7,12 @@
 use std::{cmp::Ordering, net::IpAddr, time::Duration};
 
 use serde_json::{Map, Value};
+use thiserror::Error;
 
 use super::{
     cli::ports::Protocol,
     client::ClientVersion,
-    format::{FormatError, Template},
+    format::{self, FormatError, Template, shape::Shape},
     request::{ExposedPort, View},
 };
 
@@ -65,6 +66,54 @@ impl ListKind {
         }
     }
 
+    /// What a template sees of a row.
+    fn row(self) -> &'static Shape {
+        match self {
+            Self::Containers | Self::ContainersWithSize => &Shape::Row {
+                name: "*formatter.ContainerContext",
+                fields: &[
+                    "Command",
+                    "CreatedAt",
+                    "ID",
+                    "Image",
+                    "Labels",
+                    "LocalVolumes",
+                    "Mounts",
+                    "Names",
+                    "Networks",
+                    "Platform",
+                    "Ports",
+                    "RunningFor",
+                    "Size",
+                    "State",
+                    "Status",
+                ],
+            },
+            Self::Networks => &Shape::Row {
+                name: "*network.networkContext",
+                fields: &["CreatedAt", "Driver", "ID", "IPv4", "IPv6", "Internal", "Labels", "Name", "Scope"],
+            },
+        }
+    }
+
+    /// `--format raw`.
+    fn raw(self) -> &'static str {
+        match self {
+            Self::Containers => {
+                "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: \
+                 {{.State}}\nstatus: {{.Status}}\nnames: {{.Names}}\nlabels: {{.Labels}}\nports: {{.Ports}}\n"
+            }
+            Self::ContainersWithSize => {
+                "container_id: {{.ID}}\nimage: {{.Image}}\ncommand: {{.Command}}\ncreated_at: {{.CreatedAt}}\nstate: \
+                 {{.State}}\nstatus: {{.Status}}\nnames: {{.Names}}\nlabels: {{.Labels}}\nports: {{.Ports}}\nsize: \
+                 {{.Size}}\n"
+            }
+            Self::Networks => {
+                "network_id: {{.ID}}\nname: {{.Name}}\ndriver: {{.Driver}}\nscope: {{.Scope}}\n"
+            }
+        }
+    }
+
     fn default_columns(self) -> &'static str {
         match self {
             Self::Containers => {
@@ -78,26 +127,49 @@ impl ListKind {
     }
 }
 
+/// Why a list's template cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ListError {
+    /// `docker ps` reads a template before it asks for the list.
+    #[error("failed to parse template: {0}")]
+    Parse(FormatError),
+    /// It also tries it out, to see whether it needs the sizes.
+    #[error("failed to execute template: {0}")]
+    Execute(FormatError),
+    /// The list itself was to be printed.
+    #[error("template parsing error: {0}")]
+    Print(FormatError),
+}
+
 /// Prints `rows`, objects with the fields of `kind`, in the order given and as `view` asks. Ids and commands come already cut or
 /// full, as `view.no_trunc` says.
 ///
 /// # Errors
 /// When the template of `--format` is malformed or names an unknown field.
-pub fn list(kind: ListKind, view: &View, rows: &[Value]) -> Result<String, FormatError> {
+pub fn list(kind: ListKind, view: &View, rows: &[Value]) -> Result<String, ListError> {
+    let shape = kind.row();
     let format = view.format.as_deref().unwrap_or("table");
     if format == "json" {
-        let lines: Vec<String> = rows.iter().map(Value::to_string).collect();
-        return Ok(lines.iter().map(|line| format!("{line}\n")).collect());
+        return Ok(rows.iter().map(|row| format::json_of_row(row, shape) + "\n").collect());
     }
+    if kind != ListKind::Networks && view.format.is_some() {
+        let tried = Template::parse(format).map_err(ListError::Parse)?;
+        let blank = kind.headings().iter().map(|(field, _)| ((*field).to_owned(), Value::from("")));
+        tried.execute_as(&Value::Object(blank.collect()), shape).map_err(ListError::Execute)?;
+    }
+    let raw =
+        if view.quiet { kind.raw().split_inclusive("\n").next().unwrap_or_default() } else { kind.raw() };
     // A template of one's own wins over --quiet, as in the client.
     let only_ids = view.quiet && format == "table";
     let (heading, columns) = match format.strip_prefix("table") {
         Some(_) if only_ids => (false, "{{.ID}}"),
         Some(columns) if columns.trim().is_empty() => (true, kind.default_columns()),
         Some(columns) => (true, columns.trim()),
+        None if format == "raw" => (false, raw),
         None => (false, format),
     };
-    let template = Template::parse(&columns.replace("\\t", "\t").replace("\\n", "\n"))?;
+    let template =
+        Template::parse(&columns.replace("\\t", "\t").replace("\\n", "\n")).map_err(ListError::Print)?;
     let mut text = String::new();
     if heading {
         let names: Map<String, Value> = kind
@@ -105,11 +177,11 @@ pub fn list(kind: ListKind, view: &View, rows: &[Value]) -> Result<String, Forma
             .iter()
             .map(|(field, name)| ((*field).to_owned(), Value::String((*name).to_owned())))
             .collect();
-        text.push_str(&template.execute(&Value::Object(names))?);
+        text.push_str(&template.execute_as(&Value::Object(names), shape).map_err(ListError::Print)?);
         text.push('\n');
     }
     for row in rows {
-        text.push_str(&template.execute(row)?);
+        text.push_str(&template.execute_as(row, shape).map_err(ListError::Print)?);
         text.push('\n');
     }
     Ok(if heading { tabulate(&text) } else { text })
@@ -388,7 +460,8 @@ b140aaee79d8   nginx     \"httpd -f -p 80 -h /…\"   1 second ago   Up Less tha
         assert_eq!(shown(Some("{{.Name}} {{.Driver}}"), false), "bridge bridge\n");
         assert_eq!(
             shown(Some("json"), false),
-            "{\"ID\":\"aaa\",\"Name\":\"bridge\",\"Driver\":\"bridge\",\"Scope\":\"local\"}\n"
+            "{\"CreatedAt\":null,\"Driver\":\"bridge\",\"ID\":\"aaa\",\"IPv4\":null,\"IPv6\":null,\"Internal\":null,\
+             \"Labels\":null,\"Name\":\"bridge\",\"Scope\":\"local\"}\n"
         );
     }
 

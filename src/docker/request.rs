@@ -49,6 +49,8 @@ pub enum Request {
     ContainerPause(Containers),
     /// `docker unpause`.
     ContainerUnpause(Containers),
+    /// `docker update`.
+    ContainerUpdate(ContainerUpdate),
     /// `docker wait`.
     ContainerWait(Containers),
     /// `docker exec`.
@@ -540,6 +542,15 @@ pub struct ContainerRename {
     pub container: String,
     /// The new name.
     pub new_name: String,
+}
+
+/// `docker update`, as far as networking goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerUpdate {
+    /// Names, ids or id prefixes.
+    pub containers: Vec<String>,
+    /// The new restart policy, if it is to change.
+    pub restart: Option<RestartPolicy>,
 }
 
 /// A list of containers and nothing more.

@@ -47,10 +47,14 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let text = if options.has('u') {
         one(user_name(sys, user), user)
     } else if kinds == 1 {
-        one(group_name(sys, group), group)
+        let all = if options.has('G') { groups(sys, user, group) } else { vec![group] };
+        let all: Vec<String> = all.into_iter().map(|group| one(group_name(sys, group), group)).collect();
+        all.join(" ")
     } else {
-        let groups = both(group, group_name(sys, group));
-        format!("uid={} gid={groups} groups={groups}", both(user, user_name(sys, user)))
+        let shown = |group: u32| both(group, group_name(sys, group));
+        let all: Vec<String> = groups(sys, user, group).into_iter().map(shown).collect();
+        let user = both(user, user_name(sys, user));
+        format!("uid={user} gid={} groups={}", shown(group), all.join(","))
     };
     sys.print(text + "\n").await;
     Ok(ExitCode::SUCCESS)
@@ -78,6 +82,24 @@ pub(super) fn user_name(sys: &Sys, id: u32) -> Option<String> {
 
 fn group_name(sys: &Sys, id: u32) -> Option<String> {
     name_in(sys, "/etc/group", id).or_else(|| (id == 0).then(|| "root".to_owned()))
+}
+
+/// A user's own group, and those that name the user as a member.
+fn groups(sys: &Sys, user: u32, group: u32) -> Vec<u32> {
+    let mut all = vec![group];
+    let Some(name) = user_name(sys, user) else { return all };
+    let content = sys.read_file("/etc/group").unwrap_or_default();
+    for line in String::from_utf8_lossy(&content).lines() {
+        let fields: Vec<&str> = line.split(':').collect();
+        let [_, _, number, members] = fields.as_slice() else { continue };
+        if let Ok(number) = number.parse()
+            && members.split(',').any(|member| member == name)
+            && !all.contains(&number)
+        {
+            all.push(number);
+        }
+    }
+    all
 }
 
 /// The first name of a number in a file of names, passwords and numbers.

@@ -1,5 +1,6 @@
 //! `ip route` and `ip route get`.
 
+use std::cmp::Ordering;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -14,7 +15,13 @@ pub(crate) fn routes(sys: &Sys, show: Show, words: &[&str]) -> Result<String, Fa
         return get(sys, show, rest);
     }
     let words = behind_show(words);
-    let mut routes = sys.routes(show.family.unwrap_or(Family::Ipv4));
+    let family = show.family.unwrap_or(Family::Ipv4);
+    let mut routes = sys.routes(family);
+    if family == Family::Ipv6 {
+        routes.sort_by(|left, right| in_tree_order(left.destination, right.destination));
+    }
+    // The tool of BusyBox does not leave out the table where the kernel keeps those.
+    let shows_multicast = family == Family::Ipv6 && show.style == Style::BusyBox && words.is_empty();
     let devices = sys.interfaces();
     let mut rest = words.iter();
     let mut without_device = false;
@@ -50,7 +57,21 @@ pub(crate) fn routes(sys: &Sys, show: Show, words: &[&str]) -> Result<String, Fa
         let running = devices.iter().any(|device| device.name == route.device && device.running);
         format!("{}\n", describe(route, show.style, without_device, running))
     };
-    Ok(routes.iter().map(line).collect())
+    let mut text: String = routes.iter().map(line).collect();
+    let up = devices.iter().filter(|device| shows_multicast && device.name != "lo" && device.running);
+    for device in up.filter(|device| device.addresses.iter().any(|a| !a.address.addr().is_ipv4())) {
+        text += &format!("multicast ff00::/8 dev {}  metric 256 \n", device.name);
+    }
+    Ok(text)
+}
+
+/// The order of the kernel's tree of IPv6 routes: what is within a prefix comes before the prefix (`fib6_walk`).
+fn in_tree_order(left: IpNet, right: IpNet) -> Ordering {
+    match (left.contains(&right), right.contains(&left)) {
+        (true, false) => Ordering::Greater,
+        (false, true) => Ordering::Less,
+        _ => left.addr().cmp(&right.addr()),
+    }
 }
 
 fn describe(route: &RouteView, style: Style, without_device: bool, running: bool) -> String {

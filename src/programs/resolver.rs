@@ -183,14 +183,15 @@ pub(crate) fn remote_host(address: IpAddr) -> String {
     }
 }
 
-/// The address and names of every line of `/etc/hosts`, in order.
+/// The address and names of every line of `/etc/hosts`, in order. An IPv4 address in the form of an IPv6 one is what it
+/// stands for, as with the C library.
 pub(crate) fn hosts(sys: &Sys) -> Vec<(IpAddr, Vec<String>)> {
     let content = sys.read_file("/etc/hosts").unwrap_or_default();
     let content = String::from_utf8_lossy(&content).into_owned();
     let entry = |line: &str| {
         let mut words = line.split('#').next().unwrap_or_default().split_whitespace();
-        let address = words.next()?.parse().ok()?;
-        Some((address, words.map(str::to_owned).collect()))
+        let address: IpAddr = words.next()?.parse().ok()?;
+        Some((address.to_canonical(), words.map(str::to_owned).collect()))
     };
     content.lines().filter_map(entry).collect()
 }

@@ -47,6 +47,7 @@ pub(super) fn translate(request: &mut Request, scenario: &Scenario, daemon: &Dae
         Request::ContainerKill(kill) => kill.containers.iter_mut().for_each(container),
         Request::ContainerRemove(remove) => remove.containers.iter_mut().for_each(container),
         Request::ContainerRename(rename) => container(&mut rename.container),
+        Request::ContainerUpdate(update) => update.containers.iter_mut().for_each(container),
         Request::ContainerPause(list) | Request::ContainerUnpause(list) | Request::ContainerWait(list) => {
             list.containers.iter_mut().for_each(container);
         }

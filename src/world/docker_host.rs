@@ -388,7 +388,7 @@ impl World {
         }
         self.apply(&outcome.plan)?;
         for change in &outcome.files {
-            self.files_of(&change.container).put(change.file.path(), change.text.clone());
+            self.files_of(host, &change.container).put(change.file.path(), change.text.clone());
         }
         for change in &outcome.resolvers {
             match change {
@@ -480,7 +480,7 @@ impl World {
                 Ok(text) => job.say(&text),
                 Err(error) => {
                     let output = self.daemons[host.0].refusal(&error);
-                    job.say(&output.stderr);
+                    job.complain(&output.stderr);
                     job.end(output.exit);
                 }
             },

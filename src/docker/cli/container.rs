@@ -6,7 +6,7 @@ use super::{
     network::{prune, two},
     plain,
     ports::parse_query,
-    run, shown_ignored, values,
+    run, shown_ignored, update, values,
 };
 use crate::docker::request::{
     ContainerExec, ContainerKill, ContainerList, ContainerLogs, ContainerPort, ContainerRemove,
@@ -37,6 +37,7 @@ pub(super) enum Verb {
     Start,
     Stop,
     Unpause,
+    Update,
     Version,
     Wait,
 }
@@ -82,6 +83,7 @@ impl Verb {
             "start" => Some(Self::Start),
             "stop" => Some(Self::Stop),
             "unpause" => Some(Self::Unpause),
+            "update" => Some(Self::Update),
             "wait" => Some(Self::Wait),
             _ => None,
         }
@@ -130,6 +132,7 @@ pub(super) fn parse(verb: Verb, path: String, words: &[String]) -> Result<Comman
         }
         Verb::Pause => Request::ContainerPause(containers(&usage(CONTAINERS), words)?),
         Verb::Unpause => Request::ContainerUnpause(containers(&usage(CONTAINERS), words)?),
+        Verb::Update => return update::parse(&usage(OPTIONS_CONTAINERS), words),
         Verb::Wait => Request::ContainerWait(containers(&usage(CONTAINERS), words)?),
         Verb::List => Request::ContainerList(list(&usage("[OPTIONS]"), words)?),
         Verb::Port => Request::ContainerPort(port(&usage("CONTAINER [PRIVATE_PORT[/PROTO]]"), words)?),

@@ -14,6 +14,7 @@ mod flags;
 mod network;
 pub mod ports;
 mod run;
+mod update;
 mod values;
 
 pub(in crate::docker) use values::duration;
@@ -255,7 +256,7 @@ pub fn commands(path: &str) -> impl Iterator<Item = &'static str> {
         "docker network" => &["connect", "create", "disconnect", "inspect", "ls", "prune", "rm"],
         "docker container" => &[
             "attach", "create", "exec", "inspect", "kill", "logs", "ls", "pause", "port", "prune", "rename",
-            "restart", "rm", "run", "start", "stop", "unpause", "wait",
+            "restart", "rm", "run", "start", "stop", "unpause", "update", "wait",
         ],
         _ => &[
             "attach",
@@ -282,6 +283,7 @@ pub fn commands(path: &str) -> impl Iterator<Item = &'static str> {
             "start",
             "stop",
             "unpause",
+            "update",
             "version",
             "volume",
             "wait",
@@ -298,7 +300,7 @@ fn unknown_top_level(path: String, verb: &str) -> CliError {
         }
         "swarm" | "service" | "stack" | "node" | "secret" | "config" => "there is no swarm control plane",
         "compose" => "give the Compose file itself to linkspan",
-        "volume" | "cp" | "diff" | "commit" | "export" | "top" | "stats" | "update" | "plugin" | "system"
+        "volume" | "cp" | "diff" | "commit" | "export" | "top" | "stats" | "plugin" | "system"
         | "context" | "checkpoint" => "it does not concern networking",
         _ => {
             return CliError::UnknownCommand { path: "docker", name: verb.to_owned(), usage: "" };

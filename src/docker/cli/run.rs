@@ -39,7 +39,11 @@ pub(super) fn parse(verb: Verb, path: String, words: &[String]) -> Result<Comman
         Verb::Run => "run",
         Verb::Create => "create",
     };
-    let container = options.finish().map_err(|message| CliError::Run { message, verb: word })?;
+    let container = options.finish().map_err(|message| match verb {
+        // What the daemon says is all that `docker create` prints.
+        Verb::Create if message.starts_with(values::DAEMON) => CliError::Refused(message),
+        Verb::Create | Verb::Run => CliError::Run { message, verb: word },
+    })?;
     if let Err(error) = reference::validate(&container.image) {
         return Err(CliError::Image { error, image: container.image, run: matches!(verb, Verb::Run) });
     }

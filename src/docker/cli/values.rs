@@ -122,6 +122,9 @@ pub(super) fn sysctl(text: &str) -> Result<(String, String), String> {
         .ok_or_else(|| format!("sysctl '{text}' is not allowed"))
 }
 
+/// How the client introduces what the daemon says.
+pub(super) const DAEMON: &str = "Error response from daemon: ";
+
 /// `--restart`. The last two refusals are the daemon's, which the request has no room for.
 pub(super) fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
     let (name, retries) = match text.split_once(':') {
@@ -137,14 +140,15 @@ pub(super) fn restart_policy(text: &str) -> Result<RestartPolicy, String> {
         .map_err(|_| "invalid restart policy format: maximum retry count must be an integer".to_owned())?;
     match (name, retries) {
         ("on-failure", retries) => Ok(RestartPolicy::OnFailure { maximum_retries: retries.unwrap_or(0) }),
-        ("" | "no" | "always" | "unless-stopped", Some(1..)) => {
-            Err("Error response from daemon: invalid restart policy: maximum retry count can only be used with 'on-failure'".to_owned())
-        }
+        ("" | "no" | "always" | "unless-stopped", Some(1..)) => Err(format!(
+            "{DAEMON}invalid restart policy: maximum retry count can only be used with 'on-failure'"
+        )),
         ("" | "no", _) => Ok(RestartPolicy::No),
         ("always", _) => Ok(RestartPolicy::Always),
         ("unless-stopped", _) => Ok(RestartPolicy::UnlessStopped),
         (unknown, _) => Err(format!(
-            "Error response from daemon: invalid restart policy: unknown policy '{unknown}'; use one of 'no', 'always', 'on-failure', or 'unless-stopped'"
+            "{DAEMON}invalid restart policy: unknown policy '{unknown}'; use one of 'no', 'always', 'on-failure', or \
+             'unless-stopped'"
         )),
     }
 }

@@ -23,6 +23,13 @@ use crate::docker::request::{EndpointConfig, NetworkConnect, NetworkDisconnect, 
 use crate::docker::sysctls;
 use crate::engine::plan::Owner;
 
+/// A container in another one's namespace, or the host's, was to join a network.
+pub(super) const SHARED_NETWORK: &str = "container sharing network namespace with another container or host cannot be connected to any other network";
+
+/// A container was to be on `none` and another network.
+pub(super) const NONE_AMONG_OTHERS: &str =
+    "container cannot be connected to multiple networks with one of the networks in private (none) mode";
+
 /// How many ports a Linux bridge takes (`BR_MAX_PORTS` less the one that is never handed out).
 const BRIDGE_PORTS: usize = 1023;
 
@@ -39,6 +46,9 @@ impl Daemon {
     ) -> Result<Outcome, DockerError> {
         let number = self.container_number(&request.container)?;
         let running = self.containers.get(&number).is_some_and(|container| container.state.is_up());
+        if running && request.endpoint.network == "bridge" && self.connects_without_bridge(number) {
+            return Ok(Outcome::default());
+        }
         let network = match self.network_number(&request.endpoint.network) {
             Ok(network) => network,
             Err(error) if running => return Err(error),
@@ -49,6 +59,9 @@ impl Daemon {
                 return Ok(Outcome::default());
             }
         };
+        if running {
+            self.check_mode_network(number, &request.endpoint.network)?;
+        }
         self.check_connect(number, network, running)?;
         self.check_endpoint(Some(network), &request.endpoint)?;
         if running {
@@ -72,6 +85,42 @@ impl Daemon {
         Ok(outcome)
     }
 
+    /// Newer engines look for the network that a container was made for before they put it on another one.
+    pub(super) fn check_mode_network(&self, number: u32, joined: &str) -> Result<(), DockerError> {
+        let mode = self.containers.get(&number).map(|container| &container.made_from.config.network_mode);
+        match (self.profile(), mode) {
+            (Profile::Docker28 | Profile::Docker29, Some(NetworkMode::Network(name))) if name != joined => {
+                self.network_number(name).map(drop).map_err(|error| DockerError {
+                    message: format!(
+                        "could not find a network matching network mode {name}: {}",
+                        error.message
+                    ),
+                    ..error
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Without a default bridge, newer engines take connecting to it for a wish to have no network at all, which the next
+    /// start fulfils.
+    fn connects_without_bridge(&mut self, number: u32) -> bool {
+        let ignored = match self.profile() {
+            Profile::Docker20_10 => false,
+            Profile::Docker28 | Profile::Docker29 => self.config.bridge.as_deref() == Some("none"),
+        };
+        let shared = |container: &Container| {
+            matches!(container.made_from.config.network_mode, NetworkMode::Container(_))
+        };
+        match self.containers.get_mut(&number) {
+            Some(container) if ignored && !shared(container) => {
+                container.network_disabled = true;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Remembers a network for a container's next start; the settings of one that it has already stay as they are.
     fn note_endpoint(&mut self, number: u32, endpoint: Endpoint) {
         let Some(container) = self.containers.get_mut(&number) else { return };
@@ -85,19 +134,20 @@ impl Daemon {
         else {
             return Ok(());
         };
-        if Self::is_exclusive(&container.made_from.config.network_mode) {
-            return Err(DockerError::bad_parameter(
-                "container sharing network namespace with another container or host cannot be connected to any other \
-                 network",
-            ));
+        let exclusive = match &container.made_from.config.network_mode {
+            NetworkMode::Host => true,
+            // Of one that does not run they are only noted: its start refuses them.
+            NetworkMode::Container(_) => running,
+            NetworkMode::Default | NetworkMode::Bridge | NetworkMode::None | NetworkMode::Network(_) => false,
+        };
+        if exclusive {
+            return Err(DockerError::bad_parameter(SHARED_NETWORK));
         }
         let private = |name: &str| name == "none";
         let others = container.endpoints.iter().any(|endpoint| endpoint.network_name != network.name);
         let in_private = container.endpoints.iter().any(|endpoint| private(&endpoint.network_name));
         if others && (private(&network.name) || in_private) {
-            return Err(DockerError::bad_parameter(
-                "container cannot be connected to multiple networks with one of the networks in private (none) mode",
-            ));
+            return Err(DockerError::bad_parameter(NONE_AMONG_OTHERS));
         }
         if matches!(network.driver, Driver::Host) {
             return Err(DockerError::bad_parameter(match self.profile() {
@@ -194,6 +244,7 @@ impl Daemon {
             network_number: network.map(|network| network.number),
             config,
             connected,
+            named: connected && network.is_some(),
             active: None,
         }
     }
@@ -454,9 +505,9 @@ impl Daemon {
         container.sandbox.as_ref().is_some_and(|sandbox| sandbox.kind == SandboxKind::Own)
     }
 
-    /// The running container another one wants to share the namespace of.
-    pub(super) fn shared_target(&self, mode: &NetworkMode) -> Result<Option<u32>, DockerError> {
-        let NetworkMode::Container(text) = mode else { return Ok(None) };
+    /// The running container whose namespace a container wants to share.
+    pub(super) fn shared_target(&self, container: &Container) -> Result<Option<u32>, DockerError> {
+        let NetworkMode::Container(text) = &container.made_from.config.network_mode else { return Ok(None) };
         let profile = self.profile();
         let target = self.container(text).map_err(|error| match profile {
             Profile::Docker20_10 => error,
@@ -465,10 +516,16 @@ impl Daemon {
                 ..error
             },
         })?;
+        if target.number == container.number {
+            return Err(DockerError::system(match profile {
+                Profile::Docker20_10 => "cannot join own network",
+                Profile::Docker28 | Profile::Docker29 => "cannot join own network namespace",
+            }));
+        }
         if target.state == State::Created || target.state == State::Exited {
-            let Container { id, name, state, .. } = target;
+            let Container { name, state, .. } = target;
             return Err(DockerError::conflict(match profile {
-                Profile::Docker20_10 => format!("cannot join network of a non running container: {id}"),
+                Profile::Docker20_10 => format!("cannot join network of a non running container: {text}"),
                 Profile::Docker28 | Profile::Docker29 => format!(
                     "cannot join network namespace of a non running container: container {name} is {}",
                     state.name()

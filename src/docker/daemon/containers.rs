@@ -1,6 +1,7 @@
-//! Containers that do not run: create, remove, rename, prune.
+//! Containers that do not run: create, remove, rename.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Daemon;
@@ -8,19 +9,18 @@ use crate::docker::blueprint::Blueprint;
 use crate::docker::capability;
 use crate::docker::client::ClientVersion;
 use crate::docker::container::{AfterExit, Container, State, valid_container_name};
-use crate::docker::error::{DockerError, Shown};
+use crate::docker::error::{DockerError, Shown, joined};
 use crate::docker::outcome::{Ask, HostView, Kill, Outcome, Output};
 use crate::docker::profile::Profile;
 use crate::docker::request::{
-    ContainerCreate, ContainerRemove, ContainerRename, EndpointConfig, Link, NetworkMode, Prune,
+    ContainerCreate, ContainerRemove, ContainerRename, ContainerUpdate, EndpointConfig, NetworkMode,
+    RestartPolicy,
 };
 use crate::docker::signal::Signal;
 use crate::docker::sysctls;
 
-/// What the client says and asks before it prunes. Nobody sits at it here, and no answer is a no.
-pub(super) fn not_confirmed(warning: &str) -> Outcome {
-    Outcome::printed(format!("{warning}\nAre you sure you want to continue? [y/N] "))
-}
+const HOST_AND_LINKS: &str = "conflicting options: host type networking can't be used with links. This would result in \
+                              undefined behavior";
 
 impl Daemon {
     pub(super) fn container_run(
@@ -65,14 +65,6 @@ impl Daemon {
         outcome: &mut Outcome,
     ) -> Result<u32, DockerError> {
         let id = self.source.id();
-        let name = match &create.name {
-            Some(name) => {
-                let name = name.strip_prefix('/').unwrap_or(name);
-                self.check_name(name)?;
-                name.to_owned()
-            }
-            None => self.generated_name(),
-        };
         self.check_create(create)?;
         let mut config = create.clone();
         if self.profile().modes_name_the_default_network() && config.network_mode == NetworkMode::Default {
@@ -81,14 +73,34 @@ impl Daemon {
         if config.endpoints.is_empty() {
             config.endpoints.push(EndpointConfig::on(config.network_mode.to_string()));
         }
-        if !self.profile().several_networks_at_create() && config.endpoints.len() > 1 {
-            let mut names: Vec<&str> = config.endpoints.iter().map(|e| e.network.as_str()).collect();
-            names.sort_unstable();
-            return Err(DockerError::bad_parameter(format!(
-                "Container cannot be connected to network endpoints: {}",
-                names.join(", ")
-            )));
+        if let Some(name) = config.network_mode.network_name()
+            && let Some(first) = config.endpoints.first_mut()
+        {
+            name.clone_into(&mut first.network);
+            first.mac = first.mac.take().or_else(|| config.mac.clone());
         }
+        self.check_new_endpoints(&config.endpoints)?;
+        if let NetworkMode::Container(target) = &mut config.network_mode
+            && let Ok(found) = self.container(target)
+        {
+            // Whatever the target is called later, it is this one.
+            *target = found.id.to_string();
+        }
+        // An empty entrypoint takes the image's command away as well.
+        if config.entrypoint.as_deref() == Some("") && config.command.is_empty() {
+            return Err(DockerError::bad_parameter(match self.profile() {
+                Profile::Docker20_10 => "No command specified",
+                Profile::Docker28 | Profile::Docker29 => "no command specified",
+            }));
+        }
+        let name = match &create.name {
+            Some(name) => {
+                let name = name.strip_prefix('/').unwrap_or(name);
+                self.check_name(name)?;
+                name.to_owned()
+            }
+            None => self.generated_name(),
+        };
         let routed = !matches!(config.network_mode, NetworkMode::Host | NetworkMode::None);
         let forwards = match self.profile().looks_at_forwarding_once() {
             true => self.saw_forwarding,
@@ -99,21 +111,10 @@ impl Daemon {
         }
         let number = self.next_number();
         let endpoints = match &config.network_mode {
-            NetworkMode::Container(_) => {
-                if self.profile().checks_endpoints_at_create() {
-                    config.endpoints.iter().try_for_each(|endpoint| self.check_new_endpoint(endpoint))?;
-                }
-                Vec::new()
-            }
-            mode => {
+            NetworkMode::Container(_) => Vec::new(),
+            _ => {
                 let mut endpoints = Vec::with_capacity(config.endpoints.len());
-                for (index, endpoint) in config.endpoints.iter().enumerate() {
-                    let mut endpoint = endpoint.clone();
-                    if index == 0 {
-                        endpoint.network = mode.network_name().unwrap_or_default().to_owned();
-                        endpoint.mac = endpoint.mac.or_else(|| config.mac.clone());
-                    }
-                    self.check_new_endpoint(&endpoint)?;
+                for endpoint in std::mem::take(&mut config.endpoints) {
                     // An unknown network is found out at start, as by dockerd.
                     let network = self.network_number(&endpoint.network).unwrap_or(0);
                     endpoints.push(self.new_endpoint(network, endpoint, false));
@@ -122,15 +123,22 @@ impl Daemon {
             }
         };
         for link in &config.links {
-            self.container(&link.container).map_err(|error| {
+            let target = self.container(&link.container).map_err(|error| {
                 DockerError::bad_parameter(format!("could not get container for {}: {error}", link.container))
             })?;
+            if target.made_from.config.network_mode == NetworkMode::Host {
+                return Err(DockerError::bad_parameter(HOST_AND_LINKS));
+            }
         }
         let image = config.catalogue_key.as_ref().unwrap_or(&config.image).clone();
         let kind = (image.clone(), config.network_mode.to_string());
         let image = self.config.images.get(&image).cloned().unwrap_or_default();
         let made_from = self.blueprints.share(kind, Blueprint::new(config, image));
-        let hostname = made_from.config.hostname.clone().unwrap_or_else(|| id.short().to_owned());
+        let hostname =
+            made_from.config.hostname.clone().unwrap_or_else(|| match made_from.config.network_mode {
+                NetworkMode::Host => self.host.hostname.clone(),
+                _ => id.short().to_owned(),
+            });
         let container = Container {
             number,
             id: id.clone(),
@@ -146,6 +154,7 @@ impl Daemon {
             health: None,
             restarts: 0,
             stopped_by_hand: false,
+            network_disabled: false,
             after: AfterExit::Policy,
             endpoints,
             sandbox: None,
@@ -194,19 +203,6 @@ impl Daemon {
 
     fn check_create(&self, create: &ContainerCreate) -> Result<(), DockerError> {
         let conflict = |what: &str| Err(DockerError::bad_parameter(format!("conflicting options: {what}")));
-        for (option, names) in [("CapAdd", &create.cap_add), ("CapDrop", &create.cap_drop)] {
-            if let Some(name) = capability::unknown(names) {
-                let text = format!("invalid {option}: unknown capability: \"{name}\"");
-                return Err(DockerError::bad_parameter(text));
-            }
-        }
-        let borrowed = matches!(create.network_mode, NetworkMode::Container(_) | NetworkMode::Host);
-        // A client that puts the address into the endpoint's settings asks for nothing on a network without endpoints.
-        let alone = create.network_mode == NetworkMode::None && self.client.version == ClientVersion::V20_10;
-        let refused = borrowed || alone && self.profile().endpoint_mac_address();
-        if refused && create.mac.is_some() {
-            return conflict("mac-address and the network mode");
-        }
         if let NetworkMode::Container(target) = &create.network_mode {
             if target.is_empty() {
                 return Err(DockerError::bad_parameter(match self.profile() {
@@ -239,37 +235,56 @@ impl Daemon {
                 return conflict("port exposing and the container type network mode");
             }
         }
+        if create.network_mode == NetworkMode::Host && !create.links.is_empty() {
+            return Err(DockerError::bad_parameter(HOST_AND_LINKS));
+        }
+        let without_endpoint = match create.network_mode {
+            NetworkMode::Container(_) | NetworkMode::Host => true,
+            NetworkMode::None => self.profile().endpoint_mac_address(),
+            NetworkMode::Default | NetworkMode::Bridge | NetworkMode::Network(_) => false,
+        };
+        // A newer client puts the address into the settings of an endpoint, and no endpoint has no address.
+        if without_endpoint && create.mac.is_some() && self.client.version == ClientVersion::V20_10 {
+            return conflict("mac-address and the network mode");
+        }
+        sysctls::check_create(create, self.profile())?;
         if let Some(text) = &create.stop_signal {
             self.parse_signal(text)?;
         }
-        sysctls::check_create(create, self.profile())?;
-        let on_host = |link: &Link| {
-            self.container(&link.container)
-                .is_ok_and(|target| target.made_from.config.network_mode == NetworkMode::Host)
-        };
-        let legacy = !create.network_mode.is_user_defined();
-        if create.network_mode == NetworkMode::Host && !create.links.is_empty()
-            || legacy && create.links.iter().any(on_host)
-        {
-            return conflict(
-                "host type networking can't be used with links. This would result in undefined behavior",
-            );
+        for (option, names) in [("CapAdd", &create.cap_add), ("CapDrop", &create.cap_drop)] {
+            if let Some(name) = capability::unknown(names) {
+                let text = format!("invalid {option}: unknown capability: \"{name}\"");
+                return Err(DockerError::bad_parameter(text));
+            }
         }
         Ok(())
     }
 
-    /// What is known to be wrong with an endpoint before there is a container: of old, addresses that are none; now all
-    /// that a start would find out.
-    fn check_new_endpoint(&self, endpoint: &EndpointConfig) -> Result<(), DockerError> {
+    /// What is known to be wrong with endpoints before there is a container: of old, their number and addresses that are
+    /// none; now all that a start would find out.
+    fn check_new_endpoints(&self, endpoints: &[EndpointConfig]) -> Result<(), DockerError> {
         if self.profile().checks_endpoints_at_create() {
-            let network = self.network_number(&endpoint.network).ok();
-            return self.check_endpoint(network, endpoint).map_err(|error| DockerError {
-                message: format!("invalid config for network {}: {}", endpoint.network, error.message),
-                ..error
-            });
+            let complaint = |endpoint: &EndpointConfig| {
+                let network = self.network_number(&endpoint.network).ok();
+                let error = self.check_endpoint(network, endpoint).err()?;
+                Some(format!("invalid config for network {}: {}", endpoint.network, error.message))
+            };
+            let complaints: Vec<String> = endpoints.iter().filter_map(complaint).collect();
+            return match complaints.is_empty() {
+                true => Ok(()),
+                false => Err(DockerError::bad_parameter(joined(&complaints))),
+            };
         }
-        let families = [(&endpoint.ipv4, 4), (&endpoint.ipv6, 6)];
-        let asked = families.into_iter().filter_map(|(text, family)| Some((text.as_ref()?, family)));
+        if endpoints.len() > 1 {
+            let mut names: Vec<&str> = endpoints.iter().map(|e| e.network.as_str()).collect();
+            names.sort_unstable();
+            return Err(DockerError::bad_parameter(format!(
+                "Container cannot be connected to network endpoints: {}",
+                names.join(", ")
+            )));
+        }
+        let families = endpoints.iter().flat_map(|endpoint| [(&endpoint.ipv4, 4), (&endpoint.ipv6, 6)]);
+        let asked = families.filter_map(|(text, family)| Some((text.as_ref()?, family)));
         for (text, family) in asked {
             let valid =
                 text.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_ipv4() == (family == 4));
@@ -359,23 +374,39 @@ impl Daemon {
         }
     }
 
-    pub(super) fn container_prune(&mut self, now: Duration, prune: &Prune) -> Outcome {
+    /// `docker update`, one container after the other.
+    pub(super) fn container_update(&mut self, now: Duration, update: &ContainerUpdate) -> Outcome {
         let mut outcome = Outcome::default();
-        if !prune.force {
-            return not_confirmed("WARNING! This will remove all stopped containers.");
-        }
-        let stopped = self.containers.values().filter(|container| !container.state.is_up());
-        let stopped: Vec<(u32, String)> = stopped.map(|c| (c.number, c.id.to_string())).collect();
-        if !stopped.is_empty() {
-            outcome.say("Deleted Containers:");
-            for (number, id) in &stopped {
-                outcome.say(id);
-                self.forget_container(now, *number, &mut outcome);
+        for text in &update.containers {
+            match self.update_one(now, text, update.restart, &mut outcome) {
+                Ok(()) => outcome.say(text),
+                Err(error) => outcome.refuse(self.client, error),
             }
-            outcome.say("");
         }
-        outcome.say("Total reclaimed space: 0B");
         outcome
+    }
+
+    fn update_one(
+        &mut self,
+        now: Duration,
+        text: &str,
+        restart: Option<RestartPolicy>,
+        outcome: &mut Outcome,
+    ) -> Result<(), DockerError> {
+        let number = self.container_number(text)?;
+        let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
+        if let Some(restart) = restart {
+            if restart != RestartPolicy::No && container.made_from.config.auto_remove {
+                return Err(DockerError::conflict(format!(
+                    "Cannot update container {}: Restart policy cannot be updated because AutoRemove is enabled for the \
+                     container",
+                    container.id
+                )));
+            }
+            Arc::make_mut(&mut container.made_from).config.restart = restart;
+        }
+        outcome.events.extend(self.container_event(now, "update", number, &[]));
+        Ok(())
     }
 
     /// `docker rename`: the client adds which name it had in mind to whatever the daemon says.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::Daemon;
+use super::attach::{NONE_AMONG_OTHERS, SHARED_NETWORK};
 use super::publish::Occasion;
 use crate::docker::capability::NetworkCapabilities;
 use crate::docker::container::{AfterExit, Container, Sandbox, SandboxKind, State, valid_hostname};
@@ -87,7 +88,9 @@ impl Daemon {
                 self.release_container(number, &mut Outcome::default());
                 if let Some(container) = self.containers.get_mut(&number) {
                     container.error.clone_from(&error.message);
-                    container.exit_code = START_FAILED;
+                    if container.exit_code == 0 {
+                        container.exit_code = START_FAILED;
+                    }
                 }
                 Err(error)
             }
@@ -116,7 +119,8 @@ impl Daemon {
         self.resolve_endpoints(number).map_err(setting_up)?;
         self.check_links(number)?;
         self.enter_sandbox(number)?;
-        let count = self.containers.get(&number).map_or(0, |container| container.endpoints.len());
+        let networked = self.containers.get(&number).filter(|container| container.has_network());
+        let count = networked.map_or(0, |container| container.endpoints.len());
         for position in 0..count {
             self.activate(number, position, view).map_err(setting_up)?;
         }
@@ -150,7 +154,7 @@ impl Daemon {
         container.error.clear();
         container.after = AfterExit::Policy;
         container.stopped_by_hand = false;
-        let networks: Vec<u32> = container.endpoints.iter().filter_map(|e| e.network_number).collect();
+        let networks = container.connected_networks();
         let id = container.id.clone();
         for network in networks {
             outcome.events.extend(self.network_event(now, "connect", network, Some(&id)));
@@ -237,6 +241,13 @@ impl Daemon {
     /// Finds the networks of a container that is about to start and checks what was asked of them.
     pub(super) fn resolve_endpoints(&mut self, number: u32) -> Result<(), DockerError> {
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
+        if !container.has_network() {
+            // Networks that were noted for it while it did not run.
+            return match container.network_disabled || container.endpoints.is_empty() {
+                true => Ok(()),
+                false => Err(DockerError::bad_parameter(SHARED_NETWORK)),
+            };
+        }
         let mut found = Vec::new();
         for endpoint in &container.endpoints {
             let text = endpoint.network_id.as_ref().map_or(endpoint.network_name.as_str(), |id| id.as_str());
@@ -253,20 +264,31 @@ impl Daemon {
             if self.networks.get(&network).is_some_and(|network| network.config_only) {
                 return Err(DockerError::forbidden("cannot create endpoint on configuration-only network"));
             }
+            self.check_mode_network(number, &endpoint.network_name)?;
             self.check_endpoint(Some(network), &endpoint.config)?;
             found.push(Some(network));
+        }
+        let drivers = || {
+            let numbers = found.iter().flatten();
+            numbers.filter_map(|number| self.networks.get(number)).map(|network| &network.driver)
+        };
+        if found.len() > 1 && drivers().any(|driver| matches!(driver, Driver::Host)) {
+            return Err(DockerError::bad_parameter(SHARED_NETWORK));
+        }
+        if found.len() > 1 && drivers().any(|driver| matches!(driver, Driver::None)) {
+            return Err(DockerError::bad_parameter(NONE_AMONG_OTHERS));
         }
         let resolved: Vec<_> = found
             .iter()
             .map(|number| number.and_then(|number| self.networks.get(&number)))
-            .map(|network| network.map(|network| (network.number, network.id.clone(), network.name.clone())))
+            .map(|network| network.map(|network| (network.number, network.name.clone())))
             .collect();
         if let Some(container) = self.containers.get_mut(&number) {
             for (endpoint, found) in container.endpoints.iter_mut().zip(resolved) {
-                let Some((network, id, name)) = found else { continue };
+                let Some((network, name)) = found else { continue };
                 endpoint.network_number = Some(network);
-                endpoint.network_id = Some(id);
                 endpoint.network_name = name;
+                endpoint.named = true;
             }
         }
         Ok(())
@@ -275,14 +297,13 @@ impl Daemon {
     /// Puts the container into a namespace: its own, the host's or another container's.
     pub(super) fn enter_sandbox(&mut self, number: u32) -> Result<(), DockerError> {
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
-        let mode = container.made_from.config.network_mode.clone();
         let short = container.id.short().to_owned();
         let on_host = container
             .endpoints
             .iter()
             .filter_map(|endpoint| endpoint.network_number.and_then(|network| self.networks.get(&network)))
             .any(|network| matches!(network.driver, Driver::Host));
-        let (kind, sandbox, namespace) = match self.shared_target(&mode)? {
+        let (kind, sandbox, namespace) = match self.shared_target(container)? {
             Some(target) => {
                 let target = self.containers.get(&target).and_then(|target| target.sandbox.clone());
                 let Some(target) = target else { return Ok(()) };
@@ -410,7 +431,7 @@ impl Daemon {
         let (auto_remove, restarts) = (container.made_from.config.auto_remove, container.restarts);
         let long =
             container.started.is_some_and(|started| now.saturating_sub(started) >= Duration::from_secs(10));
-        let networks: Vec<u32> = container.endpoints.iter().filter_map(|e| e.network_number).collect();
+        let networks = container.connected_networks();
         self.release_container(number, &mut outcome);
         let code = [("exitCode", status.to_string())];
         let died = self.container_event(now, "die", number, &code);
@@ -550,7 +571,7 @@ impl Daemon {
     /// Whether the other containers that one needs to start are there.
     fn check_others(&self, number: u32) -> Result<(), DockerError> {
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
-        self.shared_target(&container.made_from.config.network_mode)?;
+        self.shared_target(container)?;
         self.check_links(number)
     }
 

@@ -1,4 +1,4 @@
-//! Networks: the predefined ones, create, remove, prune. Their subnets are chosen in `subnets`.
+//! Networks: the predefined ones, create, remove. Their subnets are chosen in `subnets`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
@@ -8,7 +8,6 @@ use ipnet::IpNet;
 use linkspan_nat::interface::InterfaceName;
 use linkspan_nat::rule::Family;
 
-use super::containers::not_confirmed;
 use super::{Daemon, index_of};
 use crate::docker::client::ClientVersion;
 use crate::docker::container::Container;
@@ -18,7 +17,7 @@ use crate::docker::error::DockerError;
 use crate::docker::network::{Network, ShownIpam, Subnet, is_predefined};
 use crate::docker::outcome::{HostView, Outcome};
 use crate::docker::profile::Profile;
-use crate::docker::request::{IpamPool, NetworkCreate, NetworkRemove, Prune};
+use crate::docker::request::{IpamPool, NetworkCreate, NetworkRemove};
 use crate::docker::rules::{Firewall, GatewayMode};
 use crate::engine::plan::DuplicateDetection;
 
@@ -517,7 +516,7 @@ impl Daemon {
         outcome
     }
 
-    fn remove_network(
+    pub(super) fn remove_network(
         &mut self,
         now: Duration,
         text: &str,
@@ -570,48 +569,5 @@ impl Daemon {
             self.release_subnets(&network);
         }
         Ok(())
-    }
-
-    pub(super) fn network_prune(&mut self, now: Duration, prune: &Prune) -> Result<Outcome, DockerError> {
-        if !prune.force {
-            let warning = "WARNING! This will remove all custom networks not used by at least one container.";
-            return Ok(not_confirmed(warning));
-        }
-        let mut outcome = Outcome::default();
-        for filter in &prune.filters {
-            if !matches!(filter.name.as_str(), "label" | "label!" | "until") {
-                return Err(DockerError::bad_parameter(match self.profile() {
-                    Profile::Docker20_10 => format!("Invalid filter '{}'", filter.name),
-                    Profile::Docker28 | Profile::Docker29 => format!("invalid filter '{}'", filter.name),
-                }));
-            }
-        }
-        let unused = self.networks.values().filter(|network| {
-            let labelled = |value: &str| network.labels.matches(value);
-            network.is_user_defined()
-                && !network.config_only
-                && network.members.is_empty()
-                && prune.filters.iter().all(|filter| match filter.name.as_str() {
-                    "label" => labelled(&filter.value),
-                    "label!" => !labelled(&filter.value),
-                    _ => true,
-                })
-        });
-        let unused: Vec<(String, String)> =
-            unused.map(|network| (network.id.to_string(), network.name.clone())).collect();
-        let mut removed = Vec::new();
-        for (id, name) in unused {
-            if self.remove_network(now, &id, &mut outcome).is_ok() {
-                removed.push(name);
-            }
-        }
-        if !removed.is_empty() {
-            outcome.say("Deleted Networks:");
-            for name in &removed {
-                outcome.say(name);
-            }
-            outcome.say("");
-        }
-        Ok(outcome)
     }
 }

@@ -6,18 +6,20 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Daemon;
-use crate::docker::cli::ports::{PortRange, Protocol, split_protocol};
+use super::container_filters::boolean;
+use super::name_pattern::NamePattern;
 use crate::docker::client::ClientVersion;
 use crate::docker::container::{Container, State};
 use crate::docker::error::{DockerError, Shown};
-use crate::docker::format::{self, FormatError};
+use crate::docker::format::shape::{ROW_LABELS, Shape};
+use crate::docker::format::{FormatError, Template};
 use crate::docker::health::HealthStatus;
-use crate::docker::inspect;
+use crate::docker::inspect::{self, shapes};
 use crate::docker::network::Network;
 use crate::docker::outcome::Outcome;
 use crate::docker::profile::Profile;
 use crate::docker::render::{
-    ListKind, PortBinding, command_column, human_duration, list, natural_order, port_lines,
+    ListError, ListKind, command_column, human_duration, list, natural_order, port_lines,
 };
 use crate::docker::request::{
     ContainerList, ContainerPort, Filter, Inspect, InspectKind, List, NetworkInspect, PortQuery, View,
@@ -27,6 +29,7 @@ impl Daemon {
     pub(super) fn network_list(&self, request: &List) -> Result<Outcome, DockerError> {
         const KNOWN: [&str; 7] = ["dangling", "driver", "id", "label", "name", "scope", "type"];
         self.check_filters(&request.filters, &KNOWN)?;
+        check_network_filters(&request.filters)?;
         let mut shown: Vec<&Network> =
             self.networks.values().filter(|network| matches_all(network, &request.filters)).collect();
         shown.sort_by(|a, b| natural_order(&a.name, &b.name));
@@ -43,13 +46,11 @@ impl Daemon {
                     "Internal": network.internal.to_string(),
                     "Labels": network.labels.text(),
                     "CreatedAt": inspect::created_at(network.created),
+                    ROW_LABELS: network.labels.json(),
                 })
             })
             .collect();
-        Ok(Outcome::printed(
-            list(ListKind::Networks, &request.view, &rows)
-                .map_err(|error| bad_list_format(ListKind::Networks, error))?,
-        ))
+        Ok(Outcome::printed(list(ListKind::Networks, &request.view, &rows).map_err(bad_list_format)?))
     }
 
     pub(super) fn container_list(
@@ -57,24 +58,19 @@ impl Daemon {
         now: Duration,
         request: &ContainerList,
     ) -> Result<Outcome, DockerError> {
-        const KNOWN: [&str; 11] = [
-            "ancestor", "expose", "exited", "health", "id", "label", "name", "network", "publish", "status",
-            "volume",
-        ];
-        self.check_filters(&request.filters, &KNOWN)?;
-        let by_status =
-            request.filters.iter().any(|filter| matches!(filter.name.as_str(), "status" | "exited"));
-        let all = request.all || request.last.is_some() || by_status;
-        let newest = self.containers.values().rev();
-        let shown = newest
-            .filter(|container| all || container.state.is_up())
-            .filter(|container| self.container_matches(container, &request.filters));
-        let limit = request.last.and_then(|last| usize::try_from(last).ok()).unwrap_or(usize::MAX);
+        let shown = self.listed_containers(request)?;
         let view = &request.view;
         let rows: Vec<Value> =
-            shown.take(limit).map(|container| self.container_row(now, container, view)).collect();
+            shown.into_iter().map(|container| self.container_row(now, container, view)).collect();
         let kind = if request.size { ListKind::ContainersWithSize } else { ListKind::Containers };
-        Ok(Outcome::printed(list(kind, view, &rows).map_err(|error| bad_list_format(kind, error))?))
+        let ignored = self.client.version == ClientVersion::V28 && view.quiet && view.format.is_some();
+        let view = &if ignored { View { format: None, ..view.clone() } } else { view.clone() };
+        let mut outcome = Outcome::printed(list(kind, view, &rows).map_err(bad_list_format)?);
+        if ignored {
+            outcome.output.stderr +=
+                "WARNING: Ignoring custom format, because both --format and --quiet are set.\n";
+        }
+        Ok(outcome)
     }
 
     fn container_row(&self, now: Duration, container: &Container, view: &View) -> Value {
@@ -122,41 +118,11 @@ impl Daemon {
             "Mounts": "",
             "LocalVolumes": "0",
             "Networks": networks.join(","),
+            ROW_LABELS: container.made_from.config.labels.json(),
         })
     }
 
-    fn container_matches(&self, container: &Container, filters: &[Filter]) -> bool {
-        // Values of one filter are alternatives, except labels; filters of different names must all hold.
-        let holds = |filter: &Filter| match filter.name.as_str() {
-            "name" => name_matches(&container.name, &filter.value),
-            "id" => container.id.as_str().starts_with(&filter.value),
-            "status" => container.state.name() == filter.value,
-            "exited" => container.state == State::Exited && container.exit_code.to_string() == filter.value,
-            "health" => container.health.map_or("none", |health| health.status.name()) == filter.value,
-            "label" => container.made_from.config.labels.matches(&filter.value),
-            "ancestor" => container.made_from.config.image == filter.value,
-            "network" => container.endpoints.iter().any(|endpoint| {
-                endpoint.network_name == filter.value
-                    || endpoint.network_id.as_ref().is_some_and(|id| id.as_str().starts_with(&filter.value))
-            }),
-            "expose" | "publish" => {
-                let ports = container.shown_ports();
-                let found = |binding: &PortBinding| {
-                    let number = match (filter.name.as_str(), binding.host) {
-                        ("publish", Some((_, port))) => port,
-                        ("publish", None) => return false,
-                        _ => binding.port.port,
-                    };
-                    names_port(&filter.value, number, binding.port.protocol)
-                };
-                ports.iter().any(found)
-            }
-            _ => true,
-        };
-        grouped(filters, holds)
-    }
-
-    fn check_filters(&self, filters: &[Filter], known: &[&str]) -> Result<(), DockerError> {
+    pub(super) fn check_filters(&self, filters: &[Filter], known: &[&str]) -> Result<(), DockerError> {
         for filter in filters {
             if !known.contains(&filter.name.as_str()) {
                 let word = match self.profile() {
@@ -174,11 +140,16 @@ impl Daemon {
         let mut errors = Vec::new();
         for text in &request.networks {
             match self.network(text) {
-                Ok(network) => found.push(self.network_json(network)),
+                Ok(network) => found.push(self.inspected_network(network)),
                 Err(error) => errors.push(error),
             }
         }
-        self.show(&found, &found, errors, request.format.as_deref())
+        self.show(&found, errors, request.format.as_deref())
+    }
+
+    fn inspected_network(&self, network: &Network) -> Inspected {
+        let sent = self.network_json(network);
+        Inspected { typed: sent.clone(), sent, shape: &shapes::NETWORK }
     }
 
     /// What the API's `GET /networks/ID` answers.
@@ -192,7 +163,7 @@ impl Daemon {
     }
 
     pub(super) fn inspect(&self, request: &Inspect) -> Result<Outcome, DockerError> {
-        let (mut plain, mut typed, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut found, mut errors) = (Vec::new(), Vec::new());
         for text in &request.names {
             let container = match request.kind {
                 InspectKind::Any | InspectKind::Container => self.container(text).ok(),
@@ -204,16 +175,17 @@ impl Daemon {
             };
             match (container, network, request.kind) {
                 (Some(container), _, _) => {
-                    plain.push(self.container_json(container));
-                    // A template works on the client's own structure.
-                    typed.push(match self.client.version {
-                        ClientVersion::V20_10 => inspect::container(Profile::Docker20_10, container),
-                        ClientVersion::V28 => inspect::container_for_client(self.profile(), container),
+                    found.push(Inspected {
+                        sent: self.container_json(container),
+                        typed: match self.client.version {
+                            ClientVersion::V20_10 => inspect::container(Profile::Docker20_10, container),
+                            ClientVersion::V28 => inspect::container_for_client(self.profile(), container),
+                        },
+                        shape: &shapes::CONTAINER,
                     });
                 }
                 (None, Some(network), _) => {
-                    plain.push(self.network_json(network));
-                    typed.push(self.network_json(network));
+                    found.push(self.inspected_network(network));
                 }
                 (None, None, InspectKind::Any) => {
                     let error = DockerError::not_found(format!("No such object: {text}"));
@@ -227,7 +199,7 @@ impl Daemon {
                 }
             }
         }
-        self.show(&plain, &typed, errors, request.format.as_deref())
+        self.show(&found, errors, request.format.as_deref())
     }
 
     pub(super) fn container_port(&self, request: &ContainerPort) -> Result<Outcome, DockerError> {
@@ -248,30 +220,27 @@ impl Daemon {
         })
     }
 
-    /// Prints inspected objects; `typed` is what a template sees.
+    /// Prints inspected objects.
     fn show(
         &self,
-        plain: &[Value],
-        typed: &[Value],
+        found: &[Inspected],
         errors: Vec<DockerError>,
         template: Option<&str>,
     ) -> Result<Outcome, DockerError> {
+        let plain = || found.iter().map(|found| found.sent.clone()).collect::<Vec<_>>();
         let mut outcome = match template {
-            None => Outcome::printed(inspect::indented(plain)),
-            Some("json") => {
-                let lines: String = typed.iter().map(|value| format!("{value}\n")).collect();
-                Outcome::printed(lines)
-            }
-            Some(template) => match formatted(template, typed) {
+            None => Outcome::printed(inspect::indented(&plain())),
+            Some("json") => Outcome::printed(format!("{}\n", Value::Array(plain()))),
+            Some(template) => match inspected(template, found) {
                 Err(error) if error.shown == (Shown::Template { parsed: true }) => {
                     let mut outcome = Outcome::printed("\n".to_owned());
                     outcome.refuse(self.client, error);
                     outcome
                 }
-                result => result?,
+                result => Outcome::printed(result?),
             },
         };
-        if template.is_some() && plain.is_empty() && !errors.is_empty() {
+        if template.is_some() && found.is_empty() && !errors.is_empty() {
             outcome.say("");
         }
         for error in errors {
@@ -281,65 +250,76 @@ impl Daemon {
     }
 }
 
-pub(super) fn formatted(template: &str, values: &[Value]) -> Result<Outcome, DockerError> {
+/// An object as the client has it.
+struct Inspected {
+    /// What the daemon has sent.
+    sent: Value,
+    /// The client's own structure.
+    typed: Value,
+    /// Its type.
+    shape: &'static Shape,
+}
+
+/// What a template makes of objects: of the client's structures, or where these have not what it asks for, of the JSON
+/// that the daemon has sent.
+fn inspected(template: &str, found: &[Inspected]) -> Result<String, DockerError> {
+    let template = Template::parse(template).map_err(bad_format)?;
     let mut text = String::new();
-    for value in values {
-        text += &format::format(template, value).map_err(bad_format)?;
+    for object in found {
+        let typed = template.execute_as(&object.typed, object.shape);
+        text += &typed.or_else(|_| template.execute(&object.sent)).map_err(bad_format)?;
         text.push('\n');
     }
-    Ok(Outcome::printed(text))
+    Ok(text)
 }
 
 /// What `inspect` says of a template.
-fn bad_format(error: FormatError) -> DockerError {
+pub(super) fn bad_format(error: FormatError) -> DockerError {
     let parsed = matches!(error, FormatError::Execute { .. } | FormatError::TooLarge(_));
     DockerError::bad_parameter(format!("template parsing error: {error}"))
         .shown_as(Shown::Template { parsed })
 }
 
-/// What a list says of a template. Its rows are a Go type, whose name is told.
-fn bad_list_format(kind: ListKind, error: FormatError) -> DockerError {
-    let FormatError::Execute { line, column, node, reason } = error else {
-        return DockerError::bad_parameter(format!("template parsing error: {error}"))
-            .shown_as(Shown::Template { parsed: true });
-    };
-    let row = match kind {
-        ListKind::Containers | ListKind::ContainersWithSize => "*formatter.ContainerContext",
-        ListKind::Networks => "*network.networkContext",
-    };
-    let field = reason.strip_prefix("map has no entry for key \"").and_then(|rest| rest.strip_suffix('"'));
-    let reason = match field {
-        Some(field) => format!("can't evaluate field {field} in type {row}"),
-        None => reason,
-    };
-    let error = FormatError::Execute { line, column, node, reason };
-    DockerError::bad_parameter(format!("failed to execute template: {error}"))
-        .shown_as(Shown::Template { parsed: true })
+/// What a list says of a template.
+fn bad_list_format(error: ListError) -> DockerError {
+    DockerError::bad_parameter(error.to_string()).shown_as(Shown::Alone)
 }
 
-/// Whether a filter's `PORT[-PORT][/PROTOCOL]` has a port in it; without a protocol it is of TCP.
-fn names_port(filter: &str, port: u16, protocol: Protocol) -> bool {
-    let (ports, of) = split_protocol(filter);
-    ports.parse().is_ok_and(|range: PortRange| range.contains(port)) && of == protocol.to_string()
+/// Refuses values that mean nothing.
+fn check_network_filters(filters: &[Filter]) -> Result<(), DockerError> {
+    for Filter { name, value } in filters {
+        let complaint = match name.as_str() {
+            "type" if !matches!(value.as_str(), "custom" | "builtin") => {
+                format!("invalid filter: 'type'='{value}'")
+            }
+            "dangling" if boolean(value).is_none() => {
+                r#"invalid value for filter 'dangling', must be "true" (or "1"), or "false" (or "0")"#
+                    .to_owned()
+            }
+            _ => continue,
+        };
+        return Err(DockerError::bad_parameter(complaint));
+    }
+    Ok(())
 }
 
 fn matches_all(network: &Network, filters: &[Filter]) -> bool {
     let holds = |filter: &Filter| match filter.name.as_str() {
-        "name" => name_matches(&network.name, &filter.value),
+        "name" => NamePattern::parse(&filter.value).is_in(&network.name),
         "id" => network.id.as_str().contains(&filter.value),
         "driver" => network.driver.name() == filter.value,
         "scope" => filter.value == "local",
         "label" => network.labels.matches(&filter.value),
         "type" => filter.value == if network.is_user_defined() { "custom" } else { "builtin" },
         // The list call does not know the containers, so every network of one's own counts as unused.
-        "dangling" => network.is_user_defined() == matches!(filter.value.as_str(), "true" | "1"),
+        "dangling" => Some(network.is_user_defined()) == boolean(&filter.value),
         _ => true,
     };
     grouped(filters, holds)
 }
 
 /// Filters of one name are alternatives, labels are not; different names must all hold.
-fn grouped(filters: &[Filter], holds: impl Fn(&Filter) -> bool) -> bool {
+pub(super) fn grouped(filters: &[Filter], holds: impl Fn(&Filter) -> bool) -> bool {
     let mut groups: BTreeMap<&str, bool> = BTreeMap::new();
     for filter in filters {
         let result = holds(filter);
@@ -351,18 +331,4 @@ fn grouped(filters: &[Filter], holds: impl Fn(&Filter) -> bool) -> bool {
         }
     }
     groups.values().all(|held| *held)
-}
-
-/// A name filter: a part of the name, or anchored by `^` and `$`.
-fn name_matches(name: &str, pattern: &str) -> bool {
-    let (start, pattern) = match pattern.strip_prefix('^') {
-        Some(rest) => (true, rest.strip_prefix('/').unwrap_or(rest)),
-        None => (false, pattern),
-    };
-    match (start, pattern.strip_suffix('$')) {
-        (true, Some(whole)) => name == whole,
-        (false, Some(end)) => name.ends_with(end),
-        (true, None) => name.starts_with(pattern),
-        (false, None) => name.contains(pattern),
-    }
 }

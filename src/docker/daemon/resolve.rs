@@ -118,7 +118,7 @@ impl Daemon {
         let Some(container) = self.containers.get(&number) else { return Ok(()) };
         let style = self.profile().hosts_style();
         let extra = self.extra_hosts(number)?;
-        let shared = match self.shared_target(&container.made_from.config.network_mode)? {
+        let shared = match self.shared_target(container)? {
             Some(target) => self.containers.get(&target),
             None => None,
         };

@@ -17,6 +17,26 @@ use crate::docker::profile::Profile;
 use crate::docker::request::{Ipam as IpamRequest, IpamPool};
 use crate::docker::rules::GatewayMode;
 
+/// What comes of a network whose IPAM driver hands nothing out: bridges need a subnet, other drivers one of each family
+/// they are to have.
+fn without_pools(network: &Network, request: &IpamRequest) -> Result<(), DockerError> {
+    let asked = |v6: bool| {
+        request.pools.iter().any(|pool| !pool.subnet.is_empty() && pool.subnet.contains(':') == v6)
+    };
+    let families = [(network.ipv4, false), (network.ipv6, true)];
+    Err(DockerError::bad_parameter(if families.iter().any(|(wanted, v6)| *wanted && asked(*v6)) {
+        "null ipam driver does not handle specific address pool requests"
+    } else if network.ipv4 {
+        "ipv4 pool is empty"
+    } else if network.ipv6 {
+        "ipv6 pool is empty"
+    } else if network.driver.bridge().is_some() {
+        "IPv4 or IPv6 must be enabled"
+    } else {
+        return Ok(());
+    }))
+}
+
 impl Daemon {
     /// What the API of 28 refuses before any driver is asked.
     pub(super) fn check_ipam(&self, ipam: &IpamRequest) -> Result<(), DockerError> {
@@ -72,7 +92,7 @@ impl Daemon {
     ) -> Result<(), DockerError> {
         match request.driver.as_str() {
             "default" | "" => {}
-            "null" => return Err(DockerError::bad_parameter("ipv4 pool is empty")),
+            "null" => return without_pools(network, request),
             other => return Err(DockerError::not_found(format!("plugin \"{other}\" not found"))),
         }
         let result = self.try_allocate_subnets(network, request, view);

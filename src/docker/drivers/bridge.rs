@@ -116,8 +116,15 @@ impl BridgeConfig {
                         .parse()
                         .map_err(|_| bad(format!("strconv.Atoi: parsing {value:?}: invalid syntax")))?;
                     let fits = u32::try_from(mtu).ok().filter(|mtu| *mtu == 0 || MTU_RANGE.contains(mtu));
-                    config.mtu =
-                        fits.ok_or_else(|| DockerError::bad_parameter(format!("invalid MTU number: {mtu}")))?;
+                    config.mtu = fits.ok_or_else(|| {
+                        DockerError::bad_parameter(match profile {
+                            // The kernel's answer to whoever makes the bridge.
+                            Profile::Docker28 | Profile::Docker29 if mtu > 0 => "invalid argument".to_owned(),
+                            Profile::Docker20_10 | Profile::Docker28 | Profile::Docker29 => {
+                                format!("invalid MTU number: {mtu}")
+                            }
+                        })
+                    })?;
                 }
                 "com.docker.network.container_iface_prefix" => config.prefix.clone_from(value),
                 "com.docker.network.bridge.gateway_mode_ipv4" if profile.applies_gateway_modes() => {

@@ -1,11 +1,14 @@
 //! Running a parsed template.
 
-use std::{borrow::Cow, cmp::Ordering, fmt::Write as _};
+use std::{borrow::Cow, fmt::Write as _};
 
 use serde_json::Value;
 
 use super::{
-    FormatError, Missing, position,
+    FormatError, Missing,
+    datum::{Datum, equal, order, type_name, weight, whole},
+    position,
+    shape::Shape,
     syntax::{Base, Call, Function, Node, Operand, Pipeline},
 };
 
@@ -14,25 +17,24 @@ const MAXIMUM_OUTPUT: usize = 16 << 20;
 /// The most nodes and calls one run may take.
 const MAXIMUM_STEPS: u32 = 1_000_000;
 
-/// A value that is borrowed from the data or made by a function.
-type Datum<'data> = Cow<'data, Value>;
-
-/// Runs `nodes` over `data`.
+/// Runs `nodes` over `data`, a value of `shape`.
 pub(super) fn run(
     nodes: &[Node],
     source: &str,
     data: &Value,
+    shape: &'static Shape,
     missing: Missing,
 ) -> Result<String, FormatError> {
+    let dot = Datum::borrowed(data, shape);
     let mut run = Run {
         source,
         missing,
         output: String::new(),
         steps: 0,
         made: 0,
-        variables: vec![("$".to_owned(), Cow::Borrowed(data))],
+        variables: vec![("$".to_owned(), dot.clone())],
     };
-    run.block(nodes, &Cow::Borrowed(data))?;
+    run.block(nodes, &dot)?;
     Ok(run.output)
 }
 
@@ -56,8 +58,7 @@ impl<'data> Run<'data> {
                 Node::Text(text) => self.print(text)?,
                 Node::Action(None, pipeline) => {
                     let value = self.pipeline(pipeline, dot)?;
-                    let text = shown(&value);
-                    self.print(&text)?;
+                    self.print(&value.shown())?;
                 }
                 Node::Action(Some(name), pipeline) => {
                     let value = self.pipeline(pipeline, dot)?;
@@ -66,7 +67,7 @@ impl<'data> Run<'data> {
                 }
                 Node::If(pipeline, body, otherwise) => {
                     let value = self.pipeline(pipeline, dot)?;
-                    self.block(if truth(&value) { body } else { otherwise }, dot)?;
+                    self.block(if value.truth() { body } else { otherwise }, dot)?;
                 }
                 Node::With(name, pipeline, body, otherwise) => {
                     let value = self.pipeline(pipeline, dot)?;
@@ -74,7 +75,7 @@ impl<'data> Run<'data> {
                     if let Some(name) = name {
                         self.variables.push((name.clone(), value.clone()));
                     }
-                    if truth(&value) {
+                    if value.truth() {
                         self.block(body, &value)?;
                     } else {
                         self.block(otherwise, dot)?;
@@ -90,7 +91,7 @@ impl<'data> Run<'data> {
                     for (name, item) in items {
                         let before = self.variables.len();
                         if let Some(key) = key {
-                            self.variables.push((key.clone(), Cow::Owned(name)));
+                            self.variables.push((key.clone(), Datum::made(name)));
                         }
                         if let Some(element) = element {
                             self.variables.push((element.clone(), item.clone()));
@@ -112,37 +113,11 @@ impl<'data> Run<'data> {
         value: Datum<'data>,
         pipeline: &Pipeline,
     ) -> Result<Vec<(Value, Datum<'data>)>, FormatError> {
-        match value {
-            Cow::Borrowed(Value::Array(items)) => Ok(items
-                .iter()
-                .enumerate()
-                .map(|(index, item)| (Value::from(index), Cow::Borrowed(item)))
-                .collect()),
-            Cow::Borrowed(Value::Object(map)) => {
-                let mut items: Vec<_> = map.iter().collect();
-                items.sort_by_key(|(key, _)| *key);
-                Ok(items
-                    .into_iter()
-                    .map(|(key, item)| (Value::from(key.as_str()), Cow::Borrowed(item)))
-                    .collect())
-            }
-            Cow::Owned(Value::Array(items)) => Ok(items
-                .into_iter()
-                .enumerate()
-                .map(|(index, item)| (Value::from(index), Cow::Owned(item)))
-                .collect()),
-            Cow::Owned(Value::Object(map)) => {
-                let mut items: Vec<_> = map.into_iter().collect();
-                items.sort_by(|(left, _), (right, _)| left.cmp(right));
-                Ok(items.into_iter().map(|(key, item)| (Value::from(key), Cow::Owned(item))).collect())
-            }
-            other if other.is_null() => Ok(Vec::new()),
-            other => {
-                let (start, end) = extent(pipeline);
-                let reason = format!("range can't iterate over {}", shown(&other));
-                Err(self.error(start, start, end, reason))
-            }
-        }
+        let text = value.shown();
+        value.items().ok_or_else(|| {
+            let (start, end) = extent(pipeline);
+            self.error(start, start, end, format!("range can't iterate over {text}"))
+        })
     }
 
     fn pipeline(&mut self, pipeline: &Pipeline, dot: &Datum<'data>) -> Result<Datum<'data>, FormatError> {
@@ -150,7 +125,7 @@ impl<'data> Run<'data> {
         for call in &pipeline.commands {
             last = Some(self.call(call, dot, last)?);
         }
-        Ok(last.unwrap_or(Cow::Owned(Value::Null)))
+        Ok(last.unwrap_or(Datum::nothing()))
     }
 
     fn call(
@@ -165,8 +140,8 @@ impl<'data> Run<'data> {
             let value = self.operand(operand, dot)?;
             // `and` and `or` stop at the first operand that decides.
             let decided = match call.function {
-                Some(Function::And) => !truth(&value),
-                Some(Function::Or) => truth(&value),
+                Some(Function::And) => !value.truth(),
+                Some(Function::Or) => value.truth(),
                 _ => false,
             };
             if decided {
@@ -176,7 +151,7 @@ impl<'data> Run<'data> {
         }
         arguments.extend(piped);
         match call.function {
-            None => Ok(arguments.pop().unwrap_or(Cow::Owned(Value::Null))),
+            None => Ok(arguments.pop().unwrap_or(Datum::nothing())),
             Some(function) => {
                 let made = apply(function, arguments).map_err(|reason| {
                     let reason = format!("error calling {}: {reason}", function.name());
@@ -196,22 +171,26 @@ impl<'data> Run<'data> {
                 .iter()
                 .rev()
                 .find(|(known, _)| known == name)
-                .map_or(Cow::Owned(Value::Null), |(_, value)| value.clone()),
-            Base::String(text) => Cow::Owned(Value::from(text.as_str())),
-            Base::Number(number) => Cow::Owned(Value::Number(number.clone())),
-            Base::Bool(value) => Cow::Owned(Value::Bool(*value)),
-            Base::Nil => Cow::Owned(Value::Null),
+                .map_or(Datum::nothing(), |(_, value)| value.clone()),
+            Base::String(text) => Datum::made(text.as_str()),
+            Base::Number(number) => Datum::made(Value::Number(number.clone())),
+            Base::Bool(value) => Datum::made(*value),
+            Base::Nil => Datum::nothing(),
             Base::Pipeline(pipeline) => self.pipeline(pipeline, dot)?,
         };
         self.spend(&value)?;
         for (name, offset) in &operand.fields {
-            if self.missing == Missing::NoValue
-                && value.as_object().is_some_and(|map| !map.contains_key(name))
-            {
-                value = Cow::Owned(Value::Null);
+            let untyped = matches!(value.shape, Shape::Any);
+            let gap =
+                value.value.is_null() || value.value.as_object().is_some_and(|map| !map.contains_key(name));
+            if self.missing == Missing::NoValue && untyped && gap {
+                value = Datum::nothing();
                 continue;
             }
-            value = field(value, name).map_err(|reason| {
+            value = value.field(name).map_err(|reason| {
+                // Go keeps a chain of fields under the place of the second one, but for what stands alone before it.
+                let named = matches!(operand.base, Base::Dot) && operand.fields.len() > 1;
+                let offset = operand.fields.get(usize::from(named)).map_or(offset, |(_, offset)| offset);
                 let end = operand.fields.last().map_or(*offset, |(name, offset)| offset + 1 + name.len());
                 self.error(*offset, operand.offset, end, reason)
             })?;
@@ -229,7 +208,7 @@ impl<'data> Run<'data> {
 
     /// Counts what a new value occupies: functions can multiply text, the data cannot.
     fn spend(&mut self, value: &Datum<'_>) -> Result<(), FormatError> {
-        if let Cow::Owned(value) = value {
+        if let Cow::Owned(value) = &value.value {
             self.made = self.made.saturating_add(weight(value));
         }
         if self.made > MAXIMUM_OUTPUT { Err(FormatError::TooLarge(MAXIMUM_OUTPUT)) } else { Ok(()) }
@@ -253,38 +232,19 @@ fn extent(pipeline: &Pipeline) -> (usize, usize) {
     (start, pipeline.commands.last().map_or(start, |call| call.end))
 }
 
-fn field<'data>(value: Datum<'data>, name: &str) -> Result<Datum<'data>, String> {
-    let found = match value {
-        Cow::Borrowed(Value::Object(map)) => map.get(name).map(Cow::Borrowed).or_else(|| omitted(map, name)),
-        Cow::Owned(Value::Object(mut map)) => {
-            map.remove(name).map(Cow::Owned).or_else(|| omitted(&map, name))
-        }
-        other if other.is_null() => return Err(format!("nil data; no entry for key \"{name}\"")),
-        other => return Err(format!("can't evaluate field {name} in type {}", type_name(&other))),
-    };
-    found.ok_or_else(|| format!("map has no entry for key \"{name}\""))
-}
-
-/// Fields that the client's structures have and that are left out of JSON while they are empty: those of an address
-/// configuration of a network.
-fn omitted<'data>(map: &serde_json::Map<String, Value>, name: &str) -> Option<Datum<'data>> {
-    let known = map.contains_key("Subnet") && matches!(name, "IPRange" | "Gateway");
-    known.then(|| Cow::Owned(Value::String(String::new())))
-}
-
 fn apply<'data>(function: Function, arguments: Vec<Datum<'data>>) -> Result<Datum<'data>, String> {
-    let text = |value: String| Ok(Cow::Owned(Value::String(value)));
-    let flag = |value: bool| Ok(Cow::Owned(Value::Bool(value)));
+    let text = |value: String| Ok(Datum::made(value));
+    let flag = |value: bool| Ok(Datum::made(value));
     let string = |value: &Value| match value {
         Value::String(text) => Ok(text.clone()),
         other => Err(format!("wrong type for value; expected string; got {}", type_name(other))),
     };
-    let pieces: Vec<&Value> = arguments.iter().map(|argument| &**argument).collect();
+    let pieces: Vec<&Value> = arguments.iter().map(|argument| &*argument.value).collect();
     match (function, pieces.as_slice()) {
         (Function::And | Function::Or, [.., _]) => {
-            Ok(arguments.into_iter().next_back().unwrap_or(Cow::Owned(Value::Null)))
+            Ok(arguments.into_iter().next_back().unwrap_or(Datum::nothing()))
         }
-        (Function::Not, [value]) => flag(!truth(value)),
+        (Function::Not, [_]) => flag(!arguments[0].truth()),
         (Function::Eq, [value, others @ ..]) if !others.is_empty() => {
             flag(others.iter().any(|other| equal(value, other)))
         }
@@ -295,14 +255,15 @@ fn apply<'data>(function: Function, arguments: Vec<Datum<'data>>) -> Result<Datu
         (Function::Ge, [left, right]) => flag(order(left, right)?.is_ge()),
         (Function::Index, [_, ..]) => {
             let mut arguments = arguments.into_iter();
-            let mut value = arguments.next().unwrap_or(Cow::Owned(Value::Null));
+            let mut value = arguments.next().unwrap_or(Datum::nothing());
             for key in arguments {
-                value = index(value, &key)?;
+                value = value.index(&key.value)?;
             }
             Ok(value)
         }
         (Function::Join, [Value::Array(items), separator]) => {
-            let items: Vec<String> = items.iter().map(shown).collect();
+            let items: Vec<String> =
+                items.iter().map(|item| Datum::borrowed(item, &Shape::Any).shown()).collect();
             let separator = string(separator)?;
             if items.len().saturating_mul(separator.len()) > MAXIMUM_OUTPUT {
                 return Err("result too large".to_owned());
@@ -310,12 +271,17 @@ fn apply<'data>(function: Function, arguments: Vec<Datum<'data>>) -> Result<Datu
             text(items.join(&separator))
         }
         (Function::Join, [Value::Null, _]) => text(String::new()),
-        (Function::Json, [value]) => text(value.to_string()),
+        (Function::Json, [_]) => text(arguments[0].json()),
+        (Function::Label, [_, name]) => {
+            let name = string(name)?;
+            let row = arguments.into_iter().next().unwrap_or(Datum::nothing());
+            row.label(&name)
+        }
         (Function::Len, [value]) => match value {
-            Value::String(text) => Ok(Cow::Owned(Value::from(text.len()))),
-            Value::Array(items) => Ok(Cow::Owned(Value::from(items.len()))),
-            Value::Object(map) => Ok(Cow::Owned(Value::from(map.len()))),
-            Value::Null => Ok(Cow::Owned(Value::from(0))),
+            Value::String(text) => Ok(Datum::made(text.len())),
+            Value::Array(items) => Ok(Datum::made(items.len())),
+            Value::Object(map) => Ok(Datum::made(map.len())),
+            Value::Null => Ok(Datum::made(0)),
             Value::Bool(_) | Value::Number(_) => Err(format!("len of type {}", type_name(value))),
         },
         (Function::Lower, [value]) => text(string(value)?.to_lowercase()),
@@ -329,9 +295,17 @@ fn apply<'data>(function: Function, arguments: Vec<Datum<'data>>) -> Result<Datu
                     .map_or(String::new(), |first| first.to_uppercase().chain(characters).collect()),
             )
         }
+        (Function::Slice, [_, bounds @ ..]) if bounds.len() <= 2 => {
+            let bounds: Vec<i64> = bounds.iter().map(|bound| whole(bound)).collect::<Result<_, _>>()?;
+            arguments.into_iter().next().unwrap_or(Datum::nothing()).slice(&bounds)
+        }
         (Function::Split, [value, separator]) => {
             let (value, separator) = (string(value)?, string(separator)?);
-            Ok(Cow::Owned(value.split(separator.as_str()).map(Value::from).collect()))
+            let pieces: Vec<Value> = match separator.is_empty() {
+                true => value.chars().map(|character| Value::from(character.to_string())).collect(),
+                false => value.split(separator.as_str()).map(Value::from).collect(),
+            };
+            Ok(Datum::made(pieces))
         }
         (Function::Truncate, [value, limit]) => {
             let limit = usize::try_from(whole(limit)?).unwrap_or(0);
@@ -348,52 +322,29 @@ fn apply<'data>(function: Function, arguments: Vec<Datum<'data>>) -> Result<Datu
             };
             text(format!("{}{value}{}", blanks(before)?, blanks(after)?))
         }
-        (Function::Print, values) => text(print(values)),
-        (Function::Println, values) => {
-            let values: Vec<String> = values.iter().map(|value| shown(value)).collect();
+        (Function::Print, _) => text(print(&arguments)),
+        (Function::Println, _) => {
+            let values: Vec<String> = arguments.iter().map(Datum::shown).collect();
             text(values.join(" ") + "\n")
         }
-        (Function::Printf, [format, values @ ..]) => text(printf(&string(format)?, values)?),
+        (Function::Printf, [format, ..]) => text(printf(&string(format)?, &arguments[1..])?),
         _ => Err(format!("wrong number or type of arguments ({})", pieces.len())),
     }
 }
 
-fn index<'data>(value: Datum<'data>, key: &Value) -> Result<Datum<'data>, String> {
-    match (&*value, key) {
-        (Value::Array(items), Value::Number(_)) => {
-            let number = whole(key)?;
-            let at = usize::try_from(number)
-                .ok()
-                .filter(|at| *at < items.len())
-                .ok_or_else(|| format!("index out of range: {number}"))?;
-            Ok(match value {
-                Cow::Borrowed(value) => Cow::Borrowed(&value[at]),
-                Cow::Owned(value) => Cow::Owned(value[at].clone()),
-            })
-        }
-        // A key that a map lacks gives the zero value, which for Docker's maps is empty.
-        (Value::Object(map), Value::String(key)) if !map.contains_key(key) => {
-            Ok(Cow::Owned(Value::String(String::new())))
-        }
-        (Value::Object(_), Value::String(key)) => field(value, key),
-        (Value::Null, _) => Err("index of untyped nil".to_owned()),
-        (other, _) => Err(format!("can't index item of type {}", type_name(other))),
-    }
-}
-
 /// Go's Print: a blank between neighbours when neither is a string.
-fn print(values: &[&Value]) -> String {
+fn print(values: &[Datum<'_>]) -> String {
     let mut text = String::new();
     for (at, value) in values.iter().enumerate() {
-        if at > 0 && !value.is_string() && !values[at - 1].is_string() {
+        if at > 0 && !value.value.is_string() && !values[at - 1].value.is_string() {
             text.push(' ');
         }
-        text.push_str(&shown(value));
+        text.push_str(&value.shown());
     }
     text
 }
 
-fn printf(format: &str, values: &[&Value]) -> Result<String, String> {
+fn printf(format: &str, values: &[Datum<'_>]) -> Result<String, String> {
     let mut text = String::new();
     let mut values = values.iter();
     let mut characters = format.chars();
@@ -406,9 +357,9 @@ fn printf(format: &str, values: &[&Value]) -> Result<String, String> {
             Some('%') => text.push('%'),
             Some(verb @ ('s' | 'v' | 'd' | 't' | 'q')) => match values.next() {
                 Some(value) if verb == 'q' => {
-                    let _ = write!(text, "{}", Value::String(shown(value)));
+                    let _ = write!(text, "{}", Value::String(value.shown()));
                 }
-                Some(value) => text.push_str(&shown(value)),
+                Some(value) => text.push_str(&value.shown()),
                 None => {
                     let _ = write!(text, "%!{verb}(MISSING)");
                 }
@@ -421,79 +372,4 @@ fn printf(format: &str, values: &[&Value]) -> Result<String, String> {
         }
     }
     Ok(text)
-}
-
-fn truth(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(value) => *value,
-        Value::Number(number) => number.as_f64() != Some(0.0),
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-    }
-}
-
-fn equal(left: &Value, right: &Value) -> bool {
-    match (left, right) {
-        (Value::Number(left), Value::Number(right)) => left.as_f64() == right.as_f64(),
-        _ => left == right,
-    }
-}
-
-fn order(left: &Value, right: &Value) -> Result<Ordering, String> {
-    match (left, right) {
-        (Value::String(left), Value::String(right)) => Ok(left.cmp(right)),
-        (Value::Number(left), Value::Number(right)) => {
-            left.as_f64().partial_cmp(&right.as_f64()).ok_or_else(|| "numbers cannot be compared".to_owned())
-        }
-        _ => Err("incompatible types for comparison".to_owned()),
-    }
-}
-
-fn whole(value: &Value) -> Result<i64, String> {
-    value.as_i64().ok_or_else(|| format!("expected integer; found {}", type_name(value)))
-}
-
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nil",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "[]interface {}",
-        Value::Object(_) => "map[string]interface {}",
-    }
-}
-
-/// Roughly the bytes a value occupies.
-fn weight(value: &Value) -> usize {
-    let own = size_of::<Value>();
-    own + match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(weight).sum(),
-        Value::Object(map) => map.iter().map(|(key, item)| key.len() + weight(item)).sum(),
-    }
-}
-
-/// A value as Go prints it.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Null => "<no value>".to_owned(),
-        Value::Bool(value) => value.to_string(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            let items: Vec<String> = items.iter().map(shown).collect();
-            format!("[{}]", items.join(" "))
-        }
-        Value::Object(map) => {
-            let mut items: Vec<(&String, &Value)> = map.iter().collect();
-            items.sort_by_key(|(key, _)| *key);
-            let items: Vec<String> =
-                items.iter().map(|(key, value)| format!("{key}:{}", shown(value))).collect();
-            format!("map[{}]", items.join(" "))
-        }
-    }
 }

@@ -69,6 +69,8 @@ pub(super) enum Function {
     Index,
     Join,
     Json,
+    /// A method, not a function: `.Label "x"`.
+    Label,
     Le,
     Len,
     Lower,
@@ -80,6 +82,7 @@ pub(super) enum Function {
     Print,
     Printf,
     Println,
+    Slice,
     Split,
     Title,
     Truncate,
@@ -107,6 +110,7 @@ impl Function {
             "print" => Self::Print,
             "printf" => Self::Printf,
             "println" => Self::Println,
+            "slice" => Self::Slice,
             "split" => Self::Split,
             "title" => Self::Title,
             "truncate" => Self::Truncate,
@@ -125,6 +129,7 @@ impl Function {
             Self::Index => "index",
             Self::Join => "join",
             Self::Json => "json",
+            Self::Label => "Label",
             Self::Le => "le",
             Self::Len => "len",
             Self::Lower => "lower",
@@ -136,6 +141,7 @@ impl Function {
             Self::Print => "print",
             Self::Printf => "printf",
             Self::Println => "println",
+            Self::Slice => "slice",
             Self::Split => "split",
             Self::Title => "title",
             Self::Truncate => "truncate",
@@ -369,7 +375,7 @@ impl Parser<'_> {
                     nodes.push(self.control(&keyword, offset)?);
                 }
                 "template" | "block" | "define" | "break" | "continue" | "call" | "html" | "js"
-                | "urlquery" | "slice" => {
+                | "urlquery" => {
                     let (line, _) = position(self.source, offset);
                     return Err(FormatError::Unsupported { line, construct: keyword });
                 }
@@ -491,6 +497,14 @@ impl Parser<'_> {
         while let Some(operand) = self.operand()? {
             operands.push(operand);
         }
+        let function = match (function, operands.as_mut_slice()) {
+            // The only method that takes something.
+            (None, [Operand { fields, .. }, _]) if fields.last().is_some_and(|(name, _)| name == "Label") => {
+                fields.pop();
+                Some(Function::Label)
+            }
+            (function, _) => function,
+        };
         if function.is_none() {
             match operands.len() {
                 0 => return Err(self.error(offset, "missing value for command")),

@@ -14,7 +14,7 @@ use crate::docker::cli::ports::Protocol;
 use crate::docker::identity::Id;
 use crate::docker::outcome::{ContainerProcess, Spawn};
 use crate::docker::request::ExposedPort;
-use crate::docker::user::{self, GROUP, PASSWD};
+use crate::docker::user::{self, System};
 use crate::engine::plan::Owner;
 use crate::engine::sys::{Environment, ExitCode, Pipe, Powers, Privilege, User};
 
@@ -25,14 +25,20 @@ impl World {
         process: &ContainerProcess,
     ) -> Result<(), WorldError> {
         let id = process.container.clone();
-        let files = self.files_of(&id);
+        let files = self.files_of(host, &id);
         let environment = environment::of_container(&process.env);
         let (namespace, hostname) = (&process.namespace, &process.hostname);
         let powers = powers(process.capabilities);
         if let Some(name) = &process.user.name {
             let (user, group) = (process.user.id, process.user.group);
-            files.put("/etc/passwd", format!("{PASSWD}{name}:x:{user}:{user}::/home/{name}:/bin/sh\n"));
-            files.put("/etc/group", format!("{GROUP}{name}:x:{group}:\n"));
+            let (passwd, groups) = (files.text("/etc/passwd"), files.text("/etc/group"));
+            let own = |file: &str| file.lines().any(|line| line.split(':').next() == Some(name));
+            if !own(&passwd) {
+                files.put("/etc/passwd", format!("{passwd}{name}:x:{user}:{group}::/home/{name}:/bin/sh\n"));
+            }
+            if !own(&groups) {
+                files.put("/etc/group", format!("{groups}{name}:x:{group}:\n"));
+            }
         }
         let place = self.place(namespace, hostname, environment.clone(), files, Tools::BusyBox, powers)?;
         let place = place.with(powers, numbers(&process.user));
@@ -109,8 +115,14 @@ impl World {
         }
     }
 
-    pub(super) fn files_of(&mut self, id: &Id) -> Rc<FileTable> {
-        self.file_tables.entry(id.clone()).or_insert_with(|| Rc::new(FileTable::of_image(IMAGE))).clone()
+    pub(super) fn files_of(&mut self, host: HostId, id: &Id) -> Rc<FileTable> {
+        let daemon = &self.daemons[host.0];
+        let made = || {
+            let container = daemon.container(id.as_str());
+            let image = container.map_or("", |container| container.made_from.config.image.as_str());
+            Rc::new(FileTable::of_image(files_of_image(image)))
+        };
+        self.file_tables.entry(id.clone()).or_insert_with(made).clone()
     }
 }
 
@@ -162,6 +174,15 @@ fn port_word(port: &ExposedPort) -> String {
     format!("{}/{}", port.port, port.protocol)
 }
 
-/// The files every image has.
-const IMAGE: Image =
-    &[("/etc/group", GROUP), ("/etc/passwd", PASSWD), ("/www/index.html", "Welcome to nginx\n")];
+/// The files of an image.
+fn files_of_image(image: &str) -> Image {
+    const PAGE: (&str, &str) = ("/www/index.html", "Welcome to nginx\n");
+    const fn files(system: System) -> [(&'static str, &'static str); 3] {
+        [("/etc/group", system.group()), ("/etc/passwd", system.passwd()), PAGE]
+    }
+    match System::of(image) {
+        System::BusyBox => const { &files(System::BusyBox) },
+        System::Alpine => const { &files(System::Alpine) },
+        System::Debian => const { &files(System::Debian) },
+    }
+}
