@@ -30,7 +30,7 @@ const NETWORKS: usize = 2;
 
 fn follow(profile: Profile, transitions: &[Transition]) {
     let mut system = System::new(profile);
-    let mut reference = Reference::default();
+    let mut reference = Reference::new(profile);
     let bare = system.snapshot();
     for (index, transition) in transitions.iter().enumerate() {
         let expected = reference.step(transition);

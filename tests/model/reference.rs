@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use linkspan::docker::profile::Profile;
+
 use super::transition::Transition;
 use crate::{CONTAINERS, NETWORKS};
 
@@ -19,6 +21,8 @@ pub(crate) fn address(network: Option<usize>, last: u8) -> String {
 pub(crate) struct Container {
     pub(crate) name: String,
     pub(crate) running: bool,
+    /// The network it was made for.
+    mode: Option<usize>,
     /// The networks it is on, or will be on when it starts; with the generation of the network once it was up there.
     known: BTreeMap<Option<usize>, Option<u32>>,
     /// Where it is up: the last byte of its address.
@@ -38,9 +42,15 @@ pub(crate) struct Reference {
     /// A network that is there, by how many were made before.
     pub(crate) networks: [Option<u32>; NETWORKS],
     made: u32,
+    /// A container needs the network it was made for to get on any other (28 and later).
+    needs_mode: bool,
 }
 
 impl Reference {
+    pub(crate) fn new(profile: Profile) -> Reference {
+        Reference { needs_mode: profile != Profile::Docker20_10, ..Reference::default() }
+    }
+
     /// Whether a command is carried out, or an attempt succeeds.
     pub(crate) fn step(&mut self, transition: &Transition) -> bool {
         match *transition {
@@ -106,6 +116,11 @@ impl Reference {
         network.map_or(Some(0), |network| self.networks[network])
     }
 
+    fn has_mode(&self, container: usize) -> bool {
+        let found = self.containers[container].as_ref();
+        !self.needs_mode || found.is_none_or(|found| self.generation(found.mode).is_some())
+    }
+
     fn create(&mut self, container: usize, network: Option<usize>, run: bool) -> bool {
         if self.containers[container].is_some() {
             return false;
@@ -113,6 +128,7 @@ impl Reference {
         self.containers[container] = Some(Container {
             name: first_name(container),
             running: false,
+            mode: network,
             known: BTreeMap::from([(network, None)]),
             addresses: BTreeMap::new(),
         });
@@ -123,12 +139,13 @@ impl Reference {
     fn connect(&mut self, container: usize, network: Option<usize>) -> bool {
         let generation = self.generation(network);
         let free = self.free(network);
+        let has_mode = self.has_mode(container);
         let Some(found) = &mut self.containers[container] else { return false };
         if !found.running {
             found.known.entry(network).or_insert(None);
             return true;
         }
-        if generation.is_none() || found.known.contains_key(&network) {
+        if generation.is_none() || found.known.contains_key(&network) || !has_mode {
             return false;
         }
         found.known.insert(network, generation);
@@ -141,11 +158,12 @@ impl Reference {
         if found.running {
             return true;
         }
+        let has_mode = self.has_mode(container);
         let mut up = BTreeMap::new();
         let mut addresses = BTreeMap::new();
         for (network, before) in found.known.clone() {
             let now = self.generation(network);
-            if now.is_none() || before.is_some() && before != now {
+            if now.is_none() || before.is_some() && before != now || !has_mode {
                 return false;
             }
             up.insert(network, now);
