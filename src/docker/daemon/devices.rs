@@ -6,7 +6,7 @@ use linkspan_nat::interface::InterfaceName;
 use linkspan_switch::mac::MacAddress;
 
 use super::Daemon;
-use super::attach::link_local;
+use super::addresses::link_local;
 use crate::docker::container::Container;
 use crate::docker::drivers::Driver;
 use crate::docker::drivers::bridge::{self, Attachment, DEFAULT_MTU, IPV6_MIN_MTU, LONGEST_NAME};
