@@ -1,7 +1,9 @@
 //! From the text of an awk program to what it does.
 
+use std::rc::Rc;
+
 use super::lex::{Lexer, Token};
-use super::tree::{Comparison, Expr, Function, Operator, Parsed, Pattern, Place, Statement};
+use super::tree::{Comparison, Defined, Expr, Function, Operator, Parsed, Pattern, Place, Statement};
 use crate::programs::regex::{Dialect, Expression, Whole};
 
 /// Expressions and statements inside one another.
@@ -43,11 +45,23 @@ struct Parser<'a> {
     printing: bool,
     /// Inside the head of a `for`: `in` belongs to it.
     heading: bool,
+    /// Functions that were called or defined so far, by index.
+    functions: Vec<(String, Option<Rc<Defined>>)>,
+    /// The function whose body is read, and its parameters.
+    inside: Option<(String, Vec<String>)>,
 }
 
 impl<'a> Parser<'a> {
     fn new(source: &'a str) -> Parser<'a> {
-        Parser { lexer: Lexer::new(source), token: Token::End, depth: 0, printing: false, heading: false }
+        Parser {
+            lexer: Lexer::new(source),
+            token: Token::End,
+            depth: 0,
+            printing: false,
+            heading: false,
+            functions: Vec::new(),
+            inside: None,
+        }
     }
 
     fn advance(&mut self) -> Result<(), String> {
@@ -97,7 +111,17 @@ impl<'a> Parser<'a> {
         loop {
             self.skip_lines()?;
             if self.token == Token::End {
+                for (name, defined) in std::mem::take(&mut self.functions) {
+                    parsed
+                        .functions
+                        .push(defined.ok_or_else(|| format!("function '{name}' is not defined"))?);
+                }
                 return Ok(parsed);
+            }
+            if self.is_name("function") || self.is_name("func") {
+                self.advance()?;
+                self.define()?;
+                continue;
             }
             if self.is_name("BEGIN") || self.is_name("END") {
                 let begins = self.is_name("BEGIN");
@@ -128,6 +152,55 @@ impl<'a> Parser<'a> {
             };
             let action = if self.is("{") { self.block()? } else { vec![Statement::Print(Vec::new())] };
             parsed.rules.push((pattern, action));
+        }
+    }
+
+    /// `NAME(PARAMETER, ...) { ... }`
+    fn define(&mut self) -> Result<(), String> {
+        let (Token::Name(name) | Token::Call(name)) = self.token.clone() else {
+            return Err("Unexpected token".to_owned());
+        };
+        self.advance()?;
+        self.expect("(")?;
+        let mut parameters = Vec::new();
+        while !self.take(")")? {
+            let Token::Name(parameter) = self.token.clone() else {
+                return Err("Unexpected token".to_owned());
+            };
+            self.advance()?;
+            parameters.push(parameter);
+            if self.take(",")? {
+                while self.take("\n")? {}
+            } else if !self.is(")") {
+                return Err("Unexpected token".to_owned());
+            }
+        }
+        while self.take("\n")? {}
+        self.inside = Some((name.clone(), parameters.clone()));
+        let body = self.block()?;
+        let parameters = parameters.into_iter().map(|parameter| self.variable(parameter)).collect();
+        self.inside = None;
+        let index = self.function(&name);
+        let built_in = FUNCTIONS.iter().any(|(known, ..)| *known == name);
+        if built_in || self.functions[index].1.replace(Rc::new(Defined { parameters, body })).is_some() {
+            return Err(format!("function '{name}' is defined already"));
+        }
+        Ok(())
+    }
+
+    /// The index of a function of the program's own.
+    fn function(&mut self, name: &str) -> usize {
+        self.functions.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
+            self.functions.push((name.to_owned(), None));
+            self.functions.len() - 1
+        })
+    }
+
+    /// The name under which the machine knows a variable: a parameter is its function's own.
+    fn variable(&self, name: String) -> String {
+        match &self.inside {
+            Some((function, parameters)) if parameters.contains(&name) => format!("{function}\0{name}"),
+            _ => name,
         }
     }
 
@@ -228,7 +301,16 @@ impl<'a> Parser<'a> {
                     (_, false) => Ok(Statement::Printf(values)),
                 }
             }
+            "next" | "exit" if self.inside.is_some() => {
+                Err(format!("'{keyword}' inside a function is not supported"))
+            }
             "next" => self.advance().map(|()| Statement::Next),
+            "return" if self.inside.is_some() => {
+                self.advance()?;
+                let ends = matches!(self.token, Token::End | Token::Mark("}" | ";" | "\n"));
+                Ok(Statement::Return(if ends { None } else { Some(self.expression()?) }))
+            }
+            "return" => Err("Unexpected token".to_owned()),
             "break" => self.advance().map(|()| Statement::Break),
             "continue" => self.advance().map(|()| Statement::Continue),
             "exit" => {
@@ -243,7 +325,7 @@ impl<'a> Parser<'a> {
                 };
                 self.advance()?;
                 let key = if self.is("[") { Some(self.subscript()?) } else { None };
-                Ok(Statement::Delete(name, key))
+                Ok(Statement::Delete(self.variable(name), key))
             }
             _ => self.expression().map(Statement::Expression),
         }
@@ -297,7 +379,7 @@ impl<'a> Parser<'a> {
             };
             self.advance()?;
             self.expect(")")?;
-            return Ok(Statement::Each(variable, array, self.body()?));
+            return Ok(Statement::Each(variable, self.variable(array), self.body()?));
         }
         self.expect(";")?;
         let condition = if self.is(";") { None } else { Some(self.expression()?) };
@@ -397,7 +479,7 @@ impl<'a> Parser<'a> {
                 return Err("Unexpected token".to_owned());
             };
             self.advance()?;
-            left = Expr::In(Box::new(left), array);
+            left = Expr::In(Box::new(left), self.variable(array));
         }
         Ok(left)
     }
@@ -550,13 +632,13 @@ impl<'a> Parser<'a> {
                 Ok(Expr::Call(Function::Length, Vec::new()))
             }
             Token::Call(name) => {
-                let Some((_, function, least, most)) = FUNCTIONS.iter().find(|(known, ..)| *known == name)
-                else {
-                    return Err(format!("function '{name}' is not supported"));
-                };
                 self.expect("(")?;
                 let arguments = if self.is(")") { Vec::new() } else { self.free(Self::list)? };
                 self.expect(")")?;
+                let Some((_, function, least, most)) = FUNCTIONS.iter().find(|(known, ..)| *known == name)
+                else {
+                    return Ok(Expr::Invoke(self.function(&name), arguments));
+                };
                 if !(*least..=*most).contains(&arguments.len()) {
                     return Err(format!("Too few or too many arguments of '{name}'"));
                 }
@@ -566,9 +648,9 @@ impl<'a> Parser<'a> {
                 Err("Unexpected token".to_owned())
             }
             Token::Name(name) if self.is("[") => {
-                Ok(Expr::Place(Place::Element(name, Box::new(self.subscript()?))))
+                Ok(Expr::Place(Place::Element(self.variable(name), Box::new(self.subscript()?))))
             }
-            Token::Name(name) => Ok(Expr::Place(Place::Variable(name))),
+            Token::Name(name) => Ok(Expr::Place(Place::Variable(self.variable(name)))),
             Token::Mark(_) | Token::End => Err("Unexpected token".to_owned()),
         }
     }
