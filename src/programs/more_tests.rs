@@ -14,6 +14,41 @@ fn awk(arguments: &[&str], input: &str) -> (String, u8) {
 }
 
 #[test]
+fn awk_calls_the_functions_of_a_program() {
+    let run = |program: &str| awk(&[program], "one\n");
+    // Recursion, a variable of the call alone, one of the program that has the same name in another function.
+    let factorial = "function f(n) { if (n < 2) return 1; return n * f(n - 1) } BEGIN { print f(10), f(1) }";
+    assert_eq!(run(factorial), text("3628800 1\n", 0));
+    let own = "func inner() { i = i + 1 } function outer(i) { i = 7; inner(); return i }\n\
+               BEGIN { i = 1; print outer(), i }";
+    assert_eq!(run(own), text("7 2\n", 0));
+    // Arrays are the caller's, also one that is made by the function, and one handed on.
+    let arrays = "function fill(list, n,  k) { for (k = 1; k <= n; k++) list[k] = k * k }\n\
+                  function more(list) { fill(list, 4); delete list[1]; return length(list) }\n\
+                  BEGIN { fill(a, 2); a[\"x\"]; print a[2], more(a), (1 in a), a[4]; print split(\"p q\", b), b[2] }";
+    assert_eq!(run(arrays), text("4 4 0 16\n2 q\n", 0));
+    let own_array =
+        "function f(n, t) { t[n] = n; if (n > 0) f(n - 1); return length(t) } { print f(3), length(t), k }";
+    assert_eq!(run(own_array), text("1 0 \n", 0));
+    assert_eq!(
+        run("function f(s) { sub(/n/, \"N\", s); return s } { print f($1), $1; print f() \"-\" }"),
+        text("oNe one\n-\n", 0)
+    );
+    let refused = |program: &str, message: &str| {
+        assert_eq!(run(program), text(&format!("awk: cmd. line:1: {message}\n"), 1), "{program}");
+    };
+    refused("{ print g(1) }", "function 'g' is not defined");
+    refused("function f(a) { } function f(b) { }", "function 'f' is defined already");
+    refused("function length(a) { }", "function 'length' is defined already");
+    refused("function f() { next } { f() }", "'next' inside a function is not supported");
+    refused("function f(a) { return a } { f(1, 2) }", "a function is called with too many arguments");
+    refused("function f(a) { return f(a + 1) } { f(1) }", "functions call one another deeper than 40 levels");
+    let deep = format!("function f(a) {{ return {}f(a) }} {{ f(1) }}", "!".repeat(40));
+    refused(&deep, "expressions of calls nest deeper than 300 levels");
+    refused("{ return 1 }", "Unexpected token");
+}
+
+#[test]
 fn awk_prints_fields_that_a_pattern_selects() {
     let routes = "default via 10.0.0.1 dev eth0\n10.0.0.0/24 dev eth0 scope link\n";
     assert_eq!(awk(&["/^default/ {print $3}"], routes), text("10.0.0.1\n", 0));
@@ -26,6 +61,8 @@ fn awk_prints_fields_that_a_pattern_selects() {
     assert_eq!(awk(&["!/x/"], "x\ny\n"), text("y\n", 0));
     assert_eq!(awk(&["NR > 1 && $1 ~ \"^b\""], "b1\nb2\nc\n"), text("b2\n", 0));
     assert_eq!(awk(&["-v", "n=2", "NR == n"], "a\nb\n"), text("b\n", 0));
+    let sum = "function add(a, b) { return a + b } { print add($1, add($2, 1)) }";
+    assert_eq!(awk(&[sum], "1 2\n3 4\n"), text("4\n8\n", 0));
     let lines = "1\na\n2\nb\n3\na b\n4\na\n5\n";
     assert_eq!(awk(&["/a/,/b/"], lines), text("a\n2\nb\na b\na\n5\n", 0));
     assert_eq!(
@@ -71,8 +108,7 @@ fn awk_refuses_by_name() {
     refused("{getline}", "1: 'getline' is not supported");
     refused("{\nprint | \"sort\"}", "2: output into and input from commands ('|') is not supported");
     refused("{print > \"/f\"}", "1: output into files ('>') is not supported");
-    refused("function f(x) {return x}", "1: 'function' is not supported");
-    refused("{print frob(1)}", "1: function 'frob' is not supported");
+    refused("{print frob(1)}", "1: function 'frob' is not defined");
     refused("{print", "1: Unexpected token");
     refused("{prin $1}}", "1: Unexpected token");
     refused("{print $-1}", "1: Access to negative field");

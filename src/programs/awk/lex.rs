@@ -4,9 +4,9 @@
 //! without what stood before. A [`Lexer`] is small: whoever wants to go back keeps a copy of it.
 
 /// What awk has and this one does not.
-const REFUSED: [&str; 17] = [
-    "getline", "function", "func", "system", "close", "fflush", "srand", "rand", "sin", "cos", "atan2",
-    "exp", "log", "sqrt", "strftime", "systime", "nextfile",
+const REFUSED: [&str; 15] = [
+    "getline", "system", "close", "fflush", "srand", "rand", "sin", "cos", "atan2", "exp", "log", "sqrt",
+    "strftime", "systime", "nextfile",
 ];
 
 #[derive(Debug, Clone, PartialEq)]

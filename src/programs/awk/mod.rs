@@ -1,11 +1,11 @@
 //! `awk [-F SEP] [-v VAR=VAL] PROGRAM [FILE]...`: the part of the language that people pipe into.
 //!
-//! There: patterns (`/RE/`, comparisons, ranges, `BEGIN`, `END`), fields, `NR`, `NF`, `FS`, `OFS`, `ORS`, `FILENAME`, variables
-//! and arrays, `print`, `printf`, `if`, `while`, `do`, `for`, `next`, `exit`, `break`, `continue`, `delete`, and the
-//! functions `length`, `substr`, `index`, `split`, `sub`, `gsub`, `match`, `sprintf`, `toupper`, `tolower`, `int`. What
-//! else the language has (`getline`, output into files and commands, functions of one's own,
-//! mathematics) is refused by its name before anything runs. `for (k in a)` goes through the keys in sorted order, where
-//! awk has none.
+//! There: patterns (`/RE/`, comparisons, ranges, `BEGIN`, `END`), fields, `NR`, `NF`, `FS`, `OFS`, `ORS`, `FILENAME`,
+//! variables and arrays, `print`, `printf`, `if`, `while`, `do`, `for`, `next`, `exit`, `break`, `continue`, `delete`, the
+//! functions `length`, `substr`, `index`, `split`, `sub`, `gsub`, `match`, `sprintf`, `toupper`, `tolower`, `int`, and
+//! functions of one's own, without `next` and `exit` in them. What else the language has (`getline`, output into files
+//! and commands, mathematics) is refused by its name before anything runs. `for (k in a)` goes through the keys in sorted
+//! order, where awk has none.
 //!
 //! One record takes at most [`run::STEPS`] steps, and variables hold at most [`super::text::MOST`] bytes, so that no program
 //! keeps a run busy or grows without bound.

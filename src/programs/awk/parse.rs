@@ -1,7 +1,11 @@
-//! From the text of an awk program to what it does.
+//! From the text of an awk program to what it does. Functions of a program's own are read in `functions`.
+
+mod functions;
+
+use std::rc::Rc;
 
 use super::lex::{Lexer, Token};
-use super::tree::{Comparison, Expr, Function, Operator, Parsed, Pattern, Place, Statement};
+use super::tree::{Comparison, Defined, Expr, Function, Operator, Parsed, Pattern, Place, Statement};
 use crate::programs::regex::{Dialect, Expression, Whole};
 
 /// Expressions and statements inside one another.
@@ -43,11 +47,23 @@ struct Parser<'a> {
     printing: bool,
     /// Inside the head of a `for`: `in` belongs to it.
     heading: bool,
+    /// Functions that were called or defined so far, by index.
+    functions: Vec<(String, Option<Rc<Defined>>)>,
+    /// The function whose body is read, and its parameters.
+    inside: Option<(String, Vec<String>)>,
 }
 
 impl<'a> Parser<'a> {
     fn new(source: &'a str) -> Parser<'a> {
-        Parser { lexer: Lexer::new(source), token: Token::End, depth: 0, printing: false, heading: false }
+        Parser {
+            lexer: Lexer::new(source),
+            token: Token::End,
+            depth: 0,
+            printing: false,
+            heading: false,
+            functions: Vec::new(),
+            inside: None,
+        }
     }
 
     fn advance(&mut self) -> Result<(), String> {
@@ -97,7 +113,17 @@ impl<'a> Parser<'a> {
         loop {
             self.skip_lines()?;
             if self.token == Token::End {
+                for (name, defined) in std::mem::take(&mut self.functions) {
+                    parsed
+                        .functions
+                        .push(defined.ok_or_else(|| format!("function '{name}' is not defined"))?);
+                }
                 return Ok(parsed);
+            }
+            if self.is_name("function") || self.is_name("func") {
+                self.advance()?;
+                self.define()?;
+                continue;
             }
             if self.is_name("BEGIN") || self.is_name("END") {
                 let begins = self.is_name("BEGIN");
@@ -228,7 +254,16 @@ impl<'a> Parser<'a> {
                     (_, false) => Ok(Statement::Printf(values)),
                 }
             }
+            "next" | "exit" if self.inside.is_some() => {
+                Err(format!("'{keyword}' inside a function is not supported"))
+            }
             "next" => self.advance().map(|()| Statement::Next),
+            "return" if self.inside.is_some() => {
+                self.advance()?;
+                let ends = matches!(self.token, Token::End | Token::Mark("}" | ";" | "\n"));
+                Ok(Statement::Return(if ends { None } else { Some(self.expression()?) }))
+            }
+            "return" => Err("Unexpected token".to_owned()),
             "break" => self.advance().map(|()| Statement::Break),
             "continue" => self.advance().map(|()| Statement::Continue),
             "exit" => {
@@ -243,7 +278,7 @@ impl<'a> Parser<'a> {
                 };
                 self.advance()?;
                 let key = if self.is("[") { Some(self.subscript()?) } else { None };
-                Ok(Statement::Delete(name, key))
+                Ok(Statement::Delete(self.variable(name), key))
             }
             _ => self.expression().map(Statement::Expression),
         }
@@ -297,7 +332,7 @@ impl<'a> Parser<'a> {
             };
             self.advance()?;
             self.expect(")")?;
-            return Ok(Statement::Each(variable, array, self.body()?));
+            return Ok(Statement::Each(variable, self.variable(array), self.body()?));
         }
         self.expect(";")?;
         let condition = if self.is(";") { None } else { Some(self.expression()?) };
@@ -397,7 +432,7 @@ impl<'a> Parser<'a> {
                 return Err("Unexpected token".to_owned());
             };
             self.advance()?;
-            left = Expr::In(Box::new(left), array);
+            left = Expr::In(Box::new(left), self.variable(array));
         }
         Ok(left)
     }
@@ -550,13 +585,13 @@ impl<'a> Parser<'a> {
                 Ok(Expr::Call(Function::Length, Vec::new()))
             }
             Token::Call(name) => {
-                let Some((_, function, least, most)) = FUNCTIONS.iter().find(|(known, ..)| *known == name)
-                else {
-                    return Err(format!("function '{name}' is not supported"));
-                };
                 self.expect("(")?;
                 let arguments = if self.is(")") { Vec::new() } else { self.free(Self::list)? };
                 self.expect(")")?;
+                let Some((_, function, least, most)) = FUNCTIONS.iter().find(|(known, ..)| *known == name)
+                else {
+                    return Ok(Expr::Invoke(self.function(&name), arguments));
+                };
                 if !(*least..=*most).contains(&arguments.len()) {
                     return Err(format!("Too few or too many arguments of '{name}'"));
                 }
@@ -566,9 +601,9 @@ impl<'a> Parser<'a> {
                 Err("Unexpected token".to_owned())
             }
             Token::Name(name) if self.is("[") => {
-                Ok(Expr::Place(Place::Element(name, Box::new(self.subscript()?))))
+                Ok(Expr::Place(Place::Element(self.variable(name), Box::new(self.subscript()?))))
             }
-            Token::Name(name) => Ok(Expr::Place(Place::Variable(name))),
+            Token::Name(name) => Ok(Expr::Place(Place::Variable(self.variable(name)))),
             Token::Mark(_) | Token::End => Err("Unexpected token".to_owned()),
         }
     }

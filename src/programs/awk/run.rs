@@ -1,5 +1,6 @@
 //! Running an awk program: its statements and expressions. Values, variables and functions have files of their own.
 
+mod calls;
 mod functions;
 mod value;
 mod variables;
@@ -12,6 +13,7 @@ use super::parse::regex;
 use super::tree::{Expr, Parsed, Pattern, Statement};
 use crate::programs::regex::Expression;
 use crate::programs::text::{LONGEST, MOST};
+use calls::Calls;
 use value::{Value, calculate, holds, truth};
 
 /// Steps that one record may take: a loop without end stops here.
@@ -28,6 +30,7 @@ pub(super) enum Flow {
     Continue,
     Next,
     Exit,
+    Return,
 }
 
 /// The state of a program.
@@ -49,6 +52,7 @@ pub(super) struct Machine {
     /// The rules whose range of records has begun.
     ranges: BTreeSet<usize>,
     expressions: BTreeMap<String, Rc<Expression>>,
+    calls: Calls,
 }
 
 type Result<T> = std::result::Result<T, String>;
@@ -71,6 +75,7 @@ impl Machine {
             steps: 0,
             ranges: BTreeSet::new(),
             expressions: BTreeMap::new(),
+            calls: Calls::default(),
         }
     }
 
@@ -95,6 +100,7 @@ impl Machine {
     }
 
     pub(super) fn begin(&mut self, parsed: &Parsed) -> Result<Flow> {
+        self.calls.functions.clone_from(&parsed.functions);
         self.steps = STEPS;
         for block in &parsed.begin {
             if self.block(block)? == Flow::Exit {
@@ -130,7 +136,7 @@ impl Machine {
             match self.block(action)? {
                 Flow::Next => break,
                 Flow::Exit => return Ok(Flow::Exit),
-                Flow::On | Flow::Break | Flow::Continue => {}
+                Flow::On | Flow::Break | Flow::Continue | Flow::Return => {}
             }
         }
         Ok(Flow::On)
@@ -211,8 +217,11 @@ impl Machine {
                 }
             }
             Statement::Each(variable, array, body) => {
-                let keys: Vec<String> =
-                    self.arrays.get(array).map(|array| array.keys().cloned().collect()).unwrap_or_default();
+                let keys: Vec<String> = self
+                    .arrays
+                    .get(&*self.calls.actual(array))
+                    .map(|array| array.keys().cloned().collect())
+                    .unwrap_or_default();
                 for key in keys {
                     self.set_variable(variable, Value::Input(key))?;
                     match self.block(body)? {
@@ -232,6 +241,10 @@ impl Machine {
                     self.status = self.value(status)?.number() as i64 as u8;
                 }
                 return Ok(Flow::Exit);
+            }
+            Statement::Return(value) => {
+                self.calls.returned = value.as_ref().map_or(Ok(Value::Unset), |value| self.value(value))?;
+                return Ok(Flow::Return);
             }
             Statement::Break => return Ok(Flow::Break),
             Statement::Continue => return Ok(Flow::Continue),
@@ -260,6 +273,13 @@ impl Machine {
 
     fn value(&mut self, expr: &Expr) -> Result<Value> {
         self.step()?;
+        self.calls.enter()?;
+        let value = self.calculated(expr)?;
+        self.calls.leave();
+        Ok(value)
+    }
+
+    fn calculated(&mut self, expr: &Expr) -> Result<Value> {
         let value = match expr {
             Expr::Number(number) => Value::Number(*number),
             Expr::Text(text) => Value::Text(text.clone()),
@@ -313,9 +333,12 @@ impl Machine {
             }
             Expr::In(key, array) => {
                 let key = self.value(key)?.text();
-                truth(self.arrays.get(array).is_some_and(|array| array.contains_key(&key)))
+                truth(
+                    self.arrays.get(&*self.calls.actual(array)).is_some_and(|array| array.contains_key(&key)),
+                )
             }
             Expr::Call(function, arguments) => self.call(*function, arguments)?,
+            Expr::Invoke(function, arguments) => self.invoke(*function, arguments)?,
         };
         Ok(value)
     }

@@ -1,5 +1,7 @@
 //! What an awk program is made of once it is read.
 
+use std::rc::Rc;
+
 use crate::programs::regex::Expression;
 
 /// What a program is made of.
@@ -8,6 +10,16 @@ pub(super) struct Parsed {
     pub(super) begin: Vec<Vec<Statement>>,
     pub(super) rules: Vec<(Pattern, Vec<Statement>)>,
     pub(super) end: Vec<Vec<Statement>>,
+    /// Those that the program defines; [`Expr::Invoke`] has their index.
+    pub(super) functions: Vec<Rc<Defined>>,
+}
+
+/// A function that the program defines.
+#[derive(Debug, Default)]
+pub(super) struct Defined {
+    /// Names that no variable of the program has.
+    pub(super) parameters: Vec<String>,
+    pub(super) body: Vec<Statement>,
 }
 
 impl Parsed {
@@ -44,6 +56,7 @@ pub(super) enum Statement {
     Block(Vec<Statement>),
     Next,
     Exit(Option<Expr>),
+    Return(Option<Expr>),
     Break,
     Continue,
 }
@@ -73,6 +86,7 @@ pub(super) enum Expr {
     Choice(Box<Expr>, Box<Expr>, Box<Expr>),
     In(Box<Expr>, String),
     Call(Function, Vec<Expr>),
+    Invoke(usize, Vec<Expr>),
 }
 
 /// What can be assigned to.

@@ -14,8 +14,10 @@ impl Machine {
         };
         Ok(match function {
             Function::Length => match arguments.first() {
-                Some(Expr::Place(Place::Variable(name))) if self.arrays.contains_key(name) => {
-                    Value::Number(self.arrays[name].len() as f64)
+                Some(Expr::Place(Place::Variable(name)))
+                    if let Some(array) = self.arrays.get(&*self.calls.actual(name)) =>
+                {
+                    Value::Number(array.len() as f64)
                 }
                 _ => Value::Number(text(self, 0)?.chars().count() as f64),
             },
@@ -51,7 +53,8 @@ impl Machine {
                     }
                 };
                 self.delete(array, None);
-                self.arrays.entry(array.clone()).or_default();
+                let actual = self.calls.actual(array).into_owned();
+                self.arrays.entry(actual).or_default();
                 let count = parts.len();
                 for (index, part) in parts.into_iter().enumerate() {
                     self.set_element(array, (index + 1).to_string(), Value::Input(part))?;

@@ -4,12 +4,13 @@ use super::Result;
 use crate::programs::awk::format::{self, Argument};
 use crate::programs::awk::tree::{Comparison, Operator};
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) enum Value {
     Number(f64),
     Text(String),
     /// What came in: a number if it looks like one.
     Input(String),
+    #[default]
     Unset,
 }
 

@@ -27,7 +27,7 @@ impl Machine {
 
     pub(super) fn get(&mut self, place: &Place) -> Result<Value> {
         match place {
-            Place::Variable(name) => Ok(match name.as_str() {
+            Place::Variable(name) => Ok(match self.calls.actual(name).as_ref() {
                 "NF" => Value::Number(self.fields.len() as f64),
                 "NR" | "FNR" => Value::Number(self.number),
                 name if self.arrays.contains_key(name) => return Err("Not a scalar".to_owned()),
@@ -35,7 +35,8 @@ impl Machine {
             }),
             Place::Element(array, key) => {
                 let key = self.value(key)?.text();
-                let known = self.arrays.get(array).and_then(|array| array.get(&key)).cloned();
+                let actual = self.calls.actual(array);
+                let known = self.arrays.get(&*actual).and_then(|array| array.get(&key)).cloned();
                 match known {
                     Some(value) => Ok(value),
                     // Whoever asks for an element makes it.
@@ -73,6 +74,8 @@ impl Machine {
     }
 
     pub(super) fn set_variable(&mut self, name: &str, value: Value) -> Result<()> {
+        let actual = self.calls.actual(name);
+        let name = &*actual;
         match name {
             "NF" => {
                 let count = self.index(&Expr::Number(value.number()))?;
@@ -94,6 +97,8 @@ impl Machine {
     }
 
     pub(super) fn set_element(&mut self, array: &str, key: String, value: Value) -> Result<()> {
+        let actual = self.calls.actual(array);
+        let array = &*actual;
         if self.variables.contains_key(array) {
             return Err("Not an array".to_owned());
         }
@@ -105,7 +110,7 @@ impl Machine {
     }
 
     pub(super) fn delete(&mut self, array: &str, key: Option<String>) {
-        let Some(elements) = self.arrays.get_mut(array) else { return };
+        let Some(elements) = self.arrays.get_mut(&*self.calls.actual(array)) else { return };
         let gone: Vec<(String, Value)> = match key {
             Some(key) => elements.remove_entry(&key).into_iter().collect(),
             None => std::mem::take(elements).into_iter().collect(),
