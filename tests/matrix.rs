@@ -210,3 +210,28 @@ fn a_comparison_tells_what_changes_and_only_that() {
     let gone = diff(("all", &old), ("without", &measure(&fewer)));
     assert!(gone.changes.iter().any(|change| change.to == "proxy" && change.after.is_none()));
 }
+
+#[test]
+fn many_refusals_of_one_source_are_told_as_if_each_were_alone() {
+    let found = matrix(
+        &text(
+            "\
+services:
+  dns: {image: busybox, command: listen 53/udp, expose: ['53/udp'], deploy: {replicas: 12}}
+  client: {image: busybox, command: sleep infinity}
+steps:
+  - {in: host, run: iptables -I DOCKER-USER -p udp --dport 53 -j REJECT}
+",
+        ),
+        0,
+        Scope::Everything,
+    )
+    .unwrap();
+    let of_client = |tried: &&Tried| {
+        let (from, to) = (found.party(tried.from), found.party(tried.to));
+        from.label == "client" && to.label.contains("dns") && tried.attempt == Attempt::Udp(53)
+    };
+    let outcomes: Vec<Outcome> = found.attempts.iter().filter(of_client).map(|tried| tried.outcome).collect();
+    assert!(outcomes.len() >= 12, "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Refused), "{outcomes:?}");
+}

@@ -39,7 +39,11 @@ const REFILL: (Duration, Duration) = (Duration::from_millis(20), Duration::from_
 
 /// The buckets of the namespaces that have sent limited messages.
 #[derive(Debug, Default)]
-pub(super) struct IcmpLimits(BTreeMap<NamespaceId, Buckets>);
+pub(super) struct IcmpLimits {
+    namespaces: BTreeMap<NamespaceId, Buckets>,
+    /// Nothing is limited for now.
+    lifted: bool,
+}
 
 #[derive(Debug, Default)]
 struct Buckets {
@@ -71,7 +75,7 @@ pub(super) struct Message {
 impl IcmpLimits {
     /// The namespace is gone.
     pub(super) fn forget(&mut self, namespace: NamespaceId) {
-        self.0.remove(&namespace);
+        self.namespaces.remove(&namespace);
     }
 }
 
@@ -123,6 +127,12 @@ impl Bucket {
 }
 
 impl Engine {
+    /// Lifts the limits, or puts them in force again: who makes many attempts at once may want to know what each of them would
+    /// come to alone.
+    pub fn lift_icmp_limits(&mut self, lifted: bool) {
+        self.icmp_limits.lifted = lifted;
+    }
+
     /// Whether an ICMP message may be sent now, about or in answer to a packet that `arrived` by a device or was sent from here.
     pub(super) fn may_send_icmp(
         &mut self,
@@ -130,7 +140,8 @@ impl Engine {
         message: Message,
         arrived: Option<DeviceId>,
     ) -> bool {
-        if !is_limited(&self.namespace_settings, namespace, message) || self.is_loopback(arrived) {
+        let limited = !self.icmp_limits.lifted && is_limited(&self.namespace_settings, namespace, message);
+        if !limited || self.is_loopback(arrived) {
             return true;
         }
         let setting = |parameter| self.namespace_settings.number(namespace, parameter);
@@ -142,7 +153,7 @@ impl Engine {
         });
         let interval = Duration::from_millis(u64::try_from(interval).unwrap_or(0));
         let stays = self.is_local(namespace, message.to);
-        let buckets = self.icmp_limits.0.entry(namespace).or_default();
+        let buckets = self.icmp_limits.namespaces.entry(namespace).or_default();
         if !buckets.has_credit(self.now, per_second, burst) {
             self.snmp.count(namespace, Counter::OutRateLimitGlobal);
             return false;
@@ -163,8 +174,11 @@ impl Engine {
 
     /// Whether somebody may be told that no route leads on. IPv4 limits that by itself, and counts nowhere what it does not say.
     pub(super) fn may_report_no_route(&mut self, namespace: NamespaceId, to: IpAddr) -> bool {
-        let buckets = self.icmp_limits.0.entry(namespace).or_default();
-        to.is_ipv6() || buckets.peer(self.now, to, ROUTE_ERROR_BURST).take(ROUTE_ERROR_COST)
+        if to.is_ipv6() || self.icmp_limits.lifted {
+            return true;
+        }
+        let buckets = self.icmp_limits.namespaces.entry(namespace).or_default();
+        buckets.peer(self.now, to, ROUTE_ERROR_BURST).take(ROUTE_ERROR_COST)
     }
 
     fn is_loopback(&self, device: Option<DeviceId>) -> bool {

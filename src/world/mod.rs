@@ -243,6 +243,11 @@ impl World {
         self.engine.borrow().now()
     }
 
+    /// Lifts the limits of ICMP errors in all namespaces, or puts them in force again.
+    pub fn lift_icmp_limits(&self, lifted: bool) {
+        self.engine.borrow_mut().lift_icmp_limits(lifted);
+    }
+
     /// Dropped frames and packets by reason.
     pub fn drops(&self) -> BTreeMap<DropReason, u64> {
         self.engine.borrow().drops().clone()
