@@ -1,8 +1,8 @@
-//! Tables of a namespace as files below `/proc/net`: `arp`, `route`, `tcp`, `tcp6`, `udp` and `udp6`.
+//! Tables of a namespace as files below `/proc/net`: `arp`, `if_inet6`, `route`, `tcp`, `tcp6`, `udp` and `udp6`.
 //!
 //! Addresses are written as a machine of little-endian order keeps them. What this kernel has no notion of is zero: timers,
 //! users, inodes, the kernel's own pointers, and what TCP thinks of its path. Reference: Linux `net/ipv4/arp.c`, `fib_trie.c`,
-//! `tcp_ipv4.c`, `udp.c` and their IPv6 counterparts.
+//! `tcp_ipv4.c`, `udp.c` and their IPv6 counterparts, `net/ipv6/addrconf.c`.
 
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
@@ -15,10 +15,10 @@ use super::Engine;
 use super::event::NeighbourState;
 use super::id::NamespaceId;
 use super::plan::Transport;
-use super::view::{NeighbourView, RouteView, SocketView};
+use super::view::{AddressState, InterfaceView, NeighbourView, RouteView, Scope, SocketView};
 
 /// The files' names.
-pub(super) const FILES: [&str; 6] = ["arp", "route", "tcp", "tcp6", "udp", "udp6"];
+pub(super) const FILES: [&str; 7] = ["arp", "if_inet6", "route", "tcp", "tcp6", "udp", "udp6"];
 
 /// Flags of a route (`RTF_UP`, `RTF_GATEWAY`, `RTF_HOST`).
 const UP: u16 = 1;
@@ -34,6 +34,7 @@ impl Engine {
         };
         Some(match name {
             "arp" => arp(&self.neighbours(namespace)),
+            "if_inet6" => addresses(&self.interfaces(namespace)),
             "route" => routes(&self.routes(namespace, Family::Ipv4)),
             "tcp" => tcp(&sockets(Transport::Tcp, false), false),
             "tcp6" => tcp(&sockets(Transport::Tcp, true), true),
@@ -63,6 +64,39 @@ fn arp(neighbours: &[NeighbourView]) -> String {
             "{:<16} 0x{:<10}0x{complete:<10}{mac:<17}     {:<8} {}",
             neighbour.address, 1, "*", neighbour.device
         );
+    }
+    text
+}
+
+/// Address, interface number, prefix length, scope and flags (`if_addr.h`), all hexadecimal, and the interface.
+fn addresses(interfaces: &[InterfaceView]) -> String {
+    const PERMANENT: u8 = 0x80;
+    let mut text = String::new();
+    for interface in interfaces {
+        for held in &interface.addresses {
+            let IpNet::V6(network) = held.address else { continue };
+            let scope = match held.scope {
+                Scope::Global => 0,
+                Scope::Host => 0x10,
+                Scope::Link => 0x20,
+            };
+            let flags = match held.state {
+                AddressState::Valid => 0,
+                AddressState::Undetected => 0x02,
+                AddressState::Tentative => 0x40,
+                AddressState::Duplicate => 0x48,
+            };
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "{:032x} {:02x} {:02x} {scope:02x} {:02x} {:>8}",
+                network.addr().to_bits(),
+                interface.index,
+                network.prefix_len(),
+                PERMANENT | flags,
+                interface.name,
+            );
+        }
     }
     text
 }

@@ -60,6 +60,7 @@ impl Daemon {
                 line(format!("  Base: {base}, Size: {size}"));
             }
         }
+        text.push('\n');
         Ok(Outcome::printed(text))
     }
 
