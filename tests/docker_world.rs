@@ -1057,3 +1057,64 @@ fn the_first_process_is_safe_from_inside() {
     stage.ok("docker exec jj kill 2");
     assert_eq!(state(&mut stage, "jj"), "exited 143\n");
 }
+
+/// What a file says of a name is all that the outside's name server knows of it, with the time to live that it says.
+#[test]
+fn records_of_a_file_have_their_ttl_and_take_the_place_of_those_of_the_stage() {
+    holds(
+        r#"
+name: records
+world:
+  dns:
+    records:
+      www.example.test: {a: 198.51.100.9, ttl: 77}
+      plain.example.test: 198.51.100.9
+services:
+  one: {image: busybox, command: sleep 1d}
+steps:
+  - in: one
+    run: dig +noall +answer www.example.test
+    expect: {output: "www.example.test.\t77\tIN\tA\t198.51.100.9"}
+  - in: one
+    run: dig +short www.example.test AAAA
+    expect: {output: ""}
+  - in: one
+    run: dig +noall +answer plain.example.test
+    expect: {output: "plain.example.test.\t300\tIN\tA\t198.51.100.9"}
+"#,
+    );
+}
+
+/// Seen with 20.10.24 and 28.5.2, and in libnetwork: a daemon that starts turns forwarding on again, and with it the policy of
+/// FORWARD, gives its bridges the addresses they lost, and ends DOCKER-USER with RETURN where it did so before; 28 also
+/// looks at forwarding with each network it makes.
+#[test]
+fn a_daemon_that_starts_mends_what_others_changed_on_its_host() {
+    for (profile, user, later) in
+        [("20.10", "-N DOCKER-USER\n-A DOCKER-USER -j RETURN", 0), ("28", "-N DOCKER-USER", 1)]
+    {
+        let user = user.replace('\n', "\\n");
+        holds(&format!(
+            r#"
+name: mended
+daemon: {{profile: "{profile}"}}
+steps:
+  - {{in: host, run: sysctl -w net.ipv4.ip_forward=0}}
+  - {{in: host, run: iptables -P FORWARD ACCEPT}}
+  - {{in: host, run: iptables -F DOCKER-USER}}
+  - {{in: host, run: ip address flush dev docker0}}
+  - {{event: daemon restart}}
+  - {{in: host, run: sysctl net.ipv4.ip_forward, expect: {{output: net.ipv4.ip_forward = 1}}}}
+  - {{in: host, run: iptables -S FORWARD, expect: {{contains: -P FORWARD DROP}}}}
+  - {{in: host, run: iptables -S DOCKER-USER, expect: {{output: "{user}"}}}}
+  - {{in: host, run: ip address show docker0, expect: {{contains: inet 172.17.0.1/16}}}}
+  - docker run --rm busybox ping -c 1 203.0.113.1
+  - {{in: host, run: sysctl -w net.ipv4.ip_forward=0}}
+  - {{in: host, run: iptables -F DOCKER-USER}}
+  - docker network create late
+  - {{in: host, run: sysctl net.ipv4.ip_forward, expect: {{output: net.ipv4.ip_forward = {later}}}}}
+  - {{in: host, run: iptables -S DOCKER-USER, expect: {{output: "{user}"}}}}
+"#
+        ));
+    }
+}

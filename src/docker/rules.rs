@@ -132,9 +132,14 @@ impl Firewall {
         }
         let mut write = Writer { plan, namespace: &self.namespace, owner, family };
         write.chain(Table::Filter, USER);
-        match self.layout {
-            IptablesLayout::Forward => write.append(Table::Filter, USER, to(Target::Return)),
-            IptablesLayout::DockerForward | IptablesLayout::DockerInternal => {}
+        self.end_user_chain(plan, owner, family);
+    }
+
+    /// Before 27 the user's chain ends with RETURN: a daemon that starts or makes a network appends it where it is missing.
+    pub(super) fn end_user_chain(&self, plan: &mut Plan, owner: Owner, family: Family) {
+        if self.layout == IptablesLayout::Forward && self.has_user_chain(family) {
+            let mut write = Writer { plan, namespace: &self.namespace, owner, family };
+            write.rule(Position::AppendMissing, Table::Filter, USER, to(Target::Return));
         }
     }
 

@@ -207,8 +207,15 @@ impl Engine {
                 let space = self.space(id, namespace)?;
                 let rules = space.netfilter.rules_mut(*family);
                 let owner = Some(RuleOwner(connection_owner(owner).0));
+                let wanted =
+                    || rules.chain(*table, chain).is_some() && rules.check(*table, chain, rule).is_err();
+                if *position == Position::AppendMissing && !wanted() {
+                    return Ok(Undo::Nothing);
+                }
                 let added = match position {
-                    Position::Append => rules.append(*table, chain, rule.clone(), owner),
+                    Position::Append | Position::AppendMissing => {
+                        rules.append(*table, chain, rule.clone(), owner)
+                    }
                     Position::Insert => rules.insert(*table, chain, 1, rule.clone(), owner),
                 };
                 let rule = added.map_err(|reason| rules_error(namespace, reason))?;

@@ -196,6 +196,8 @@ pub enum Position {
     Append,
     /// Before the first rule, as `iptables -I`.
     Insert,
+    /// After the last rule, unless the chain has an equal rule or is not there.
+    AppendMissing,
 }
 
 /// A per-namespace or per-device kernel setting.

@@ -12,7 +12,7 @@ use super::diagnostic::{Diagnostic, Span};
 use super::model::{DnsData, Host, LinkEnd, Machine, Nic, Scenario, WorldLink};
 use super::translate;
 use crate::docker::daemon::DaemonConfig;
-use crate::world::authority::{AuthorityZone, RecordData};
+use crate::world::authority::{AuthorityZone, InvalidName, RecordData};
 use crate::world::stage::{LinkQuality, MachineSpec, NicSpec, RouteSpec};
 use crate::world::{Daemonised, HostId, World, WorldError};
 
@@ -264,20 +264,29 @@ fn programs_of(scenario: &Scenario, machine: &Machine, zone: &Rc<AuthorityZone>)
 
 fn zone(scenario: &Scenario) -> Result<AuthorityZone, Stop> {
     let mut zone = known_zone();
+    let invalid = |span, error: InvalidName| Box::new(Diagnostic::error(span, error.to_string()));
+    // What a file says of a name is all there is to it.
+    for record in &scenario.world.records {
+        zone.forget(&record.name).map_err(|error| invalid(record.span, error))?;
+    }
+    for machine in &scenario.world.machines {
+        for name in &machine.names {
+            zone.forget(name).map_err(|error| invalid(machine.name.span, error))?;
+        }
+    }
     for record in &scenario.world.records {
         let data = match &record.data {
             DnsData::Address(address) => address_record(*address),
             DnsData::Alias(target) => RecordData::Cname(target.clone()),
             DnsData::Text(text) => RecordData::Txt(text.clone()),
         };
-        zone.add(&record.name, data)
-            .map_err(|error| Box::new(Diagnostic::error(record.span, error.to_string())))?;
+        zone.add(&record.name, data, record.ttl).map_err(|error| invalid(record.span, error))?;
     }
     for machine in &scenario.world.machines {
         for name in &machine.names {
             for net in &machine.addresses {
-                let added = zone.add(name, address_record(net.addr()));
-                added.map_err(|error| Box::new(Diagnostic::error(machine.name.span, error.to_string())))?;
+                let added = zone.add(name, address_record(net.addr()), None);
+                added.map_err(|error| invalid(machine.name.span, error))?;
             }
         }
     }
@@ -294,7 +303,7 @@ fn known_zone() -> AuthorityZone {
     let mut zone = AuthorityZone::default_stage();
     for name in WELL_KNOWN {
         // Names of our own, well formed.
-        let _ = zone.add(name, RecordData::A(Ipv4Addr::new(198, 51, 100, 8)));
+        let _ = zone.add(name, RecordData::A(Ipv4Addr::new(198, 51, 100, 8)), None);
     }
     zone
 }

@@ -1,6 +1,6 @@
 //! A DNS server of the outside world: fixed records, no recursion, and a few names that misbehave on purpose.
 //!
-//! It answers like a plain forwarder does: never authoritative, RD and RA always set, TTL 300, uncompressed names,
+//! It answers like a plain forwarder does: never authoritative, RD and RA always set, TTL 300 where nothing else is said, uncompressed names,
 //! one step of CNAME, NXDOMAIN for a name without records, and over UDP nothing but the TC bit when the answer is
 //! larger than 512 bytes, whatever size EDNS offers. Sans-I/O: a query goes in, a message or nothing comes out.
 
@@ -15,7 +15,7 @@ use thiserror::Error;
 
 use crate::docker::dns_message::{MIN_UDP_SIZE, Query, Transport, parse_name};
 
-/// TTL of every record.
+/// TTL of records that say none.
 pub const OUTSIDE_TTL: Ttl = Ttl::from_secs(300);
 
 /// What a record says.
@@ -59,10 +59,23 @@ pub struct InvalidName {
     pub name: String,
 }
 
+/// A record of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Record {
+    data: RecordData,
+    ttl: Ttl,
+}
+
+impl From<RecordData> for Record {
+    fn from(data: RecordData) -> Self {
+        Self { data, ttl: OUTSIDE_TTL }
+    }
+}
+
 /// The server's records.
 #[derive(Debug, Clone, Default)]
 pub struct AuthorityZone {
-    records: BTreeMap<String, Vec<RecordData>>,
+    records: BTreeMap<String, Vec<Record>>,
     misbehaviours: BTreeMap<String, Misbehaviour>,
 }
 
@@ -94,13 +107,16 @@ impl AuthorityZone {
             ("servfail.example.test", Misbehaviour::ServerFailure),
         ];
         Self {
-            records: records.into_iter().map(|(name, data)| (name.to_owned(), data)).collect(),
+            records: records
+                .into_iter()
+                .map(|(name, data)| (name.to_owned(), data.into_iter().map(Record::from).collect()))
+                .collect(),
             misbehaviours: misbehaviours.into_iter().map(|(name, how)| (name.to_owned(), how)).collect(),
         }
     }
 
-    /// Adds a record; the name may end with a dot and compares without case.
-    pub fn add(&mut self, name: &str, data: RecordData) -> Result<(), InvalidName> {
+    /// Adds a record; the name may end with a dot and compares without case. `ttl` is in seconds, 300 if it is not given.
+    pub fn add(&mut self, name: &str, data: RecordData, ttl: Option<u32>) -> Result<(), InvalidName> {
         let key = key(name)?;
         match &data {
             RecordData::Cname(target) | RecordData::Ptr(target) | RecordData::Mx { exchange: target, .. } => {
@@ -108,7 +124,16 @@ impl AuthorityZone {
             }
             RecordData::A(_) | RecordData::Aaaa(_) | RecordData::Txt(_) => {}
         }
-        self.records.entry(key).or_default().push(data);
+        let ttl = ttl.map_or(OUTSIDE_TTL, Ttl::from_secs);
+        self.records.entry(key).or_default().push(Record { data, ttl });
+        Ok(())
+    }
+
+    /// Forgets what a name has, and how it misbehaves.
+    pub fn forget(&mut self, name: &str) -> Result<(), InvalidName> {
+        let key = key(name)?;
+        self.records.remove(&key);
+        self.misbehaviours.remove(&key);
         Ok(())
     }
 
@@ -137,26 +162,29 @@ impl AuthorityZone {
     }
 
     /// The records that answer: the alias, if there is one, and what the final name has of the wanted type.
-    fn matching(&self, query: &Query, name: &str) -> Vec<(Name<Vec<u8>>, &RecordData)> {
+    fn matching(&self, query: &Query, name: &str) -> Vec<(Name<Vec<u8>>, &Record)> {
         let wanted = query.question.qtype();
         let asked = query.question.qname();
         let of = |name: &str| self.records.get(name).into_iter().flatten();
-        let alias = of(name).find_map(|data| match data {
-            RecordData::Cname(target) => Some((data, target)),
+        let alias = of(name).find_map(|record| match &record.data {
+            RecordData::Cname(target) => Some((record, target)),
             _ => None,
         });
         let (mut answers, owner, target) = match alias {
             None => (Vec::new(), Some(asked.clone()), name.to_owned()),
-            Some((data, target)) => {
+            Some((record, target)) => {
                 let lower = target.trim_end_matches('.').to_ascii_lowercase();
-                (vec![(asked.clone(), data)], parse_name(target), lower)
+                (vec![(asked.clone(), record)], parse_name(target), lower)
             }
         };
         if let Some(owner) = owner
             && wanted != Rtype::CNAME
         {
-            answers
-                .extend(of(&target).filter(|data| data.rtype() == wanted).map(|data| (owner.clone(), data)));
+            answers.extend(
+                of(&target)
+                    .filter(|record| record.data.rtype() == wanted)
+                    .map(|record| (owner.clone(), record)),
+            );
         }
         answers
     }
@@ -175,12 +203,7 @@ impl RecordData {
     }
 }
 
-fn compose(
-    query: &Query,
-    rcode: Rcode,
-    tc: bool,
-    answers: &[(Name<Vec<u8>>, &RecordData)],
-) -> Option<Vec<u8>> {
+fn compose(query: &Query, rcode: Rcode, tc: bool, answers: &[(Name<Vec<u8>>, &Record)]) -> Option<Vec<u8>> {
     let mut header = Header::new();
     header.set_id(query.header.id());
     header.set_opcode(Opcode::QUERY);
@@ -195,8 +218,8 @@ fn compose(
     let mut builder = builder.question();
     builder.push(&query.question).ok()?;
     let mut builder = builder.answer();
-    for (owner, data) in answers {
-        push(&mut builder, owner, data)?.ok()?;
+    for (owner, record) in answers {
+        push(&mut builder, owner, record)?.ok()?;
     }
     Some(builder.finish())
 }
@@ -205,10 +228,10 @@ fn compose(
 fn push(
     builder: &mut AnswerBuilder<Vec<u8>>,
     owner: &Name<Vec<u8>>,
-    data: &RecordData,
+    record: &Record,
 ) -> Option<Result<(), PushError>> {
-    let (class, ttl) = (Class::IN, OUTSIDE_TTL);
-    Some(match data {
+    let (class, ttl) = (Class::IN, record.ttl);
+    Some(match &record.data {
         RecordData::A(address) => builder.push((owner, class, ttl, A::new(*address))),
         RecordData::Aaaa(address) => builder.push((owner, class, ttl, Aaaa::new(*address))),
         RecordData::Cname(target) => builder.push((owner, class, ttl, Cname::new(parse_name(target)?))),
@@ -305,11 +328,11 @@ mod tests {
     #[test]
     fn records_can_be_added_and_bad_names_are_refused() {
         let mut zone = AuthorityZone::default();
-        zone.add("Host.Test.", RecordData::A(Ipv4Addr::LOCALHOST)).unwrap();
+        zone.add("Host.Test.", RecordData::A(Ipv4Addr::LOCALHOST), None).unwrap();
         zone.misbehave("off.test", Misbehaviour::Refused).unwrap();
         let reply = zone.answer(&question(1, "host.test", Rtype::A).unwrap(), Transport::Udp).unwrap();
         assert_eq!(records(&reply), ["host.test A 127.0.0.1"]);
-        let bad = zone.add("a", RecordData::Cname("b..c".to_owned())).unwrap_err();
+        let bad = zone.add("a", RecordData::Cname("b..c".to_owned()), None).unwrap_err();
         assert_eq!(bad.name, "b..c");
         assert!(zone.misbehave(&"x".repeat(64), Misbehaviour::Slow).is_err());
     }

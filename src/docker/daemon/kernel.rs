@@ -22,8 +22,9 @@ impl Daemon {
         }
         for family in [Family::Ipv4, Family::Ipv6] {
             if self.filters(family) {
-                if !self.user_chains {
-                    self.firewall().user_chain(&mut outcome.plan, self.kernel, family);
+                match self.user_chains {
+                    false => self.firewall().user_chain(&mut outcome.plan, self.kernel, family),
+                    true => self.firewall().end_user_chain(&mut outcome.plan, self.kernel, family),
                 }
                 self.firewall().start(&mut outcome.plan, self.owner, family);
             }
@@ -34,11 +35,13 @@ impl Daemon {
     /// Makes the host forward packets of a family. Where the daemon is the one who turns that on, what no rule lets
     /// through is dropped.
     pub(super) fn forward(&mut self, family: Family, view: &HostView, outcome: &mut Outcome) {
-        if !self.config.ip_forward || std::mem::replace(&mut self.forwarding[index_of(family)], true) {
+        if !self.config.ip_forward {
             return;
         }
+        let done = std::mem::replace(&mut self.forwarding[index_of(family)], true);
         let sysctl = match family {
             Family::Ipv4 if view.ip_forward => return,
+            Family::Ipv6 if done => return,
             Family::Ipv4 => Sysctl::Ipv4Forward(true),
             Family::Ipv6 => Sysctl::Ipv6Forward(true),
         };

@@ -363,8 +363,9 @@ impl Daemon {
             );
         }
         let profile = self.profile();
-        let mac = profile.bridge_device_mac_prefix().then(|| self.source.prefixed_mac());
         let present = view.devices.interface(name.as_str());
+        let mac =
+            (present.is_none() && profile.bridge_device_mac_prefix()).then(|| self.source.prefixed_mac());
         if let Some(interface) = &present {
             addresses.retain(|address| !interface.addresses.contains(address));
         }
@@ -381,7 +382,12 @@ impl Daemon {
             route_localnet: !self.config.userland_proxy,
         };
         bridge::create(&mut outcome.plan, network.owner(), &device);
-        if network.ipv4 {
+        self.forward_for(network, view, outcome);
+    }
+
+    /// What a network needs to be forwarded.
+    fn forward_for(&mut self, network: &Network, view: &HostView, outcome: &mut Outcome) {
+        if network.ipv4 && self.profile().forwards_when_a_network_needs_it() {
             self.forward(Family::Ipv4, view, outcome);
         }
         if network.ipv6 {
@@ -390,6 +396,9 @@ impl Daemon {
     }
 
     pub(super) fn write_rules(&mut self, network: &Network, outcome: &mut Outcome) {
+        if self.filters(Family::Ipv4) {
+            self.firewall().end_user_chain(&mut outcome.plan, self.kernel, Family::Ipv4);
+        }
         self.write_rules_with(&self.firewall(), network, outcome);
     }
 

@@ -131,11 +131,7 @@ impl Daemon {
         self.set_up_host(view, outcome);
         for number in numbers {
             let Some(network) = self.networks.get(&number).cloned() else { continue };
-            let present =
-                network.bridge.is_some_and(|bridge| view.devices.interface(bridge.as_str()).is_some());
-            if !present {
-                self.make_bridge(&network, view, outcome);
-            }
+            self.make_bridge(&network, view, outcome);
             self.restore_parent(&network, view, outcome);
             self.write_rules(&network, outcome);
         }

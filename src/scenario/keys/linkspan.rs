@@ -168,7 +168,7 @@ static RECORD_TABLE: Table = Table {
         key("aaaa", TEXT_OR_LIST, "IPv6 addresses."),
         key("cname", Text, "The name this one stands for."),
         key("txt", TEXT_OR_LIST, "Text."),
-        key("ttl", Integer, "Seconds."),
+        key("ttl", Integer, "Seconds; 300 if it is not said."),
     ],
     required: &[],
     extensions: false,
