@@ -28,6 +28,18 @@ pub(super) const HOST: &str = "host";
 const WELL_KNOWN: [&str; 6] =
     ["google.com", "www.google.com", "example.com", "www.example.com", "docker.com", "github.com"];
 
+/// The addresses of the default stage's Docker host.
+pub(super) const HOST_ADDRESSES: [Ipv4Addr; 2] =
+    [Ipv4Addr::new(203, 0, 113, 10), Ipv4Addr::new(192, 168, 50, 2)];
+/// Those of its outside machine: router, DNS server, router of the LAN and the Internet.
+pub(super) const OUTSIDE_ADDRESSES: [Ipv4Addr; 5] = [
+    Ipv4Addr::new(203, 0, 113, 1),
+    Ipv4Addr::new(203, 0, 113, 53),
+    Ipv4Addr::new(192, 168, 50, 1),
+    Ipv4Addr::new(198, 51, 100, 7),
+    Ipv4Addr::new(198, 51, 100, 8),
+];
+
 type Stop = Box<Diagnostic>;
 
 /// Builds the stage and starts the daemon.

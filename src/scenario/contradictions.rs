@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::build::{HOST, LAN, OUTSIDE, UPLINK, lan_of};
+use super::build::{HOST, HOST_ADDRESSES, LAN, OUTSIDE, OUTSIDE_ADDRESSES, UPLINK, lan_of, machines};
 use super::diagnostic::{Diagnostic, Diagnostics, Span, did_you_mean};
 use super::model::{Condition, Driver, HostPort, Network, NetworkMode, Pool, Protocol, Scenario, Service};
 
@@ -25,6 +25,7 @@ pub(super) fn judge(scenario: &Scenario, diagnostics: &mut Diagnostics) {
     }
     ambiguous_names(scenario, diagnostics);
     lonely_machines(scenario, diagnostics);
+    taken_addresses(scenario, diagnostics);
     let waited_for = scenario.services.iter().flat_map(|service| &service.depends_on);
     let ending: BTreeSet<&str> = waited_for
         .filter(|one| one.condition == Condition::CompletedSuccessfully)
@@ -60,6 +61,28 @@ fn lonely_machines(scenario: &Scenario, diagnostics: &mut Diagnostics) {
             .unwrap_or_else(|| format!("there are the LANs {}", others.join(", ")));
         let message = format!("`{}` is alone on LAN `{lan}`", machine.name.value);
         diagnostics.push(Diagnostic::warning(machine.name.span, message).help(help));
+    }
+}
+
+/// Machines with an address that another one has, or that the stage has which the file says nothing about: both answer for it.
+fn taken_addresses(scenario: &Scenario, diagnostics: &mut Diagnostics) {
+    let mut taken: BTreeMap<IpAddr, &str> = BTreeMap::new();
+    if !scenario.world.machines.iter().any(|machine| machine.name.value == OUTSIDE)
+        && machines(scenario).contains(&OUTSIDE)
+    {
+        taken.extend(OUTSIDE_ADDRESSES.map(|address| (IpAddr::V4(address), OUTSIDE)));
+    }
+    if scenario.hosts.is_empty() {
+        taken.extend(HOST_ADDRESSES.map(|address| (IpAddr::V4(address), HOST)));
+    }
+    for machine in &scenario.world.machines {
+        for address in machine.addresses.iter().map(IpNet::addr) {
+            if let Some(other) = taken.insert(address, machine.name.value.as_str()) {
+                let message = format!("`{}` has {address}, which `{other}` has too", machine.name.value);
+                let help = "give it another address, unless this is what you want to see".to_owned();
+                diagnostics.push(Diagnostic::warning(machine.name.span, message).help(help));
+            }
+        }
     }
 }
 

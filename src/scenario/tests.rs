@@ -531,3 +531,16 @@ proptest! {
         let _ = load_text(&text);
     }
 }
+
+#[test]
+fn an_address_that_somebody_else_has_is_warned_of() {
+    let text = |address: &str| {
+        format!("services: {{a: {{image: x}}}}\nworld: {{machines: {{pc: {{addresses: [{address}/24]}}}}}}\n")
+    };
+    let warnings = |address: &str| -> Vec<String> {
+        load_text(&text(address)).unwrap().warnings.into_iter().map(|warning| warning.message).collect()
+    };
+    assert_eq!(warnings("203.0.113.77"), [] as [String; 0]);
+    assert_eq!(warnings("203.0.113.53"), ["`pc` has 203.0.113.53, which `outside` has too"]);
+    assert_eq!(warnings("203.0.113.10"), ["`pc` has 203.0.113.10, which `host` has too"]);
+}
