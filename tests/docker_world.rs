@@ -1118,3 +1118,36 @@ steps:
         ));
     }
 }
+
+/// Moby's source: 20.10 also has the checksums of SCTP filled in; where the kernel has no SCTP the port is refused.
+#[test]
+fn sctp_is_published_where_the_kernel_has_it() {
+    for (profile, sctp, exit, mangle) in [
+        ("20.10", true, 0, "-p sctp -m sctp --sport 5001 -j CHECKSUM --checksum-fill"),
+        ("20.10", false, 125, ""),
+        ("28", true, 0, ""),
+        ("28", false, 125, ""),
+    ] {
+        holds(&format!(
+            r#"
+name: sctp
+daemon: {{profile: "{profile}"}}
+hosts:
+  host:
+    sctp: {sctp}
+    nics: {{eth0: {{address: 203.0.113.10/24, gateway: 203.0.113.1}}}}
+steps:
+  - run: docker run -d --name signal -p 5000:5001/sctp nginx
+    expect: {{exit: {exit}}}
+  - in: host
+    run: sh -c "iptables -t mangle -S POSTROUTING | sed 1d"
+    expect: {{contains: ["{mangle}"]}}
+  - in: host
+    run: sh -c "iptables -t nat -S | grep -c 'sctp.*DNAT --to-destination 172.17.0.2:5001'"
+    expect: {{exit: {missing}, output: "{rules}"}}
+"#,
+            missing = u8::from(!sctp),
+            rules = u8::from(sctp),
+        ));
+    }
+}

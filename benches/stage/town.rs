@@ -45,6 +45,7 @@ impl Town {
             local_ports: None,
             sysctls: Vec::new(),
             rules: Vec::new(),
+            sctp: false,
         };
         let mut world = World::new(0);
         let host = world.add_host(&spec, DaemonConfig::default()).expect("a host can be added");

@@ -337,6 +337,8 @@ pub struct HostView {
     pub ip_forward: bool,
     /// `net.ipv4.ip_local_port_range`; `None` is Linux's default.
     pub port_range: Option<(u16, u16)>,
+    /// Its kernel has SCTP sockets.
+    pub sctp: bool,
 }
 
 /// What can be asked of a host's kernel. Questions, not lists: a host may have ten thousand devices, and a request
@@ -392,7 +394,7 @@ impl Default for HostView {
     fn default() -> Self {
         let devices = Rc::new(HostTable::default());
         let (resolv_conf, hosts) = Default::default();
-        HostView { devices, resolv_conf, hosts, ip_forward: false, port_range: None }
+        HostView { devices, resolv_conf, hosts, ip_forward: false, port_range: None, sctp: false }
     }
 }
 

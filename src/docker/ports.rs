@@ -151,7 +151,7 @@ impl Ports {
         if self.taken.contains(&(protocol, port, address)) {
             return allocated(address);
         }
-        if protocol == Protocol::Sctp {
+        if protocol == Protocol::Sctp && !view.sctp {
             // Like the recorded kernel, this one has no SCTP sockets, and dockerd opens one for every host port.
             return match profile.port_conflict_across_addresses() {
                 true if userland_proxy => Err(format!(

@@ -6,6 +6,9 @@
 //! towards the container, given up after 90 seconds without an answer. With `-use-listen-fd`, as dockerd starts it since
 //! 28, answers to a client come from the address it asked; before, from the one the host's routes choose, and a client
 //! that asked another one does not see them.
+//!
+//! SCTP: programs here have no sockets of it, so the port is held and nothing relayed; packets that arrive for it are
+//! translated before they reach it.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -41,6 +44,9 @@ pub(crate) async fn hold(sys: Sys) -> ExitCode {
 
 async fn keep(sys: &Sys) -> Result<ExitCode, Failure> {
     let (program, words) = arguments(sys);
+    if is_sctp(words) {
+        return std::future::pending().await;
+    }
     let options = Options::parse(program, words)?;
     let (transport, host) = (options.transport, options.socket("host")?);
     let refused = |errno| cannot_bind(transport, host, errno);
@@ -57,6 +63,11 @@ async fn keep(sys: &Sys) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Whether the port is one of SCTP.
+fn is_sctp(words: &[String]) -> bool {
+    words.windows(2).any(|words| words == ["-proto", "sctp"])
+}
+
 fn cannot_bind(transport: Transport, host: SocketAddr, errno: Errno) -> Failure {
     let text = match errno {
         Errno::AddressInUse => "address already in use",
@@ -69,6 +80,9 @@ fn cannot_bind(transport: Transport, host: SocketAddr, errno: Errno) -> Failure 
 
 async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let (program, words) = arguments(sys);
+    if is_sctp(words) {
+        return std::future::pending().await;
+    }
     let options = Options::parse(program, words)?;
     let transport = options.transport;
     let (host, container) = (options.socket("host")?, options.socket("container")?);

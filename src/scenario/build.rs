@@ -151,6 +151,7 @@ fn default_host(links: &Links) -> MachineSpec {
         local_ports: None,
         sysctls: Vec::new(),
         rules: Vec::new(),
+        sctp: false,
     }
 }
 
@@ -177,6 +178,7 @@ fn outside(links: &Links, remote: &[Remote], zone: &Rc<AuthorityZone>) -> (Machi
         local_ports: None,
         sysctls: Vec::new(),
         rules: Vec::new(),
+        sctp: false,
     };
     let programs = vec![Daemonised::Listen(vec!["80/tcp".to_owned()]), Daemonised::NameServer(zone.clone())];
     (spec, programs)
@@ -200,6 +202,7 @@ fn host_spec(host: &Host, links: &Links) -> MachineSpec {
         local_ports: host.ephemeral_ports,
         sysctls: host.sysctls.clone(),
         rules: rules.collect(),
+        sctp: host.sctp,
     }
 }
 
@@ -254,6 +257,7 @@ fn machine_spec(machine: &Machine, links: &Links, remote: &mut Vec<Remote>) -> M
         local_ports: None,
         sysctls: Vec::new(),
         rules: Vec::new(),
+        sctp: false,
     }
 }
 

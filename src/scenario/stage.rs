@@ -94,6 +94,7 @@ fn host(entry: &Entry, diagnostics: &mut Diagnostics) -> Host {
         ip_forward: flag(node, "ip_forward").unwrap_or(false),
         ephemeral_ports: node.get("ephemeral_ports").and_then(|range| ephemeral(range, diagnostics)),
         rules,
+        sctp: flag(node, "sctp").unwrap_or(false),
         sysctls: settings(node.get("sysctls")),
     }
 }

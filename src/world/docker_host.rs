@@ -49,6 +49,7 @@ pub(super) struct DockerHost {
     pub(super) place: Rc<Place>,
     /// As it was built, for when it boots again.
     rules: Vec<Vec<String>>,
+    sctp: bool,
 }
 
 /// A container's processes and files.
@@ -86,7 +87,7 @@ impl World {
         let identity = HostIdentity { number, namespace, hostname: spec.name.clone() };
         let seed = self.engine.borrow().seed();
         self.daemons.push(Daemon::new(config, identity, seed));
-        self.hosts.push(DockerHost { place, rules: spec.rules.clone() });
+        self.hosts.push(DockerHost { place, rules: spec.rules.clone(), sctp: spec.sctp });
         let view = self.host_view(id);
         let outcome = self.daemons[id.0].start(&view).map_err(|error| WorldError::Name(error.to_string()))?;
         self.perform(id, outcome)?;
@@ -498,6 +499,7 @@ impl World {
             hosts: place.files.text("/etc/hosts"),
             ip_forward: engine.ipv4_forward(place.namespace),
             port_range: Some(engine.local_ports(place.namespace)),
+            sctp: self.hosts.get(host.0).is_some_and(|host| host.sctp),
         }
     }
 }

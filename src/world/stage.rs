@@ -65,6 +65,8 @@ pub struct MachineSpec {
     pub sysctls: Vec<(String, String)>,
     /// `iptables` command lines before anything else runs.
     pub rules: Vec<Vec<String>>,
+    /// Its kernel has SCTP sockets.
+    pub sctp: bool,
 }
 
 impl World {

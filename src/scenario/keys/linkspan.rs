@@ -76,6 +76,7 @@ pub static HOST: Table = table(
         key("ip_forward", Boolean, "net.ipv4.ip_forward before Docker starts."),
         key("ephemeral_ports", Text, "net.ipv4.ip_local_port_range, as 32768-60999."),
         key("rules", List(&Text), "iptables commands run before Docker starts."),
+        key("sctp", Boolean, "Its kernel has SCTP, so that SCTP ports can be published."),
         key("sysctls", LIST_OR_MAP, "Kernel settings."),
     ],
 );

@@ -24,6 +24,8 @@ pub struct Host {
     pub ephemeral_ports: Option<(u16, u16)>,
     /// iptables commands before Docker, without the leading `iptables`.
     pub rules: Vec<Spanned<String>>,
+    /// Its kernel has SCTP sockets.
+    pub sctp: bool,
     /// Kernel settings.
     pub sysctls: Vec<(String, String)>,
 }
