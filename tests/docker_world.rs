@@ -381,6 +381,91 @@ fn a_stop_by_hand_keeps_a_restart_policy_from_starting_again() {
     assert_eq!(stage.ok("docker inspect -f '{{.State.Status}}' web"), "exited\n");
 }
 
+/// Between an exit and the restart that a policy decides, as a real 28.5.2 shows it; 20.10 by its source.
+#[test]
+fn a_container_that_waits_for_its_restart_counts_as_running() {
+    for (profile, kept, joining) in [
+        (
+            Profile::Docker20_10,
+            "You cannot remove a restarting container ID. Stop the container before attempting removal or force remove",
+            "",
+        ),
+        (
+            Profile::Docker28,
+            "cannot remove container \"rx\": container is restarting: stop the container before removing or force remove",
+            "cannot join network namespace of container: ",
+        ),
+    ] {
+        let mut stage = Stage::of(profile, "");
+        stage.ok("docker network create net1");
+        stage.ok("docker run -d --name other --network net1 busybox sleep 1d");
+        stage.ok("docker run -itd --restart always --name rx --network net1 -p 8080:80 busybox sh -c 'sleep 1; exit 3'");
+        let state = "docker inspect -f '{{.State.Status}} {{.State.Restarting}} {{.State.Running}} {{.State.Pid}} \
+                     {{.State.ExitCode}} {{.RestartCount}} {{.NetworkSettings.Networks.net1.IPAddress}}' rx";
+        // The seventh wait is of 6.4 seconds: 7 s of running, 6.3 s of the waits before, and some of it.
+        let until = |stage: &mut Stage, wait: u64| stage.world.wait(Duration::from_millis(wait)).unwrap();
+        until(&mut stage, 15_500);
+        assert_eq!(stage.ok(state), "restarting true true 0 3 7 \n");
+        let row = "docker ps -f name=rx --format '{{.Names}} {{.State}} {{.Status}} {{.Ports}}'";
+        assert_eq!(stage.ok(row), "rx restarting Restarting (3) 2 seconds ago \n");
+        let named = "docker ps --format '{{.Names}}' -f ";
+        assert_eq!(stage.ok(&format!("{named} status=restarting")), "rx\n");
+        assert_eq!(stage.ok(&format!("{named} status=exited")), "");
+        assert_eq!(
+            stage.ok("docker network inspect -f '{{range .Containers}}{{.Name}} {{end}}' net1"),
+            "other \n"
+        );
+        assert_ne!(stage.docker("docker exec other nslookup rx").exit, 0);
+        let id = stage.ok("docker inspect -f '{{.Id}}' rx");
+        let mut refused = |line: &str| {
+            let output = stage.docker(line);
+            assert_ne!(output.exit, 0, "{line}");
+            output
+                .stderr
+                .lines()
+                .find(|line| line.contains("daemon: "))
+                .unwrap_or_default()
+                .replace(id.trim(), "ID")
+        };
+        let waits = "Container ID is restarting, wait until the container is running";
+        let says = |text: &str| format!("Error response from daemon: {text}");
+        assert_eq!(refused("docker exec rx ls"), says(waits));
+        assert_eq!(refused("docker pause rx"), says(waits));
+        assert_eq!(refused("docker unpause rx"), says("Container ID is not paused"));
+        assert_eq!(refused("docker rm rx"), says(kept));
+        let left = says("container ID is not connected to network net1");
+        assert_eq!(refused("docker network disconnect net1 rx"), left);
+        let shared = refused("docker run --rm --network container:rx busybox ls").replace("docker: ", "");
+        assert_eq!(shared, says(&format!("{joining}{waits}")));
+        // Its port and address are free meanwhile.
+        stage.ok("docker run -d --name port --network net1 -p 8080:80 nginx");
+        assert_eq!(stage.ok("docker port port 80/tcp").lines().next(), Some("0.0.0.0:8080"));
+        stage.ok("docker rm -f port");
+        assert_eq!(stage.ok("docker start rx"), "rx\n");
+        assert!(stage.ok("docker container prune -f").starts_with("Total"));
+        // It runs again by itself; a start by hand begins the count anew, a stop ends it.
+        until(&mut stage, 4_900);
+        assert!(stage.ok(state).starts_with("running false true"), "{}", stage.ok(state));
+        until(&mut stage, 3_000);
+        stage.ok("docker restart rx");
+        assert!(stage.ok(state).contains(" 0 0 "), "{}", stage.ok(state));
+        until(&mut stage, 1_050);
+        assert!(stage.ok(state).starts_with("restarting"));
+        assert_eq!(stage.ok("docker stop rx"), "rx\n");
+        assert_eq!(stage.ok(state), "exited false false 0 3 1 \n");
+        until(&mut stage, 60_000);
+        assert_eq!(stage.ok(state), "exited false false 0 3 1 \n");
+        stage.ok("docker start rx");
+        until(&mut stage, 1_050);
+        assert_eq!(stage.ok("docker kill rx"), "rx\n");
+        assert_eq!(stage.ok(state), "exited false false 0 3 1 \n");
+        stage.ok("docker start rx");
+        until(&mut stage, 1_050);
+        assert_eq!(stage.ok("docker rm -f rx"), "rx\n");
+        assert_eq!(stage.ok("docker ps -aqf name=rx"), "");
+    }
+}
+
 #[test]
 fn the_environment_stands_in_dockers_order() {
     let mut stage = Stage::new("");
