@@ -1142,3 +1142,28 @@ fn the_first_process_is_safe_from_inside() {
     stage.ok("docker exec jj kill 2");
     assert_eq!(state(&mut stage, "jj"), "exited 143\n");
 }
+
+/// `IPV6_V6ONLY` is the socket's own: the userland proxy's is on whoever else listens, and one on an address of its own has it.
+#[test]
+fn the_userland_proxy_of_ipv6_takes_no_ipv4() {
+    let mut stage = Stage::of(Profile::Docker28, "");
+    stage.ok("docker run -d --name six -p [::]:9999:80 -p [::]:9998:53/udp nginx");
+    stage.ok("docker run -d --name both -p 9000:80 nginx");
+    stage.ok("docker run -d --network host busybox nc -lk -p 7000");
+    stage.ok("docker run -d --network host busybox nc -lk -p 7070 -s ::1");
+    let rows = stage.on_host("ss -Htuln").stdout;
+    let mut rows: Vec<_> =
+        rows.lines().map(|row| row.split_whitespace().collect::<Vec<_>>()[4..].join(" ")).collect();
+    rows.sort();
+    let expected = [
+        "*:7000 *:*",
+        "0.0.0.0:9000 0.0.0.0:*",
+        "[::1]:7070 [::]:*",
+        "[::]:9000 [::]:*",
+        "[::]:9998 [::]:*",
+        "[::]:9999 [::]:*",
+    ];
+    assert_eq!(rows, expected);
+    assert_ne!(stage.on_host("nc -zuv 127.0.0.1 9998").exit, 0);
+    assert_eq!(stage.on_host("nc -zuv ::1 9998").exit, 0);
+}
