@@ -1167,3 +1167,16 @@ fn the_userland_proxy_of_ipv6_takes_no_ipv4() {
     assert_ne!(stage.on_host("nc -zuv 127.0.0.1 9998").exit, 0);
     assert_eq!(stage.on_host("nc -zuv ::1 9998").exit, 0);
 }
+
+/// libnetwork's `getAddressRange` of 20.10 masks a range by the subnet it got and never asks whether it lies there; nor does
+/// it know a gateway of a bridge that is not there yet.
+#[test]
+fn a_fixed_cidr_elsewhere_stands_for_its_host_part_with_20_10() {
+    let mut stage = Stage::of(Profile::Docker20_10, "--fixed-cidr=1.2.3.0/24");
+    stage.ok("docker run -d --name one nginx");
+    let address = "docker inspect -f '{{.NetworkSettings.IPAddress}} {{.NetworkSettings.Gateway}}' one";
+    assert_eq!(stage.ok(address), "172.17.3.1 172.17.3.0\n");
+    let shown =
+        stage.ok("docker network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{.IPRange}}{{end}}' bridge");
+    assert_eq!(shown, "172.17.0.0/16 1.2.3.0/24\n");
+}
