@@ -1054,6 +1054,40 @@ fn a_large_answer_comes_by_tcp() {
     let (again, _) = exec(&mut stage, "cc dig +short many");
     let (other, _) = exec(&mut stage, "cc dig +short many");
     assert_ne!(again, other, "in an order of its own each time");
+    // In the words of BIND 9.18, but for its banner.
+    let dig = |stage: &mut Stage, words: &str| exec(stage, &format!("cc dig {words}")).0;
+    let cut = ";; Truncated, retrying in TCP mode.\n;; Got answer:\n";
+    let opt = "\n\n;; OPT PSEUDOSECTION:\n; EDNS: version: 0, flags:; udp: 1232\n;; QUESTION SECTION:\n";
+    let by =
+        |text: &str| text.lines().find(|line| line.starts_with(";; SERVER")).unwrap_or_default().to_owned();
+    for (words, retried, transport) in [
+        ("many", true, "(TCP)"),
+        ("A many +noedns", true, "(TCP)"),
+        ("many +bufsize=512", true, "(TCP)"),
+        ("many +bufsize=2000", false, "(UDP)"),
+        ("many +edns +noedns +bufsize=2000", false, "(UDP)"),
+        ("many +edns=0 +ignore", false, "(UDP)"),
+        ("txt big.example.test", true, "(TCP)"),
+        ("big.example.test txt +edns", false, "(UDP)"),
+    ] {
+        let text = dig(&mut stage, words);
+        assert_eq!(text.starts_with(cut), retried, "{words}: {text}");
+        assert!(by(&text).ends_with(transport), "{words}: {text}");
+        // The embedded resolver's own answers have no additional section; the outside's servers answer EDNS.
+        assert_eq!(text.contains(opt), words.contains("+edns") && words.contains("txt"), "{words}: {text}");
+    }
+    assert!(dig(&mut stage, "+ignore many").contains("flags: qr tc rd ra;"));
+    assert!(!dig(&mut stage, "many +nocomments").contains("Truncated"));
+    assert!(dig(&mut stage, "AAAA many").contains("\n;many.\t\t\t\tIN\tAAAA\n"));
+    assert_eq!(
+        stage.docker("docker exec cc dig -h").stdout.lines().next().unwrap().split(' ').next(),
+        Some("Usage:")
+    );
+    let wrong = stage.docker("docker exec cc dig --help");
+    assert!(wrong.exit == 1 && wrong.stdout.starts_with("Invalid option: --help\nUsage:"), "{wrong:?}");
+    let wrong = stage.docker("docker exec cc dig many +bufsize=70000");
+    let text = "invalid buffer size '70000': out of range\ndig: Couldn't parse buffer size\n";
+    assert_eq!((wrong.stdout.as_str(), wrong.exit), (text, 10));
 }
 
 /// A main process that one of its container's processes ends takes the container with it, and the restart policy hears of it.
