@@ -738,6 +738,11 @@ fn restart_policies_wait_longer_each_time() {
         let outcome = stage.daemon.exited(stage.now, &id, 1, &stage.view);
         assert_eq!(outcome.restarts[0].0, stage.now + Duration::from_millis(delay));
         stage.settle(outcome);
+        // Neither earlier nor, as the engine counts, up before its time.
+        let outcome = stage.daemon.restart_due(stage.now, &id, &stage.view);
+        stage.settle(outcome);
+        assert_eq!(stage.stdout("docker ps -f status=restarting --format '{{.Names}}'"), "web\n");
+        stage.now += Duration::from_millis(delay);
         let outcome = stage.daemon.restart_due(stage.now, &id, &stage.view);
         stage.settle(outcome);
         assert!(stage.daemon.container("web").unwrap().state.is_up());

@@ -381,6 +381,91 @@ fn a_stop_by_hand_keeps_a_restart_policy_from_starting_again() {
     assert_eq!(stage.ok("docker inspect -f '{{.State.Status}}' web"), "exited\n");
 }
 
+/// Between an exit and the restart that a policy decides, as a real 28.5.2 shows it; 20.10 by its source.
+#[test]
+fn a_container_that_waits_for_its_restart_counts_as_running() {
+    for (profile, kept, joining) in [
+        (
+            Profile::Docker20_10,
+            "You cannot remove a restarting container ID. Stop the container before attempting removal or force remove",
+            "",
+        ),
+        (
+            Profile::Docker28,
+            "cannot remove container \"rx\": container is restarting: stop the container before removing or force remove",
+            "cannot join network namespace of container: ",
+        ),
+    ] {
+        let mut stage = Stage::of(profile, "");
+        stage.ok("docker network create net1");
+        stage.ok("docker run -d --name other --network net1 busybox sleep 1d");
+        stage.ok("docker run -itd --restart always --name rx --network net1 -p 8080:80 busybox sh -c 'sleep 1; exit 3'");
+        let state = "docker inspect -f '{{.State.Status}} {{.State.Restarting}} {{.State.Running}} {{.State.Pid}} \
+                     {{.State.ExitCode}} {{.RestartCount}} {{.NetworkSettings.Networks.net1.IPAddress}}' rx";
+        // The seventh wait is of 6.4 seconds: 7 s of running, 6.3 s of the waits before, and some of it.
+        let until = |stage: &mut Stage, wait: u64| stage.world.wait(Duration::from_millis(wait)).unwrap();
+        until(&mut stage, 15_500);
+        assert_eq!(stage.ok(state), "restarting true true 0 3 7 \n");
+        let row = "docker ps -f name=rx --format '{{.Names}} {{.State}} {{.Status}} {{.Ports}}'";
+        assert_eq!(stage.ok(row), "rx restarting Restarting (3) 2 seconds ago \n");
+        let named = "docker ps --format '{{.Names}}' -f ";
+        assert_eq!(stage.ok(&format!("{named} status=restarting")), "rx\n");
+        assert_eq!(stage.ok(&format!("{named} status=exited")), "");
+        assert_eq!(
+            stage.ok("docker network inspect -f '{{range .Containers}}{{.Name}} {{end}}' net1"),
+            "other \n"
+        );
+        assert_ne!(stage.docker("docker exec other nslookup rx").exit, 0);
+        let id = stage.ok("docker inspect -f '{{.Id}}' rx");
+        let mut refused = |line: &str| {
+            let output = stage.docker(line);
+            assert_ne!(output.exit, 0, "{line}");
+            output
+                .stderr
+                .lines()
+                .find(|line| line.contains("daemon: "))
+                .unwrap_or_default()
+                .replace(id.trim(), "ID")
+        };
+        let waits = "Container ID is restarting, wait until the container is running";
+        let says = |text: &str| format!("Error response from daemon: {text}");
+        assert_eq!(refused("docker exec rx ls"), says(waits));
+        assert_eq!(refused("docker pause rx"), says(waits));
+        assert_eq!(refused("docker unpause rx"), says("Container ID is not paused"));
+        assert_eq!(refused("docker rm rx"), says(kept));
+        let left = says("container ID is not connected to network net1");
+        assert_eq!(refused("docker network disconnect net1 rx"), left);
+        let shared = refused("docker run --rm --network container:rx busybox ls").replace("docker: ", "");
+        assert_eq!(shared, says(&format!("{joining}{waits}")));
+        // Its port and address are free meanwhile.
+        stage.ok("docker run -d --name port --network net1 -p 8080:80 nginx");
+        assert_eq!(stage.ok("docker port port 80/tcp").lines().next(), Some("0.0.0.0:8080"));
+        stage.ok("docker rm -f port");
+        assert_eq!(stage.ok("docker start rx"), "rx\n");
+        assert!(stage.ok("docker container prune -f").starts_with("Total"));
+        // It runs again by itself; a start by hand begins the count anew, a stop ends it.
+        until(&mut stage, 4_900);
+        assert!(stage.ok(state).starts_with("running false true"), "{}", stage.ok(state));
+        until(&mut stage, 3_000);
+        stage.ok("docker restart rx");
+        assert!(stage.ok(state).contains(" 0 0 "), "{}", stage.ok(state));
+        until(&mut stage, 1_050);
+        assert!(stage.ok(state).starts_with("restarting"));
+        assert_eq!(stage.ok("docker stop rx"), "rx\n");
+        assert_eq!(stage.ok(state), "exited false false 0 3 1 \n");
+        until(&mut stage, 60_000);
+        assert_eq!(stage.ok(state), "exited false false 0 3 1 \n");
+        stage.ok("docker start rx");
+        until(&mut stage, 1_050);
+        assert_eq!(stage.ok("docker kill rx"), "rx\n");
+        assert_eq!(stage.ok(state), "exited false false 0 3 1 \n");
+        stage.ok("docker start rx");
+        until(&mut stage, 1_050);
+        assert_eq!(stage.ok("docker rm -f rx"), "rx\n");
+        assert_eq!(stage.ok("docker ps -aqf name=rx"), "");
+    }
+}
+
 #[test]
 fn the_environment_stands_in_dockers_order() {
     let mut stage = Stage::new("");
@@ -969,6 +1054,40 @@ fn a_large_answer_comes_by_tcp() {
     let (again, _) = exec(&mut stage, "cc dig +short many");
     let (other, _) = exec(&mut stage, "cc dig +short many");
     assert_ne!(again, other, "in an order of its own each time");
+    // In the words of BIND 9.18, but for its banner.
+    let dig = |stage: &mut Stage, words: &str| exec(stage, &format!("cc dig {words}")).0;
+    let cut = ";; Truncated, retrying in TCP mode.\n;; Got answer:\n";
+    let opt = "\n\n;; OPT PSEUDOSECTION:\n; EDNS: version: 0, flags:; udp: 1232\n;; QUESTION SECTION:\n";
+    let by =
+        |text: &str| text.lines().find(|line| line.starts_with(";; SERVER")).unwrap_or_default().to_owned();
+    for (words, retried, transport) in [
+        ("many", true, "(TCP)"),
+        ("A many +noedns", true, "(TCP)"),
+        ("many +bufsize=512", true, "(TCP)"),
+        ("many +bufsize=2000", false, "(UDP)"),
+        ("many +edns +noedns +bufsize=2000", false, "(UDP)"),
+        ("many +edns=0 +ignore", false, "(UDP)"),
+        ("txt big.example.test", true, "(TCP)"),
+        ("big.example.test txt +edns", false, "(UDP)"),
+    ] {
+        let text = dig(&mut stage, words);
+        assert_eq!(text.starts_with(cut), retried, "{words}: {text}");
+        assert!(by(&text).ends_with(transport), "{words}: {text}");
+        // The embedded resolver's own answers have no additional section; the outside's servers answer EDNS.
+        assert_eq!(text.contains(opt), words.contains("+edns") && words.contains("txt"), "{words}: {text}");
+    }
+    assert!(dig(&mut stage, "+ignore many").contains("flags: qr tc rd ra;"));
+    assert!(!dig(&mut stage, "many +nocomments").contains("Truncated"));
+    assert!(dig(&mut stage, "AAAA many").contains("\n;many.\t\t\t\tIN\tAAAA\n"));
+    assert_eq!(
+        stage.docker("docker exec cc dig -h").stdout.lines().next().unwrap().split(' ').next(),
+        Some("Usage:")
+    );
+    let wrong = stage.docker("docker exec cc dig --help");
+    assert!(wrong.exit == 1 && wrong.stdout.starts_with("Invalid option: --help\nUsage:"), "{wrong:?}");
+    let wrong = stage.docker("docker exec cc dig many +bufsize=70000");
+    let text = "invalid buffer size '70000': out of range\ndig: Couldn't parse buffer size\n";
+    assert_eq!((wrong.stdout.as_str(), wrong.exit), (text, 10));
 }
 
 /// A main process that one of its container's processes ends takes the container with it, and the restart policy hears of it.
@@ -1150,4 +1269,42 @@ steps:
             rules = u8::from(sctp),
         ));
     }
+}
+
+/// `IPV6_V6ONLY` is the socket's own: the userland proxy's is on whoever else listens, and one on an address of its own has it.
+#[test]
+fn the_userland_proxy_of_ipv6_takes_no_ipv4() {
+    let mut stage = Stage::of(Profile::Docker28, "");
+    stage.ok("docker run -d --name six -p [::]:9999:80 -p [::]:9998:53/udp nginx");
+    stage.ok("docker run -d --name both -p 9000:80 nginx");
+    stage.ok("docker run -d --network host busybox nc -lk -p 7000");
+    stage.ok("docker run -d --network host busybox nc -lk -p 7070 -s ::1");
+    let rows = stage.on_host("ss -Htuln").stdout;
+    let mut rows: Vec<_> =
+        rows.lines().map(|row| row.split_whitespace().collect::<Vec<_>>()[4..].join(" ")).collect();
+    rows.sort();
+    let expected = [
+        "*:7000 *:*",
+        "0.0.0.0:9000 0.0.0.0:*",
+        "[::1]:7070 [::]:*",
+        "[::]:9000 [::]:*",
+        "[::]:9998 [::]:*",
+        "[::]:9999 [::]:*",
+    ];
+    assert_eq!(rows, expected);
+    assert_ne!(stage.on_host("nc -zuv 127.0.0.1 9998").exit, 0);
+    assert_eq!(stage.on_host("nc -zuv ::1 9998").exit, 0);
+}
+
+/// libnetwork's `getAddressRange` of 20.10 masks a range by the subnet it got and never asks whether it lies there; nor does
+/// it know a gateway of a bridge that is not there yet.
+#[test]
+fn a_fixed_cidr_elsewhere_stands_for_its_host_part_with_20_10() {
+    let mut stage = Stage::of(Profile::Docker20_10, "--fixed-cidr=1.2.3.0/24");
+    stage.ok("docker run -d --name one nginx");
+    let address = "docker inspect -f '{{.NetworkSettings.IPAddress}} {{.NetworkSettings.Gateway}}' one";
+    assert_eq!(stage.ok(address), "172.17.3.1 172.17.3.0\n");
+    let shown =
+        stage.ok("docker network inspect -f '{{range .IPAM.Config}}{{.Subnet}} {{.IPRange}}{{end}}' bridge");
+    assert_eq!(shown, "172.17.0.0/16 1.2.3.0/24\n");
 }

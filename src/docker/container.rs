@@ -44,6 +44,8 @@ pub struct Container {
     pub health: Option<Health>,
     /// How often a restart policy started it again.
     pub restarts: u32,
+    /// How often the delay of the restart policy has doubled.
+    pub(super) backoff: u8,
     /// `docker stop` or a kill ended it; a start makes up for that.
     pub(super) stopped_by_hand: bool,
     /// Its networks are notes: it starts with a loopback interface alone.
@@ -80,6 +82,9 @@ pub enum State {
     Running,
     /// Suspended.
     Paused,
+    /// Its main process has ended, and its restart policy starts it again when its delay is over. dockerd counts it among
+    /// the running ones; it has no namespace, address or port.
+    Restarting,
     /// Its main process has ended.
     Exited,
 }
@@ -91,6 +96,7 @@ impl State {
             Self::Created => "created",
             Self::Running => "running",
             Self::Paused => "paused",
+            Self::Restarting => "restarting",
             Self::Exited => "exited",
         }
     }
@@ -98,6 +104,16 @@ impl State {
     /// Whether there is a process.
     pub fn is_up(self) -> bool {
         matches!(self, Self::Running | Self::Paused)
+    }
+
+    /// Whether dockerd says `Running`: what it lists without `--all` and does not remove without `--force`.
+    pub fn is_running(self) -> bool {
+        matches!(self, Self::Running | Self::Paused | Self::Restarting)
+    }
+
+    /// Whether the main process has ended, for good or not.
+    pub fn has_ended(self) -> bool {
+        matches!(self, Self::Restarting | Self::Exited)
     }
 }
 
@@ -201,6 +217,14 @@ impl Container {
     /// Whether a start brings its endpoints up.
     pub(super) fn has_network(&self) -> bool {
         !self.network_disabled && !matches!(self.made_from.config.network_mode, NetworkMode::Container(_))
+    }
+
+    /// It waits for its restart policy's delay no longer, and has ended.
+    pub(super) fn give_up_restart(&mut self) {
+        if self.state == State::Restarting {
+            self.state = State::Exited;
+            self.stopped_by_hand = true;
+        }
     }
 
     /// The numbers of the networks whose endpoints are up.

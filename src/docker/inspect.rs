@@ -103,17 +103,16 @@ pub(super) fn network<'a>(
 /// A container, as `GET /containers/ID/json` answers.
 pub(super) fn container(profile: Profile, container: &Container) -> Value {
     let config = &container.made_from.config;
-    let running = container.state.is_up();
     let zero = "0001-01-01T00:00:00Z".to_owned();
     let time = |at: Option<Duration>| at.map_or_else(|| zero.clone(), timestamp);
     let mut state = json!({
         "Status": container.state.name(),
-        "Running": running,
+        "Running": container.state.is_running(),
         "Paused": container.state == State::Paused,
-        "Restarting": false,
+        "Restarting": container.state == State::Restarting,
         "OOMKilled": false,
         "Dead": false,
-        "Pid": if running { container.number } else { 0 },
+        "Pid": if container.state.is_up() { container.number } else { 0 },
         "ExitCode": container.exit_code,
         "Error": container.error,
         "StartedAt": time(container.started),

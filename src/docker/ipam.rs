@@ -120,6 +120,14 @@ pub(super) fn bounds(subnet: &IpNet) -> (u128, u128) {
     (number(subnet.network()), number(subnet.broadcast()))
 }
 
+/// What of a range's addresses a subnet's mask leaves, within that subnet; all of it where the range is larger.
+fn host_part(range: &IpNet, subnet: &IpNet) -> IpNet {
+    let (first, last) = bounds(subnet);
+    let host = number(range.addr()) & (last - first);
+    let base = address(first | host, subnet.addr());
+    IpNet::new(base, range.prefix_len().max(subnet.prefix_len())).map_or(*subnet, |net| net.trunc())
+}
+
 /// How an engine keeps the addresses of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Allocator {
@@ -140,7 +148,9 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool with nothing but the reserved addresses taken. A range larger than the subnet is cut to it.
+    /// A pool with nothing but the reserved addresses taken. A range larger than the subnet is cut to it. The bit sequence
+    /// takes only the host part of a range, so that one outside of the subnet stands for addresses in it
+    /// (libnetwork's `getAddressRange`); dockerd asks for such a one when `fixed-cidr` is elsewhere.
     pub(super) fn new(subnet: IpNet, range: Option<IpNet>, allocator: Allocator) -> Self {
         let subnet = subnet.trunc();
         let (first, last) = bounds(&subnet);
@@ -152,7 +162,11 @@ impl Pool {
                 taken.insert(last, last);
             }
         }
-        let range = range.map(|range| range.trunc()).filter(|range| subnet.contains(range));
+        let range = range.map(|range| match allocator {
+            Allocator::BitSequence => host_part(&range.trunc(), &subnet),
+            Allocator::AddressSet => range.trunc(),
+        });
+        let range = range.filter(|range| subnet.contains(range));
         Self { subnet, range, taken, allocator }
     }
 
@@ -526,6 +540,13 @@ mod tests {
         assert_eq!(pool.claim(ip("172.28.0.0")), Err(IpamError::Taken));
         assert_eq!(pool.claim(ip("172.28.255.255")), Err(IpamError::Taken));
         assert_eq!(pool.claim(ip("172.29.0.1")), Err(IpamError::Outside));
+        // Of a range elsewhere 20.10 takes the host part.
+        let elsewhere =
+            |allocator| Pool::new(net("172.17.0.0/16"), Some(net("1.2.3.0/24")), allocator).allocate();
+        assert_eq!(elsewhere(Allocator::BitSequence), Ok(ip("172.17.3.0")));
+        assert_eq!(elsewhere(Allocator::AddressSet), Ok(ip("172.17.0.1")));
+        let mut wide = Pool::new(net("172.17.0.0/16"), Some(net("10.0.0.0/8")), Allocator::BitSequence);
+        assert_eq!(wide.allocate(), Ok(ip("172.17.0.1")));
         let mut tiny = Pool::new(net("10.0.0.0/30"), None, Allocator::AddressSet);
         assert_eq!(tiny.allocate(), Ok(ip("10.0.0.1")));
         assert_eq!(tiny.allocate(), Ok(ip("10.0.0.2")));

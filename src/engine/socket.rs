@@ -51,6 +51,8 @@ pub(crate) struct Socket {
     pub(super) received: ReceiveBuffer,
     wakers: Vec<Waker>,
     queued: bool,
+    /// `IPV6_V6ONLY` of a UDP socket; a listener's is in `tcp`.
+    pub(super) v6only: bool,
 }
 
 pub(crate) enum SocketKind {
@@ -94,6 +96,7 @@ impl Sockets {
             received: ReceiveBuffer::default(),
             wakers: Vec::new(),
             queued: false,
+            v6only: false,
         };
         let id = match self.free.pop() {
             Some(index) => {

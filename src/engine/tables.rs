@@ -322,6 +322,7 @@ impl Engine {
                 SocketKind::Udp { local: Some(local), remote } => SocketView {
                     transport: Transport::Udp,
                     local: *local,
+                    v6only: takes_no_ipv4(*local, socket.v6only),
                     remote: *remote,
                     state: if remote.is_some() { "ESTABLISHED" } else { "" }.to_owned(),
                     receive_queue: socket.received_bytes(),
@@ -338,6 +339,7 @@ impl Engine {
                     SocketView {
                         transport: Transport::Tcp,
                         local: entry.local,
+                        v6only: takes_no_ipv4(entry.local, !entry.dual_stack),
                         remote: None,
                         state: "LISTEN".to_owned(),
                         receive_queue: entry.accept_queue,
@@ -352,6 +354,7 @@ impl Engine {
                     SocketView {
                         transport: Transport::Tcp,
                         local: entry.local,
+                        v6only: takes_no_ipv4(entry.local, false),
                         remote: Some(entry.remote),
                         state: entry.state.to_string(),
                         receive_queue: entry.receive_queue,
@@ -371,6 +374,7 @@ impl Engine {
         views.extend(connections.iter().filter(half_open).map(|entry| SocketView {
             transport: Transport::Tcp,
             local: entry.local,
+            v6only: takes_no_ipv4(entry.local, false),
             remote: Some(entry.remote),
             state: entry.state.to_string(),
             receive_queue: 0,
@@ -465,6 +469,11 @@ impl Engine {
     fn living(&self, device: DeviceId) -> Option<&Device> {
         self.devices.get(device.index())?.as_ref()
     }
+}
+
+/// Binding an IPv6 socket to an address of its own sets `IPV6_V6ONLY`.
+fn takes_no_ipv4(local: SocketAddr, v6only: bool) -> bool {
+    local.is_ipv6() && (v6only || !local.ip().is_unspecified())
 }
 
 fn scope(address: IpAddr) -> Scope {

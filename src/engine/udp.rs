@@ -139,6 +139,13 @@ impl Engine {
         Ok(self.sockets.insert(namespace, SocketKind::Udp { local: None, remote: None }))
     }
 
+    /// Sets `IPV6_V6ONLY`: bound to `[::]`, a UDP socket takes no IPv4.
+    pub(crate) fn udp_set_v6only(&mut self, id: SocketId) {
+        if let Ok(socket) = self.sockets.get_mut(id) {
+            socket.v6only = true;
+        }
+    }
+
     /// Binds a UDP socket; port 0 picks one from the namespace's range.
     pub(crate) fn udp_bind(&mut self, id: SocketId, local: SocketAddr) -> Result<SocketAddr, Errno> {
         let socket = self.sockets.get(id)?;
@@ -383,12 +390,17 @@ impl Engine {
         from: SocketAddr,
     ) -> Option<SocketId> {
         let candidates = self.sockets.bound(namespace, to.port()).iter().copied();
+        let takes_ipv4 = |id: &SocketId, local: SocketAddr| {
+            local.is_ipv6() && self.sockets.get(*id).is_ok_and(|socket| !socket.v6only)
+        };
         let score = |id: &SocketId| -> Option<u8> {
             let (local, remote) = self.sockets.udp_addresses(*id);
             let local = local?;
             let own = if local.ip() == to.ip() {
                 2
-            } else if local.ip().is_unspecified() && (local.is_ipv4() == to.is_ipv4() || local.is_ipv6()) {
+            } else if local.ip().is_unspecified()
+                && (local.is_ipv4() == to.is_ipv4() || takes_ipv4(id, local))
+            {
                 0
             } else {
                 return None;

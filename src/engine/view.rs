@@ -247,6 +247,8 @@ pub struct SocketView {
     pub transport: Transport,
     /// Local address and port.
     pub local: SocketAddr,
+    /// It is of IPv6 and takes no IPv4 (`IPV6_V6ONLY`), which one bound to an address of its own never does.
+    pub v6only: bool,
     /// Remote address and port, if connected.
     pub remote: Option<SocketAddr>,
     /// State word of `netstat` (`LISTEN`, `ESTABLISHED`, ...; empty for unconnected UDP).

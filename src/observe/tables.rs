@@ -331,6 +331,7 @@ mod tests {
         let socket = SocketView {
             transport: Transport::Tcp,
             local: "0.0.0.0:80".parse().unwrap(),
+            v6only: false,
             remote: None,
             state: "LISTEN".to_owned(),
             receive_queue: 0,

@@ -1,13 +1,15 @@
-//! `dig [@SERVER] [-x ADDRESS] [-t TYPE] NAME [TYPE] [+short] [+tcp]...`: one query and the answer in full.
+//! `dig [@SERVER] [-x ADDRESS] [-t TYPE] NAME [TYPE] [+short] [+tcp] [+bufsize=SIZE]...`: one query and the answer in full.
 //!
-//! Without EDNS. Of the `+` options those that choose what is shown, `tcp`, `norecurse`, `ignore`, `time`, `tries` and `retry`
-//! are known; others are accepted and change nothing. Words and columns are those of BIND 9.18.
+//! Unlike BIND's it asks without EDNS unless `+edns` or `+bufsize` says so, and never sends a cookie; so it was when what it
+//! prints was recorded. Of the `+` options those that choose what is shown, `tcp`, `norecurse`, `ignore`, `edns`, `bufsize`,
+//! `time`, `tries` and `retry` are known; others are accepted and change nothing. An answer that was cut is asked for again by
+//! TCP unless `+ignore` is there. Words and columns are those of BIND 9.18.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::arguments;
-use super::dns::{self, Reply};
+use super::dns::{self, Edns, Reply};
 use super::nslookup::record_type;
 use super::options::{Failure, finish};
 use super::resolver::{self, DNS_PORT, Manner, StubConfig, Want, resolve};
@@ -20,6 +22,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const TRIES: u64 = 3;
 /// The largest number of an option.
 const MOST: u64 = 65_535;
+/// The size that EDNS offers when nothing says another.
+const BUFFER_SIZE: u16 = 1232;
+const USAGE: &str = "\
+Usage:  dig [@server] [-x address] [-t type] name [type] {+option}
+        +[no]all, +[no]comments, +[no]question, +[no]answer, +[no]stats
+                            (what is shown)
+        +[no]short          (the answers' data alone)
+        +[no]tcp            (TCP from the start)
+        +[no]recurse        (ask the server to ask others)
+        +[no]ignore         (take an answer that was cut)
+        +[no]edns[=version] (send an OPT record; no is the default)
+        +bufsize[=size]     (the UDP payload size in it) [1232]
+        +time=seconds, +tries=times, +retry=times
+";
 
 /// Asks one query.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
@@ -33,6 +49,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let mut request = Request { name: String::new(), kind: Rtype::A, shown: Shown::EVERYTHING };
     let mut manner = Manner::STUB;
     let (mut patience, mut tries) = (PATIENCE, TRIES);
+    let (mut version, mut size) = (None, None);
     let mut servers: Vec<IpAddr> = config.servers.clone();
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -49,10 +66,16 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
                 "rec" | "recurse" => manner.recursive = true,
                 "norec" | "norecurse" => manner.recursive = false,
                 "ignore" => manner.ignore_truncation = true,
+                "noignore" => manner.ignore_truncation = false,
+                "edns" => version = Some(0),
+                "noedns" => version = None,
+                "bufsize" => size = Some(BUFFER_SIZE),
                 option => match option.split_once('=') {
                     Some(("time" | "timeout", seconds)) => {
                         patience = Duration::from_secs(number(seconds)?.max(1))
                     }
+                    Some(("edns", text)) => version = Some(option_value(text, "edns")?),
+                    Some(("bufsize", text)) => size = Some(option_value(text, "buffer size")?),
                     Some(("tries", times)) => tries = number(times)?.max(1),
                     Some(("retry", times)) => tries = number(times)?.saturating_add(1),
                     _ => request.shown.option(option),
@@ -62,24 +85,50 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
             let address: Option<IpAddr> = words.next().and_then(|word| word.parse().ok());
             let address = address.ok_or_else(|| Failure::new(program, "Invalid IP address"))?;
             (request.name, request.kind) = (dns::reverse_name(address), Rtype::PTR);
+        } else if word == "-h" {
+            sys.print(USAGE).await;
+            return Ok(ExitCode::SUCCESS);
+        } else if word == "--help" {
+            return Err(Failure {
+                text: format!("Invalid option: {word}\n{USAGE}"),
+                status: ExitCode::FAILURE,
+            });
         } else if word == "-t" {
             request.kind = words.next().and_then(|word| record_type(word)).unwrap_or(Rtype::A);
+        } else if let Some(kind) = record_type(word) {
+            request.kind = kind;
         } else if request.name.is_empty() {
             request.name = word.clone();
         } else {
-            let invalid = || Failure::new(program, format!("unknown type '{word}'"));
-            request.kind = record_type(word).ok_or_else(invalid)?;
+            return Err(Failure::new(program, format!("unknown type '{word}'")));
         }
     }
     if request.name.is_empty() {
         return Err(Failure::usage("", "dig [@SERVER] [-x ADDRESS] NAME [TYPE] [+short]"));
     }
+    // A size means EDNS, whatever else is said about it.
+    manner.edns = match (version, size) {
+        (None, None) => None,
+        (version, size) => Some(Edns { version: version.unwrap_or(0), size: size.unwrap_or(BUFFER_SIZE) }),
+    };
     // What may be long is asked by TCP.
     manner.tcp |= request.kind == Rtype::ANY;
     for server in servers.iter().flat_map(|server| (0..tries).map(move |_| server)) {
         let server = SocketAddr::new(*server, DNS_PORT);
         let before = sys.now();
-        let why = match resolver::ask(sys, server, &request.name, request.kind, patience, manner).await {
+        let mut answer = resolver::ask_once(sys, server, &request.name, request.kind, patience, manner).await;
+        if let Ok(Some(reply)) = &answer
+            && reply.truncated
+            && !manner.tcp
+            && !manner.ignore_truncation
+        {
+            if request.shown.comments && !request.shown.short {
+                sys.print(";; Truncated, retrying in TCP mode.\n").await;
+            }
+            manner.tcp = true;
+            answer = resolver::ask_once(sys, server, &request.name, request.kind, patience, manner).await;
+        }
+        let why = match answer {
             Ok(Some(reply)) => {
                 let time = (sys.now() - before).as_millis();
                 sys.print(request.show(&reply, server, time, manner, &date(sys.now()))).await;
@@ -108,6 +157,18 @@ fn number(text: &str) -> Result<u64, Failure> {
     number.ok_or_else(|| Failure {
         text: format!("dig: '{text}' is not a valid number\n"),
         status: ExitCode::FAILURE,
+    })
+}
+
+/// The number of an option whose complaint names it.
+fn option_value<T: std::str::FromStr>(text: &str, name: &str) -> Result<T, Failure> {
+    text.parse().map_err(|_| {
+        let why = match text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
+            true => "out of range",
+            false => "not a valid number",
+        };
+        let text = format!("invalid {name} '{text}': {why}\ndig: Couldn't parse {name}\n");
+        Failure { text, status: ExitCode(10) }
     })
 }
 
@@ -172,6 +233,9 @@ impl Request {
                     false => "",
                 },
             );
+            if let Some(Edns { version, size }) = reply.edns {
+                text += &format!(";; OPT PSEUDOSECTION:\n; EDNS: version: {version}, flags:; udp: {size}\n");
+            }
         }
         if self.shown.question {
             let name = format!("{}.", self.name.trim_end_matches('.'));

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use domain::base::iana::{Rcode, Rtype};
+use domain::base::message_builder::OptBuilder;
 use domain::base::{Message, MessageBuilder, Name, ParsedName};
 use domain::rdata::AllRecordData;
 
@@ -25,8 +26,19 @@ pub(crate) struct Reply {
     pub(crate) counts: [u16; 4],
     /// The answer section.
     pub(crate) answers: Vec<Record>,
+    /// Its OPT record (RFC 6891): version and UDP payload size.
+    pub(crate) edns: Option<Edns>,
     /// Length of the message in bytes.
     pub(crate) size: usize,
+}
+
+/// What an OPT record says (RFC 6891).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Edns {
+    /// The version.
+    pub(crate) version: u8,
+    /// The largest message that its sender takes by UDP.
+    pub(crate) size: u16,
 }
 
 /// A resource record of an answer.
@@ -65,14 +77,23 @@ pub(crate) enum Data {
     Other(String),
 }
 
-/// A recursive query; `None` if the name cannot be asked for.
-pub(crate) fn question(id: u16, name: &str, rtype: Rtype) -> Option<Vec<u8>> {
+/// A recursive query, with an OPT record if `edns`; `None` if the name cannot be asked for.
+pub(crate) fn question(id: u16, name: &str, rtype: Rtype, edns: Option<Edns>) -> Option<Vec<u8>> {
     let name: Name<Vec<u8>> = if name.contains('\\') { None } else { name.parse().ok() }?;
     let mut builder = MessageBuilder::new_vec();
     builder.header_mut().set_id(id);
     builder.header_mut().set_rd(true);
     let mut builder = builder.question();
     builder.push((name, rtype)).ok()?;
+    let mut builder = builder.additional();
+    if let Some(edns) = edns {
+        let write = |opt: &mut OptBuilder<Vec<u8>>| {
+            opt.set_udp_payload_size(edns.size);
+            opt.set_version(edns.version);
+            Ok(())
+        };
+        builder.opt(write).ok()?;
+    }
     Some(builder.finish())
 }
 
@@ -109,6 +130,7 @@ pub(crate) fn parse(message: &[u8], id: u16) -> Option<Reply> {
         truncated: header.tc(),
         counts: [counts.qdcount(), counts.ancount(), counts.nscount(), counts.arcount()],
         answers,
+        edns: parsed.opt().map(|opt| Edns { version: opt.version(), size: opt.udp_payload_size() }),
         size: message.len(),
     })
 }

@@ -57,6 +57,7 @@ async fn keep(sys: &Sys) -> Result<ExitCode, Failure> {
         }
         Transport::Udp => {
             let socket = sys.udp_socket().map_err(refused)?;
+            socket.set_v6only();
             socket.bind(host).map_err(refused)?;
             std::future::pending().await
         }
@@ -104,6 +105,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         }
         Transport::Udp => {
             let socket = sys.udp_socket().map_err(bind)?;
+            socket.set_v6only();
             socket.bind(host).map_err(bind)?;
             forward_datagrams(sys, Rc::new(socket), container, inherited).await;
             Ok(ExitCode::FAILURE)

@@ -2,8 +2,10 @@
 //!
 //! Listening takes one connection; with `-k` or `-ll` it goes on listening. Standard input's end half-closes a TCP
 //! connection; the program ends when the peer has closed too. `-e` must come last: everything behind it is a program
-//! whose standard streams are the connection, as in BusyBox, one for each connection at the same time; it is for TCP
-//! only. `-q` is accepted and does nothing.
+//! whose standard streams are the connection, as in BusyBox, one for each connection at the same time. With `-u -l` the
+//! connection is the peer whose datagram comes first, and there is one only: datagrams are what the program reads, an
+//! empty one is the end, and what it writes at once is a datagram. `-e` with `-u` alone is not modelled. `-q` is accepted
+//! and does nothing.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -13,7 +15,7 @@ use super::resolver::{Want, remote_host, resolve};
 use super::tasks::{First, Tasks, first};
 use super::text::SENDING;
 use super::{arguments, httpd, listen};
-use crate::engine::sys::{Child, Errno, ExitCode, Launch, Pipe, Sys, TcpStream};
+use crate::engine::sys::{Child, Errno, ExitCode, Launch, Pipe, Sys, TcpStream, UdpSocket};
 
 pub(super) const SYNTAX: Syntax = Syntax {
     letters: "lkup:w:zvns:q:i:46",
@@ -40,8 +42,8 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
                 SYNTAX.usage,
             ));
         }
-        Some(_) if options.has('u') => {
-            return Err(Failure::new(program, "-e needs a TCP connection: leave -u out"));
+        Some(_) if options.has('u') && !options.has('l') => {
+            return Err(Failure::new(program, "-u with -e is not modelled here without -l"));
         }
         _ => {}
     }
@@ -159,6 +161,11 @@ impl Connection<'_> {
         };
         // The first datagram says who the peer is.
         let datagram = socket.receive().await.map_err(|errno| self.fail(format!("recvfrom: {errno}")))?;
+        if let Some(served) = self.served {
+            socket.connect(datagram.source).map_err(|errno| self.fail(format!("connect: {errno}")))?;
+            serve_udp(socket, datagram.payload.to_vec(), self.start(served)?).await;
+            return Ok(ExitCode::SUCCESS);
+        }
         let _ = self.sys.write(&datagram.payload).await;
         let send = async {
             loop {
@@ -272,7 +279,7 @@ impl Connection<'_> {
     /// An empty datagram, and a second for somebody to complain.
     async fn probe_udp(
         &self,
-        socket: &crate::engine::sys::UdpSocket,
+        socket: &UdpSocket,
         host: &str,
         remote: SocketAddr,
     ) -> Result<ExitCode, Failure> {
@@ -415,6 +422,37 @@ async fn serve(stream: TcpStream, served: Served) {
             if data.is_empty() || stream.write_all(&data).await.is_err() {
                 stdout.close_reader();
                 let _ = stream.shutdown();
+                return;
+            }
+        }
+    };
+    first(send, first(receive, ended)).await;
+}
+
+/// Copies between the peer of a connected UDP socket and a program until the program has ended and what it printed is sent.
+async fn serve_udp(socket: UdpSocket, first_payload: Vec<u8>, served: Served) {
+    let Served { child, stdin, stdout } = served;
+    let receive = async {
+        let mut payload = Ok(first_payload);
+        while let Ok(data) = payload {
+            if data.is_empty() || stdin.write_all(&data).await.is_err() {
+                break;
+            }
+            payload = socket.receive().await.map(|datagram| datagram.payload.to_vec());
+        }
+        stdin.close_writer();
+        std::future::pending::<()>().await;
+    };
+    let ended = async {
+        child.wait().await;
+        stdout.close_writer();
+        std::future::pending::<()>().await;
+    };
+    let send = async {
+        loop {
+            let data = stdout.read(MAX_DATAGRAM).await;
+            if data.is_empty() || socket.send(&data).is_err() {
+                stdout.close_reader();
                 return;
             }
         }

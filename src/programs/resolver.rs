@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use domain::base::iana::{Rcode, Rtype};
 
-use super::dns::{self, Data, Reply};
+use super::dns::{self, Data, Edns, Reply};
 use super::tasks::both;
 use crate::engine::sys::{Errno, Sys};
 
@@ -205,14 +205,17 @@ pub(crate) struct Manner {
     pub(crate) tcp: bool,
     /// An answer that was cut will do.
     pub(crate) ignore_truncation: bool,
+    /// The OPT record of the question.
+    pub(crate) edns: Option<Edns>,
 }
 
 impl Manner {
     /// As the C library asks.
-    pub(crate) const STUB: Manner = Manner { recursive: true, tcp: false, ignore_truncation: false };
+    pub(crate) const STUB: Manner =
+        Manner { recursive: true, tcp: false, ignore_truncation: false, edns: None };
 }
 
-/// Asks one server once by UDP, and by TCP if the answer was cut. `Ok(None)`: no answer in time.
+/// Asks one server once as [`ask_once`] does, and with the same query by TCP if the answer was cut.
 pub(crate) async fn ask(
     sys: &Sys,
     server: SocketAddr,
@@ -221,19 +224,54 @@ pub(crate) async fn ask(
     patience: Duration,
     manner: Manner,
 ) -> Result<Option<Reply>, Errno> {
+    let (id, query) = query(sys, name, rtype, manner)?;
+    match exchange(sys, server, &query, id, patience, manner.tcp).await? {
+        Some(reply) if reply.truncated && !manner.tcp && !manner.ignore_truncation => {
+            let whole = exchange(sys, server, &query, id, patience, true).await?;
+            Ok(whole.or(Some(reply)))
+        }
+        reply => Ok(reply),
+    }
+}
+
+/// Asks one server once, by UDP or TCP. `Ok(None)`: no answer in time.
+pub(crate) async fn ask_once(
+    sys: &Sys,
+    server: SocketAddr,
+    name: &str,
+    rtype: Rtype,
+    patience: Duration,
+    manner: Manner,
+) -> Result<Option<Reply>, Errno> {
+    let (id, query) = query(sys, name, rtype, manner)?;
+    exchange(sys, server, &query, id, patience, manner.tcp).await
+}
+
+fn query(sys: &Sys, name: &str, rtype: Rtype, manner: Manner) -> Result<(u16, Vec<u8>), Errno> {
     let id = (sys.random() & 0xffff) as u16;
-    let mut query = dns::question(id, name, rtype).ok_or(Errno::InvalidArgument)?;
+    let mut query = dns::question(id, name, rtype, manner.edns).ok_or(Errno::InvalidArgument)?;
     if !manner.recursive
         && let Some(flags) = query.get_mut(2)
     {
         *flags &= !1;
     }
-    if manner.tcp {
-        return Ok(sys.timeout(patience, ask_by_tcp(sys, server, &query, id)).await.transpose()?.flatten());
+    Ok((id, query))
+}
+
+async fn exchange(
+    sys: &Sys,
+    server: SocketAddr,
+    query: &[u8],
+    id: u16,
+    patience: Duration,
+    tcp: bool,
+) -> Result<Option<Reply>, Errno> {
+    if tcp {
+        return Ok(sys.timeout(patience, ask_by_tcp(sys, server, query, id)).await.transpose()?.flatten());
     }
     let socket = sys.udp_socket()?;
     socket.connect(server)?;
-    socket.send(&query)?;
+    socket.send(query)?;
     let answer = async {
         loop {
             if let Some(reply) = dns::parse(&socket.receive().await?.payload, id) {
@@ -241,13 +279,7 @@ pub(crate) async fn ask(
             }
         }
     };
-    match sys.timeout(patience, answer).await.transpose()? {
-        Some(reply) if reply.truncated && !manner.ignore_truncation => {
-            let whole = sys.timeout(patience, ask_by_tcp(sys, server, &query, id)).await.transpose()?;
-            Ok(whole.flatten().or(Some(reply)))
-        }
-        reply => Ok(reply),
-    }
+    sys.timeout(patience, answer).await.transpose()
 }
 
 async fn ask_by_tcp(sys: &Sys, server: SocketAddr, query: &[u8], id: u16) -> Result<Option<Reply>, Errno> {

@@ -1,5 +1,7 @@
 //! `ss [-tulnpaH46] [FILTER]`: sockets, as iproute2 6.1 prints them into a pipe; what it is asked for is in `ss_filter`.
 //!
+//! One of IPv6 that takes IPv4 too is on `*`, one with `IPV6_V6ONLY` on `[::]`.
+//!
 //! A listening socket has in `Recv-Q` the connections that wait to be accepted, in `Send-Q` how many may.
 //!
 //! Limits: ports are always numbers, UDP and TCP are the only sockets there are.
@@ -75,17 +77,7 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
     let mut shown: Vec<&SocketView> = sockets.iter().filter(is_shown).collect();
     // UDP before TCP, IPv4 before IPv6.
     shown.sort_by_key(|socket| (socket.transport == Transport::Tcp, socket.local.is_ipv6()));
-    let dual = |socket: &SocketView| {
-        let both = |other: &SocketView| {
-            other.transport == socket.transport
-                && other.remote.is_none()
-                && other.local.is_ipv4()
-                && other.local.port() == socket.local.port()
-        };
-        socket.local.is_ipv6() && !sockets.iter().any(both)
-    };
-    let rows: Vec<Row> =
-        shown.iter().map(|socket| Row::new(socket, dual(socket), options.has('p'))).collect();
+    let rows: Vec<Row> = shown.iter().map(|socket| Row::new(socket, options.has('p'))).collect();
     let with_transport = any || options.has('t') && options.has('u');
     sys.print(table(&rows, with_transport, !filter.is_one_state(), !options.has('H'))).await;
     Ok(ExitCode::SUCCESS)
@@ -101,7 +93,8 @@ struct Row {
 }
 
 impl Row {
-    fn new(socket: &SocketView, dual: bool, process: bool) -> Row {
+    fn new(socket: &SocketView, process: bool) -> Row {
+        let dual = socket.local.is_ipv6() && !socket.v6only;
         let process = match socket.program.as_deref().and_then(|program| program.split_once('/')) {
             // Which descriptor it is nobody knows: 3 is the first that a program opens.
             Some((id, name)) if process => format!(" users:((\"{name}\",pid={id},fd=3))"),

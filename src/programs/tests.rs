@@ -118,6 +118,19 @@ fn nc_serves_a_program_to_every_connection() {
     let once = world.start("b", &["nc", "-l", "-p", "9003", "-e", "echo", "bye"]);
     assert_eq!(world.run("a", "nc 10.0.0.3:9003"), text("bye\n", 0));
     assert_eq!(world.finish(&once), 0);
+    // By UDP the first peer is the connection: its datagrams are read, another's are not.
+    let udp = world.start(
+        "b",
+        &["nc", "-u", "-l", "-p", "9004", "-e", "sh", "-c", "read x; echo got $x; read y; echo $y"],
+    );
+    world.settle();
+    assert_eq!(
+        world.sh("a", "(echo hi; sleep 1; echo you) | nc -u -w 3 10.0.0.3 9004"),
+        text("got hi\nyou\n", 0)
+    );
+    assert_eq!(world.finish(&udp), 0);
+    let refused = world.run("a", "nc -u 10.0.0.3 9004 -e cat");
+    assert_eq!(refused, text("nc: -u with -e is not modelled here without -l\n", 1));
 }
 
 #[test]

@@ -221,7 +221,7 @@ impl<'a> Runner<'a> {
                 let Some(found) = found else { continue };
                 let published = found.published_column();
                 let condition = match found.state {
-                    State::Exited => ContainerCondition::Exited(found.exit_code),
+                    State::Restarting | State::Exited => ContainerCondition::Exited(found.exit_code),
                     State::Created | State::Running | State::Paused => {
                         ContainerCondition::Listens(self.listening(host, service, &container))
                     }
@@ -367,7 +367,7 @@ impl<'a> Runner<'a> {
             name: container.name.clone(),
             networks: container.endpoints.iter().map(|e| (e.network_name.clone(), addresses(e))).collect(),
             published: container.published_column(),
-            exited: (container.state == State::Exited).then_some(container.exit_code),
+            exited: container.state.has_ended().then_some(container.exit_code),
         })
     }
 }

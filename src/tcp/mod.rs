@@ -544,6 +544,7 @@ impl TcpStack {
             id: *id,
             scope: listener.scope,
             local: listener.local,
+            dual_stack: listener.options.dual_stack,
             backlog: listener.backlog,
             accept_queue: listener.queue.len(),
         };

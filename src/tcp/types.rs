@@ -265,6 +265,8 @@ pub struct ListenerEntry {
     pub scope: Scope,
     /// Where it listens.
     pub local: SocketAddr,
+    /// On the unspecified IPv6 address: it takes connections of IPv4 too.
+    pub dual_stack: bool,
     /// The limit of its accept queue.
     pub backlog: usize,
     /// Connections waiting to be accepted.

@@ -2,21 +2,24 @@
 //!
 //! It answers like a plain forwarder does: never authoritative, RD and RA always set, TTL 300 where nothing else is said, uncompressed names,
 //! one step of CNAME, NXDOMAIN for a name without records, and over UDP nothing but the TC bit when the answer is
-//! larger than 512 bytes, whatever size EDNS offers. Sans-I/O: a query goes in, a message or nothing comes out.
+//! larger than 512 bytes or what EDNS offers, which is answered with an OPT record (RFC 6891). Sans-I/O: a query goes in, a message or nothing comes out.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use domain::base::iana::{Class, Opcode, Rcode, Rtype};
-use domain::base::message_builder::{AnswerBuilder, PushError};
+use domain::base::message_builder::{AnswerBuilder, OptBuilder, PushError};
 use domain::base::{Header, MessageBuilder, Name, Ttl};
 use domain::rdata::{A, Aaaa, Cname, Mx, Ptr, Txt};
 use thiserror::Error;
 
-use crate::docker::dns_message::{MIN_UDP_SIZE, Query, Transport, parse_name};
+use crate::docker::dns_message::{Query, Transport, parse_name};
 
 /// TTL of records that say none.
 pub const OUTSIDE_TTL: Ttl = Ttl::from_secs(300);
+
+/// The largest query that it takes by UDP, as its OPT record says.
+const OWN_UDP_SIZE: u16 = 1232;
 
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,7 +158,7 @@ impl AuthorityZone {
         }
         let rcode = if self.records.contains_key(&name) { Rcode::NOERROR } else { Rcode::NXDOMAIN };
         let reply = compose(&query, rcode, false, &self.matching(&query, &name))?;
-        if transport == Transport::Udp && reply.len() > usize::from(MIN_UDP_SIZE) {
+        if reply.len() > query.reply_limit(transport) {
             return compose(&query, Rcode::NOERROR, true, &[]);
         }
         Some(reply)
@@ -220,6 +223,14 @@ fn compose(query: &Query, rcode: Rcode, tc: bool, answers: &[(Name<Vec<u8>>, &Re
     let mut builder = builder.answer();
     for (owner, record) in answers {
         push(&mut builder, owner, record)?.ok()?;
+    }
+    let mut builder = builder.additional();
+    if query.udp_size.is_some() {
+        let write = |opt: &mut OptBuilder<Vec<u8>>| {
+            opt.set_udp_payload_size(OWN_UDP_SIZE);
+            Ok(())
+        };
+        builder.opt(write).ok()?;
     }
     Some(builder.finish())
 }

@@ -386,7 +386,8 @@ async fn udp(sys: &Sys, address: SocketAddr, size: Option<usize>) -> Result<Answ
     let socket = sys.udp_socket()?;
     socket.connect(address)?;
     // A name server answers nothing but queries; RFC 6761 keeps this name free.
-    let query = (address.port() == resolver::DNS_PORT).then(|| dns::question(0, "probe.invalid", Rtype::A));
+    let query =
+        (address.port() == resolver::DNS_PORT).then(|| dns::question(0, "probe.invalid", Rtype::A, None));
     let mut payload = query.flatten().unwrap_or_else(|| b"probe\n".to_vec());
     if let Some(size) = size {
         payload.resize(size, b'.');

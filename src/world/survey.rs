@@ -8,7 +8,6 @@ use ipnet::IpNet;
 
 use super::probe::Attempt;
 use super::{HostId, Location, World, WorldError};
-use crate::docker::container::State;
 use crate::docker::daemon::Daemon;
 use crate::engine::plan::Transport;
 use crate::engine::view::Scope;
@@ -17,7 +16,7 @@ impl World {
     /// The containers of all hosts whose main process has ended, with its exit status.
     pub fn ended_containers(&self) -> Vec<(String, u8)> {
         let containers = self.hosts().filter_map(|host| self.daemon(host)).flat_map(Daemon::containers);
-        let ended = containers.filter(|container| container.state == State::Exited);
+        let ended = containers.filter(|container| container.state.has_ended());
         ended.map(|container| (container.name.clone(), container.exit_code)).collect()
     }
 

@@ -47,6 +47,13 @@ impl Daemon {
     ) -> Result<Outcome, DockerError> {
         let number = self.container_number(&request.container)?;
         let running = self.containers.get(&number).is_some_and(|container| container.state.is_up());
+        let restarting =
+            self.containers.get(&number).filter(|container| container.state == State::Restarting);
+        if let Some(container) = restarting.filter(|_| self.profile() != Profile::Docker20_10) {
+            self.network_number(&request.endpoint.network)?;
+            let text = format!("network sandbox for container {} not found", container.id);
+            return Err(DockerError::not_found(text));
+        }
         if running && request.endpoint.network == "bridge" && self.connects_without_bridge(number) {
             return Ok(Outcome::default());
         }
@@ -295,7 +302,7 @@ impl Daemon {
         };
         let network = match (self.network_number(&request.network), self.containers.get_mut(&number)) {
             // The networks of a container that does not run are names, whatever became of them.
-            (network, Some(container)) if !container.state.is_up() => {
+            (network, Some(container)) if !container.state.is_running() => {
                 let name = network.ok().and_then(|network| self.networks.get(&network));
                 let name = name.map_or(request.network.as_str(), |network| network.name.as_str());
                 let before = container.endpoints.len();
@@ -320,7 +327,9 @@ impl Daemon {
                 }
             }));
         }
-        let Some(position) = self.endpoint_position(number, network) else {
+        // While it waits for its restart its endpoints are gone.
+        let joined = |_: &usize| container.state != State::Restarting;
+        let Some(position) = self.endpoint_position(number, network).filter(joined) else {
             return Err(DockerError::new(
                 match self.profile() {
                     Profile::Docker20_10 => 500,
@@ -522,6 +531,19 @@ impl Daemon {
                 Profile::Docker20_10 => "cannot join own network",
                 Profile::Docker28 | Profile::Docker29 => "cannot join own network namespace",
             }));
+        }
+        if target.state == State::Restarting {
+            let error = Self::restarting(match profile {
+                Profile::Docker20_10 => text,
+                Profile::Docker28 | Profile::Docker29 => target.id.as_str(),
+            });
+            return Err(match profile {
+                Profile::Docker20_10 => error,
+                Profile::Docker28 | Profile::Docker29 => DockerError {
+                    message: format!("cannot join network namespace of container: {}", error.message),
+                    ..error
+                },
+            });
         }
         if target.state == State::Created || target.state == State::Exited {
             let Container { name, state, .. } = target;

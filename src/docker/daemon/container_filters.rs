@@ -53,7 +53,7 @@ impl Daemon {
         let shown = newest
             .filter(|container| before.is_none_or(|before| container.number < before))
             .filter(|container| since.is_none_or(|since| container.number > since))
-            .filter(|container| all || container.state.is_up())
+            .filter(|container| all || container.state.is_running())
             .filter(|container| passes(container, filters));
         Ok(shown.take(most.unwrap_or(usize::MAX)).collect())
     }

@@ -153,6 +153,7 @@ impl Daemon {
             error: String::new(),
             health: None,
             restarts: 0,
+            backoff: 0,
             stopped_by_hand: false,
             network_disabled: false,
             after: AfterExit::Policy,
@@ -325,16 +326,16 @@ impl Daemon {
         let number = self.container_number(text)?;
         let profile = self.profile();
         let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
-        if !container.state.is_up() {
+        if !container.state.is_running() {
             self.forget_container(now, number, outcome);
             return Ok(());
         }
         let (id, name) = (container.id.clone(), container.name.clone());
         if !force {
-            let paused = container.state == State::Paused;
+            let (paused, state) = (container.state == State::Paused, container.state.name());
             return Err(DockerError::conflict(match (profile, paused) {
                 (Profile::Docker20_10, false) => format!(
-                    "You cannot remove a running container {id}. Stop the container before attempting removal or force \
+                    "You cannot remove a {state} container {id}. Stop the container before attempting removal or force \
                      remove"
                 ),
                 (Profile::Docker20_10, true) => {
@@ -343,13 +344,17 @@ impl Daemon {
                     )
                 }
                 (Profile::Docker28 | Profile::Docker29, false) => format!(
-                    "cannot remove container \"{name}\": container is running: stop the container before removing or \
+                    "cannot remove container \"{name}\": container is {state}: stop the container before removing or \
                      force remove"
                 ),
                 (Profile::Docker28 | Profile::Docker29, true) => format!(
                     "cannot remove container \"{name}\": container is paused and must be unpaused first"
                 ),
             }));
+        }
+        if container.state == State::Restarting {
+            self.forget_container(now, number, outcome);
+            return Ok(());
         }
         container.after = AfterExit::Remove;
         if container.state == State::Paused {

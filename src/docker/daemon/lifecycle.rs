@@ -44,8 +44,11 @@ impl Daemon {
                     Some(State::Paused) => {
                         Err(DockerError::conflict("cannot start a paused container, try unpause instead"))
                     }
-                    Some(State::Running) => Ok((number, Outcome::default())),
-                    _ => Ok((number, self.start_container(now, number, view)?)),
+                    Some(State::Running | State::Restarting) => Ok((number, Outcome::default())),
+                    Some(State::Created | State::Exited) | None => {
+                        self.begin_policy_anew(number);
+                        Ok((number, self.start_container(now, number, view)?))
+                    }
                 }
             });
             match result {
@@ -435,7 +438,8 @@ impl Daemon {
         let died = self.container_event(now, "die", number, &code);
         let left = networks.iter().filter_map(|n| self.network_event(now, "disconnect", *n, Some(&id)));
         let left: Vec<_> = left.collect();
-        let stopped = (after == AfterExit::Stay).then(|| self.container_event(now, "stop", number, &[]));
+        let by_hand = matches!(after, AfterExit::Stay | AfterExit::Start);
+        let stopped = by_hand.then(|| self.container_event(now, "stop", number, &[]));
         let stopped = stopped.flatten();
         if self.profile().dies_before_it_leaves() {
             outcome.events.extend(died.into_iter().chain(left).chain(stopped));
@@ -446,13 +450,16 @@ impl Daemon {
             AfterExit::Stay | AfterExit::Killed => {}
             AfterExit::Remove => self.forget_container(now, number, &mut outcome),
             AfterExit::Shutdown => {}
-            AfterExit::Start => match self.start_container(now, number, view) {
-                Ok(started) => {
-                    outcome.extend(started);
-                    outcome.events.extend(self.container_event(now, "restart", number, &[]));
+            AfterExit::Start => {
+                self.begin_policy_anew(number);
+                match self.start_container(now, number, view) {
+                    Ok(started) => {
+                        outcome.extend(started);
+                        outcome.events.extend(self.container_event(now, "restart", number, &[]));
+                    }
+                    Err(error) => outcome.refuse(self.client, error),
                 }
-                Err(error) => outcome.refuse(self.client, error),
-            },
+            }
             AfterExit::Policy => {
                 let again = match policy {
                     RestartPolicy::No => false,
@@ -461,14 +468,15 @@ impl Daemon {
                         status != 0 && (maximum_retries == 0 || restarts < maximum_retries)
                     }
                 };
-                if again && self.running {
-                    let restarts = if long { 0 } else { restarts };
-                    let delay =
-                        RESTART_DELAY.saturating_mul(1 << restarts.min(16)).min(LONGEST_RESTART_DELAY);
-                    outcome.restarts.push((now + delay, id));
-                    if let Some(container) = self.containers.get_mut(&number) {
-                        container.restarts = restarts + 1;
-                    }
+                if again
+                    && self.running
+                    && let Some(container) = self.containers.get_mut(&number)
+                {
+                    let anew = long || restarts == 0;
+                    container.backoff = if anew { 0 } else { container.backoff.saturating_add(1) };
+                    container.restarts = restarts.saturating_add(1);
+                    container.state = State::Restarting;
+                    outcome.restarts.push((now + restart_delay(container.backoff), id));
                 }
             }
         }
@@ -478,16 +486,34 @@ impl Daemon {
         outcome
     }
 
-    /// The moment of an outcome's `restarts` has come. A container that was started, removed or stopped by hand meanwhile stays
-    /// as it is.
+    /// A start by hand begins the count of a restart policy's starts, and its delay, anew.
+    fn begin_policy_anew(&mut self, number: u32) {
+        if let Some(container) = self.containers.get_mut(&number) {
+            (container.restarts, container.backoff) = (0, 0);
+        }
+    }
+
+    /// What dockerd says to whatever needs the process of a container that waits for its restart.
+    pub(super) fn restarting(container: &str) -> DockerError {
+        DockerError::conflict(format!(
+            "Container {container} is restarting, wait until the container is running"
+        ))
+    }
+
+    /// The moment of an outcome's `restarts` has come. A container that was started, removed or stopped by hand meanwhile
+    /// stays as it is, as does one whose policy has set a later moment since. One that does not start stays ended.
     pub fn restart_due(&mut self, now: Duration, container: &str, view: &HostView) -> Outcome {
         self.ports.begin();
         let Ok(number) = self.container_number(container) else { return Outcome::default() };
-        let due = self
-            .containers
-            .get(&number)
-            .is_some_and(|c| self.running && c.state == State::Exited && c.after == AfterExit::Policy);
-        if !due {
+        let due = |container: &&mut Box<Container>| {
+            let ended = container.finished.unwrap_or(now);
+            container.state == State::Restarting && now >= ended + restart_delay(container.backoff)
+        };
+        let Some(container) = self.containers.get_mut(&number).filter(due) else {
+            return Outcome::default();
+        };
+        container.state = State::Exited;
+        if !self.running {
             return Outcome::default();
         }
         self.start_container(now, number, view).unwrap_or_else(|error| {
@@ -522,10 +548,17 @@ impl Daemon {
                 })?;
                 let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
                 if !container.state.is_up() {
+                    let waited = container.state == State::Restarting;
+                    container.give_up_restart();
                     container.after = if again { AfterExit::Policy } else { AfterExit::Stay };
                     container.stopped_by_hand = !again;
+                    if waited {
+                        outcome.events.extend(self.container_event(now, "stop", number, &[]));
+                    }
                     if again {
+                        self.begin_policy_anew(number);
                         outcome.extend(self.start_container(now, number, view).map_err(not_restarted)?);
+                        outcome.events.extend(self.container_event(now, "restart", number, &[]));
                     }
                     return Ok(());
                 }
@@ -572,4 +605,9 @@ impl Daemon {
         self.shared_target(container)?;
         self.check_links(number)
     }
+}
+
+/// How long a restart policy waits when its delay has doubled so often.
+fn restart_delay(backoff: u8) -> Duration {
+    RESTART_DELAY.saturating_mul(1 << backoff.min(16)).min(LONGEST_RESTART_DELAY)
 }

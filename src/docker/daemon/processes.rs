@@ -33,6 +33,7 @@ impl Daemon {
             (State::Paused, _) => Err(DockerError::conflict(format!(
                 "Container {name} is paused, unpause the container before exec"
             ))),
+            (State::Restarting, _) => Err(Self::restarting(container.id.as_str())),
             (State::Running, Some(sandbox)) => {
                 self.check_linked_run(container.number)?;
                 let mut outcome = Outcome::default();
@@ -106,9 +107,10 @@ impl Daemon {
             (State::Paused, true) => {
                 return Err(DockerError::conflict(format!("Container {id} is already paused")));
             }
-            (State::Running | State::Created | State::Exited, false) => {
+            (State::Running | State::Restarting | State::Created | State::Exited, false) => {
                 return Err(DockerError::system(format!("Container {id} is not paused")));
             }
+            (State::Restarting, true) => return Err(Self::restarting(id.as_str())),
             (State::Created | State::Exited, true) => {
                 return Err(DockerError::conflict(format!("Container {id} is not running")));
             }

@@ -55,7 +55,8 @@ impl Daemon {
         }
         let pruning = self.pruning(now, prune)?;
         let stopped = self.containers.values().filter(|container| {
-            !container.state.is_up() && pruning.takes(container.created, &container.made_from.config.labels)
+            !container.state.is_running()
+                && pruning.takes(container.created, &container.made_from.config.labels)
         });
         let stopped: Vec<(u32, String)> = stopped.map(|c| (c.number, c.id.to_string())).collect();
         if !stopped.is_empty() {

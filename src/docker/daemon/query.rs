@@ -87,6 +87,10 @@ impl Daemon {
                 format!("Up {}{health}", ago(container.started.unwrap_or(now)))
             }
             State::Paused => format!("Up {} (Paused)", ago(container.started.unwrap_or(now))),
+            State::Restarting => {
+                let finished = ago(container.finished.unwrap_or(now));
+                format!("Restarting ({}) {finished} ago", container.exit_code)
+            }
             State::Exited => {
                 format!("Exited ({}) {} ago", container.exit_code, ago(container.finished.unwrap_or(now)))
             }

@@ -33,6 +33,10 @@ impl Daemon {
         }
         self.running = false;
         let mut outcome = Outcome::default();
+        for container in self.containers.values_mut().filter(|container| container.state == State::Restarting)
+        {
+            container.state = State::Exited;
+        }
         let up = self.containers.values().filter(|container| container.state.is_up());
         let up: Vec<u32> = up.map(|container| container.number).collect();
         for number in up {

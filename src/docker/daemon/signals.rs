@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Daemon;
-use crate::docker::container::AfterExit;
+use crate::docker::container::{AfterExit, State};
 use crate::docker::error::DockerError;
 use crate::docker::outcome::{Kill, Outcome};
 use crate::docker::profile::Profile;
@@ -74,16 +74,25 @@ impl Daemon {
                 Ok((signal, number))
             });
             let result = known.and_then(|(signal, number)| {
-                let Some(container) = self.containers.get_mut(&number) else { return Ok(()) };
-                if !container.state.is_up() {
+                let Some(container) = self.containers.get(&number) else { return Ok(()) };
+                if !container.state.is_running() {
                     let id = &container.id;
                     return Err(introduced(DockerError::conflict(match profile {
                         Profile::Docker20_10 => format!("Container {id} is not running"),
                         Profile::Docker28 | Profile::Docker29 => format!("container {id} is not running"),
                     })));
                 }
+                let waits = container.state == State::Restarting;
                 let (id, own) = (container.id.clone(), container.made_from.config.stop_signal.clone());
-                let stops = own.map_or(Ok(Signal::TERM), |text| self.parse_signal(&text))? == signal;
+                let stops = own.as_ref().map_or(Ok(Signal::TERM), |text| self.parse_signal(text))? == signal;
+                if waits {
+                    // There is nothing to send it to. It ends the policy where it would, and without an own stop signal
+                    // every one does.
+                    if signal == Signal::KILL || stops || own.is_none() {
+                        self.containers.get_mut(&number).into_iter().for_each(|it| it.give_up_restart());
+                    }
+                    return Ok(());
+                }
                 if signal == Signal::KILL {
                     outcome.waits.push(id.clone());
                 }

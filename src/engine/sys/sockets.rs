@@ -155,6 +155,11 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
+    /// Sets `IPV6_V6ONLY` before it is bound: `[::]` takes no IPv4 then.
+    pub fn set_v6only(&self) {
+        self.handle.engine.borrow_mut().udp_set_v6only(self.handle.id);
+    }
+
     /// Binds to a local address; port 0 picks a free one. Returns the address bound.
     pub fn bind(&self, local: SocketAddr) -> Result<SocketAddr, Errno> {
         self.handle.engine.borrow_mut().udp_bind(self.handle.id, local)
