@@ -20,6 +20,7 @@ mod containers;
 mod devices;
 mod happenings;
 mod health;
+pub mod json;
 mod kernel;
 mod lifecycle;
 mod links;
