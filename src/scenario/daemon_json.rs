@@ -101,3 +101,19 @@ fn value_of(node: &Node, of: Option<&Type>, sources: &SourceMap) -> Json {
         }
     }
 }
+
+/// The text of the file that a `daemon:` stands for, empty if it says nothing; `profile` is no key of it.
+pub(super) fn file(node: &Node, sources: &SourceMap) -> String {
+    let entries =
+        node.entries().iter().filter(|entry| entry.key != "profile" && !entry.key.starts_with("x-"));
+    let values: Map<String, Json> = entries
+        .map(|entry| {
+            let of = json::known(&entry.key).map(|field| &field.of);
+            (entry.key.clone(), value_of(&entry.value, of, sources))
+        })
+        .collect();
+    if values.is_empty() {
+        return String::new();
+    }
+    serde_json::to_string_pretty(&values).map(|text| text + "\n").unwrap_or_default()
+}

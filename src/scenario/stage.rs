@@ -417,6 +417,7 @@ pub(super) fn daemon(node: &Node, diagnostics: &mut Diagnostics) -> Daemon {
     let mut host_gateway_ips: Vec<IpAddr> = old_key.map(mapped).into_iter().collect();
     host_gateway_ips.extend(parsed_list::<IpAddr>(node.get("host-gateway-ips"), ADDRESS_FORM, diagnostics));
     Daemon {
+        file: String::new(),
         profile,
         bridge: text(node, "bridge"),
         bip,

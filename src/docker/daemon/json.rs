@@ -391,7 +391,7 @@ pub fn read(text: &str, current: &DaemonConfig) -> Result<DaemonConfig, DockerEr
     if let Some((_, refusal)) = refusals.min_by_key(|(stage, _)| *stage) {
         return Err(refuse(&refusal.why));
     }
-    settings(&entries, current)
+    Ok(DaemonConfig { file: text.to_owned(), ..settings(&entries, current)? })
 }
 
 /// The mapping in a text.
@@ -501,5 +501,6 @@ fn settings(entries: &Map<String, Value>, current: &DaemonConfig) -> Result<Daem
         live_restore: flag("live-restore").unwrap_or(default.live_restore),
         proxies: Proxies { http: proxy("http-proxy"), https: proxy("https-proxy"), no: proxy("no-proxy") },
         images: current.images.clone(),
+        file: String::new(),
     })
 }

@@ -38,19 +38,49 @@ impl Daemon {
             let network = self.new_network(Duration::ZERO, &request, driver);
             self.insert_network(network);
         }
+        self.default_bridge_network(Duration::ZERO, view, outcome)
+    }
+
+    /// Makes the default bridge's network, unless there shall be none.
+    pub(super) fn default_bridge_network(
+        &mut self,
+        now: Duration,
+        view: &HostView,
+        outcome: &mut Outcome,
+    ) -> Result<(), DockerError> {
         if self.config.bridge.as_deref() == Some("none") {
             return Ok(());
         }
-        self.make_default_bridge(view, outcome).map_err(|error| {
-            let message = format!("Error creating default \"bridge\" network: {}", error.message);
+        self.make_default_bridge(now, view, outcome).map_err(|error| {
+            let what = "failed to start daemon: Error initializing network controller: Error creating default \"bridge\"";
+            let message = format!("{what} network: {}", error.message);
             DockerError { message, ..error }
         })
     }
 
-    fn make_default_bridge(&mut self, view: &HostView, outcome: &mut Outcome) -> Result<(), DockerError> {
+    /// The default bridge's network is forgotten, with its device.
+    pub(super) fn forget_default_bridge(&mut self, outcome: &mut Outcome) {
+        let number = self.default_bridge().map(|network| network.number);
+        let Some(network) = number.and_then(|number| self.networks.remove(&number)) else { return };
+        outcome.plan.remove_owner(network.rules_owner());
+        outcome.plan.remove_owner(network.owner());
+        self.network_ids.remove(network.id.as_str());
+        self.network_names.remove(&network.name);
+        if let Some(bridge) = network.bridge {
+            self.bridges.remove(&bridge);
+        }
+        self.release_subnets(&network);
+    }
+
+    fn make_default_bridge(
+        &mut self,
+        now: Duration,
+        view: &HostView,
+        outcome: &mut Outcome,
+    ) -> Result<(), DockerError> {
         let request = self.default_bridge_request();
         let config = BridgeConfig::parse(&request.options, self.profile())?;
-        let mut network = self.new_network(Duration::ZERO, &request, Driver::Bridge(config));
+        let mut network = self.new_network(now, &request, Driver::Bridge(config));
         self.allocate_subnets(&mut network, &request.ipam, view)?;
         for subnet in &mut network.subnets {
             subnet.configured = false;
