@@ -389,6 +389,24 @@ fn settings_that_contradict_each_other_keep_the_daemon_from_starting() {
 }
 
 #[test]
+fn a_bridge_of_another_name_must_be_there() {
+    for (profile, creating) in [
+        (Profile::Docker20_10, "Error creating"),
+        (Profile::Docker28, "error creating"),
+        (Profile::Docker29, "error creating"),
+    ] {
+        let config = DaemonConfig { profile, bridge: Some("br0".to_owned()), ..DaemonConfig::default() };
+        let error =
+            default_stage(&mut World::new(1), "host", config).expect_err("there is no br0").to_string();
+        let expected = format!(
+            "failed to start daemon: Error initializing network controller: {creating} default \"bridge\" network: \
+             bridge device with non default name br0 must be created manually"
+        );
+        assert!(error.ends_with(&expected), "{error}");
+    }
+}
+
+#[test]
 fn options_for_new_networks_and_direct_routing_are_28s() {
     let mut config = DaemonConfig { profile: Profile::Docker28, ..DaemonConfig::default() };
     let mtu = [("com.docker.network.driver.mtu".to_owned(), "1400".to_owned())];

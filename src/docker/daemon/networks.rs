@@ -51,11 +51,19 @@ impl Daemon {
         if self.config.bridge.as_deref() == Some("none") {
             return Ok(());
         }
-        self.make_default_bridge(now, view, outcome).map_err(|error| {
-            let what = "failed to start daemon: Error initializing network controller: Error creating default \"bridge\"";
-            let message = format!("{what} network: {}", error.message);
-            DockerError { message, ..error }
-        })
+        self.check_own_bridge(view)?;
+        let made = self.make_default_bridge(now, view, outcome);
+        made.map_err(|error| self.without_default_bridge(error))
+    }
+
+    fn without_default_bridge(&self, error: DockerError) -> DockerError {
+        let creating =
+            if self.profile() == Profile::Docker20_10 { "Error creating" } else { "error creating" };
+        let message = format!(
+            "failed to start daemon: Error initializing network controller: {creating} default \"bridge\" network: {}",
+            error.message
+        );
+        DockerError { message, ..error }
     }
 
     /// The default bridge's network is forgotten, with its device.
@@ -78,7 +86,7 @@ impl Daemon {
         view: &HostView,
         outcome: &mut Outcome,
     ) -> Result<(), DockerError> {
-        let request = self.default_bridge_request();
+        let request = self.default_bridge_request(view);
         let config = BridgeConfig::parse(&request.options, self.profile())?;
         let mut network = self.new_network(now, &request, Driver::Bridge(config));
         self.allocate_subnets(&mut network, &request.ipam, view)?;
@@ -95,8 +103,37 @@ impl Daemon {
         Ok(())
     }
 
-    fn default_bridge_request(&self) -> NetworkCreate {
+    /// The bridge that daemon.json names, if it is not docker0.
+    fn own_bridge(&self) -> Option<&str> {
+        self.config.bridge.as_deref().filter(|name| !["", "none", "docker0"].contains(name))
+    }
+
+    /// A bridge of another name than docker0 is made by whoever names it.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(super) fn check_own_bridge(&self, view: &HostView) -> Result<(), DockerError> {
+        match self.own_bridge() {
+            Some(name) if view.devices.interface(name).is_none() => {
+                let why = format!("bridge device with non default name {name} must be created manually");
+                Err(self.without_default_bridge(DockerError::forbidden(why)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The address that somebody gave to the bridge of daemon.json: its network is the default network's. Where there are
+    /// several, `fixed-cidr` says which.
+    fn address_of_own_bridge(&self, view: &HostView) -> Option<IpNet> {
+        let interface = view.devices.interface(self.own_bridge()?)?;
+        let addresses = || interface.addresses.iter().copied().filter(|net| net.addr().is_ipv4());
+        let within = |net: &IpNet| self.config.fixed_cidr.is_some_and(|range| range.contains(&net.addr()));
+        addresses().find(within).or_else(|| addresses().next())
+    }
+
+    fn default_bridge_request(&self, view: &HostView) -> NetworkCreate {
         let config = &self.config;
+        let bip = config.bip.or_else(|| self.address_of_own_bridge(view));
         let name =
             config.bridge.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| "docker0".to_owned());
         let mut request = NetworkCreate::new("bridge");
@@ -116,9 +153,9 @@ impl Daemon {
             gateway.map(|address| (name.to_owned(), address.to_string())).into_iter().collect()
         };
         request.ipam.pools.push(IpamPool {
-            subnet: config.bip.or(fixed).map(|net| net.trunc().to_string()).unwrap_or_default(),
+            subnet: bip.or(fixed).map(|net| net.trunc().to_string()).unwrap_or_default(),
             ip_range: config.fixed_cidr.map(|range| range.trunc().to_string()),
-            gateway: config.bip.map(|bip| bip.addr().to_string()),
+            gateway: bip.map(|bip| bip.addr().to_string()),
             aux: aux(config.default_gateway, "DefaultGatewayIPv4"),
         });
         if config.ipv6 {

@@ -115,6 +115,7 @@ impl Daemon {
         if self.running {
             return Err(DockerError::system("the daemon runs already"));
         }
+        self.check_own_bridge(view)?;
         self.drops_forward = [false; 2];
         self.lost_links.clear();
         self.ipam.rewind();
