@@ -89,6 +89,133 @@ fn values_of_a_wrong_type_are_refused_in_dockerds_words() {
 }
 
 #[test]
+fn wrong_types_and_values_inside_a_setting_are_refused_where_they_stand() {
+    const NETWORK: &str = "Config.CommonConfig.NetworkConfig";
+    const POOL: &str = "default-address-pools: [{base: 10.0.0.0/8, size: 24}, {";
+    let go =
+        |found: &str, field: String| format!("json: cannot unmarshal {found} into Go struct field {field}");
+    let invalid = |text: &str| format!("invalid IP address: {text}");
+    let both = |text: String| (text.clone(), text);
+    let rows = [
+        (
+            format!("{POOL}base: 11.0.0.0/8, size: \"24\"}}]"),
+            "\"24\"",
+            (
+                go("string", "Config.default-address-pools of type int".to_owned()),
+                go("string", format!("{NETWORK}.default-address-pools.size of type int")),
+            ),
+        ),
+        (
+            format!("{POOL}base: 11, size: 16}}]"),
+            "11",
+            (
+                go("number", "Config.default-address-pools of type string".to_owned()),
+                go("number", format!("{NETWORK}.default-address-pools.base of type netip.Prefix")),
+            ),
+        ),
+        (
+            "default-address-pools: [7]".to_owned(),
+            "7",
+            (
+                go("number", "Config.default-address-pools of type ipamutils.NetworkToSplit".to_owned()),
+                go("number", format!("{NETWORK}.default-address-pools of type ipamutils.NetworkToSplit")),
+            ),
+        ),
+        (
+            "default-address-pools: 7".to_owned(),
+            "7",
+            (
+                go("number", "Config.default-address-pools of type []*ipamutils.NetworkToSplit".to_owned()),
+                go("number", format!("{NETWORK}.default-address-pools of type []*ipamutils.NetworkToSplit")),
+            ),
+        ),
+        (
+            "default-address-pools: {base: 10.0.0.0/8, size: 24}".to_owned(),
+            "default",
+            both("the following directives don't match any configuration option: base, size".to_owned()),
+        ),
+        (
+            "mtu: 1.5".to_owned(),
+            "1.5",
+            (
+                go("number 1.5", "Config.mtu of type int".to_owned()),
+                go(
+                    "number 1.5",
+                    "Config.CommonConfig.BridgeConfig.DefaultBridgeConfig.mtu of type int".to_owned(),
+                ),
+            ),
+        ),
+        (
+            "dns: [1.1.1.1, foo]".to_owned(),
+            "foo",
+            (
+                "configuration validation from file failed: foo is not an ip address".to_owned(),
+                invalid("foo"),
+            ),
+        ),
+        (
+            "dns: [5]".to_owned(),
+            "5",
+            (
+                go("number", "Config.dns of type string".to_owned()),
+                go("number", "Config.CommonConfig.DNSConfig.dns of type net.IP".to_owned()),
+            ),
+        ),
+        ("ip: 1.2.3".to_owned(), "1.2.3", both(invalid("1.2.3"))),
+        ("default-gateway: foo".to_owned(), "foo", both(invalid("foo"))),
+        (
+            "ip: 5".to_owned(),
+            "5",
+            (
+                go("number", "Config.ip of type net.IP".to_owned()),
+                go(
+                    "number",
+                    "Config.CommonConfig.BridgeConfig.DefaultBridgeConfig.ip of type net.IP".to_owned(),
+                ),
+            ),
+        ),
+    ];
+    let newer = [
+        (
+            "proxies: {http-proxy: 5}",
+            "5",
+            go("number", "Proxies.CommonConfig.proxies.http-proxy of type string".to_owned()),
+        ),
+        (
+            "default-network-opts: {bridge: 5}",
+            "5",
+            go("number", format!("{NETWORK}.default-network-opts of type map[string]string")),
+        ),
+        (
+            "default-network-opts: {bridge: {a: 5}}",
+            "5",
+            go("number", format!("{NETWORK}.default-network-opts of type string")),
+        ),
+        (
+            "default-address-pools: [{base: foo, size: 24}]",
+            "foo",
+            "netip.ParsePrefix(\"foo\"): no '/'".to_owned(),
+        ),
+        ("host-gateway-ips: [foo]", "foo", "ParseAddr(\"foo\"): unable to parse IP".to_owned()),
+    ];
+    let check = |profile: &str, daemon: &str, place: &str, expected: &str| {
+        let (message, found) = refusal(profile, daemon).unwrap_or_else(|| panic!("{daemon} is taken"));
+        let prefix = "unable to configure the Docker daemon with file /etc/docker/daemon.json: ";
+        assert_eq!(message, format!("{prefix}{expected}"), "{profile}: {daemon}");
+        assert_eq!(found, format!("3:{}", daemon.rfind(place).unwrap() + 3), "{daemon}");
+    };
+    for (daemon, place, (on_20_10, on_28)) in &rows {
+        check("20.10", daemon, place, on_20_10);
+        check("28", daemon, place, on_28);
+        check("29", daemon, place, on_28);
+    }
+    for (daemon, place, expected) in &newer {
+        check("28", daemon, place, expected);
+    }
+    assert_eq!(refusal("28", "default-address-pools: [{base: 10.0.0.0/8, size: \"${SIZE:-24}\"}]"), None);
+}
+
+#[test]
 fn keys_the_engine_does_not_know_are_refused_at_their_line() {
     for key in [
         "bip6: fd00::1/64",
@@ -258,6 +385,24 @@ fn settings_that_contradict_each_other_keep_the_daemon_from_starting() {
             .expect_err("the daemon does not start")
             .to_string();
         assert!(error.ends_with(&format!("failed to start daemon: {expected}")), "{error}");
+    }
+}
+
+#[test]
+fn a_bridge_of_another_name_must_be_there() {
+    for (profile, creating) in [
+        (Profile::Docker20_10, "Error creating"),
+        (Profile::Docker28, "error creating"),
+        (Profile::Docker29, "error creating"),
+    ] {
+        let config = DaemonConfig { profile, bridge: Some("br0".to_owned()), ..DaemonConfig::default() };
+        let error =
+            default_stage(&mut World::new(1), "host", config).expect_err("there is no br0").to_string();
+        let expected = format!(
+            "failed to start daemon: Error initializing network controller: {creating} default \"bridge\" network: \
+             bridge device with non default name br0 must be created manually"
+        );
+        assert!(error.ends_with(&expected), "{error}");
     }
 }
 

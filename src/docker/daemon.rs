@@ -20,6 +20,7 @@ mod containers;
 mod devices;
 mod happenings;
 mod health;
+pub mod json;
 mod kernel;
 mod lifecycle;
 mod links;
@@ -89,6 +90,8 @@ pub struct Daemon {
     kernel: Owner,
     started: bool,
     running: bool,
+    /// The default bridge is not as daemon.json says, because containers lived on when that changed.
+    outdated_bridge: bool,
     /// DOCKER-USER is there.
     user_chains: bool,
     /// Whether the host forwarded IPv4 when the daemon had started, which is when it looks.
@@ -150,6 +153,7 @@ impl Daemon {
             kernel: Owner::Daemon(base + 1),
             started: false,
             running: false,
+            outdated_bridge: false,
             user_chains: false,
             saw_forwarding: false,
             forwarding: [false; 2],
@@ -187,15 +191,10 @@ impl Daemon {
         if self.started {
             return Err(DockerError::system("the daemon has already been started"));
         }
-        let refused = |what: &str, error: DockerError| {
-            let message = format!("failed to start daemon: {what}{}", error.message);
-            DockerError { message, ..error }
-        };
-        self.config.verify().map_err(|error| refused("", error))?;
+        self.config.verify()?;
         let mut outcome = Outcome::default();
         self.set_up_host(view, &mut outcome);
-        self.predefined_networks(view, &mut outcome)
-            .map_err(|error| refused("Error initializing network controller: ", error))?;
+        self.predefined_networks(view, &mut outcome)?;
         self.started = true;
         self.running = true;
         self.saw_forwarding = self.host_forwards(view);

@@ -214,6 +214,8 @@ impl Pool {
 #[derive(Debug, Clone)]
 pub struct Ipam {
     order: PoolOrder,
+    /// What IPv6 networks come from where no pool has IPv6.
+    ula: Option<IpNet>,
     bases: Vec<Base>,
     /// Round robin: the base and the number of the slot that is tried next.
     cursor: (usize, u128),
@@ -270,10 +272,18 @@ impl Space {
 impl Ipam {
     /// An address space over predefined pools; `None` is Docker's own list.
     pub(super) fn new(order: PoolOrder, pools: &[(IpNet, u8)], ula: Option<IpNet>) -> Self {
+        let (v4, v6) = Default::default();
+        let mut space = Self { order, ula, bases: Vec::new(), cursor: (0, 0), v4, v6 };
+        space.set_pools(pools);
+        space
+    }
+
+    /// Other predefined pools; what is allocated stays so.
+    pub(super) fn set_pools(&mut self, pools: &[(IpNet, u8)]) {
         let own = LOCAL_POOLS.iter().filter_map(|(net, prefix)| Some((net.parse().ok()?, *prefix)));
         let pools: Vec<(IpNet, u8)> = if pools.is_empty() { own.collect() } else { pools.to_vec() };
         let has_v6 = pools.iter().any(|(net, _)| net.addr().is_ipv6());
-        let ula = ula.filter(|_| !has_v6).map(|net| (net, 64));
+        let ula = self.ula.filter(|_| !has_v6).map(|net| (net, 64));
         let mut bases: Vec<Base> = pools
             .into_iter()
             .chain(ula)
@@ -282,7 +292,7 @@ impl Ipam {
                 prefix: prefix.clamp(net.prefix_len(), net.max_prefix_len()),
             })
             .collect();
-        if order == PoolOrder::LowestFree {
+        if self.order == PoolOrder::LowestFree {
             // A pool within another one is dropped.
             bases.sort_by_key(|base| base.net);
             let mut last: Option<IpNet> = None;
@@ -292,7 +302,8 @@ impl Ipam {
                 !inside
             });
         }
-        Self { order, bases, cursor: (0, 0), v4: Space::default(), v6: Space::default() }
+        self.bases = bases;
+        self.rewind();
     }
 
     /// Takes a free subnet of this prefix length from a predefined pool, whatever size the pool is cut into.

@@ -333,6 +333,8 @@ pub struct HostView {
     pub resolv_conf: String,
     /// The host's /etc/hosts.
     pub hosts: String,
+    /// The host's /etc/docker/daemon.json, empty if there is none.
+    pub daemon_json: String,
     /// `net.ipv4.ip_forward`.
     pub ip_forward: bool,
     /// `net.ipv4.ip_local_port_range`; `None` is Linux's default.
@@ -393,8 +395,16 @@ impl HostDevices for HostTable {
 impl Default for HostView {
     fn default() -> Self {
         let devices = Rc::new(HostTable::default());
-        let (resolv_conf, hosts) = Default::default();
-        HostView { devices, resolv_conf, hosts, ip_forward: false, port_range: None, sctp: false }
+        let (resolv_conf, hosts, daemon_json) = Default::default();
+        HostView {
+            devices,
+            resolv_conf,
+            hosts,
+            daemon_json,
+            ip_forward: false,
+            port_range: None,
+            sctp: false,
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! asks a question here and never compares versions itself, so that the whole difference between two engines can be read
 //! in this file. Options newer than the profile are accepted, stored and shown, but not applied, as an older engine does.
 
+use std::net::IpAddr;
 use std::time::Duration;
 use std::{fmt, str::FromStr};
 
@@ -212,10 +213,12 @@ impl Profile {
         self.is_20_10()
     }
 
-    /// Whether the address of `host-gateway-ip` is shown as one of IPv6 that stands for it: 28 keeps it in a list that came
-    /// with it and does not shorten it.
-    pub fn maps_the_host_gateway_ip(self) -> bool {
-        self == Self::Docker28
+    /// The address that `host-gateway-ip` stands for: 28 keeps it in a list that came with it and does not shorten it.
+    pub fn host_gateway_ip(self, address: IpAddr) -> IpAddr {
+        match address {
+            IpAddr::V4(address) if self == Self::Docker28 => IpAddr::V6(address.to_ipv6_mapped()),
+            IpAddr::V4(_) | IpAddr::V6(_) => address,
+        }
     }
 
     /// Whether `host-gateway` stands for the default bridge's addresses of both families.

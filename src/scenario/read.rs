@@ -16,7 +16,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, SourceMap, Span, Spanned, did_y
 use super::keys::linkspan::TOP;
 use super::keys::{Shape, boolean, validate};
 use super::load::Loader;
-use super::model::{Driver, LinkEnd, Network, NetworkMode, Pool, Scenario, Service, order};
+use super::model::{Daemon, Driver, LinkEnd, Network, NetworkMode, Pool, Scenario, Service, order};
 use super::refusals;
 use super::service::read_service;
 use super::stage;
@@ -38,11 +38,10 @@ pub(super) fn scenario(
 ) -> Scenario {
     let mut ignored = Vec::new();
     validate(tree, &Shape::Object(&TOP), &mut loader.diagnostics, &mut ignored);
-    if let Some(daemon) = tree.get("daemon") {
-        let profile = daemon.get("profile").and_then(Node::text);
-        let old = profile.is_some_and(|text| matches!(text.as_ref(), "20" | "20.1" | "20.10"));
-        daemon_json::judge(daemon, old, &loader.sources, &mut loader.diagnostics);
-    }
+    let empty = Node::new(Value::Null, tree.span);
+    let daemon = tree.get("daemon").unwrap_or(&empty);
+    let readable = daemon_json::judge(daemon, &loader.sources, &mut loader.diagnostics);
+    let file = daemon_json::file(&readable, &loader.sources);
     let section = |key: &str| tree.get(key).map(Node::entries).unwrap_or_default();
 
     let mut elsewhere = Elsewhere::default();
@@ -78,14 +77,13 @@ pub(super) fn scenario(
     link_networks(&mut networks, &services, &loader.project, diagnostics);
     judge_services(&services, &elsewhere, &loader.project, diagnostics);
 
-    let empty = Node::new(Value::Null, tree.span);
     let part = |key: &str| tree.get(key).unwrap_or(&empty);
     let scenario = Scenario {
         name: loader.project.clone(),
         file: path.to_path_buf(),
         hosts: stage::hosts(part("hosts"), diagnostics),
         world: stage::world(part("world"), diagnostics),
-        daemon: stage::daemon(part("daemon"), diagnostics),
+        daemon: Daemon { file, ..stage::daemon(&readable, diagnostics) },
         client: stage::client(part("client")),
         images: stage::images(part("images"), diagnostics),
         networks,

@@ -413,21 +413,12 @@ pub(super) fn daemon(node: &Node, diagnostics: &mut Diagnostics) -> Daemon {
     let (default_gateway, default_gateway_v6) = (address("default-gateway"), address("default-gateway-v6"));
     let ip = address("ip");
     let old_key = address("host-gateway-ip");
-    let profile = node.get("profile").and_then(Node::text).and_then(|text| match text.as_ref() {
-        // YAML reads an unquoted 20.10 as the number 20.1.
-        "20" | "20.1" | "20.10" => Some(Profile::Docker20_10),
-        "28" => Some(Profile::Docker28),
-        "29" => Some(Profile::Docker29),
-        _ => None,
-    });
-    let maps = profile.unwrap_or_default().maps_the_host_gateway_ip();
-    let mapped = |address: IpAddr| match address {
-        IpAddr::V4(address) if maps => IpAddr::V6(address.to_ipv6_mapped()),
-        IpAddr::V4(_) | IpAddr::V6(_) => address,
-    };
+    let profile = profile(node);
+    let mapped = |address: IpAddr| profile.unwrap_or_default().host_gateway_ip(address);
     let mut host_gateway_ips: Vec<IpAddr> = old_key.map(mapped).into_iter().collect();
     host_gateway_ips.extend(parsed_list::<IpAddr>(node.get("host-gateway-ips"), ADDRESS_FORM, diagnostics));
     Daemon {
+        file: String::new(),
         profile,
         bridge: text(node, "bridge"),
         bip,
@@ -462,6 +453,17 @@ pub(super) fn daemon(node: &Node, diagnostics: &mut Diagnostics) -> Daemon {
         host_gateway_ips,
         proxies: settings(node.get("proxies")),
     }
+}
+
+/// The engine's version in `daemon:`, when said.
+pub(super) fn profile(daemon: &Node) -> Option<Profile> {
+    daemon.get("profile").and_then(Node::text).and_then(|text| match text.as_ref() {
+        // YAML reads an unquoted 20.10 as the number 20.1.
+        "20" | "20.1" | "20.10" => Some(Profile::Docker20_10),
+        "28" => Some(Profile::Docker28),
+        "29" => Some(Profile::Docker29),
+        _ => None,
+    })
 }
 
 /// Reads `client:`.

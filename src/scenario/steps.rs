@@ -328,6 +328,7 @@ fn step_mapping(node: &Node, diagnostics: &mut Diagnostics) -> Option<Step> {
     for key in ["in", "expect"] {
         if let Some(value) = node.get(key)
             && !matches!(action, Action::Run { .. } | Action::Docker { .. })
+            && (key == "in" || !matches!(action, Action::Event(Event::DaemonRestart | Event::DaemonStart)))
         {
             diagnostics.push(Diagnostic::error(value.span, format!("`{key}` belongs to `run`")));
         }

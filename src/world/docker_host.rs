@@ -23,7 +23,7 @@ use super::{Job, Location, World, WorldError};
 use crate::docker::cli::ports::Protocol;
 use crate::docker::client::ClientVersion;
 use crate::docker::container::Container;
-use crate::docker::daemon::{Daemon, DaemonConfig, HostIdentity};
+use crate::docker::daemon::{Daemon, DaemonConfig, HostIdentity, json};
 use crate::docker::dns::RESOLVER_ADDRESS;
 use crate::docker::error::{DockerError, Shown};
 use crate::docker::events;
@@ -79,6 +79,9 @@ impl World {
         )?;
         place.files.put("/etc/resolv.conf", spec.resolv_conf.clone());
         place.files.put("/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n");
+        if !config.file.is_empty() {
+            place.files.put(json::PATH, config.file.clone());
+        }
         for address in spec.nics.iter().flat_map(|n| &n.addresses) {
             self.names.insert(address.addr(), spec.name.clone());
         }
@@ -106,8 +109,16 @@ impl World {
         }
     }
 
-    /// dockerd starts again.
+    /// dockerd starts again, with what daemon.json says now.
     pub fn start_daemon(&mut self, host: HostId) -> Result<Job, WorldError> {
+        let view = self.host_view(host);
+        let Some(daemon) = self.daemons.get_mut(host.0) else {
+            return Err(WorldError::NoPlace("such host".to_owned()));
+        };
+        match daemon.configure(&view) {
+            Ok(outcome) => self.carry_out(host, &outcome)?,
+            Err(error) => return Ok(Job::done(daemon.refusal(&error))),
+        }
         let (now, view) = (self.now(), self.host_view(host));
         let Some(daemon) = self.daemons.get_mut(host.0) else {
             return Err(WorldError::NoPlace("such host".to_owned()));
@@ -497,6 +508,7 @@ impl World {
             devices: Rc::new(KernelOfHost { engine: self.engine.clone(), namespace: place.namespace }),
             resolv_conf: place.files.text("/etc/resolv.conf"),
             hosts: place.files.text("/etc/hosts"),
+            daemon_json: place.files.text(json::PATH),
             ip_forward: engine.ipv4_forward(place.namespace),
             port_range: Some(engine.local_ports(place.namespace)),
             sctp: self.hosts.get(host.0).is_some_and(|host| host.sctp),

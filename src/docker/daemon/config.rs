@@ -68,6 +68,8 @@ pub struct DaemonConfig {
     pub proxies: Proxies,
     /// What images run and expose.
     pub images: ImageCatalogue,
+    /// The text of daemon.json that says all this, empty if there is no file: another one is read at the next start.
+    pub file: String,
 }
 
 /// The daemon's own HTTP proxies.
@@ -112,14 +114,15 @@ impl Default for DaemonConfig {
             live_restore: false,
             proxies: Proxies::default(),
             images: ImageCatalogue::default(),
+            file: String::new(),
         }
     }
 }
 
 impl DaemonConfig {
-    /// Settings that contradict each other.
+    /// Settings that contradict each other keep the daemon from starting.
     pub(super) fn verify(&self) -> Result<(), DockerError> {
-        let refuse = |text: &str| Err(DockerError::bad_parameter(text));
+        let refuse = |text: &str| Err(DockerError::bad_parameter(format!("failed to start daemon: {text}")));
         if self.bridge.as_deref().is_some_and(|name| !name.is_empty()) && self.bip.is_some() {
             return refuse("You specified -b & --bip, mutually exclusive options. Please specify only one");
         }

@@ -11,7 +11,7 @@
 
 use std::time::Duration;
 
-use super::Daemon;
+use super::{Daemon, json};
 use crate::docker::container::{AfterExit, Holder, State};
 use crate::docker::error::{DockerError, Shown};
 use crate::docker::outcome::{HostView, Kill, Outcome, Spawn};
@@ -87,25 +87,53 @@ impl Daemon {
         outcome
     }
 
+    /// Takes the settings of a daemon.json that has changed, before dockerd starts again. The default bridge goes, to be
+    /// made anew, unless containers live on: then it stays as it is.
+    ///
+    /// # Errors
+    /// When it runs, or the file or its settings are refused. dockerd does not start then.
+    pub fn configure(&mut self, view: &HostView) -> Result<Outcome, DockerError> {
+        if self.running {
+            return Err(DockerError::system("the daemon runs already"));
+        }
+        let mut outcome = Outcome::default();
+        if view.daemon_json != self.config.file {
+            let config = json::read(&view.daemon_json, &self.config)?;
+            config.verify()?;
+            self.ipam.set_pools(&config.default_address_pools);
+            self.config = config;
+            self.outdated_bridge = true;
+        }
+        if self.outdated_bridge && self.is_idle() {
+            self.outdated_bridge = false;
+            self.forget_default_bridge(&mut outcome);
+        }
+        Ok(outcome)
+    }
+
     /// dockerd starts again.
     ///
     /// # Errors
-    /// When it runs, or the default bridge cannot be made.
+    /// When it runs, or the default bridge cannot be made. It does not run then.
     pub fn resume(&mut self, now: Duration, view: &HostView) -> Result<Outcome, DockerError> {
         if self.running {
             return Err(DockerError::system("the daemon runs already"));
         }
-        self.running = true;
+        self.check_own_bridge(view)?;
         self.drops_forward = [false; 2];
         self.lost_links.clear();
         self.ipam.rewind();
         let mut outcome = Outcome::default();
         if self.is_idle() {
             self.ports = Ports::default();
-            self.rewrite(view, &mut outcome)?;
+            self.rewrite(view, &mut outcome);
+            if self.default_bridge().is_none() {
+                self.default_bridge_network(now, view, &mut outcome)?;
+            }
         } else {
             self.take_over(now, &mut outcome);
         }
+        self.running = true;
         self.renew_default_bridge(now);
         for network in self.networks.values_mut() {
             network.show_gateways();
@@ -123,7 +151,7 @@ impl Daemon {
     }
 
     /// Writes every rule again, and makes the devices that are gone.
-    fn rewrite(&mut self, view: &HostView, outcome: &mut Outcome) -> Result<(), DockerError> {
+    fn rewrite(&mut self, view: &HostView, outcome: &mut Outcome) {
         let mut numbers: Vec<u32> = self.networks.keys().copied().collect();
         numbers.sort_by_key(|number| self.networks.get(number).is_some_and(|n| n.is_predefined()));
         self.forget_links(outcome);
@@ -139,7 +167,6 @@ impl Daemon {
             self.restore_parent(&network, view, outcome);
             self.write_rules(&network, outcome);
         }
-        Ok(())
     }
 
     /// Containers live on: dockerd does for them again what only it does.
@@ -172,7 +199,8 @@ impl Daemon {
             network.created = now;
         }
         let endpoints = self.containers.values_mut().flat_map(|container| &mut container.endpoints);
-        for endpoint in endpoints.filter(|endpoint| endpoint.network_number == Some(number)) {
+        for endpoint in endpoints.filter(|e| e.network_name == "bridge" && e.network_number.is_some()) {
+            endpoint.network_number = Some(number);
             endpoint.network_id = Some(id.clone());
         }
     }

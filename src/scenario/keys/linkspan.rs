@@ -27,7 +27,11 @@ pub static LINKSPAN: Table = Table {
 
 const HOSTS: Key = key("hosts", HOSTS_SHAPE, "Docker hosts. Absent: one host on the default stage.");
 const WORLD_KEY: Key = key("world", Object(&WORLD), "What is outside the Docker host.");
-const DAEMON_KEY: Key = key("daemon", Object(&DAEMON), "daemon.json, and the engine's version as `profile`.");
+const DAEMON_KEY: Key = key(
+    "daemon",
+    Object(&DAEMON),
+    "daemon.json (the host's /etc/docker/daemon.json), and the engine's version as `profile`.",
+);
 const CLIENT_KEY: Key =
     key("client", Object(&CLIENT), "The docker command: its version and its config.json.");
 const IMAGES: Key = key("images", IMAGES_SHAPE, "What images run, expose and carry.");

@@ -128,7 +128,7 @@ impl Walk<'_> {
             // A word of the right type that is none of those listed is this table's to refuse.
             let listed = matches!((shape, &node.value), (Shape::Choice(_), Value::String(_)));
             if !listed
-                && matches!(self.path.as_slice(), [daemon, key] if daemon == "daemon" && daemon_json::answers_for(key))
+                && matches!(self.path.as_slice(), [daemon, key, ..] if daemon == "daemon" && daemon_json::answers_for(key))
             {
                 return;
             }

@@ -10,6 +10,8 @@ use crate::docker::profile::Profile;
 /// daemon.json. `None` is Docker's default for the profile.
 #[derive(Clone, Debug, Default)]
 pub struct Daemon {
+    /// The text of the file, empty if there is none.
+    pub file: String,
     /// The engine's version, when said.
     pub profile: Option<Profile>,
     /// `bridge`.

@@ -29,17 +29,23 @@ impl Runner<'_> {
             }
         };
         let title = step.name.clone().unwrap_or(written);
+        let expected = step.expect != Expect::default();
         self.watcher.progress(Progress::StepStarted { place: &place, title: &title, time: began });
         let (output, status, mut failures) = match &step.action {
             Action::Run { target, command } => self.run_command(host, target, command, step.span)?,
             Action::Docker { command, .. } => self.run_docker(host, command, step.span)?,
+            // Whoever says what is to come of it may see the daemon refuse.
+            Action::Event(event @ (Event::DaemonRestart | Event::DaemonStart)) if expected => {
+                let (said, status) = self.start_daemon(host, event == &Event::DaemonRestart, step.span)?;
+                (said, status, Vec::new())
+            }
             Action::Event(event) => {
                 self.event(host, event, step.span)?;
                 (String::new(), None, Vec::new())
             }
             Action::Check(_) => (String::new(), None, Vec::new()),
         };
-        if failures.is_empty() && !matches!(step.action, Action::Event(_)) {
+        if failures.is_empty() && (expected || !matches!(step.action, Action::Event(_))) {
             failures = unmet(&step.expect, &output, status);
         }
         let time = (began, self.world.now());
@@ -120,12 +126,11 @@ impl Runner<'_> {
                 let name = self.places(host).container_name(name);
                 self.world.crash(host, &name)
             }
-            Event::DaemonRestart => {
-                self.daemon(span, |world| world.stop_daemon(host))?;
-                return self.daemon(span, |world| world.start_daemon(host));
+            Event::DaemonRestart | Event::DaemonStart => {
+                let (said, status) = self.start_daemon(host, event == &Event::DaemonRestart, span)?;
+                return answered(&said, status, span);
             }
             Event::DaemonStop => return self.daemon(span, |world| world.stop_daemon(host)),
-            Event::DaemonStart => return self.daemon(span, |world| world.start_daemon(host)),
             Event::FirewalldReload => return self.daemon(span, |world| world.reload_firewall(host)),
             Event::HostReboot(name) => {
                 self.check_host_name(name.as_deref(), span)?;
@@ -147,11 +152,23 @@ impl Runner<'_> {
     ) -> Result<(), Stop> {
         let mut job = ask(self.world).map_err(|error| stopped(span, &error))?;
         let (output, status) = self.drive(&mut job, span, STEP_LIMIT, false)?;
-        if status == Some(0) {
-            return Ok(());
+        answered(&output, status, span)
+    }
+
+    /// dockerd starts, after it has ended if it is a restart: what it says where it does not, and how it ended.
+    fn start_daemon(
+        &mut self,
+        host: HostId,
+        restart: bool,
+        span: Span,
+    ) -> Result<(String, Option<u8>), Stop> {
+        // One that an earlier file keeps from running is only started.
+        if restart && self.world.daemon(host).is_some_and(Daemon::is_running) {
+            self.daemon(span, |world| world.stop_daemon(host))?;
         }
-        let why = output.trim().trim_start_matches("Error response from daemon: ").to_owned();
-        Err(Box::new(Diagnostic::error(span, why).label("asked for here")))
+        let mut job = self.world.start_daemon(host).map_err(|error| stopped(span, &error))?;
+        let (output, status) = self.drive(&mut job, span, STEP_LIMIT, false)?;
+        Ok((output.trim_start_matches("Error response from daemon: ").to_owned(), status))
     }
 
     fn check_host_name(&self, name: Option<&str>, span: Span) -> Result<(), Stop> {
@@ -164,6 +181,15 @@ impl Runner<'_> {
             }
         }
     }
+}
+
+/// What came of something done to the daemon.
+fn answered(output: &str, status: Option<u8>, span: Span) -> Result<(), Stop> {
+    if status == Some(0) {
+        return Ok(());
+    }
+    let why = output.trim().trim_start_matches("Error response from daemon: ").to_owned();
+    Err(Box::new(Diagnostic::error(span, why).label("asked for here")))
 }
 
 fn overdue(output: &str, status: Option<u8>) -> Vec<String> {

@@ -43,6 +43,7 @@ pub fn daemon_config(scenario: &Scenario, runs: Runs<'_>) -> DaemonConfig {
         host_gateway_ips: daemon.host_gateway_ips.clone(),
         live_restore: daemon.live_restore.unwrap_or(default.live_restore),
         proxies: Proxies { http: proxy("http-proxy"), https: proxy("https-proxy"), no: proxy("no-proxy") },
+        file: daemon.file.clone(),
         images: image_catalogue(scenario, runs),
     }
 }
