@@ -6,6 +6,7 @@ mod question;
 
 use std::net::IpAddr;
 
+use self::diagnosis::Answer;
 use super::way::way;
 use crate::observe::explain::{
     self, Attempt as Asked, Cause, Drop, DropReason, Events, Explanation, Observed, Outcome, Part, Protocol,
@@ -172,8 +173,13 @@ fn unsent(explanation: &mut Explanation, detail: Detail) {
             });
         }
         (Outcome::Unresolved, _) => {
-            let answered = explanation.lookup.as_ref().is_some_and(|lookup| !lookup.answers.is_empty());
-            explanation.errors.push(if answered { NO_NAME } else { NO_NAME_SERVER }.to_owned());
+            let answers = explanation.lookup.as_ref().map_or(&[][..], |lookup| &lookup.answers);
+            let error = match diagnosis::last_answer(answers) {
+                Answer::NoName => NO_NAME,
+                Answer::NoAddress => NO_ADDRESS,
+                Answer::None => NO_NAME_SERVER,
+            };
+            explanation.errors.push(error.to_owned());
         }
         _ => {}
     }
@@ -181,8 +187,9 @@ fn unsent(explanation: &mut Explanation, detail: Detail) {
 
 /// ENETUNREACH, as strerror(3) says it.
 const NO_ROUTE: &str = "Network is unreachable";
-/// EAI_NONAME and EAI_AGAIN, as gai_strerror(3) says them.
+/// EAI_NONAME, EAI_NODATA and EAI_AGAIN, as gai_strerror(3) says them.
 const NO_NAME: &str = "Name or service not known";
+const NO_ADDRESS: &str = "No address associated with hostname";
 const NO_NAME_SERVER: &str = "Temporary failure in name resolution";
 
 /// What was tried in a running world, and what was seen of it.

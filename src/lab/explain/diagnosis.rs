@@ -9,10 +9,13 @@ mod names;
 mod ports;
 mod routes;
 mod rules;
+mod servers;
 mod steps;
 mod ways;
 
 use std::net::IpAddr;
+
+pub(super) use servers::{Answer, last_answer};
 
 use super::{HostId, Location, Scenario, World};
 use crate::observe::explain::{Cause, Drop, DropReason, Explanation, Outcome, SourceLine};

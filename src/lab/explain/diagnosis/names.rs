@@ -1,16 +1,15 @@
 //! Names without an address, and containers without a common network.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
+use super::servers::Answer;
 use super::{Facts, is_joinable};
-use crate::observe::explain::{Cause, End, Part};
+use crate::observe::explain::Cause;
 use crate::scenario::diagnostic::nearest;
 use crate::scenario::known_names;
 
 /// The name that stands for the host in a container that has `extra_hosts: host.docker.internal:host-gateway`.
 const HOST_GATEWAY_NAME: &str = "host.docker.internal";
-/// DNS (RFC 1035 section 4.2).
-const DNS_PORT: u16 = 53;
 
 impl Facts<'_> {
     /// A name without an address.
@@ -41,7 +40,7 @@ impl Facts<'_> {
         {
             return Some(self.internal(from, &network));
         }
-        if let Some(cause) = self.name_server() {
+        if let Some(cause) = self.no_answer() {
             return Some(cause);
         }
         if let (Some(container), Some(from)) = (self.from.container(), &from)
@@ -58,6 +57,13 @@ impl Facts<'_> {
                 text: format!("{name} is no IPv4 address, and nothing has that name"),
                 line: None,
                 suggestion: "write four numbers from 0 to 255 with dots between them".to_owned(),
+            });
+        }
+        if self.answer() == Answer::NoAddress {
+            return Some(Cause {
+                text: format!("{name} is known to the name server, but not with an address"),
+                line: None,
+                suggestion: format!("give it one in `world: {{dns: {{{name}: ADDRESS}}}}`, or ask for another name"),
             });
         }
         let suggestion = match nearest(name, self.names().iter().map(String::as_str)) {
@@ -97,35 +103,6 @@ impl Facts<'_> {
             suggestion: format!(
                 "take the step away that removes {container}, or run it anew under that name"
             ),
-        })
-    }
-
-    /// A name server of the file's choice that the question does not reach.
-    fn name_server(&self) -> Option<Cause> {
-        // In the host's namespace every container has a resolv.conf of its own.
-        let asker = self.from.container().or_else(|| self.asker.container())?;
-        let service = self.causes.service_of(asker)?;
-        let lost = self.explanation.passages.iter().filter(|passage| passage.part == Part::Lookup);
-        let mut lost = lost.filter_map(|passage| match &passage.end {
-            End::Dropped(drop) => Some((passage.summary.as_str(), drop)),
-            End::Delivered { .. } | End::Unfinished => None,
-        });
-        let (summary, drop) = lost.next()?;
-        let asked =
-            |server: &&IpAddr| summary.contains(&format!("→ {},", SocketAddr::new(**server, DNS_PORT)));
-        let (server, line) = match service.dns.iter().find(asked) {
-            Some(server) => (server, self.causes.key(&["services", &service.name.value, "dns"])),
-            None => (self.scenario.daemon.dns.iter().find(asked)?, self.causes.key(&["daemon", "dns"])),
-        };
-        Some(Cause {
-            text: format!(
-                "the name server {server} that {} asks is out of reach; {} drops the question: {}",
-                service.name.value,
-                drop.place,
-                drop.reason.text()
-            ),
-            line: self.line(line),
-            suggestion: "name a server that can be reached with `dns`, or take the key away".to_owned(),
         })
     }
 
