@@ -81,13 +81,16 @@ impl Facts<'_> {
             return Some(Cause {
                 text: format!("{what} is out of reach: {} has no route to it", servers.place),
                 line: self.line(servers.line),
-                suggestion: format!("give {} a card or a route that leads there, or {ANOTHER}", servers.place),
+                suggestion: format!(
+                    "give {} a card or a route that leads there, or {ANOTHER}",
+                    servers.place
+                ),
             });
         }
         let from = format!(" {server}:{DNS_PORT} →");
         let mut passages = self.explanation.passages.iter();
-        let answered = passages
-            .any(|passage| passage.part == Part::LookupAnswer && passage.summary.contains(&from));
+        let answered =
+            passages.any(|passage| passage.part == Part::LookupAnswer && passage.summary.contains(&from));
         let fails = if answered { "fails: it says SERVFAIL or REFUSED" } else { "does not answer" };
         Some(Cause {
             text: format!("{what} {fails}, so nobody knows whether there is such a name"),
@@ -125,14 +128,16 @@ impl Facts<'_> {
         let place = self.explanation.attempt.namespace.clone();
         // In the host's namespace every container has a resolv.conf of its own.
         let service = self.asker.container().and_then(|name| self.causes.service_of(name));
-        let given = service.filter(|service| !service.dns.is_empty()).map(|service| {
-            (service.dns.clone(), self.causes.key(&["services", &service.name.value, "dns"]))
-        });
+        let given = service
+            .filter(|service| !service.dns.is_empty())
+            .map(|service| (service.dns.clone(), self.causes.key(&["services", &service.name.value, "dns"])));
         let daemon = &self.scenario.daemon.dns;
         let host = self.host_name();
         let of_host = self.causes.key(&["hosts", host, "dns"]);
         let (list, line, by_host) = match (self.asker, given) {
-            (Location::Machine(name), _) => (own, self.causes.key(&["world", "machines", name, "dns"]), false),
+            (Location::Machine(name), _) => {
+                (own, self.causes.key(&["world", "machines", name, "dns"]), false)
+            }
             (Location::Host(_), _) => (own, of_host, false),
             (Location::Container(..), Some((list, line))) => (list, line, false),
             (Location::Container(..), None) if !daemon.is_empty() => {
@@ -145,9 +150,7 @@ impl Facts<'_> {
             }
         };
         match by_host {
-            true => {
-                Servers { list, by: format!("{host} asks for {asker}"), place: host.to_owned(), line }
-            }
+            true => Servers { list, by: format!("{host} asks for {asker}"), place: host.to_owned(), line },
             false => Servers { list, by: format!("{asker} asks"), place, line },
         }
     }
