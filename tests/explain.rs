@@ -747,6 +747,19 @@ fn debug_is_the_text_so_that_assertions_tell_it() {
     assert_eq!(format!("{explanation:?}").trim_start(), explanation.to_string());
 }
 
+#[test]
+fn a_failed_look_up_shows_the_answer_with_the_address() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("look-up.yaml");
+    fs::write(
+        &file,
+        "services: {web: {image: nginx}, db: {image: postgres}}\nchecks: ['web ? db: 1.2.3.4']\n",
+    )
+    .unwrap();
+    let told = text(&linkspan(&["test", file.to_str().unwrap()]).stdout);
+    assert!(told.contains(", A db: A 172.18.0.3"), "{told}");
+    assert!(!told.contains("AAAA"), "{told}");
+}
+
 fn linkspan(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_linkspan")).args(arguments).env("NO_COLOR", "1").output().unwrap()
 }
