@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::servers::Answer;
 use super::{Facts, is_joinable};
 use crate::observe::explain::Cause;
+use crate::scenario::Span;
 use crate::scenario::diagnostic::nearest;
 use crate::scenario::known_names;
 
@@ -22,6 +23,9 @@ impl Facts<'_> {
         }
         if let Some(target) = self.container_called(name) {
             return self.unresolved_container(&target);
+        }
+        if let Some(cause) = self.name_on_a_network(name) {
+            return Some(cause);
         }
         if let Some(cause) = self.removed(name) {
             return Some(cause);
@@ -63,7 +67,9 @@ impl Facts<'_> {
             return Some(Cause {
                 text: format!("{name} is known to the name server, but not with an address"),
                 line: None,
-                suggestion: format!("give it one in `world: {{dns: {{{name}: ADDRESS}}}}`, or ask for another name"),
+                suggestion: format!(
+                    "give it one in `world: {{dns: {{{name}: ADDRESS}}}}`, or ask for another name"
+                ),
             });
         }
         let suggestion = match nearest(name, self.names().iter().map(String::as_str)) {
@@ -182,10 +188,14 @@ impl Facts<'_> {
         if let Some(network) = first
             && !own.iter().any(|network| is_joinable(network))
         {
+            let key = self.network_key(network);
             return Some(Cause {
                 text: format!("{a} has no network but its loopback, and {b} is on others"),
-                line: self.line(self.causes.networks_of(from)),
-                suggestion: format!("put {a} on `{}`", self.network_key(network)),
+                line: self.line(self.joined_by(from)),
+                suggestion: match self.leave_none(from) {
+                    Some(leave) => format!("{leave}, and put it on `{key}`"),
+                    None => format!("put {a} on `{key}`"),
+                },
             });
         }
         let list = |names: &[String]| match names {
@@ -197,7 +207,13 @@ impl Facts<'_> {
         let only = if others.len() == 1 { "only on " } else { "on " };
         let join = match (first, own.iter().find(|n| is_joinable(n))) {
             (Some(network), _) => format!("connect {a} to `{}`", self.network_key(network)),
-            (None, Some(network)) => format!("connect {b} to `{}`", self.network_key(network)),
+            (None, Some(network)) => {
+                let key = self.network_key(network);
+                match self.leave_none(target) {
+                    Some(leave) => format!("{leave}, and put it on `{key}`"),
+                    None => format!("connect {b} to `{key}`"),
+                }
+            }
             (None, None) => "put both on one network".to_owned(),
         };
         // Nobody gets out of an internal network to the host's ports, or through them into one.
@@ -218,8 +234,56 @@ impl Facts<'_> {
         };
         Some(Cause {
             text: format!("{b} is {only}{}, {a} on {}: they share no network", list(&others), list(&own)),
-            line: self.line(self.causes.networks_of(target)),
+            line: self.line(self.joined_by(target)),
             suggestion: format!("{join}{publish}"),
+        })
+    }
+
+    /// How a container of the mode `none` gets networks: Docker connects it to no other as long as it has that mode.
+    pub(super) fn leave_none(&self, container: &str) -> Option<String> {
+        if self.networks(container) != ["none"] {
+            return None;
+        }
+        let name = self.readable(container);
+        Some(match self.causes.service_of(container) {
+            Some(_) => format!("take `network_mode: none` away from {name}"),
+            None => format!("run {name} without `--network none`"),
+        })
+    }
+
+    /// What says which networks a container is on. One of the mode `none` is on none, whatever steps asked for.
+    pub(super) fn joined_by(&self, container: &str) -> Option<Span> {
+        let service = self.causes.service_of(container).filter(|_| self.leave_none(container).is_some());
+        let mode = service.and_then(|s| self.causes.key(&["services", &s.name.value, "network_mode"]));
+        mode.or_else(|| self.causes.networks_of(container))
+    }
+
+    /// `NAME.NETWORK`, where the one who asks is not on the network.
+    fn name_on_a_network(&self, written: &str) -> Option<Cause> {
+        let from = self.from.container()?;
+        let daemon = self.world.daemon(self.host)?;
+        let mut dots = written.match_indices('.').map(|(at, _)| (&written[..at], &written[at + 1..]));
+        let (name, network, target) = dots.find_map(|(name, network)| {
+            let network = daemon.network(network).ok().filter(|found| found.name == network)?;
+            let target = self.container_called(name)?;
+            self.networks(&target).contains(&network.name).then_some((name, network.name.as_str(), target))
+        })?;
+        let own = self.networks(from);
+        if own.iter().any(|joined| joined == network) {
+            return None;
+        }
+        let (a, key) = (self.readable(from), self.network_key(network));
+        let common =
+            self.networks(&target).into_iter().find(|other| own.contains(other) && other != "bridge");
+        Some(Cause {
+            text: format!(
+                "{written} is a name on `{key}`, where {a} is not; names of a network are known on it alone"
+            ),
+            line: self.line(self.joined_by(from)),
+            suggestion: match common {
+                Some(common) => format!("ask for {name}, which is on `{}` too", self.network_key(&common)),
+                None => format!("connect {a} to `{key}`"),
+            },
         })
     }
 

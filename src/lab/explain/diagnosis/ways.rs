@@ -216,12 +216,18 @@ impl Facts<'_> {
         if none {
             return Some(Cause {
                 text: format!("{name} has no network but its loopback"),
-                line: self.line(self.causes.networks_of(from)),
-                suggestion: format!("connect {name} to a network"),
+                line: self.line(self.joined_by(from)),
+                suggestion: match self.leave_none(from) {
+                    Some(leave) => format!("{leave}, and put it on a network"),
+                    None => format!("connect {name} to a network"),
+                },
             });
         }
         let v6 = self.target_address().is_some_and(|address| address.is_ipv6());
         let first = networks.first()?;
+        if v6 && networks.iter().any(|network| self.has_ipv6(network)) {
+            return self.ipv6_off(from);
+        }
         (v6 && !networks.iter().any(|network| self.has_ipv6(network))).then(|| Cause {
             text: format!("`{}` has no IPv6 addresses", self.network_key(first)),
             line: self.line(self.network_line(first)),
