@@ -78,13 +78,17 @@ enum Cover {
 fn cover(reason: DropReason) -> Cover {
     use Cover::{Cannot, Golden};
     match reason {
-        DropReason::BadFrame => Cannot("no program sends frames of its own making"),
-        DropReason::BadPacket => Cannot("no program sends IP headers of its own making"),
+        DropReason::BadFrame => {
+            Cannot("arping, arpspoof and macof send whole frames, and what is asked sends none of its own")
+        }
+        DropReason::BadPacket => {
+            Cannot("hping3 makes whole headers, and what is asked leaves them to the kernel")
+        }
         DropReason::BadChecksum => Cannot("links that corrupt packets are refused in this release"),
         DropReason::DeviceDown => Golden("46-bridge-down"),
         DropReason::NoCarrier => Cannot("every card is plugged into a LAN, and every veth has two ends"),
         DropReason::OtherHost => Golden("29-address-moved"),
-        DropReason::UnknownEtherType => Cannot("no program sends frames of its own making"),
+        DropReason::UnknownEtherType => Cannot("programs that make frames make ARP and IP"),
         DropReason::ExceedsMtu => Golden("45-unequal-mtus"),
         DropReason::LinkCut => Golden("09-link-cut"),
         DropReason::LinkLoss => Golden("10-link-loss"),
@@ -97,12 +101,12 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::BridgeBadSource => Golden("15-multicast-mac"),
         DropReason::Filtered => Golden("02-isolated-networks"),
         DropReason::Rejected => Golden("03-rejected-by-docker-user"),
-        DropReason::ConnectionTableFull => {
-            Cannot("it takes 262,144 connections, and no key lowers the limit")
-        }
+        DropReason::ConnectionTableFull => Cannot(
+            "unanswered connections of a flood make room, and 262,144 answered ones are too many for a run",
+        ),
         DropReason::NoFreePort => Golden("16-no-free-port"),
         DropReason::Untranslatable => Golden("27-untranslatable"),
-        DropReason::Fragment => Cannot("programs leave cutting to the kernel, which makes no overlaps"),
+        DropReason::Fragment => Golden("75-fragments-without-room"),
         DropReason::NoRoute => Golden("08-host-without-a-route"),
         DropReason::ForwardingOff => Golden("07-forwarding-off"),
         DropReason::Martian => Golden("13-translated-to-loopback"),
