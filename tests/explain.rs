@@ -78,13 +78,17 @@ enum Cover {
 fn cover(reason: DropReason) -> Cover {
     use Cover::{Cannot, Golden};
     match reason {
-        DropReason::BadFrame => Cannot("no program sends frames of its own making"),
-        DropReason::BadPacket => Cannot("no program sends IP headers of its own making"),
+        DropReason::BadFrame => {
+            Cannot("arping, arpspoof and macof send whole frames, and what is asked sends none of its own")
+        }
+        DropReason::BadPacket => {
+            Cannot("hping3 makes whole headers, and what is asked leaves them to the kernel")
+        }
         DropReason::BadChecksum => Cannot("links that corrupt packets are refused in this release"),
         DropReason::DeviceDown => Golden("46-bridge-down"),
         DropReason::NoCarrier => Cannot("every card is plugged into a LAN, and every veth has two ends"),
         DropReason::OtherHost => Golden("29-address-moved"),
-        DropReason::UnknownEtherType => Cannot("no program sends frames of its own making"),
+        DropReason::UnknownEtherType => Cannot("programs that make frames make ARP and IP"),
         DropReason::ExceedsMtu => Golden("45-unequal-mtus"),
         DropReason::LinkCut => Golden("09-link-cut"),
         DropReason::LinkLoss => Golden("10-link-loss"),
@@ -97,12 +101,12 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::BridgeBadSource => Golden("15-multicast-mac"),
         DropReason::Filtered => Golden("02-isolated-networks"),
         DropReason::Rejected => Golden("03-rejected-by-docker-user"),
-        DropReason::ConnectionTableFull => {
-            Cannot("it takes 262,144 connections, and no key lowers the limit")
-        }
+        DropReason::ConnectionTableFull => Cannot(
+            "unanswered connections of a flood make room, and 262,144 answered ones are too many for a run",
+        ),
         DropReason::NoFreePort => Golden("16-no-free-port"),
         DropReason::Untranslatable => Golden("27-untranslatable"),
-        DropReason::Fragment => Cannot("programs leave cutting to the kernel, which makes no overlaps"),
+        DropReason::Fragment => Golden("75-fragments-without-room"),
         DropReason::NoRoute => Golden("08-host-without-a-route"),
         DropReason::ForwardingOff => Golden("07-forwarding-off"),
         DropReason::Martian => Golden("13-translated-to-loopback"),
@@ -112,11 +116,13 @@ fn cover(reason: DropReason) -> Cover {
         DropReason::FragmentationNeeded => Golden("11-large-packets"),
         DropReason::NeighbourFailed => Golden("05-nobody-has-the-address"),
         DropReason::NeighbourQueueFull => Golden("28-too-many-wait"),
-        DropReason::NeighbourTableFull => Cannot("it takes 65,536 neighbours, and no key lowers the limit"),
-        DropReason::Ipv6Disabled => Cannot("where IPv6 is off nobody has an address to send to"),
+        DropReason::NeighbourTableFull => Cannot(
+            "it takes 65,536 neighbours that are asked for within 3 seconds; entries that nobody waits for make room",
+        ),
+        DropReason::Ipv6Disabled => Golden("74-ipv6-switched-off"),
         DropReason::NoSocket => Golden("04-nothing-listens"),
         DropReason::ReceiveBufferFull => Golden("26-receive-buffer-full"),
-        DropReason::NoProtocol => Cannot("programs send TCP, UDP and ICMP, which every kernel takes"),
+        DropReason::NoProtocol => Cannot("what is asked sends TCP, UDP and ICMP, which every kernel takes"),
         DropReason::BacklogFull => Golden("25-backlog-full"),
         DropReason::NotForUs => Golden("30-broadcast"),
         DropReason::Gone => Cannot("nothing is removed while one attempt is made"),
@@ -745,6 +751,19 @@ fn a_step_that_failed_is_told() {
 fn debug_is_the_text_so_that_assertions_tell_it() {
     let explanation = ask(SHOP, "web -> db:1").unwrap();
     assert_eq!(format!("{explanation:?}").trim_start(), explanation.to_string());
+}
+
+#[test]
+fn a_failed_look_up_shows_the_answer_with_the_address() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("look-up.yaml");
+    fs::write(
+        &file,
+        "services: {web: {image: nginx}, db: {image: postgres}}\nchecks: ['web ? db: 1.2.3.4']\n",
+    )
+    .unwrap();
+    let told = text(&linkspan(&["test", file.to_str().unwrap()]).stdout);
+    assert!(told.contains(", A db: A 172.18.0.3"), "{told}");
+    assert!(!told.contains("AAAA"), "{told}");
 }
 
 fn linkspan(arguments: &[&str]) -> Output {

@@ -6,6 +6,7 @@ mod question;
 
 use std::net::IpAddr;
 
+use self::diagnosis::Answer;
 use super::way::way;
 use crate::observe::explain::{
     self, Attempt as Asked, Cause, Drop, DropReason, Events, Explanation, Observed, Outcome, Part, Protocol,
@@ -140,6 +141,7 @@ pub fn explain_in(
     let addresses = inquiry.world.resolve(&from, &target)?;
     let lookup = inquiry.world.take_events();
     let report = inquiry.attempt(&from, &addresses, question, options.size)?;
+    let v6 = addresses.first().is_some_and(IpAddr::is_ipv6);
     let observed = inquiry.observed(&from, target, addresses, question, outcome(report.outcome));
     let attempt = inquiry.world.take_events();
     let events = Events { lookup: &lookup, attempt: &attempt };
@@ -150,21 +152,41 @@ pub fn explain_in(
     explanation.silent = explanation.outcome.is_reached() && report.detail == Detail::Silent;
     explanation.cause =
         diagnosis::diagnose(inquiry.world, host, scenario, &from, !options.before_steps, &explanation);
-    unsent(&mut explanation, report.detail);
+    let detail = match report.detail {
+        Detail::Plain if v6 && inquiry.world.without_ipv6(&from) => Unsent::WithoutIpv6,
+        Detail::NoRoute => Unsent::NoRoute,
+        _ => Unsent::Otherwise,
+    };
+    unsent(&mut explanation, detail);
     Ok(explanation)
 }
 
+/// Why a kernel sends nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unsent {
+    /// No route leads to the address.
+    NoRoute,
+    /// IPv6 is off, so there is no address to send from.
+    WithoutIpv6,
+    /// For another reason, or something was sent.
+    Otherwise,
+}
+
 /// What the program sees where no packet says it: the kernel refuses to send, or a name has no address.
-fn unsent(explanation: &mut Explanation, detail: Detail) {
+fn unsent(explanation: &mut Explanation, unsent: Unsent) {
     let requested = explanation.passages.iter().any(|passage| passage.part == Part::Request);
     if requested || !explanation.errors.is_empty() {
         return;
     }
-    match (explanation.outcome, detail) {
-        (Outcome::Unreachable, Detail::NoRoute) => {
-            explanation.errors.push(NO_ROUTE.to_owned());
+    match (explanation.outcome, unsent) {
+        (Outcome::Unreachable, Unsent::NoRoute | Unsent::WithoutIpv6) => {
+            let (error, reason) = match unsent {
+                Unsent::WithoutIpv6 => (NO_SOURCE, DropReason::Ipv6Disabled),
+                Unsent::NoRoute | Unsent::Otherwise => (NO_ROUTE, DropReason::NoRoute),
+            };
+            explanation.errors.push(error.to_owned());
             explanation.drop.get_or_insert_with(|| Drop {
-                reason: DropReason::NoRoute,
+                reason,
                 place: explanation.attempt.namespace.clone(),
                 device: None,
                 rule: None,
@@ -172,17 +194,24 @@ fn unsent(explanation: &mut Explanation, detail: Detail) {
             });
         }
         (Outcome::Unresolved, _) => {
-            let answered = explanation.lookup.as_ref().is_some_and(|lookup| !lookup.answers.is_empty());
-            explanation.errors.push(if answered { NO_NAME } else { NO_NAME_SERVER }.to_owned());
+            let answers = explanation.lookup.as_ref().map_or(&[][..], |lookup| &lookup.answers);
+            let error = match diagnosis::last_answer(answers) {
+                Answer::NoName => NO_NAME,
+                Answer::NoAddress => NO_ADDRESS,
+                Answer::None => NO_NAME_SERVER,
+            };
+            explanation.errors.push(error.to_owned());
         }
         _ => {}
     }
 }
 
-/// ENETUNREACH, as strerror(3) says it.
+/// ENETUNREACH and EADDRNOTAVAIL, as strerror(3) says them.
 const NO_ROUTE: &str = "Network is unreachable";
-/// EAI_NONAME and EAI_AGAIN, as gai_strerror(3) says them.
+const NO_SOURCE: &str = "Cannot assign requested address";
+/// EAI_NONAME, EAI_NODATA and EAI_AGAIN, as gai_strerror(3) says them.
 const NO_NAME: &str = "Name or service not known";
+const NO_ADDRESS: &str = "No address associated with hostname";
 const NO_NAME_SERVER: &str = "Temporary failure in name resolution";
 
 /// What was tried in a running world, and what was seen of it.

@@ -11,7 +11,8 @@ use crate::engine::event::{DropReason, Event, EventKind};
 const DNS_PORT: u16 = 53;
 
 /// The packet that decided: the last one that was dropped for a reason that ends an attempt, else the last one that
-/// opened a connection or stood for itself; packets of name lookups count only when there are no others. `None` if no
+/// opened a connection or stood for itself; packets of name lookups count only when there are no others, and of those the answer
+/// for IPv4 before that for IPv6. `None` if no
 /// packet was sent.
 pub fn decisive(events: &[Event]) -> Option<TraceId> {
     let mut packets: BTreeMap<TraceId, Summary> = BTreeMap::new();
@@ -35,7 +36,15 @@ pub fn decisive(events: &[Event]) -> Option<TraceId> {
         .find(attempt)
         .or_else(|| sends().find(|t| attempt(t) && opens(t)))
         .or_else(|| drops().find(|t| packets.contains_key(t)))
+        .or_else(|| sends().find(|t| packets.get(t).is_some_and(says_an_address)))
         .or_else(|| sends().next())
+}
+
+/// Whether a packet answers the question for IPv4. Of an answer for IPv6 mostly nothing hangs, and it comes last.
+fn says_an_address(packet: &Summary) -> bool {
+    packet.text.contains("DNS answer ")
+        && !packet.text.contains(", AAAA ")
+        && !packet.text.ends_with(": no such record")
 }
 
 fn is_lookup(packet: &Summary) -> bool {

@@ -98,7 +98,9 @@ pub(super) fn explanation(reason: DropReason) -> &'static str {
         DropReason::NoSocket => "No program has the port open at this address; the sender is told.",
         DropReason::ReceiveBufferFull => "The program reads more slowly than packets come.",
         DropReason::NoProtocol => "No program has a socket of this protocol.",
-        DropReason::BacklogFull => "The program accepts connections more slowly than they come.",
+        DropReason::BacklogFull => {
+            "More connections come than the program accepts, or half-open ones, as of a SYN flood, take the room."
+        }
         DropReason::NotForUs => {
             "Broadcasts and multicasts reach every host; most have nothing to do with them."
         }

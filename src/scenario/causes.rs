@@ -170,6 +170,27 @@ impl<'a> Causes<'a> {
         service.ports.iter().find(|port| port.target == target).map(|port| port.span)
     }
 
+    /// What says that a service listens on a port: its `expose` or `ports`, unless its image is known for the port. What is
+    /// built says it in a Dockerfile, which has no line here.
+    pub fn listens(&self, service: &Service, port: u16) -> Option<Span> {
+        let known = self.scenario.ports_of_image(service);
+        if service.build.is_none() && known.iter().any(|known| known.port == port) {
+            return None;
+        }
+        let exposed = service.expose.iter().position(|listen| listen.port == port);
+        // A range is one item of the file and several ports here: then the key itself is named.
+        let exposed = exposed.and_then(|at| {
+            let name = service.name.value.as_str();
+            let number = at.to_string();
+            let item = self.key(&["services", name, "expose", &number]).filter(|span| {
+                self.scenario.sources.text(*span).is_some_and(|text| text.contains(&port.to_string()))
+            });
+            item.or_else(|| self.key(&["services", name, "expose"]))
+        });
+        exposed
+            .or_else(|| service.ports.iter().find(|listed| listed.target == port).map(|listed| listed.span))
+    }
+
     /// What added a rule of a packet filter: the words of the rule as `iptables -S` prints them, and its chain.
     pub fn rule(&self, chain: &str, rule: &str) -> Option<Span> {
         let host = self.scenario.hosts.iter().flat_map(|host| &host.rules);

@@ -143,7 +143,7 @@ impl Scenario {
     }
 
     /// What the image itself is known to listen on.
-    fn ports_of_image(&self, service: &Service) -> Vec<ListenPort> {
+    pub(super) fn ports_of_image(&self, service: &Service) -> Vec<ListenPort> {
         let spec = service.image.as_ref().and_then(|image| self.images.get(&image.value));
         let mut ports: Vec<ListenPort> = spec.iter().flat_map(|spec| spec.expose.iter().copied()).collect();
         if let Some(build) = &service.build {

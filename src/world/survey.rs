@@ -42,6 +42,13 @@ impl World {
         Ok(owner.map_or_else(|| location.clone(), |owner| Location::Container(*host, owner)))
     }
 
+    /// Whether IPv6 is switched off in the whole namespace of a place.
+    pub fn without_ipv6(&self, location: &Location) -> bool {
+        let place = self.locate(location);
+        let settings = place.ok().and_then(|place| self.engine.borrow().settings(place.namespace));
+        settings.is_some_and(|settings| settings.ipv6_disabled)
+    }
+
     /// The name that events and tables call the namespace of a place by.
     pub fn namespace_of(&self, location: &Location) -> Result<String, WorldError> {
         Ok(self.names().namespace(self.locate(location)?.namespace))

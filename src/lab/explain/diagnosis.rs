@@ -5,14 +5,18 @@
 //! is internal, a port that nothing listens on. Where none fits, the explanation stands without one.
 
 mod children;
+mod floods;
 mod names;
 mod ports;
 mod routes;
 mod rules;
+mod servers;
 mod steps;
 mod ways;
 
 use std::net::IpAddr;
+
+pub(super) use servers::{Answer, last_answer};
 
 use super::{HostId, Location, Scenario, World};
 use crate::observe::explain::{Cause, Drop, DropReason, Explanation, Outcome, SourceLine};
@@ -81,8 +85,12 @@ impl Facts<'_> {
             DropReason::NoSocket if self.is_of_an_answer(drop) => self.not_translated_back(),
             DropReason::NoSocket => self.no_socket(drop),
             DropReason::BacklogFull | DropReason::ReceiveBufferFull => {
-                self.target_container().and_then(|target| self.not_running(&target))
+                let stopped = self.target_container().and_then(|target| self.not_running(&target));
+                let full =
+                    || (drop.reason == DropReason::BacklogFull).then(|| self.half_open(drop)).flatten();
+                stopped.or_else(full)
             }
+            DropReason::Fragment => self.no_room_for_pieces(drop),
             DropReason::NeighbourQueueFull => self.no_neighbour(drop),
             DropReason::OtherHost => self.stale_neighbour(),
             DropReason::NotForUs => self.broadcast(),
@@ -122,7 +130,6 @@ impl Facts<'_> {
             | DropReason::BridgeIsolated
             | DropReason::BridgeReserved
             | DropReason::ConnectionTableFull
-            | DropReason::Fragment
             | DropReason::NeighbourTableFull
             | DropReason::Ipv6Disabled
             | DropReason::NoProtocol

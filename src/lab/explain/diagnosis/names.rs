@@ -1,16 +1,16 @@
 //! Names without an address, and containers without a common network.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
+use super::servers::Answer;
 use super::{Facts, is_joinable};
-use crate::observe::explain::{Cause, End, Part};
+use crate::observe::explain::Cause;
+use crate::scenario::Span;
 use crate::scenario::diagnostic::nearest;
 use crate::scenario::known_names;
 
 /// The name that stands for the host in a container that has `extra_hosts: host.docker.internal:host-gateway`.
 const HOST_GATEWAY_NAME: &str = "host.docker.internal";
-/// DNS (RFC 1035 section 4.2).
-const DNS_PORT: u16 = 53;
 
 impl Facts<'_> {
     /// A name without an address.
@@ -23,6 +23,9 @@ impl Facts<'_> {
         }
         if let Some(target) = self.container_called(name) {
             return self.unresolved_container(&target);
+        }
+        if let Some(cause) = self.name_on_a_network(name) {
+            return Some(cause);
         }
         if let Some(cause) = self.removed(name) {
             return Some(cause);
@@ -41,7 +44,7 @@ impl Facts<'_> {
         {
             return Some(self.internal(from, &network));
         }
-        if let Some(cause) = self.name_server() {
+        if let Some(cause) = self.no_answer() {
             return Some(cause);
         }
         if let (Some(container), Some(from)) = (self.from.container(), &from)
@@ -58,6 +61,15 @@ impl Facts<'_> {
                 text: format!("{name} is no IPv4 address, and nothing has that name"),
                 line: None,
                 suggestion: "write four numbers from 0 to 255 with dots between them".to_owned(),
+            });
+        }
+        if self.answer() == Answer::NoAddress {
+            return Some(Cause {
+                text: format!("{name} is known to the name server, but not with an address"),
+                line: None,
+                suggestion: format!(
+                    "give it one in `world: {{dns: {{{name}: ADDRESS}}}}`, or ask for another name"
+                ),
             });
         }
         let suggestion = match nearest(name, self.names().iter().map(String::as_str)) {
@@ -97,35 +109,6 @@ impl Facts<'_> {
             suggestion: format!(
                 "take the step away that removes {container}, or run it anew under that name"
             ),
-        })
-    }
-
-    /// A name server of the file's choice that the question does not reach.
-    fn name_server(&self) -> Option<Cause> {
-        // In the host's namespace every container has a resolv.conf of its own.
-        let asker = self.from.container().or_else(|| self.asker.container())?;
-        let service = self.causes.service_of(asker)?;
-        let lost = self.explanation.passages.iter().filter(|passage| passage.part == Part::Lookup);
-        let mut lost = lost.filter_map(|passage| match &passage.end {
-            End::Dropped(drop) => Some((passage.summary.as_str(), drop)),
-            End::Delivered { .. } | End::Unfinished => None,
-        });
-        let (summary, drop) = lost.next()?;
-        let asked =
-            |server: &&IpAddr| summary.contains(&format!("→ {},", SocketAddr::new(**server, DNS_PORT)));
-        let (server, line) = match service.dns.iter().find(asked) {
-            Some(server) => (server, self.causes.key(&["services", &service.name.value, "dns"])),
-            None => (self.scenario.daemon.dns.iter().find(asked)?, self.causes.key(&["daemon", "dns"])),
-        };
-        Some(Cause {
-            text: format!(
-                "the name server {server} that {} asks is out of reach; {} drops the question: {}",
-                service.name.value,
-                drop.place,
-                drop.reason.text()
-            ),
-            line: self.line(line),
-            suggestion: "name a server that can be reached with `dns`, or take the key away".to_owned(),
         })
     }
 
@@ -205,10 +188,14 @@ impl Facts<'_> {
         if let Some(network) = first
             && !own.iter().any(|network| is_joinable(network))
         {
+            let key = self.network_key(network);
             return Some(Cause {
                 text: format!("{a} has no network but its loopback, and {b} is on others"),
-                line: self.line(self.causes.networks_of(from)),
-                suggestion: format!("put {a} on `{}`", self.network_key(network)),
+                line: self.line(self.joined_by(from)),
+                suggestion: match self.leave_none(from) {
+                    Some(leave) => format!("{leave}, and put it on `{key}`"),
+                    None => format!("put {a} on `{key}`"),
+                },
             });
         }
         let list = |names: &[String]| match names {
@@ -220,7 +207,13 @@ impl Facts<'_> {
         let only = if others.len() == 1 { "only on " } else { "on " };
         let join = match (first, own.iter().find(|n| is_joinable(n))) {
             (Some(network), _) => format!("connect {a} to `{}`", self.network_key(network)),
-            (None, Some(network)) => format!("connect {b} to `{}`", self.network_key(network)),
+            (None, Some(network)) => {
+                let key = self.network_key(network);
+                match self.leave_none(target) {
+                    Some(leave) => format!("{leave}, and put it on `{key}`"),
+                    None => format!("connect {b} to `{key}`"),
+                }
+            }
             (None, None) => "put both on one network".to_owned(),
         };
         // Nobody gets out of an internal network to the host's ports, or through them into one.
@@ -241,8 +234,56 @@ impl Facts<'_> {
         };
         Some(Cause {
             text: format!("{b} is {only}{}, {a} on {}: they share no network", list(&others), list(&own)),
-            line: self.line(self.causes.networks_of(target)),
+            line: self.line(self.joined_by(target)),
             suggestion: format!("{join}{publish}"),
+        })
+    }
+
+    /// How a container of the mode `none` gets networks: Docker connects it to no other as long as it has that mode.
+    pub(super) fn leave_none(&self, container: &str) -> Option<String> {
+        if self.networks(container) != ["none"] {
+            return None;
+        }
+        let name = self.readable(container);
+        Some(match self.causes.service_of(container) {
+            Some(_) => format!("take `network_mode: none` away from {name}"),
+            None => format!("run {name} without `--network none`"),
+        })
+    }
+
+    /// What says which networks a container is on. One of the mode `none` is on none, whatever steps asked for.
+    pub(super) fn joined_by(&self, container: &str) -> Option<Span> {
+        let service = self.causes.service_of(container).filter(|_| self.leave_none(container).is_some());
+        let mode = service.and_then(|s| self.causes.key(&["services", &s.name.value, "network_mode"]));
+        mode.or_else(|| self.causes.networks_of(container))
+    }
+
+    /// `NAME.NETWORK`, where the one who asks is not on the network.
+    fn name_on_a_network(&self, written: &str) -> Option<Cause> {
+        let from = self.from.container()?;
+        let daemon = self.world.daemon(self.host)?;
+        let mut dots = written.match_indices('.').map(|(at, _)| (&written[..at], &written[at + 1..]));
+        let (name, network, target) = dots.find_map(|(name, network)| {
+            let network = daemon.network(network).ok().filter(|found| found.name == network)?;
+            let target = self.container_called(name)?;
+            self.networks(&target).contains(&network.name).then_some((name, network.name.as_str(), target))
+        })?;
+        let own = self.networks(from);
+        if own.iter().any(|joined| joined == network) {
+            return None;
+        }
+        let (a, key) = (self.readable(from), self.network_key(network));
+        let common =
+            self.networks(&target).into_iter().find(|other| own.contains(other) && other != "bridge");
+        Some(Cause {
+            text: format!(
+                "{written} is a name on `{key}`, where {a} is not; names of a network are known on it alone"
+            ),
+            line: self.line(self.joined_by(from)),
+            suggestion: match common {
+                Some(common) => format!("ask for {name}, which is on `{}` too", self.network_key(&common)),
+                None => format!("connect {a} to `{key}`"),
+            },
         })
     }
 

@@ -77,8 +77,10 @@ impl Facts<'_> {
             }
             None => format!("say what {name} listens on: `expose: [\"{wanted}\"]`, or `images:`"),
         };
-        let line = self.line(image.or_else(|| self.causes.container(&container.name)));
-        Some(Cause { text, line, suggestion })
+        let said = self.world.listening(self.host, &container.name).into_iter();
+        let said = said.filter_map(|listen| self.causes.listens(service?, listen.port)).next();
+        let line = said.or(image).or_else(|| self.causes.container(&container.name));
+        Some(Cause { text, line: self.line(line), suggestion })
     }
 
     /// Where a port of a container is published: for everybody if it is anywhere.
@@ -87,6 +89,23 @@ impl Facts<'_> {
         let at = || container.bindings.iter().filter(|binding| binding.container.port() == port);
         let open = at().find(|binding| binding.host.ip().is_unspecified());
         open.or_else(|| at().next()).map(|binding| binding.host)
+    }
+
+    /// What makes a container's port reachable from outside: published, if one of its networks publishes at all.
+    pub(super) fn publish(&self, container: &str, port: u16) -> String {
+        let name = self.readable(container);
+        let networks = self.networks(container);
+        if let Some(leave) = self.leave_none(container) {
+            return format!("{leave}, and publish it: `ports: [\"{port}:{port}\"]`");
+        }
+        if networks.is_empty() || !networks.iter().all(|network| self.is_internal(network)) {
+            return format!("publish it: `ports: [\"{port}:{port}\"]` in {name}");
+        }
+        format!(
+            "nothing is published on an internal network: put {name} on one that is not internal too and publish {port}, or go \
+             through a container that is on {} and on another",
+            self.keys(&networks)
+        )
     }
 
     pub(super) fn wrong_target(&self, name: &str, container: &str, port: u16, listens: &[String]) -> Cause {
@@ -221,9 +240,7 @@ impl Facts<'_> {
                 && self.listens(&container.name).iter().any(|(listen, _)| *listen == port)
         });
         let suggestion = match (inside, published.as_slice()) {
-            (Some(container), _) => {
-                format!("publish it: `ports: [\"{port}:{port}\"]` in {}", self.readable(&container.name))
-            }
+            (Some(container), _) => self.publish(&container.name, port),
             (None, []) => "publish a port of a container with `ports:`".to_owned(),
             (None, list) => format!("ask for a published port: {}", list.join(", ")),
         };

@@ -70,7 +70,7 @@ impl Facts<'_> {
                 at.ip()
             ),
             (Some(at), _) => format!("ask for port {} of the host, which leads to {name}", at.port()),
-            (None, Some(port)) => format!("publish it: `ports: [\"{port}:{port}\"]` in {name}"),
+            (None, Some(port)) => self.publish(target, port),
             (None, None) => format!("ask for {name}'s address from the host, or publish a port"),
         }
     }

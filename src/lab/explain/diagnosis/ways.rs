@@ -216,16 +216,59 @@ impl Facts<'_> {
         if none {
             return Some(Cause {
                 text: format!("{name} has no network but its loopback"),
-                line: self.line(self.causes.networks_of(from)),
-                suggestion: format!("connect {name} to a network"),
+                line: self.line(self.joined_by(from)),
+                suggestion: match self.leave_none(from) {
+                    Some(leave) => format!("{leave}, and put it on a network"),
+                    None => format!("connect {name} to a network"),
+                },
             });
         }
         let v6 = self.target_address().is_some_and(|address| address.is_ipv6());
         let first = networks.first()?;
+        if v6 && networks.iter().any(|network| self.has_ipv6(network)) {
+            return self.ipv6_off(from);
+        }
         (v6 && !networks.iter().any(|network| self.has_ipv6(network))).then(|| Cause {
             text: format!("`{}` has no IPv6 addresses", self.network_key(first)),
             line: self.line(self.network_line(first)),
             suggestion: format!("say `networks: {{{}: {{enable_ipv6: true}}}}`", self.network_key(first)),
+        })
+    }
+
+    /// A container on a network with IPv6 whose own settings leave it without.
+    fn ipv6_off(&self, from: &str) -> Option<Cause> {
+        if !self.world.without_ipv6(self.from) {
+            return None;
+        }
+        let service = self.causes.service_of(from);
+        let (name, set) = (self.readable(from), |(key, value): &&(String, String)| {
+            key.starts_with("net.ipv6.conf.") && key.ends_with(".disable_ipv6") && value.trim() == "1"
+        });
+        let in_file = service.and_then(|service| {
+            let at = service.sysctls.iter().position(|pair| set(&pair))?;
+            let number = at.to_string();
+            let mut keys = [service.sysctls[at].0.as_str(), number.as_str()].into_iter();
+            keys.find_map(|key| self.causes.key(&["services", &service.name.value, "sysctls", key]))
+        });
+        let spot = self.now(from).map(|now| self.spot(from, &now.shared_by));
+        let step = spot.and_then(|spot| {
+            let words: [&[&str]; 2] = [
+                &["sysctl", "net.ipv6.conf.all.disable_ipv6=1"],
+                &["sysctl", "net.ipv6.conf.eth0.disable_ipv6=1"],
+            ];
+            self.last_done(&spot, &words).or_else(|| self.causes.wrote(&spot, "disable_ipv6"))
+        });
+        let instead = self.target_container().and_then(|target| {
+            let address = self.address_of(&target).filter(IpAddr::is_ipv4)?;
+            Some(format!(", or ask for {}'s IPv4 address, {address}", self.readable(&target)))
+        });
+        Some(Cause {
+            text: format!("IPv6 is switched off in {name}, so it has no IPv6 address to send from"),
+            line: self.line(step.or(in_file).or_else(|| self.causes.container(from))),
+            suggestion: format!(
+                "take the setting away: `net.ipv6.conf.all.disable_ipv6` is 0 without it{}",
+                instead.unwrap_or_default()
+            ),
         })
     }
 
