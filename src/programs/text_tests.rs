@@ -1,7 +1,10 @@
 //! The programs that read text, from outside: what BusyBox 1.35 printed for the same, and how much they take.
 
+use std::time::Duration;
+
 use super::testing::{Started, World};
-use super::text::{LONGEST, MOST};
+use super::text::{BROKEN_PIPE, LONGEST, MOST};
+use crate::engine::sys::{ExitCode, Sys};
 
 fn text(output: &str, status: u8) -> (String, u8) {
     (output.to_owned(), status)
@@ -130,6 +133,38 @@ fn a_reader_that_has_enough_ends_the_writer() {
     let killed = "xargs: 'echo' terminated by signal 13\n";
     assert_eq!(world.sh("a", "yes | xargs -n1 echo | head -n 1"), text(&format!("y\n{killed}"), 0));
     assert_eq!(world.sh("a", "while :; do echo y; done | head -n 1"), text("y\n", 0));
+}
+
+#[test]
+fn a_long_pipeline_ends_as_fast_as_a_short_one() {
+    for stages in [1, 10, 25, 60] {
+        let world = World::new();
+        let script = format!("yes |{} head -n 5", " cat |".repeat(stages));
+        assert_eq!(world.sh("a", &script), text(&"y\n".repeat(5), 0));
+        let took = world.engine.borrow().now();
+        assert!(took < Duration::from_secs(1), "{stages}: {took:?}");
+    }
+}
+
+#[test]
+fn a_writer_that_pauses_ends_when_its_reader_has_gone() {
+    let world = World::new();
+    let writer = world.start_program("a", |sys| Box::pin(write_at_length(sys)), &["writer"]);
+    world.settle();
+    assert_eq!((writer.status(), world.engine.borrow().now()), (None, Duration::ZERO));
+    writer.output.close_reader();
+    world.settle();
+    assert_eq!((writer.status(), world.engine.borrow().now()), (Some(141), Duration::ZERO));
+}
+
+/// Takes long to find out what to write.
+async fn write_at_length(sys: Sys) -> ExitCode {
+    sys.worked(usize::MAX);
+    sys.rest().await;
+    match sys.write(b"x").await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => BROKEN_PIPE,
+    }
 }
 
 #[test]
