@@ -179,6 +179,12 @@ impl Sys {
         }
     }
 
+    /// Waits for the turn of a loop that lets no time pass by itself, among all that do in the place.
+    pub async fn spin(&self) {
+        let until = self.process.effort.spin(self.now());
+        self.sleep_until(until).await;
+    }
+
     /// Pauses until a moment, or until the reader of a pipe goes meanwhile: whoever writes there finds out at once, as
     /// SIGPIPE finds a program that computes. Whether the pause was made to its end. A reader that had gone before ends no
     /// pause, so who goes on without one still takes its time.

@@ -4,16 +4,12 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::command::{Command, Compound, CompoundKind, List, Pipeline, Redirection, Simple, Target};
 use super::expand::{Stop, out_of_memory};
 use super::{Boxed, DEEPEST, ERROR, Leave, SUBSHELL, Shell, Streams, builtins, pattern};
 use crate::engine::sys::{Child, Errno, ExitCode, Launch, Pipe, Sys};
 use crate::programs::tasks::{First, Tasks, both, first};
-
-/// About what starting a program takes on a real machine.
-const PACE: Duration = Duration::from_millis(1);
 
 /// Turns of loops that a shell takes at one moment before time passes: a server that is started anew for each client is
 /// there again before the next client asks, but what spins does not stop the clock.
@@ -414,13 +410,16 @@ impl Shell {
         }
     }
 
-    /// Lets time pass if none has in the last [`AT_ONCE`] turns of loops and functions.
+    /// Lets time pass if none has in the last [`AT_ONCE`] turns of loops and functions: the shell takes turns with all that
+    /// spin in its place.
     pub(super) async fn turn(&mut self) {
         let now = self.sys.now();
         if self.last_turn == Some(now) {
             self.spins = self.spins.saturating_add(1);
-            let Some(over) = self.spins.checked_sub(AT_ONCE) else { return };
-            self.sys.sleep(PACE.saturating_mul(1 + over / 1_000)).await;
+            if self.spins < AT_ONCE {
+                return;
+            }
+            self.sys.spin().await;
             self.last_turn = Some(self.sys.now());
         } else {
             self.spins = 0;
