@@ -110,7 +110,7 @@ impl Pipe {
         let mut state = self.0.borrow_mut();
         let Some(traffic) = &mut state.traffic else { return Vec::new() };
         wake(&mut traffic.writers);
-        traffic.buffer.drain(..).collect()
+        std::mem::take(&mut traffic.buffer).into()
     }
 
     /// What is there now, which stays.
