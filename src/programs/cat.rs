@@ -33,10 +33,6 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
     }
     let mut status = ExitCode::SUCCESS;
     for path in inputs {
-        if path == "/dev/zero" {
-            while sys.write(&shown.text(vec![0; 4_096])).await.is_ok() {}
-            return BROKEN_PIPE;
-        }
         let mut input = Input::new(&sys, program, &[path], Complaint::CannotOpen);
         if shown.is_plain() {
             input = input.copied();

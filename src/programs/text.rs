@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use super::devices::Device;
 use super::options::Failure;
 use crate::engine::sys::{Errno, ExitCode, Sys};
 
@@ -98,10 +99,17 @@ impl<'a> Input<'a> {
                 }
             };
             let read = match open.path.as_str() {
-                STDIN if self.copied => Ok(self.sys.read_to_copy(CHUNK).await),
-                STDIN => Ok(self.sys.read(CHUNK).await),
-                "/dev/null" => Ok(Vec::new()),
-                path => self.sys.read_piece(path, open.offset, CHUNK).await,
+                STDIN | "/dev/stdin" if self.copied => Ok(self.sys.read_to_copy(CHUNK).await),
+                STDIN | "/dev/stdin" => Ok(self.sys.read(CHUNK).await),
+                path => match Device::find(path) {
+                    Some(device) => {
+                        self.sys.rest().await;
+                        let made = device.read(self.sys);
+                        self.sys.worked(made.len());
+                        Ok(made)
+                    }
+                    None => self.sys.read_piece(path, open.offset, CHUNK).await,
+                },
             };
             if read.is_ok() && self.name != open.path {
                 self.name.clone_from(&open.path);

@@ -168,6 +168,32 @@ async fn write_at_length(sys: Sys) -> ExitCode {
 }
 
 #[test]
+fn devices_are_opened_by_name_and_by_redirection() {
+    let world = World::new();
+    for device in ["zero", "urandom", "random"] {
+        for script in [
+            "head -c 70000 </dev/D | wc -c",
+            "head -c 70000 /dev/D | wc -c",
+            "cat /dev/D | head -c 70000 | wc -c",
+        ] {
+            let script = script.replace('D', device);
+            assert_eq!(world.sh("a", &script), text("70000\n", 0), "{script}");
+        }
+    }
+    assert_eq!(world.sh("a", "head -c 3 </dev/zero | cat -v"), text("^@^@^@", 0));
+    assert_eq!(world.sh("a", "[ $(head -c 9 </dev/urandom | wc -c) = 9 ] && cat </dev/null"), text("", 0));
+    assert_eq!(world.sh("a", "echo gone >/dev/null; echo gone >/dev/zero; cat /dev/null"), text("", 0));
+    assert_eq!(world.sh("a", "(echo said >/dev/stderr) 2>&1 >/dev/null | tr s S"), text("Said\n", 0));
+    assert_eq!(world.sh("a", "echo in | cat /dev/stdin; echo in | cat </dev/stdin"), text("in\nin\n", 0));
+    let names = "null\nrandom\nstderr\nstdin\nstdout\nurandom\nzero\n";
+    assert_eq!(world.sh("a", "ls /dev; ls /dev/null"), text(&format!("{names}/dev/null\n"), 0));
+    // Who reads without end takes time.
+    let endless = world.start("a", &["sh", "-c", "wc -c </dev/zero"]);
+    assert_eq!(world.sh("a", "sleep 60"), text("", 0));
+    assert_eq!(endless.status(), None);
+}
+
+#[test]
 fn a_line_without_end_and_too_much_to_sort_are_refused() {
     let world = World::new();
     let piece = vec![b'x'; 65_536];

@@ -9,6 +9,7 @@ use super::command::{Command, Compound, CompoundKind, List, Pipeline, Redirectio
 use super::expand::{Stop, out_of_memory};
 use super::{Boxed, DEEPEST, ERROR, Leave, SUBSHELL, Shell, Streams, builtins, pattern};
 use crate::engine::sys::{Child, Errno, ExitCode, Launch, Pipe, Sys};
+use crate::programs::devices::{Device, fill};
 use crate::programs::tasks::{First, Tasks, both, first};
 
 /// Turns of loops that a shell takes at one moment before time passes: a server that is started anew for each client is
@@ -31,6 +32,8 @@ struct Redirected {
     streams: Streams,
     files: Tasks,
     written: Vec<Pipe>,
+    /// Pipes that a device fills.
+    read: Vec<Pipe>,
 }
 
 impl Shell {
@@ -118,12 +121,12 @@ impl Shell {
             Ok(redirected) => redirected,
             Err(stop) => return Running::ended(self.stop(stop).await, Vec::new()),
         };
-        let Redirected { streams, files: more, written } = redirected;
+        let Redirected { streams, files: more, written, read } = redirected;
         files.join(more);
         let stderr = streams.stderr.clone();
         let launched = match command {
             Command::Compound(compound) => self.launch_subshell(&compound.source, self.line, streams),
-            _ if words.is_empty() => return Running::ended(ExitCode::SUCCESS, written),
+            _ if words.is_empty() => return Running { read, ..Running::ended(ExitCode::SUCCESS, written) },
             _ if self.variables.function(&words[0]).is_some() || builtins::needs_shell(&words[0]) => {
                 let parameters = std::mem::take(&mut self.variables.positional);
                 self.variables.positional = parameters.iter().take(1).cloned().chain(words.clone()).collect();
@@ -134,10 +137,10 @@ impl Shell {
             _ => self.launch(&words, assignments, streams, false),
         };
         match launched {
-            Ok(child) => Running { child: Some(child), status: ExitCode::SUCCESS, written, read: Vec::new() },
+            Ok(child) => Running { child: Some(child), status: ExitCode::SUCCESS, written, read },
             Err(errno) => {
                 let name = words.first().map_or("sh", String::as_str);
-                Running::ended(self.cannot_start(name, errno, &stderr).await, written)
+                Running { read, ..Running::ended(self.cannot_start(name, errno, &stderr).await, written) }
             }
         }
     }
@@ -181,7 +184,7 @@ impl Shell {
         };
         if words.is_empty() {
             // `exec` with redirections only: they are the shell's own from now on.
-            if !redirected.written.is_empty() {
+            if !redirected.written.is_empty() || !redirected.read.is_empty() {
                 return self.fail("exec: expected a command, or redirections like 2>&1 only").await;
             }
             self.streams = redirected.streams;
@@ -496,7 +499,8 @@ impl Shell {
 
     /// Opens what redirections name.
     async fn redirect(&mut self, redirections: &[Redirection], streams: Streams) -> Result<Redirected, Stop> {
-        let mut redirected = Redirected { streams, files: Tasks::new(), written: Vec::new() };
+        let mut redirected =
+            Redirected { streams, files: Tasks::new(), written: Vec::new(), read: Vec::new() };
         for redirection in redirections {
             let streams = &mut redirected.streams;
             let pipe = match &redirection.target {
@@ -505,25 +509,45 @@ impl Shell {
                 Target::Document(word) => holding(self.single(word).await?.as_bytes()).await,
                 Target::Read(word) => {
                     let path = self.single(word).await?;
-                    self.sys.rest().await;
-                    let content = match path.as_str() {
-                        "/dev/null" => Ok(Vec::new()),
-                        path => self.sys.read_file(path),
-                    };
-                    self.sys.worked(content.as_ref().map_or(0, Vec::len));
-                    let failed = |errno| Stop::Failed(format!("can't open {path}: {}", reason(errno)));
-                    holding(&content.map_err(failed)?).await
+                    match Device::find(&path) {
+                        Some(Device::Null) => Pipe::empty(),
+                        Some(device @ (Device::Zero | Device::Random)) => {
+                            let pipe = Pipe::new();
+                            redirected.files.push(Box::pin(fill(self.sys.clone(), device, pipe.clone())));
+                            redirected.read.push(pipe.clone());
+                            pipe
+                        }
+                        Some(Device::Stdin) => streams.stdin.clone(),
+                        Some(Device::Stdout) => streams.stdout.clone(),
+                        Some(Device::Stderr) => streams.stderr.clone(),
+                        None => {
+                            self.sys.rest().await;
+                            let content = self.sys.read_file(&path);
+                            self.sys.worked(content.as_ref().map_or(0, Vec::len));
+                            let failed =
+                                |errno| Stop::Failed(format!("can't open {path}: {}", reason(errno)));
+                            holding(&content.map_err(failed)?).await
+                        }
+                    }
                 }
                 Target::Write(word, append) => {
                     let path = self.single(word).await?;
-                    if path != "/dev/null" {
-                        let failed = |errno| Stop::Failed(format!("can't create {path}: {}", reason(errno)));
-                        self.sys.write_file(&path, &[], *append).map_err(failed)?;
+                    match Device::find(&path) {
+                        Some(Device::Stdin) => streams.stdin.clone(),
+                        Some(Device::Stdout) => streams.stdout.clone(),
+                        Some(Device::Stderr) => streams.stderr.clone(),
+                        device @ (Some(Device::Null | Device::Zero | Device::Random) | None) => {
+                            if device.is_none() {
+                                let failed =
+                                    |errno| Stop::Failed(format!("can't create {path}: {}", reason(errno)));
+                                self.sys.write_file(&path, &[], *append).map_err(failed)?;
+                            }
+                            let pipe = Pipe::new();
+                            redirected.files.push(Box::pin(write_file(self.sys.clone(), pipe.clone(), path)));
+                            redirected.written.push(pipe.clone());
+                            pipe
+                        }
                     }
-                    let pipe = Pipe::new();
-                    redirected.files.push(Box::pin(write_file(self.sys.clone(), pipe.clone(), path)));
-                    redirected.written.push(pipe.clone());
-                    pipe
                 }
             };
             match redirection.descriptor {
@@ -565,6 +589,7 @@ impl Redirected {
 
     async fn finish(&mut self) {
         self.written.iter().for_each(Pipe::close_writer);
+        self.read.iter().for_each(Pipe::close_reader);
         self.files.finish().await;
     }
 }
@@ -602,7 +627,7 @@ async fn write_file(sys: Sys, pipe: Pipe, path: String) {
             return;
         }
         // The file could be created a moment ago; if it went away its content has nowhere to go.
-        if path != "/dev/null" {
+        if Device::find(&path).is_none() {
             let _ = sys.write_file(&path, &part, true);
         }
     }
