@@ -18,7 +18,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use linkspan::lab;
-use linkspan::scenario::report::RunOptions;
+use linkspan::scenario::report::{Progress, RunOptions};
 use linkspan::scenario::{LoadOptions, MemorySource, Scenario, load};
 use town::Town;
 
@@ -198,4 +198,23 @@ fn a_pipeline_takes_no_more_memory_for_more_input() {
         let (some, many) = (most(30_000), most(120_000));
         assert!(many <= some + 262_144, "{filter}: {some} bytes for 30,000 lines, {many} for 120,000");
     }
+}
+
+#[test]
+fn an_output_without_end_is_held_once_and_told_in_part() {
+    let text = "services: {a: {image: alpine, command: sleep 1d}}\nsteps: [{in: a, run: \"yes\"}]\n";
+    let scenario = read_file("town/endless.yaml", text.to_owned());
+    let before = HELD.get().0;
+    MOST.set(before);
+    let mut told = 0;
+    let report = lab::run(&scenario, &RunOptions::default(), &mut |progress: Progress<'_>| {
+        if let Progress::Output { text } = progress {
+            told += text.len();
+        }
+    });
+    let held = MOST.get() - before;
+    assert_eq!(report.steps[0].failures, ["it printed 16 MiB or more and was stopped"]);
+    assert!(report.steps[0].output.contains("\n[16"), "what is left out is counted");
+    assert!(report.steps[0].output.len() < 66_000 && told < 66_000, "{told} bytes");
+    assert!(held < 40 << 20, "{held} bytes");
 }

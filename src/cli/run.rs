@@ -27,7 +27,8 @@ Examples:
   linkspan run --format json lab.yaml    one JSON object a line, the report last
 
 The story of the packets says of many alike the first twelve and how many more there were. Nothing is left out of
---verbose (with --format json also as one object for each event) and of the captures that --pcap writes.
+--verbose (with --format json also as one object for each event) and of the captures that --pcap writes. Of a step's output
+the first and last 32 KiB are told, if it is longer, and how many bytes were left out; what it expects sees all of it.
 
 Exit codes: 0 all steps and checks held, 1 one did not, 2 the file was refused.")]
 pub(super) struct Arguments {

@@ -9,6 +9,8 @@
 //! A program that looks at a lot and says little (`yes | grep -c y`) pays for what it looks at, by bytes and lines,
 //! behind the first [`FREE`] of it: reading the text that people have takes no time. So does whoever starts programs or
 //! runs a program of its own (`awk`).
+//!
+//! Loops of the shell that spin take turns on one processor, [`PAUSE`] and more each, however many they are.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -37,6 +39,9 @@ const GROWTH: u32 = 160;
 /// Pauses that count for that.
 const LONGEST: u32 = 1 << 15;
 
+/// Turns of what spins after which each takes another [`PAUSE`].
+const SPINS: u32 = 1_000;
+
 /// Time without a pause after which a place counts as rested.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -52,6 +57,10 @@ struct Lately {
     pauses: u32,
     /// Of [`FREE`], what is used up.
     free: u32,
+    /// Turns of what spins, since the place last spun without a gap.
+    spins: u32,
+    /// Until when what spins has the place's processor, in nanoseconds.
+    spun: u64,
 }
 
 impl Effort {
@@ -81,10 +90,25 @@ impl Effort {
         until
     }
 
+    /// Counts a turn of a loop that lets no time pass by itself. The time is when it may go on: those that spin have one
+    /// processor between them, so many of them take as many turns in a second as one does.
+    pub(super) fn spin(&self, now: Duration) -> Duration {
+        let mut lately = self.0.get();
+        let spun = Duration::from_nanos(lately.spun);
+        if spun < now {
+            lately.spins = 0;
+        }
+        let until = spun.max(now).saturating_add(PAUSE.saturating_mul(1 + lately.spins / SPINS));
+        lately.spins = lately.spins.saturating_add(1);
+        lately.spun = u64::try_from(until.as_nanos()).unwrap_or(u64::MAX);
+        self.0.set(lately);
+        until
+    }
+
     fn lately(&self, now: Duration) -> Lately {
         let lately = self.0.get();
         match now > lately.since.saturating_add(QUIET) {
-            true => Lately { since: now, ..Lately::default() },
+            true => Lately { since: now, spins: lately.spins, spun: lately.spun, ..Lately::default() },
             false => lately,
         }
     }
@@ -174,6 +198,34 @@ mod tests {
         };
         assert!(busy_after(1) > Duration::from_secs(1), "{:?}", busy_after(1));
         assert!(busy_after(100_000) >= busy_after(1), "{:?}", busy_after(100_000));
+    }
+
+    #[test]
+    fn many_that_spin_take_as_many_turns_as_one() {
+        let turns = |many: u32| {
+            let (effort, end) = (Effort::default(), Duration::from_secs(60));
+            let mut ready: Vec<Duration> = (0..many).map(|_| effort.spin(Duration::ZERO)).collect();
+            let mut turns = many;
+            while let Some(next) = ready.iter_mut().min().filter(|next| **next < end) {
+                *next = effort.spin(*next);
+                turns += 1;
+            }
+            turns
+        };
+        assert!((5_000..20_000).contains(&turns(1)), "{}", turns(1));
+        assert_eq!(turns(500) - 500, turns(1) - 1);
+    }
+
+    #[test]
+    fn who_spins_again_after_a_while_begins_with_short_turns() {
+        let effort = Effort::default();
+        let mut now = Duration::ZERO;
+        for _ in 0..10 * SPINS {
+            now = effort.spin(now);
+        }
+        assert!(effort.spin(now) > now + 10 * PAUSE);
+        let later = now + QUIET;
+        assert_eq!(effort.spin(later), later + PAUSE);
     }
 
     #[test]

@@ -27,6 +27,8 @@ struct Traffic {
     buffer: VecDeque<u8>,
     readers: Vec<Waker>,
     writers: Vec<Waker>,
+    /// Writers that pause, who want to know when nobody reads any more.
+    pausing: Vec<Waker>,
 }
 
 impl Pipe {
@@ -108,7 +110,7 @@ impl Pipe {
         let mut state = self.0.borrow_mut();
         let Some(traffic) = &mut state.traffic else { return Vec::new() };
         wake(&mut traffic.writers);
-        traffic.buffer.drain(..).collect()
+        std::mem::take(&mut traffic.buffer).into()
     }
 
     /// What is there now, which stays.
@@ -131,12 +133,22 @@ impl Pipe {
         self.0.borrow().reader_closed
     }
 
+    /// Wakes a writer that pauses once, when nobody reads any more.
+    pub(super) fn wake_when_broken(&self, waker: &Waker) {
+        let mut state = self.0.borrow_mut();
+        let pausing = &mut state.traffic.get_or_insert_default().pausing;
+        if !pausing.iter().any(|known| known.will_wake(waker)) {
+            pausing.push(waker.clone());
+        }
+    }
+
     /// Nothing more will be read: writers see a broken pipe.
     pub fn close_reader(&self) {
         let mut state = self.0.borrow_mut();
         state.reader_closed = true;
         if let Some(traffic) = &mut state.traffic {
             wake(&mut traffic.writers);
+            wake(&mut traffic.pausing);
         }
     }
 }

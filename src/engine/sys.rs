@@ -125,7 +125,7 @@ impl Sys {
         pipe.write_all(data).await?;
         if let Some(until) = self.process.effort.write(self.now(), data.len()) {
             // Boxed, so that programs that wait to say a word are no larger for a pause they never make.
-            Box::pin(self.sleep_until(until)).await;
+            Box::pin(self.pause_until(until, pipe)).await;
         }
         Ok(())
     }
@@ -141,6 +141,14 @@ impl Sys {
         self.rest().await;
         let data = pipe.read(limit).await;
         self.looked_at(&data);
+        data
+    }
+
+    /// The same for whoever passes on what it reads as it is: it does not look at the lines.
+    pub async fn read_to_copy(&self, limit: usize) -> Vec<u8> {
+        self.rest().await;
+        let data = self.process.stdin.read(limit).await;
+        self.worked(data.len());
         data
     }
 
@@ -166,9 +174,37 @@ impl Sys {
     /// Waits until what the process has read and worked is done.
     pub async fn rest(&self) {
         let until = self.process.busy.get();
-        if self.now() < until {
-            Box::pin(self.sleep_until(until)).await;
+        if self.now() < until && !Box::pin(self.pause_until(until, &self.process.stdout)).await {
+            self.process.busy.set(self.now());
         }
+    }
+
+    /// Waits for the turn of a loop that lets no time pass by itself, among all that do in the place.
+    pub async fn spin(&self) {
+        let until = self.process.effort.spin(self.now());
+        self.sleep_until(until).await;
+    }
+
+    /// Pauses until a moment, or until the reader of a pipe goes meanwhile: whoever writes there finds out at once, as
+    /// SIGPIPE finds a program that computes. Whether the pause was made to its end. A reader that had gone before ends no
+    /// pause, so who goes on without one still takes its time.
+    async fn pause_until(&self, until: Duration, pipe: &Pipe) -> bool {
+        if pipe.is_broken() {
+            self.sleep_until(until).await;
+            return true;
+        }
+        let mut sleep = std::pin::pin!(self.sleep_until(until));
+        std::future::poll_fn(|context| {
+            if sleep.as_mut().poll(context).is_ready() {
+                return Poll::Ready(true);
+            }
+            if pipe.is_broken() {
+                return Poll::Ready(false);
+            }
+            pipe.wake_when_broken(context.waker());
+            Poll::Pending
+        })
+        .await
     }
 
     /// Reads a file, the kernel's own (`/proc/sys/...`, `/proc/net/dev`, `/sys/class/net/...`) included.

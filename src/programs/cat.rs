@@ -33,11 +33,10 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
     }
     let mut status = ExitCode::SUCCESS;
     for path in inputs {
-        if path == "/dev/zero" {
-            while sys.write(&shown.text(vec![0; 4_096])).await.is_ok() {}
-            return BROKEN_PIPE;
-        }
         let mut input = Input::new(&sys, program, &[path], Complaint::CannotOpen);
+        if shown.is_plain() {
+            input = input.copied();
+        }
         while let Some(piece) = input.next().await {
             let Piece::Bytes(bytes) = piece else { continue };
             if sys.write(&shown.text(bytes)).await.is_err() {
@@ -77,8 +76,13 @@ impl Shown {
         }
     }
 
+    /// Whether bytes are shown as they are.
+    fn is_plain(&self) -> bool {
+        !self.number_all && !self.number_filled && !self.visible
+    }
+
     fn text(&mut self, bytes: Vec<u8>) -> Vec<u8> {
-        if !self.number_all && !self.number_filled && !self.visible {
+        if self.is_plain() {
             return bytes;
         }
         let mut text = Vec::with_capacity(bytes.len());

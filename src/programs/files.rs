@@ -114,7 +114,7 @@ pub(crate) async fn tee(sys: Sys) -> ExitCode {
         }
     }
     loop {
-        let part = sys.read(65_536).await;
+        let part = sys.read_to_copy(65_536).await;
         if part.is_empty() {
             return status;
         }

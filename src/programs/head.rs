@@ -45,16 +45,6 @@ async fn run(sys: &Sys) -> Result<ExitCode, Failure> {
         let mut input = Input::new(sys, program, std::slice::from_ref(path), Complaint::Name);
         let mut left = count;
         let mut kept = Kept::new(unit, count);
-        // It has no end, so it is not read but made.
-        if path == "/dev/zero" && unit == Unit::Bytes && !without {
-            while left > 0 {
-                if sys.write(&vec![0; left.min(65_536)]).await.is_err() {
-                    return Ok(BROKEN_PIPE);
-                }
-                left -= left.min(65_536);
-            }
-            continue;
-        }
         let mut begun = false;
         while without || left > 0 {
             let Some(piece) = input.next().await else { break };

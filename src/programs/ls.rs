@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::arguments;
+use super::devices::{self, Device};
 use super::options::{Options, Syntax, finish};
 use crate::engine::sys::{ExitCode, Sys};
 
@@ -20,14 +21,17 @@ pub(crate) async fn main(sys: Sys) -> ExitCode {
     let mut status = ExitCode::SUCCESS;
     for path in paths {
         let directory = format!("{}/", path.trim_end_matches('/'));
-        let inside = sys.list_files(&directory);
+        let mut inside = sys.list_files(&directory);
+        if directory == "/dev/" {
+            inside.extend(devices::PATHS.map(|(path, _)| path.to_owned()));
+        }
         let names: BTreeSet<&str> =
             inside.iter().filter_map(|file| file.strip_prefix(&directory)?.split('/').next()).collect();
         if !names.is_empty() {
             for name in names {
                 sys.print(format!("{name}\n")).await;
             }
-        } else if sys.read_file(&path).is_ok() {
+        } else if Device::find(&path).is_some() || sys.read_file(&path).is_ok() {
             sys.print(format!("{path}\n")).await;
         } else {
             sys.print_error(format!("{program}: {path}: No such file or directory\n")).await;

@@ -27,6 +27,7 @@ mod craft;
 mod curl;
 mod cut;
 mod date;
+mod devices;
 mod dig;
 pub(crate) mod dns;
 mod docker_proxy;

@@ -1,13 +1,11 @@
 //! `printf FORMAT [ARGUMENT]...`, which the shell has inside, too: `%s %d %i %u %x %X %o %c %b %%` with flags, width and
-//! precision, and the format again while arguments are left.
+//! precision, and the format again while arguments are left. Output of more than [`MOST`] bytes is refused.
 
 use super::arguments;
 use super::echo;
 use super::options::Failure;
+use super::text::MOST;
 use crate::engine::sys::{ExitCode, Sys};
-
-/// Widest field: output is bounded by the arguments.
-const WIDEST: usize = 4_096;
 
 /// Prints its arguments in a format.
 pub(crate) async fn main(sys: Sys) -> ExitCode {
@@ -104,11 +102,16 @@ fn once(
                 return false;
             }
         };
-        let width = width.unwrap_or(0).min(WIDEST);
-        match (left, zero && "diuxXo".contains(letter)) {
-            (true, _) => text.push_str(&format!("{shown:<width$}")),
-            (false, true) => text.push_str(&format!("{shown:0>width$}")),
-            (false, false) => text.push_str(&format!("{shown:>width$}")),
+        let missing = width.unwrap_or(0).saturating_sub(shown.chars().count());
+        if text.len().saturating_add(shown.len()).saturating_add(missing) > MOST {
+            errors.push(format!("out of memory: output is larger than {} MiB", MOST >> 20));
+            return false;
+        }
+        let fill = if zero && !left && "diuxXo".contains(letter) { '0' } else { ' ' };
+        let padding = std::iter::repeat_n(fill, missing);
+        match left {
+            true => text.extend(shown.chars().chain(padding)),
+            false => text.extend(padding.chain(shown.chars())),
         }
         if stopped {
             return false;
@@ -120,7 +123,9 @@ fn once(
 
 fn digits(text: &str) -> (Option<usize>, &str) {
     let length = text.bytes().take_while(u8::is_ascii_digit).count();
-    (text[..length].parse().ok(), &text[length..])
+    // What does not fit is wider than anything.
+    let number = (length > 0).then(|| text[..length].parse().unwrap_or(usize::MAX));
+    (number, &text[length..])
 }
 
 fn number(text: &str) -> Option<i64> {

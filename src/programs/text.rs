@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use super::devices::Device;
 use super::options::Failure;
 use crate::engine::sys::{Errno, ExitCode, Sys};
 
@@ -45,6 +46,8 @@ pub(crate) struct Input<'a> {
     waiting: VecDeque<String>,
     open: Option<Open>,
     name: String,
+    /// What it reads goes on as it is.
+    copied: bool,
     /// Whether every input could be opened so far.
     pub(crate) complete: bool,
 }
@@ -68,7 +71,21 @@ impl<'a> Input<'a> {
     pub(crate) fn new(sys: &'a Sys, program: &'a str, paths: &[String], complaint: Complaint) -> Input<'a> {
         let waiting =
             if paths.is_empty() { [STDIN.to_owned()].into() } else { paths.iter().cloned().collect() };
-        Input { sys, program, complaint, waiting, open: None, name: String::new(), complete: true }
+        Input {
+            sys,
+            program,
+            complaint,
+            waiting,
+            open: None,
+            name: String::new(),
+            copied: false,
+            complete: true,
+        }
+    }
+
+    /// The same for a program that passes on what it reads as it is.
+    pub(crate) fn copied(self) -> Input<'a> {
+        Input { copied: true, ..self }
     }
 
     /// What comes next; `None` behind the last input.
@@ -82,9 +99,17 @@ impl<'a> Input<'a> {
                 }
             };
             let read = match open.path.as_str() {
-                STDIN => Ok(self.sys.read(CHUNK).await),
-                "/dev/null" => Ok(Vec::new()),
-                path => self.sys.read_piece(path, open.offset, CHUNK).await,
+                STDIN | "/dev/stdin" if self.copied => Ok(self.sys.read_to_copy(CHUNK).await),
+                STDIN | "/dev/stdin" => Ok(self.sys.read(CHUNK).await),
+                path => match Device::find(path) {
+                    Some(device) => {
+                        self.sys.rest().await;
+                        let made = device.read(self.sys);
+                        self.sys.worked(made.len());
+                        Ok(made)
+                    }
+                    None => self.sys.read_piece(path, open.offset, CHUNK).await,
+                },
             };
             if read.is_ok() && self.name != open.path {
                 self.name.clone_from(&open.path);

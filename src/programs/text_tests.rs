@@ -1,7 +1,10 @@
 //! The programs that read text, from outside: what BusyBox 1.35 printed for the same, and how much they take.
 
+use std::time::Duration;
+
 use super::testing::{Started, World};
-use super::text::{LONGEST, MOST};
+use super::text::{BROKEN_PIPE, LONGEST, MOST};
+use crate::engine::sys::{ExitCode, Sys};
 
 fn text(output: &str, status: u8) -> (String, u8) {
     (output.to_owned(), status)
@@ -130,6 +133,80 @@ fn a_reader_that_has_enough_ends_the_writer() {
     let killed = "xargs: 'echo' terminated by signal 13\n";
     assert_eq!(world.sh("a", "yes | xargs -n1 echo | head -n 1"), text(&format!("y\n{killed}"), 0));
     assert_eq!(world.sh("a", "while :; do echo y; done | head -n 1"), text("y\n", 0));
+}
+
+#[test]
+fn a_long_pipeline_ends_as_fast_as_a_short_one() {
+    for stages in [1, 10, 25, 60] {
+        let world = World::new();
+        let script = format!("yes |{} head -n 5", " cat |".repeat(stages));
+        assert_eq!(world.sh("a", &script), text(&"y\n".repeat(5), 0));
+        let took = world.engine.borrow().now();
+        assert!(took < Duration::from_secs(1), "{stages}: {took:?}");
+    }
+}
+
+#[test]
+fn a_writer_that_pauses_ends_when_its_reader_has_gone() {
+    let world = World::new();
+    let writer = world.start_program("a", |sys| Box::pin(write_at_length(sys)), &["writer"]);
+    world.settle();
+    assert_eq!((writer.status(), world.engine.borrow().now()), (None, Duration::ZERO));
+    writer.output.close_reader();
+    world.settle();
+    assert_eq!((writer.status(), world.engine.borrow().now()), (Some(141), Duration::ZERO));
+}
+
+/// Takes long to find out what to write.
+async fn write_at_length(sys: Sys) -> ExitCode {
+    sys.worked(usize::MAX);
+    sys.rest().await;
+    match sys.write(b"x").await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => BROKEN_PIPE,
+    }
+}
+
+#[test]
+fn printf_pads_as_far_as_it_is_told_or_refuses() {
+    let world = World::new();
+    assert_eq!(
+        world.sh("a", "printf '%100000d' 1 | wc -c; printf '%-70000s|' a | wc -c"),
+        text("100000\n70001\n", 0)
+    );
+    assert_eq!(world.sh("a", "printf '%05d|%-3s|%3s' 42 a é"), text("00042|a  |  é", 0));
+    for width in ["99999999", "99999999999999999999999"] {
+        let refused = text("out of memory: output is larger than 16 MiB", 1);
+        let (said, status) = world.sh("a", &format!("printf '%{width}d' 1"));
+        assert_eq!(
+            (said.trim_end().trim_start_matches("sh: ").trim_start_matches("printf: ").to_owned(), status),
+            refused
+        );
+    }
+    let many = world.sh("a", "printf '%9000000d' 1 2 | wc -c");
+    assert!(many.0.ends_with("\n9000000\n"), "{many:?}");
+}
+
+#[test]
+fn devices_are_opened_by_name_and_by_redirection() {
+    let world = World::new();
+    for device in ["zero", "urandom", "random"] {
+        for script in [
+            "head -c 70000 </dev/D | wc -c",
+            "head -c 70000 /dev/D | wc -c",
+            "cat /dev/D | head -c 70000 | wc -c",
+        ] {
+            let script = script.replace('D', device);
+            assert_eq!(world.sh("a", &script), text("70000\n", 0), "{script}");
+        }
+    }
+    assert_eq!(world.sh("a", "head -c 3 </dev/zero | cat -v"), text("^@^@^@", 0));
+    assert_eq!(world.sh("a", "[ $(head -c 9 </dev/urandom | wc -c) = 9 ] && cat </dev/null"), text("", 0));
+    assert_eq!(world.sh("a", "echo gone >/dev/null; echo gone >/dev/zero; cat /dev/null"), text("", 0));
+    assert_eq!(world.sh("a", "(echo said >/dev/stderr) 2>&1 >/dev/null | tr s S"), text("Said\n", 0));
+    assert_eq!(world.sh("a", "echo in | cat /dev/stdin; echo in | cat </dev/stdin"), text("in\nin\n", 0));
+    let names = "null\nrandom\nstderr\nstdin\nstdout\nurandom\nzero\n";
+    assert_eq!(world.sh("a", "ls /dev; ls /dev/null"), text(&format!("{names}/dev/null\n"), 0));
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod contradictions;
 mod daemon_json;
 pub mod diagnostic;
 pub mod dockerfile;
+mod excerpt;
 pub mod images_table;
 pub mod interpolate;
 pub mod junit;

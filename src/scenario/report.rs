@@ -79,7 +79,8 @@ pub struct StepReport {
     pub title: String,
     /// Where it ran, as written (`client`, `host`, `world:outside`); empty for events.
     pub place: String,
-    /// What it printed, standard output and error in the order they came.
+    /// What it printed, standard output and error in the order they came. Of more than 64 KiB, the beginning and the end,
+    /// with a line between them that says how many bytes were left out.
     pub output: String,
     /// Exit status of a command.
     pub status: Option<u8>,

@@ -16,6 +16,7 @@ pub use self::outside::{Attachment, Begin, run_outside};
 pub use self::standing::Standing;
 use super::build;
 use super::diagnostic::{Diagnostic, Span};
+use super::excerpt::Excerpt;
 use super::model::{ListenPort, NetworkMode, Protocol, Scenario, Service};
 use super::places::Places;
 use super::report::{
@@ -324,16 +325,15 @@ impl<'a> Runner<'a> {
         aloud: bool,
     ) -> Result<(String, Option<u8>), Stop> {
         let until = self.world.now().saturating_add(limit);
-        let mut output = String::new();
+        let (mut output, mut shown) = (String::new(), Excerpt::default());
         self.world.settle().map_err(|error| stopped(span, &error))?;
         loop {
             self.flush();
             let text = job.take_output();
-            if aloud && !text.is_empty() {
-                self.watcher.progress(Progress::Output { text: &text });
-            }
+            self.tell(shown.push(&text), aloud);
             output.push_str(&text);
             if let Some(status) = job.status() {
+                self.tell(&shown.end(), aloud);
                 return Ok((output, Some(status)));
             }
             let ended = output.len() >= OUTPUT_LIMIT;
@@ -342,8 +342,15 @@ impl<'a> Runner<'a> {
                     self.world.advance(until).map_err(|error| stopped(span, &error))?;
                 }
                 self.world.stop(job);
+                self.tell(&shown.end(), aloud);
                 return Ok((output, None));
             }
+        }
+    }
+
+    fn tell(&mut self, text: &str, aloud: bool) {
+        if aloud && !text.is_empty() {
+            self.watcher.progress(Progress::Output { text });
         }
     }
 

@@ -12,7 +12,7 @@
 //! Not there: job control, traps of signals, aliases, descriptors above 2.
 //!
 //! A loop or a function that does nothing but run takes a millisecond for each turn in which no time passed, and longer the
-//! longer it spins: virtual time goes on, so the end of the run or of the step ends it.
+//! longer it spins: virtual time goes on, so the end of the run or of the step ends it. All that spin in a place take turns.
 
 mod arithmetic;
 mod builtins;

@@ -4,16 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::command::{Command, Compound, CompoundKind, List, Pipeline, Redirection, Simple, Target};
 use super::expand::{Stop, out_of_memory};
 use super::{Boxed, DEEPEST, ERROR, Leave, SUBSHELL, Shell, Streams, builtins, pattern};
 use crate::engine::sys::{Child, Errno, ExitCode, Launch, Pipe, Sys};
+use crate::programs::devices::{Device, fill};
 use crate::programs::tasks::{First, Tasks, both, first};
-
-/// About what starting a program takes on a real machine.
-const PACE: Duration = Duration::from_millis(1);
 
 /// Turns of loops that a shell takes at one moment before time passes: a server that is started anew for each client is
 /// there again before the next client asks, but what spins does not stop the clock.
@@ -35,6 +32,8 @@ struct Redirected {
     streams: Streams,
     files: Tasks,
     written: Vec<Pipe>,
+    /// Pipes that a device fills.
+    read: Vec<Pipe>,
 }
 
 impl Shell {
@@ -122,12 +121,12 @@ impl Shell {
             Ok(redirected) => redirected,
             Err(stop) => return Running::ended(self.stop(stop).await, Vec::new()),
         };
-        let Redirected { streams, files: more, written } = redirected;
+        let Redirected { streams, files: more, written, read } = redirected;
         files.join(more);
         let stderr = streams.stderr.clone();
         let launched = match command {
             Command::Compound(compound) => self.launch_subshell(&compound.source, self.line, streams),
-            _ if words.is_empty() => return Running::ended(ExitCode::SUCCESS, written),
+            _ if words.is_empty() => return Running { read, ..Running::ended(ExitCode::SUCCESS, written) },
             _ if self.variables.function(&words[0]).is_some() || builtins::needs_shell(&words[0]) => {
                 let parameters = std::mem::take(&mut self.variables.positional);
                 self.variables.positional = parameters.iter().take(1).cloned().chain(words.clone()).collect();
@@ -138,10 +137,10 @@ impl Shell {
             _ => self.launch(&words, assignments, streams, false),
         };
         match launched {
-            Ok(child) => Running { child: Some(child), status: ExitCode::SUCCESS, written, read: Vec::new() },
+            Ok(child) => Running { child: Some(child), status: ExitCode::SUCCESS, written, read },
             Err(errno) => {
                 let name = words.first().map_or("sh", String::as_str);
-                Running::ended(self.cannot_start(name, errno, &stderr).await, written)
+                Running { read, ..Running::ended(self.cannot_start(name, errno, &stderr).await, written) }
             }
         }
     }
@@ -185,7 +184,7 @@ impl Shell {
         };
         if words.is_empty() {
             // `exec` with redirections only: they are the shell's own from now on.
-            if !redirected.written.is_empty() {
+            if !redirected.written.is_empty() || !redirected.read.is_empty() {
                 return self.fail("exec: expected a command, or redirections like 2>&1 only").await;
             }
             self.streams = redirected.streams;
@@ -414,13 +413,16 @@ impl Shell {
         }
     }
 
-    /// Lets time pass if none has in the last [`AT_ONCE`] turns of loops and functions.
+    /// Lets time pass if none has in the last [`AT_ONCE`] turns of loops and functions: the shell takes turns with all that
+    /// spin in its place.
     pub(super) async fn turn(&mut self) {
         let now = self.sys.now();
         if self.last_turn == Some(now) {
             self.spins = self.spins.saturating_add(1);
-            let Some(over) = self.spins.checked_sub(AT_ONCE) else { return };
-            self.sys.sleep(PACE.saturating_mul(1 + over / 1_000)).await;
+            if self.spins < AT_ONCE {
+                return;
+            }
+            self.sys.spin().await;
             self.last_turn = Some(self.sys.now());
         } else {
             self.spins = 0;
@@ -497,7 +499,8 @@ impl Shell {
 
     /// Opens what redirections name.
     async fn redirect(&mut self, redirections: &[Redirection], streams: Streams) -> Result<Redirected, Stop> {
-        let mut redirected = Redirected { streams, files: Tasks::new(), written: Vec::new() };
+        let mut redirected =
+            Redirected { streams, files: Tasks::new(), written: Vec::new(), read: Vec::new() };
         for redirection in redirections {
             let streams = &mut redirected.streams;
             let pipe = match &redirection.target {
@@ -506,25 +509,45 @@ impl Shell {
                 Target::Document(word) => holding(self.single(word).await?.as_bytes()).await,
                 Target::Read(word) => {
                     let path = self.single(word).await?;
-                    self.sys.rest().await;
-                    let content = match path.as_str() {
-                        "/dev/null" => Ok(Vec::new()),
-                        path => self.sys.read_file(path),
-                    };
-                    self.sys.worked(content.as_ref().map_or(0, Vec::len));
-                    let failed = |errno| Stop::Failed(format!("can't open {path}: {}", reason(errno)));
-                    holding(&content.map_err(failed)?).await
+                    match Device::find(&path) {
+                        Some(Device::Null) => Pipe::empty(),
+                        Some(device @ (Device::Zero | Device::Random)) => {
+                            let pipe = Pipe::new();
+                            redirected.files.push(Box::pin(fill(self.sys.clone(), device, pipe.clone())));
+                            redirected.read.push(pipe.clone());
+                            pipe
+                        }
+                        Some(Device::Stdin) => streams.stdin.clone(),
+                        Some(Device::Stdout) => streams.stdout.clone(),
+                        Some(Device::Stderr) => streams.stderr.clone(),
+                        None => {
+                            self.sys.rest().await;
+                            let content = self.sys.read_file(&path);
+                            self.sys.worked(content.as_ref().map_or(0, Vec::len));
+                            let failed =
+                                |errno| Stop::Failed(format!("can't open {path}: {}", reason(errno)));
+                            holding(&content.map_err(failed)?).await
+                        }
+                    }
                 }
                 Target::Write(word, append) => {
                     let path = self.single(word).await?;
-                    if path != "/dev/null" {
-                        let failed = |errno| Stop::Failed(format!("can't create {path}: {}", reason(errno)));
-                        self.sys.write_file(&path, &[], *append).map_err(failed)?;
+                    match Device::find(&path) {
+                        Some(Device::Stdin) => streams.stdin.clone(),
+                        Some(Device::Stdout) => streams.stdout.clone(),
+                        Some(Device::Stderr) => streams.stderr.clone(),
+                        device @ (Some(Device::Null | Device::Zero | Device::Random) | None) => {
+                            if device.is_none() {
+                                let failed =
+                                    |errno| Stop::Failed(format!("can't create {path}: {}", reason(errno)));
+                                self.sys.write_file(&path, &[], *append).map_err(failed)?;
+                            }
+                            let pipe = Pipe::new();
+                            redirected.files.push(Box::pin(write_file(self.sys.clone(), pipe.clone(), path)));
+                            redirected.written.push(pipe.clone());
+                            pipe
+                        }
                     }
-                    let pipe = Pipe::new();
-                    redirected.files.push(Box::pin(write_file(self.sys.clone(), pipe.clone(), path)));
-                    redirected.written.push(pipe.clone());
-                    pipe
                 }
             };
             match redirection.descriptor {
@@ -566,6 +589,7 @@ impl Redirected {
 
     async fn finish(&mut self) {
         self.written.iter().for_each(Pipe::close_writer);
+        self.read.iter().for_each(Pipe::close_reader);
         self.files.finish().await;
     }
 }
@@ -603,7 +627,7 @@ async fn write_file(sys: Sys, pipe: Pipe, path: String) {
             return;
         }
         // The file could be created a moment ago; if it went away its content has nowhere to go.
-        if path != "/dev/null" {
+        if Device::find(&path).is_none() {
             let _ = sys.write_file(&path, &part, true);
         }
     }

@@ -1,5 +1,7 @@
 //! Scripts from outside. What they print and their status is what BusyBox 1.35 gave for them.
 
+use std::time::Duration;
+
 use crate::programs::testing::World;
 
 #[test]
@@ -62,11 +64,24 @@ fn a_loop_that_never_waits_lets_time_pass() {
 }
 
 #[test]
+fn loops_of_one_place_spin_in_turns() {
+    let took = |many: u32| {
+        let world = World::new();
+        let spin = "(i=0; while [ $i -lt 600 ]; do i=$((i+1)); done) &";
+        assert_eq!(world.sh("a", &format!("{} wait", spin.repeat(many as usize))), (String::new(), 0));
+        world.engine.borrow().now()
+    };
+    let one = took(1);
+    assert!(one >= Duration::from_millis(500), "{one:?}");
+    assert!(took(10) >= 10 * one, "{:?}", took(10));
+}
+
+#[test]
 fn time_that_passes_by_itself_is_not_added_to() {
     let world = World::new();
     let before = world.engine.borrow().now();
     world.sh("a", "for i in 1 2 3; do sleep 1; done");
-    assert_eq!(world.engine.borrow().now() - before, std::time::Duration::from_secs(3));
+    assert_eq!(world.engine.borrow().now() - before, Duration::from_secs(3));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::super::build;
 use super::super::diagnostic::{Diagnostic, Span};
+use super::super::excerpt::excerpt;
 use super::super::places::{DockerAnswer, DockerCommand, DockerCommandError};
 use super::super::report::{Progress, StepReport};
 use super::super::steps::{Action, Event, Expect, Step, Target};
@@ -49,6 +50,7 @@ impl Runner<'_> {
             failures = unmet(&step.expect, &output, status);
         }
         let time = (began, self.world.now());
+        let output = excerpt(output);
         let report = StepReport { title, place, output, status, failures, time, span: step.span };
         self.watcher.progress(Progress::StepFinished(&report));
         self.report.steps.push(report);
@@ -80,11 +82,6 @@ impl Runner<'_> {
         command: &str,
         span: Span,
     ) -> Result<(String, Option<u8>, Vec<String>), Stop> {
-        let aloud = |runner: &mut Self, text: &str| {
-            if !text.is_empty() {
-                runner.watcher.progress(Progress::Output { text });
-            }
-        };
         let answer = self.places(host).docker(self.world, command);
         let DockerCommand { mut said, then } = match answer {
             Ok(answer) => answer,
@@ -98,7 +95,7 @@ impl Runner<'_> {
                 return Ok((String::new(), None, vec![error.to_string()]));
             }
         };
-        aloud(self, &said);
+        self.tell(&said, true);
         match then {
             DockerAnswer::Refused(status) => Ok((said, Some(status), Vec::new())),
             DockerAnswer::Asked(mut job) => {
@@ -225,7 +222,7 @@ fn unmet(expect: &Expect, output: &str, status: Option<u8>) -> Vec<String> {
     if let Some(whole) = &expect.output
         && output.trim_end_matches('\n') != whole.trim_end_matches('\n')
     {
-        failures.push(format!("expected the output {whole:?}, found {output:?}"));
+        failures.push(format!("expected the output {whole:?}, found {:?}", excerpt(output.to_owned())));
     }
     failures
 }
