@@ -181,7 +181,7 @@ fn a_bridge_asks_when_it_has_a_port_that_carries() {
     let mut bench = Bench::new(0);
     bench.bridge("host", "br0", "10.0.0.1/24");
     let scope = SettingScope::Interface(InterfaceName::parse("br0").unwrap());
-    let sysctl = Sysctl::interface(scope, common::accept_dad(), 1);
+    let sysctl = Sysctl::interface(scope, InterfaceParameter::ACCEPT_DAD, 1);
     let br0 = device("host", "br0");
     bench.apply(
         "settings",

@@ -16,7 +16,6 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use ipnet::{IpNet, Ipv6Net};
-use linkspan_nat::rule::Family;
 use linkspan_switch::frame::TraceId;
 use linkspan_switch::mac::MacAddress;
 
@@ -60,9 +59,8 @@ impl Engine {
 
     /// Begins for the addresses that waited for a device to carry.
     pub(super) fn detect_waiting_duplicates(&mut self, id: DeviceId) {
-        let own = (id, Ipv6Addr::UNSPECIFIED)..=(id, Ipv6Addr::from_bits(u128::MAX));
-        let waiting = self.detections.range(own).filter(|(_, progress)| **progress == Progress::Waiting);
-        let waiting: Vec<Ipv6Addr> = waiting.map(|((_, address), _)| *address).collect();
+        let waiting = self.detections_on(id).filter(|(_, progress)| *progress == Progress::Waiting);
+        let waiting: Vec<Ipv6Addr> = waiting.map(|(address, _)| address).collect();
         for address in waiting {
             self.detections.remove(&(id, address));
             self.detect_duplicates(id, address, DuplicateDetection::Wanted);
@@ -119,11 +117,15 @@ impl Engine {
 
     /// The addresses of a device that somebody else has.
     pub(super) fn duplicates(&self, id: DeviceId) -> impl Iterator<Item = IpNet> {
-        let own = (id, Ipv6Addr::UNSPECIFIED)..=(id, Ipv6Addr::from_bits(u128::MAX));
-        self.detections.range(own).filter_map(|(_, progress)| match progress {
-            Progress::Duplicate(address) => Some(IpNet::V6(*address)),
+        self.detections_on(id).filter_map(|(_, progress)| match progress {
+            Progress::Duplicate(address) => Some(IpNet::V6(address)),
             Progress::Omitted | Progress::Waiting | Progress::Asking { .. } => None,
         })
+    }
+
+    fn detections_on(&self, id: DeviceId) -> impl Iterator<Item = (Ipv6Addr, Progress)> {
+        let all = (id, Ipv6Addr::UNSPECIFIED)..=(id, Ipv6Addr::from_bits(u128::MAX));
+        self.detections.range(all).map(|((_, address), progress)| (*address, *progress))
     }
 
     /// Somebody else asks for an address or has it: true if a device had just asked for it too, and cannot have it.
@@ -163,9 +165,9 @@ impl Engine {
         let (namespace, name) = (device.namespace, device.name);
         let setting = |scope, parameter| self.interface_setting(namespace, scope, parameter).unwrap_or(0);
         let own = SettingScope::Interface(name);
-        let accepts = |scope| InterfaceParameter::find(Family::Ipv6, "accept_dad").map(|p| setting(scope, p));
-        let transmits = setting(own, InterfaceParameter::find(Family::Ipv6, "dad_transmits")?);
-        let wanted = accepts(own) >= Some(1) || accepts(SettingScope::All) >= Some(1);
+        let transmits = setting(own, InterfaceParameter::DAD_TRANSMITS);
+        let wanted =
+            [own, SettingScope::All].iter().any(|scope| setting(*scope, InterfaceParameter::ACCEPT_DAD) > 0);
         (device.is_ethernet() && wanted && transmits > 0 && self.mac_without_link(id).is_none())
             .then_some(transmits)
     }

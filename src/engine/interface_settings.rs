@@ -2,7 +2,7 @@
 //!
 //! `all` and `default` are scopes beside the interfaces themselves. `forwarding` and `disable_ipv6` are kept with the
 //! namespaces and devices, which ask for them often; everything else is remembered here once somebody writes it. This
-//! kernel acts upon these two and on what `Ipv4Settings` has; the rest can be read back. Reference: Linux
+//! kernel acts upon these two, on what `Ipv4Settings` has and on `accept_dad` and `dad_transmits`; the rest can be read back. Reference: Linux
 //! `Documentation/networking/ip-sysctl.rst`, `net/ipv4/devinet.c`, `net/ipv6/addrconf.c`.
 
 use std::collections::BTreeMap;
@@ -44,9 +44,13 @@ pub struct InterfaceSetting {
 }
 
 impl InterfaceParameter {
+    /// `net.ipv6.conf.*.accept_dad`: whether addresses are asked for before they count as the interface's own.
+    pub const ACCEPT_DAD: Self = Self { family: Family::Ipv6, place: 0 };
     const ACCEPT_LOCAL: Self = Self { family: Family::Ipv4, place: 0 };
     const ARP_ANNOUNCE: Self = Self { family: Family::Ipv4, place: 4 };
     const ARP_IGNORE: Self = Self { family: Family::Ipv4, place: 7 };
+    /// `net.ipv6.conf.*.dad_transmits`: how often.
+    pub(super) const DAD_TRANSMITS: Self = Self { family: Family::Ipv6, place: 16 };
     const PROXY_ARP: Self = Self { family: Family::Ipv4, place: 24 };
     /// `net.ipv4.conf.*.route_localnet`: addresses of 127.0.0.0/8 are routed through the interface like others.
     pub const ROUTE_LOCALNET: Self = Self { family: Family::Ipv4, place: 26 };
@@ -435,9 +439,11 @@ mod tests {
             assert_eq!(InterfaceParameter::find(family, "nosuch"), None);
         }
         let named = [
+            (InterfaceParameter::ACCEPT_DAD, "accept_dad"),
             (InterfaceParameter::ACCEPT_LOCAL, "accept_local"),
             (InterfaceParameter::ARP_ANNOUNCE, "arp_announce"),
             (InterfaceParameter::ARP_IGNORE, "arp_ignore"),
+            (InterfaceParameter::DAD_TRANSMITS, "dad_transmits"),
             (InterfaceParameter::PROXY_ARP, "proxy_arp"),
             (InterfaceParameter::ROUTE_LOCALNET, "route_localnet"),
             (InterfaceParameter::RP_FILTER, "rp_filter"),

@@ -15,7 +15,6 @@ use crate::engine::plan::{
     DeviceName, DeviceSpec, InterfaceName, InterfaceParameter, NamespaceName, NextHop, Op, Owner, Plan,
     SettingScope, Sysctl,
 };
-use crate::engine::sys::Family;
 
 /// A network card of a host or machine.
 #[derive(Debug, Clone, PartialEq)]
@@ -223,7 +222,7 @@ fn linkspan_mac(octets: [u8; 6]) -> crate::engine::plan::MacAddress {
 
 /// Whether a device asks if somebody has its addresses.
 fn accept_dad(plan: &mut Plan, owner: Owner, device: &DeviceName, accept: bool) {
-    let Some(parameter) = InterfaceParameter::find(Family::Ipv6, "accept_dad") else { return };
-    let sysctl = Sysctl::interface(SettingScope::Interface(device.name), parameter, accept.into());
+    let scope = SettingScope::Interface(device.name);
+    let sysctl = Sysctl::interface(scope, InterfaceParameter::ACCEPT_DAD, accept.into());
     plan.push(owner, Op::SetSysctl { namespace: device.namespace.clone(), sysctl });
 }

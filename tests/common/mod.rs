@@ -115,7 +115,7 @@ impl Bench {
         let namespace = NamespaceName::new(name);
         if self.engine.borrow().namespace(&namespace).is_none() {
             // Nobody asks for duplicates of addresses here: tests about that begin by asking for it.
-            let sysctl = Sysctl::interface(SettingScope::Default, accept_dad(), 0);
+            let sysctl = Sysctl::interface(SettingScope::Default, InterfaceParameter::ACCEPT_DAD, 0);
             let space = namespace.clone();
             self.apply(
                 name,
@@ -374,9 +374,4 @@ pub fn default_route(namespace: &str, gateway: &str) -> Op {
         source: None,
         metric: 0,
     }
-}
-
-/// `net.ipv6.conf.*.accept_dad`.
-pub fn accept_dad() -> InterfaceParameter {
-    InterfaceParameter::find(Family::Ipv6, "accept_dad").unwrap()
 }
