@@ -411,11 +411,6 @@ async fn serve(stream: TcpStream, served: Served) {
         stdin.close_writer();
         std::future::pending::<()>().await;
     };
-    let ended = async {
-        child.wait().await;
-        stdout.close_writer();
-        std::future::pending::<()>().await;
-    };
     let send = async {
         loop {
             let data = stdout.read(65_536).await;
@@ -426,7 +421,7 @@ async fn serve(stream: TcpStream, served: Served) {
             }
         }
     };
-    first(send, first(receive, ended)).await;
+    first(send, first(receive, ended(child, &stdout))).await;
 }
 
 /// Copies between the peer of a connected UDP socket and a program until the program has ended and what it printed is sent.
@@ -443,11 +438,6 @@ async fn serve_udp(socket: UdpSocket, first_payload: Vec<u8>, served: Served) {
         stdin.close_writer();
         std::future::pending::<()>().await;
     };
-    let ended = async {
-        child.wait().await;
-        stdout.close_writer();
-        std::future::pending::<()>().await;
-    };
     let send = async {
         loop {
             let data = stdout.read(MAX_DATAGRAM).await;
@@ -457,5 +447,12 @@ async fn serve_udp(socket: UdpSocket, first_payload: Vec<u8>, served: Served) {
             }
         }
     };
-    first(send, first(receive, ended)).await;
+    first(send, first(receive, ended(child, &stdout))).await;
+}
+
+/// Closes what a program printed to when it has ended, so that whoever sends that on finds its end.
+async fn ended(child: Child, stdout: &Pipe) {
+    child.wait().await;
+    stdout.close_writer();
+    std::future::pending::<()>().await;
 }
