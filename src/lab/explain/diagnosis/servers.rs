@@ -10,7 +10,7 @@ use crate::observe::explain::{Cause, Drop, DropReason, Part};
 use crate::scenario::Span;
 
 /// Docker's embedded DNS server.
-const EMBEDDED: &str = "127.0.0.11";
+pub(super) const EMBEDDED: &str = "127.0.0.11";
 
 /// DNS (RFC 1035 section 4.2).
 const DNS_PORT: u16 = 53;
@@ -158,7 +158,11 @@ impl Facts<'_> {
     /// The servers of a place's `/etc/resolv.conf`.
     fn listed(&self, location: &Location) -> Vec<IpAddr> {
         let file = self.world.file(location, "/etc/resolv.conf").unwrap_or_default();
-        let servers = file.lines().filter_map(|line| line.trim().strip_prefix("nameserver"));
-        servers.filter_map(|server| server.trim().parse().ok()).collect()
+        named(&file).filter_map(|server| server.parse().ok()).collect()
     }
+}
+
+/// What the lines of an `/etc/resolv.conf` name as servers.
+pub(super) fn named(file: &str) -> impl Iterator<Item = &str> {
+    file.lines().filter_map(|line| line.trim().strip_prefix("nameserver")).map(str::trim)
 }

@@ -5,12 +5,9 @@
 
 use std::net::IpAddr;
 
-use super::{Facts, is_joinable};
+use super::{Facts, is_joinable, servers};
 use crate::observe::explain::{Cause, Drop, DropReason, End, Part, Rule};
 use crate::scenario::causes::Spot;
-
-/// Docker's embedded DNS server.
-const EMBEDDED_DNS: &str = "127.0.0.11";
 
 impl Facts<'_> {
     /// Somebody on the way sends the packets elsewhere, by a route or a neighbour that a step entered.
@@ -179,12 +176,10 @@ impl Facts<'_> {
         let asker = self.asker.container()?;
         let step = self.causes.wrote(&Spot::Containers(vec![asker.to_owned()]), "/etc/resolv.conf")?;
         let file = self.world.file(self.asker, "/etc/resolv.conf").ok()?;
-        let servers: Vec<&str> =
-            file.lines().filter_map(|line| line.trim().strip_prefix("nameserver")).collect();
-        let servers: Vec<&str> = servers.into_iter().map(str::trim).collect();
+        let servers: Vec<&str> = servers::named(&file).collect();
         let user_defined =
             self.networks(asker).iter().any(|network| is_joinable(network) && network != "bridge");
-        if user_defined && servers.contains(&EMBEDDED_DNS) {
+        if user_defined && servers.contains(&servers::EMBEDDED) {
             return None;
         }
         // Another server knows names outside as well, and no names of containers are known on the default bridge.
@@ -200,7 +195,7 @@ impl Facts<'_> {
             several => format!("names {}", several.join(" and ")),
         };
         let docker = if user_defined {
-            format!(", and not Docker's DNS server {EMBEDDED_DNS}, which alone knows containers")
+            format!(", and not Docker's DNS server {}, which alone knows containers", servers::EMBEDDED)
         } else {
             String::new()
         };
