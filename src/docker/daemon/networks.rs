@@ -404,6 +404,9 @@ impl Daemon {
             )));
         }
         self.make_bridge(network, view, outcome);
+        if self.filters(Family::Ipv4) {
+            self.firewall().end_user_chain(&mut outcome.plan, self.kernel, Family::Ipv4);
+        }
         self.write_rules(network, outcome);
         Ok(())
     }
@@ -463,9 +466,6 @@ impl Daemon {
     }
 
     pub(super) fn write_rules(&mut self, network: &Network, outcome: &mut Outcome) {
-        if self.filters(Family::Ipv4) {
-            self.firewall().end_user_chain(&mut outcome.plan, self.kernel, Family::Ipv4);
-        }
         self.write_rules_with(&self.firewall(), network, outcome);
     }
 
