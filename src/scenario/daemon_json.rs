@@ -7,8 +7,10 @@ use serde_json::{Map, Value as Json};
 
 use super::diagnostic::{Diagnostic, Diagnostics, SourceMap, Span};
 use super::keys::boolean;
+use super::model::Daemon;
 use super::stage;
 use super::yaml::{Node, Value};
+use crate::docker::daemon::DaemonConfig;
 use crate::docker::daemon::json::{self, Refusal, Type};
 
 /// Whether [`judge`] answers for the types in this key of `daemon`.
@@ -102,8 +104,22 @@ fn value_of(node: &Node, of: Option<&Type>, sources: &SourceMap) -> Json {
     }
 }
 
+/// Reads what was judged, as dockerd reads its file.
+pub(super) fn read(node: &Node, sources: &SourceMap, diagnostics: &mut Diagnostics) -> Daemon {
+    stage::judge_daemon(node, diagnostics);
+    let profile = stage::profile(node);
+    let default = DaemonConfig { profile: profile.unwrap_or_default(), ..DaemonConfig::default() };
+    let config = json::read_judged(&file(node, sources), &default).unwrap_or_else(|error| {
+        if !diagnostics.has_errors() {
+            diagnostics.error(node.span, error.message);
+        }
+        default
+    });
+    Daemon { profile, config }
+}
+
 /// The text of the file that a `daemon:` stands for, empty if it says nothing; `profile` is no key of it.
-pub(super) fn file(node: &Node, sources: &SourceMap) -> String {
+fn file(node: &Node, sources: &SourceMap) -> String {
     let entries =
         node.entries().iter().filter(|entry| entry.key != "profile" && !entry.key.starts_with("x-"));
     let values: Map<String, Json> = entries

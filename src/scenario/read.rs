@@ -16,7 +16,7 @@ use super::diagnostic::{Diagnostic, Diagnostics, SourceMap, Span, Spanned, did_y
 use super::keys::linkspan::TOP;
 use super::keys::{Shape, boolean, validate};
 use super::load::Loader;
-use super::model::{Daemon, Driver, LinkEnd, Network, NetworkMode, Pool, Scenario, Service, order};
+use super::model::{Driver, LinkEnd, Network, NetworkMode, Pool, Scenario, Service, order};
 use super::refusals;
 use super::service::read_service;
 use super::stage;
@@ -41,7 +41,6 @@ pub(super) fn scenario(
     let empty = Node::new(Value::Null, tree.span);
     let daemon = tree.get("daemon").unwrap_or(&empty);
     let readable = daemon_json::judge(daemon, &loader.sources, &mut loader.diagnostics);
-    let file = daemon_json::file(&readable, &loader.sources);
     let section = |key: &str| tree.get(key).map(Node::entries).unwrap_or_default();
 
     let mut elsewhere = Elsewhere::default();
@@ -83,7 +82,7 @@ pub(super) fn scenario(
         file: path.to_path_buf(),
         hosts: stage::hosts(part("hosts"), diagnostics),
         world: stage::world(part("world"), diagnostics),
-        daemon: Daemon { file, ..stage::daemon(&readable, diagnostics) },
+        daemon: daemon_json::read(&readable, &loader.sources, diagnostics),
         client: stage::client(part("client")),
         images: stage::images(part("images"), diagnostics),
         networks,

@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use super::diagnostic::{Diagnostic, Diagnostics, Spanned, did_you_mean};
 use super::keys::{boolean, integer, number};
 use super::model::{
-    Client, ClientProxy, Daemon, DnsData, DnsRecord, Host, ImageSpec, LinkEnd, ListenPort, Machine, Nic,
-    Profile, Protocol, Proxy, Route, World, WorldLink,
+    Client, ClientProxy, DnsData, DnsRecord, Host, ImageSpec, LinkEnd, ListenPort, Machine, Nic, Profile,
+    Protocol, Proxy, Route, World, WorldLink,
 };
 use super::read::{
     ADDRESS_FORM, MAX_PORTS, NETWORK_FORM, pairs, parsed, parsed_list, scalars, settings, texts,
@@ -392,67 +392,20 @@ fn record(name: &str, entry: &Entry, records: &mut Vec<DnsRecord>, diagnostics: 
     texts(node.get("txt")).into_iter().for_each(|text| add(DnsData::Text(text)));
 }
 
-/// Reads `daemon:`.
-pub(super) fn daemon(node: &Node, diagnostics: &mut Diagnostics) -> Daemon {
+/// Refuses values of `daemon:` that have dockerd's types and mean nothing to it.
+pub(super) fn judge_daemon(node: &Node, diagnostics: &mut Diagnostics) {
     // What is no text has been refused already.
     let text_of = |key: &str| node.get(key).filter(|value| matches!(value.value, Value::String(_)));
-    let mut network = |key: &str| parsed::<IpNet>(text_of(key), NETWORK_FORM, diagnostics);
-    let (bip, bip6) = (network("bip"), network("bip6"));
-    let (fixed_cidr, fixed_cidr_v6) =
-        (network("fixed-cidr").map(|net| net.trunc()), network("fixed-cidr-v6").map(|net| net.trunc()));
-    let mut pools = Vec::new();
+    for key in ["bip", "bip6", "fixed-cidr", "fixed-cidr-v6"] {
+        parsed::<IpNet>(text_of(key), NETWORK_FORM, diagnostics);
+    }
     for pool in node.get("default-address-pools").map(Node::items).unwrap_or_default() {
-        let base: Option<IpNet> = parsed(pool.get("base"), NETWORK_FORM, diagnostics);
-        let Some(base) = base else { continue };
-        let range = i64::from(base.prefix_len())..=i64::from(base.max_prefix_len());
-        if let Some(size) = within(pool.get("size"), range, diagnostics) {
-            pools.push((base.trunc(), u8::try_from(size).unwrap_or(base.max_prefix_len())));
+        if let Some(base) = parsed::<IpNet>(pool.get("base"), NETWORK_FORM, diagnostics) {
+            let range = i64::from(base.prefix_len())..=i64::from(base.max_prefix_len());
+            within(pool.get("size"), range, diagnostics);
         }
     }
-    let mut address = |key: &str| parsed::<IpAddr>(text_of(key), ADDRESS_FORM, diagnostics);
-    let (default_gateway, default_gateway_v6) = (address("default-gateway"), address("default-gateway-v6"));
-    let ip = address("ip");
-    let old_key = address("host-gateway-ip");
-    let profile = profile(node);
-    let mapped = |address: IpAddr| profile.unwrap_or_default().host_gateway_ip(address);
-    let mut host_gateway_ips: Vec<IpAddr> = old_key.map(mapped).into_iter().collect();
-    host_gateway_ips.extend(parsed_list::<IpAddr>(node.get("host-gateway-ips"), ADDRESS_FORM, diagnostics));
-    Daemon {
-        file: String::new(),
-        profile,
-        bridge: text(node, "bridge"),
-        bip,
-        bip6,
-        fixed_cidr,
-        fixed_cidr_v6,
-        default_gateway,
-        default_gateway_v6,
-        mtu: within(node.get("mtu"), 0..=65_535, diagnostics),
-        icc: flag(node, "icc"),
-        ip,
-        ip_masq: flag(node, "ip-masq"),
-        ipv6: flag(node, "ipv6"),
-        iptables: flag(node, "iptables"),
-        ip6tables: flag(node, "ip6tables"),
-        ip_forward: flag(node, "ip-forward"),
-        ip_forward_no_drop: flag(node, "ip-forward-no-drop"),
-        userland_proxy: flag(node, "userland-proxy"),
-        allow_direct_routing: flag(node, "allow-direct-routing"),
-        live_restore: flag(node, "live-restore"),
-        default_address_pools: pools,
-        default_network_opts: node
-            .get("default-network-opts")
-            .map(Node::entries)
-            .unwrap_or_default()
-            .iter()
-            .map(|entry| (entry.key.clone(), settings(Some(&entry.value))))
-            .collect(),
-        dns: parsed_list(node.get("dns"), ADDRESS_FORM, diagnostics),
-        dns_opts: texts(node.get("dns-opts")),
-        dns_search: texts(node.get("dns-search")),
-        host_gateway_ips,
-        proxies: settings(node.get("proxies")),
-    }
+    within(node.get("mtu"), 0..=65_535, diagnostics);
 }
 
 /// The engine's version in `daemon:`, when said.

@@ -189,7 +189,7 @@ fn a_full_scenario_networks_and_world() {
     let names: Vec<&str> = scenario.world.records.iter().map(|r| r.name.as_str()).collect();
     assert_eq!(names, ["a.example", "example.org", "www.example.org"]);
     assert_eq!(scenario.daemon.profile, Some(Profile::Docker20_10));
-    assert_eq!(scenario.daemon.bip.unwrap().to_string(), "10.9.0.1/24");
+    assert_eq!(scenario.daemon.config.bip.unwrap().to_string(), "10.9.0.1/24");
     assert_eq!(scenario.client.proxies[0].1.http.as_deref(), Some("http://p:3128"));
     assert!(scenario.ignored.iter().any(|i| i.path == "services.web.volumes"));
 }

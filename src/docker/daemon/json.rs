@@ -394,6 +394,16 @@ pub fn read(text: &str, current: &DaemonConfig) -> Result<DaemonConfig, DockerEr
     Ok(DaemonConfig { file: text.to_owned(), ..settings(&entries, current)? })
 }
 
+/// The same of a text whose types and keys were judged before, one by one.
+///
+/// # Errors
+/// When a value means nothing to dockerd, or to linkspan.
+pub fn read_judged(text: &str, current: &DaemonConfig) -> Result<DaemonConfig, DockerError> {
+    let refuse = |why: String| DockerError::bad_parameter(Refusal::message(&why));
+    let entries = if text.is_empty() { Map::new() } else { decode(text, current.profile).map_err(refuse)? };
+    Ok(DaemonConfig { file: text.to_owned(), ..settings(&entries, current)? })
+}
+
 /// The mapping in a text.
 fn decode(text: &str, profile: Profile) -> Result<Map<String, Value>, String> {
     // 20.10 decodes a stream: it stops at the end of the value, and an end before it is a file's.

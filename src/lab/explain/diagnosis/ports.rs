@@ -139,13 +139,13 @@ impl Facts<'_> {
             return self.not_running(taker);
         }
         let port = self.explanation.attempt.port.filter(|_| self.is_host(taker))?;
-        let settings = &self.scenario.daemon;
-        if settings.userland_proxy != Some(false) {
+        let settings = &self.scenario.daemon.config;
+        if settings.userland_proxy {
             return None;
         }
         let mut bindings = daemon.containers().flat_map(|c| c.bindings.iter().map(move |b| (c, b)));
         let (container, _) = bindings.find(|(_, binding)| binding.host.port() == port)?;
-        if settings.iptables != Some(false) {
+        if settings.iptables {
             let words: [&[&str]; 3] = [&["nat", "-F"], &["nat", "--flush"], &["nat", "-D", "DOCKER"]];
             let step = self.last_done(&Spot::host(self.host_name()), &words)?;
             return Some(Cause {
@@ -194,7 +194,7 @@ impl Facts<'_> {
         };
         if let Some((name, binding)) = bindings().find(|(_, binding)| binding.host.port() == port) {
             let only = binding.host.ip();
-            let without_proxy = self.scenario.daemon.userland_proxy == Some(false) && only.is_unspecified();
+            let without_proxy = !self.scenario.daemon.config.userland_proxy && only.is_unspecified();
             if let (true, Some(line)) = (without_proxy, self.causes.key(&["daemon", "userland-proxy"])) {
                 return Some(Cause {
                     text: format!(

@@ -199,10 +199,10 @@ impl Facts<'_> {
 
     /// The key by which dockerd makes no rules, or does not masquerade for its default network.
     fn daemon_without(&self, network: Option<&str>) -> Option<Span> {
-        let daemon = &self.scenario.daemon;
+        let daemon = &self.scenario.daemon.config;
         let key = match (daemon.iptables, daemon.ip_masq) {
-            (Some(false), _) => "iptables",
-            (_, Some(false)) if network == Some("bridge") => "ip-masq",
+            (false, _) => "iptables",
+            (_, false) if network == Some("bridge") => "ip-masq",
             _ => return None,
         };
         self.causes.key(&["daemon", key])

@@ -131,7 +131,7 @@ impl Facts<'_> {
         let given = service
             .filter(|service| !service.dns.is_empty())
             .map(|service| (service.dns.clone(), self.causes.key(&["services", &service.name.value, "dns"])));
-        let daemon = &self.scenario.daemon.dns;
+        let daemon = &self.scenario.daemon.config.dns;
         let host = self.host_name();
         let of_host = self.causes.key(&["hosts", host, "dns"]);
         let (list, line, by_host) = match (self.asker, given) {
