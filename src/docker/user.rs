@@ -85,15 +85,18 @@ pub fn resolve(specification: &str, image: &str) -> Result<User, DockerError> {
             "unable to find {kind} {name}: no matching entries in {file} file"
         ))
     };
-    let mut found = match (entry(passwd, user), user.parse::<u32>()) {
-        _ if user.is_empty() => User::default(),
-        (Some((id, group)), _) => User { id, group, name: None },
-        (None, Ok(id)) => User { id, group: 0, name: None },
-        (None, Err(_)) if is_known => return Err(refused("user", "passwd", user)),
-        (None, Err(_)) => {
-            let id = entry(groups, user).map_or(UNKNOWN, |(id, _)| id);
-            User { id, group: id, name: Some(user.to_owned()) }
-        }
+    let mut found = match user {
+        // Most containers: nothing is looked up for them.
+        "" => User::default(),
+        _ => match (entry(passwd, user), user.parse::<u32>()) {
+            (Some((id, group)), _) => User { id, group, name: None },
+            (None, Ok(id)) => User { id, group: 0, name: None },
+            (None, Err(_)) if is_known => return Err(refused("user", "passwd", user)),
+            (None, Err(_)) => {
+                let id = entry(groups, user).map_or(UNKNOWN, |(id, _)| id);
+                User { id, group: id, name: Some(user.to_owned()) }
+            }
+        },
     };
     if let Some(group) = group {
         found.group = match (entry(groups, group), group.parse::<u32>()) {
