@@ -2,12 +2,13 @@
 //!
 //! The daemon keeps Docker's objects (networks, containers, endpoints), its address and port allocators and the records of
 //! the embedded DNS server. Every object has a number from one counter, and the number is also its owner's in the plans,
-//! so that removing an object is removing an owner. The files of `daemon/` follow the objects: `config` (daemon.json),
-//! `kernel` (what is set on the host), `networks` (create, remove), `subnets` (what they are given), `containers` (create,
-//! remove), `prune`, `lifecycle` (start, stop, exit), `signals`, `processes` (exec, logs, pause), `health`, `restart` (the
-//! daemon's own end and beginning), `reload` (its rules after firewalld's), `links`, `attach` (endpoints), `addresses` (theirs), `publish` (default
-//! routes and published ports), `resolve` (files and DNS), `query` (lists and inspect), `container_filters` (of
-//! `docker ps`), `happenings` (events), `about` (info and version).
+//! so that removing an object is removing an owner. The files of `daemon/` follow the objects: `config` and `json`
+//! (daemon.json), `kernel` (what is set on the host), `default_bridge` (and the other predefined networks), `networks`
+//! (create, remove), `subnets` (what they are given), `containers` (create, remove), `prune`, `lifecycle` (start, stop, exit),
+//! `signals`, `processes` (exec, logs, pause), `health`, `restart` (the daemon's own end and beginning), `reload` (its
+//! rules after firewalld's), `links`, `attach` (endpoints), `addresses` (theirs), `publish` (default routes and published
+//! ports), `resolve` (files and DNS), `query` (lists and inspect), `container_filters` (of `docker ps`), `happenings`
+//! (events), `about` (info and version).
 //!
 //! Limits: a host has 16 million numbers; they are not reused.
 
@@ -17,6 +18,7 @@ mod attach;
 mod config;
 mod container_filters;
 mod containers;
+mod default_bridge;
 mod devices;
 mod happenings;
 mod health;
